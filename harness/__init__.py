@@ -1,0 +1,1 @@
+"""Benchmarks and ablations of the context modules of semantic segmentation."""

@@ -1,0 +1,1 @@
+"""Context modules of semantic segmentation, one file per mechanism; `modules.catalog` lists them."""
