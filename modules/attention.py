@@ -56,7 +56,9 @@ def _fused(
 ) -> Tensor:
     # scaled_dot_product_attention takes its O(N)-memory path only for contiguous tensors of rank 4
     # and falls back silently to the quadratic one for all others.
-    batch = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
+    batch = torch.broadcast_shapes(  # type: ignore[no-untyped-call, unused-ignore]
+        query.shape[:-2], key.shape[:-2], value.shape[:-2]
+    )
     four = (-1, 1) if len(batch) != 2 else batch
 
     def rank4(x: Tensor) -> Tensor:

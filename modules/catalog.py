@@ -29,6 +29,49 @@ class Entry:
         return cast(type[nn.Module], getattr(importlib.import_module(module), attribute))
 
 
-CATALOG: tuple[Entry, ...] = ()
+CATALOG: tuple[Entry, ...] = (
+    Entry(
+        name="ppm",
+        target="modules.pyramid_pooling:PyramidPooling",
+        paper="Zhao et al., Pyramid Scene Parsing Network, 2017",
+        description="Pyramid pooling head: averages over 1, 2, 3 and 6 regions per side.",
+    ),
+    Entry(
+        name="aspp",
+        target="modules.aspp:ASPP",
+        paper="Chen et al., Rethinking Atrous Convolution (DeepLabv3), 2017",
+        description="Atrous spatial pyramid head: a 1x1, three dilated 3x3 and the pooled image.",
+    ),
+    Entry(
+        name="self_attention",
+        target="modules.self_attention:SelfAttention",
+        paper="Yuan et al., OCNet, Eq. 10 and 11; Wang et al., Non-local, 2018",
+        description="Dense relation between all positions; also the non-local block.",
+    ),
+    Entry(
+        name="interlaced",
+        target="modules.interlaced:InterlacedSelfAttention",
+        paper="Yuan et al., OCNet, Algorithm 1",
+        description="Interlaced sparse self-attention: a global, then a local relation.",
+    ),
+    Entry(
+        name="base_oc",
+        target="modules.object_context:BaseOC",
+        paper="Yuan et al., OCNet, Figure 5 b",
+        description="Base object context head over dense or interlaced attention.",
+    ),
+    Entry(
+        name="pyramid_oc",
+        target="modules.object_context:PyramidOC",
+        paper="Yuan et al., OCNet, Figure 5 c",
+        description="Object context in the regions of a spatial pyramid.",
+    ),
+    Entry(
+        name="asp_oc",
+        target="modules.object_context:ASPOC",
+        paper="Yuan et al., OCNet, Figure 5 d",
+        description="ASPP with object context in place of the pooled image.",
+    ),
+)
 
 BY_NAME = {entry.name: entry for entry in CATALOG}

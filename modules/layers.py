@@ -1,6 +1,30 @@
 """Layers that several mechanisms share."""
 
+from collections.abc import Sequence
+from typing import Literal
+
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+Transform = Literal["conv", "conv_bias", "conv_bn", "cbr"]
+"""A 1x1 convolution: alone, with a bias, with batch norm, with batch norm and ReLU."""
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch norm that also trains on one value per channel, as an image pooled to 1x1 has.
+
+    One value has no variance, and `nn.BatchNorm2d` refuses it in training. Here such a map is
+    normalised with the running statistics, which it leaves as they are. State and cost are those
+    of `nn.BatchNorm2d`.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name of the base class
+        """(B, C, H, W) -> (B, C, H, W)."""
+        if self.training and self.track_running_stats and input.numel() == input.shape[1]:
+            return F.batch_norm(
+                input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(input)
 
 
 class ConvBNReLU(nn.Sequential):
@@ -41,11 +65,56 @@ class ConvBNReLU(nn.Sequential):
                 groups=groups,
                 bias=False,
             ),
-            nn.BatchNorm2d(out_channels),
+            BatchNorm(out_channels),
         ]
         if relu:
             layers.append(nn.ReLU(inplace=True))
         super().__init__(*layers)
+
+
+def pointwise(in_channels: int, out_channels: int, transform: Transform) -> nn.Module:
+    """The 1x1 convolution that `transform` names: (B, in, H, W) -> (B, out, H, W).
+
+    Raises:
+        ValueError: for an unknown transform.
+    """
+    match transform:
+        case "conv" | "conv_bias":
+            return nn.Conv2d(in_channels, out_channels, 1, bias=transform == "conv_bias")
+        case "conv_bn" | "cbr":
+            return ConvBNReLU(in_channels, out_channels, relu=transform == "cbr")
+    raise ValueError(
+        f"transform is {transform!r}; choose one of 'conv', 'conv_bias', 'conv_bn', 'cbr'"
+    )
+
+
+def positive(**values: int) -> None:
+    """Check arguments that count something.
+
+    Raises:
+        ValueError: naming the first argument below 1.
+    """
+    for name, value in values.items():
+        if value < 1:
+            raise ValueError(f"{name} is {value}; it must be at least 1")
+
+
+def pair(name: str, values: Sequence[int]) -> tuple[int, int]:
+    """Check an argument that holds one positive number per side of the map, height first.
+
+    Raises:
+        ValueError: naming the argument.
+    """
+    if len(values) != 2 or min(values) < 1:
+        raise ValueError(f"{name} is {list(values)}; give two positive numbers, height then width")
+    return int(values[0]), int(values[1])
+
+
+def resize(x: Tensor, height: int, width: int) -> Tensor:
+    """Bilinear interpolation to (height, width), corners not aligned; nothing at the same size."""
+    if x.shape[-2:] == (height, width):
+        return x
+    return F.interpolate(x, (height, width), mode="bilinear", align_corners=False)
 
 
 def flatten_positions(x: Tensor) -> Tensor:
@@ -55,4 +124,5 @@ def flatten_positions(x: Tensor) -> Tensor:
 
 def unflatten_positions(rows: Tensor, height: int, width: int) -> Tensor:
     """(B, H*W, C) -> (B, C, H, W): the inverse of `flatten_positions`."""
-    return rows.transpose(1, 2).unflatten(2, (height, width))
+    batch, _, channels = rows.shape
+    return rows.transpose(1, 2).reshape(batch, channels, height, width)

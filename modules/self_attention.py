@@ -1,0 +1,208 @@
+"""Self-attention over the positions of a map, as OCNet and its baselines use it."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modules.attention import Kernel, attend, relation
+from modules.layers import (
+    Transform,
+    flatten_positions,
+    pointwise,
+    positive,
+    unflatten_positions,
+)
+
+Residual = Literal["none", "plain", "scaled"]
+"""What joins the context: nothing, the input, or the input while a learned gamma scales it."""
+
+
+class SelfAttention(nn.Module):
+    """Dense relation by self-attention (Yuan et al., "OCNet", Eq. 10 and 11).
+
+    (B, in_channels, H, W) -> (B, out_channels, H, W).
+
+        W = softmax(theta(X) phi(X)^T / sqrt(d))      Eq. 10    (N, N), N = H * W
+        Z = rho(W delta(X))                           Eq. 11    (N, out_channels)
+
+    Cost: N^2 * (key_channels + value_channels) multiply-accumulates beside the 1x1 convolutions,
+    and two N x N tables at the peak with the explicit kernel (logits and softmax).
+
+    Defaults are the paper's text: theta and phi are two 1x1 CBR each, delta and rho one 1x1
+    convolution each, and all but rho halve the channels. The text does not say whether delta and
+    rho have a bias; they have none here. OCNet's Table 4 was measured with `query_convs: 1` in its
+    Base-OC rows. The other arguments express the forms that the compared papers give the same
+    mechanism (Non-local, DANet's position attention, the non-local block of SRNet).
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output; `None` means in_channels.
+        key_channels: d, channels of theta and phi; `None` means in_channels / 2.
+        value_channels: channels of delta; `None` means in_channels / 2.
+        query_convs: 1x1 convolutions in each of theta and phi.
+        shared: use one transform as theta and phi.
+        query_transform: kind of the convolutions of theta and phi.
+        value_transform: kind of delta.
+        output_transform: kind of rho; `none` leaves it out, and value_channels must then equal
+            out_channels.
+        scaled: divide the logits by sqrt(d).
+        residual: `plain` adds the input, `scaled` adds it to gamma times the context, gamma a
+            learned scalar that starts at 0.
+        regions: attend inside each of regions x regions parts of the map (OCNet, Eq. 27 and 28);
+            transforms are shared. A part has floor(side / regions), the last one takes the rest.
+        key_stride: max-pool the map of keys and values by this factor (Wang et al. 2018,
+            Section 3.3; "SA-2x" of OCNet's Table 3).
+        kernel: `explicit` or `fused`, see `modules.attention`.
+
+    Raises:
+        ValueError: for sizes below 1, or arguments that exclude each other.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        out_channels: int | None = None,
+        key_channels: int | None = None,
+        value_channels: int | None = None,
+        query_convs: int = 2,
+        shared: bool = False,
+        query_transform: Transform = "cbr",
+        value_transform: Transform = "conv",
+        output_transform: Transform | Literal["none"] = "conv",
+        scaled: bool = True,
+        residual: Residual = "none",
+        regions: int = 1,
+        key_stride: int = 1,
+        kernel: Kernel = "explicit",
+    ) -> None:
+        super().__init__()
+        out = in_channels if out_channels is None else out_channels
+        keys = in_channels // 2 if key_channels is None else key_channels
+        values = in_channels // 2 if value_channels is None else value_channels
+        positive(
+            in_channels=in_channels, out_channels=out, key_channels=keys, value_channels=values,
+            query_convs=query_convs, regions=regions, key_stride=key_stride,
+        )  # fmt: skip
+        _check(
+            in_channels=in_channels,
+            out=out,
+            values=values,
+            output_transform=output_transform,
+            residual=residual,
+            regions=regions,
+            key_stride=key_stride,
+        )
+        self.scale = None if scaled else 1.0
+        self.regions = regions
+        self.key_stride = key_stride
+        self.kernel: Kernel = kernel
+        self.query = _chain(in_channels, keys, query_convs, query_transform)  # theta
+        self.key = (  # phi
+            self.query if shared else _chain(in_channels, keys, query_convs, query_transform)
+        )
+        self.value = pointwise(in_channels, values, value_transform)  # delta
+        self.output = (  # rho
+            nn.Identity()
+            if output_transform == "none"
+            else pointwise(values, out, output_transform)
+        )
+        self.residual = residual
+        self.gamma = nn.Parameter(torch.zeros(1)) if residual == "scaled" else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
+        source = x if self.key_stride == 1 else F.max_pool2d(x, self.key_stride)
+        # Query, key and value are handed over, not kept: they are freed before rho allocates.
+        combine = self.aggregate if self.regions == 1 else self._by_region
+        z = self.output(combine(self.query(x), self.key(source), self.value(source)))
+        return add_residual(z, x, self.residual, self.gamma)
+
+    def aggregate(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Context of every position of a region: W delta(X) as a map (B, value_channels, h, w)."""
+        height, width = query.shape[-2:]
+        rows = attend(
+            flatten_positions(query),  # (B, h*w, key_channels)
+            flatten_positions(key),
+            flatten_positions(value),  # (B, h*w, value_channels)
+            scale=self.scale,
+            kernel=self.kernel,
+        )
+        return unflatten_positions(rows, height, width)
+
+    def weights(self, x: Tensor) -> Tensor:
+        """The relation matrix W of Eq. 10, (B, H*W, keys); needs regions 1."""
+        source = x if self.key_stride == 1 else F.max_pool2d(x, self.key_stride)
+        return relation(
+            flatten_positions(self.query(x)), flatten_positions(self.key(source)), scale=self.scale
+        )
+
+    def _by_region(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        rows, columns = (region_slices(side, self.regions) for side in query.shape[-2:])
+        return torch.cat(
+            [
+                torch.cat(
+                    [self.aggregate(*(m[..., r, c] for m in (query, key, value))) for c in columns],
+                    dim=-1,
+                )
+                for r in rows
+            ],
+            dim=-2,
+        )
+
+
+def region_slices(side: int, regions: int) -> list[slice]:
+    """Cut a side into `regions` parts of floor(side / regions); the last takes the rest.
+
+    Raises:
+        ValueError: when the side has fewer pixels than there are regions.
+    """
+    step = side // regions
+    if step == 0:
+        raise ValueError(
+            f"a side of {side} pixels cannot be cut into {regions} regions; "
+            "use fewer regions or a larger map"
+        )
+    starts = [index * step for index in range(regions)]
+    return [slice(a, b) for a, b in zip(starts, [*starts[1:], side], strict=True)]
+
+
+def add_residual(z: Tensor, x: Tensor, residual: Residual, gamma: Tensor | None) -> Tensor:
+    """z, x + z, or x + gamma * z; the last in one step, without a scaled copy of z."""
+    if gamma is not None:
+        return torch.addcmul(x, z, gamma)
+    return x + z if residual == "plain" else z
+
+
+def _chain(in_channels: int, channels: int, convs: int, transform: Transform) -> nn.Module:
+    """`convs` consecutive 1x1 convolutions, the first of which reduces."""
+    widths = [in_channels] + [channels] * (convs - 1)
+    layers = [pointwise(width, channels, transform) for width in widths]
+    return layers[0] if convs == 1 else nn.Sequential(*layers)
+
+
+def _check(
+    *,
+    in_channels: int,
+    out: int,
+    values: int,
+    output_transform: str,
+    residual: str,
+    regions: int,
+    key_stride: int,
+) -> None:
+    if output_transform == "none" and values != out:
+        raise ValueError(
+            f"output_transform is 'none' but value_channels ({values}) differs from out_channels "
+            f"({out}); make them equal or choose an output transform"
+        )
+    if residual not in ("none", "plain", "scaled"):
+        raise ValueError(f"residual is {residual!r}; choose 'none', 'plain' or 'scaled'")
+    if residual != "none" and out != in_channels:
+        raise ValueError(
+            f"residual needs out_channels ({out}) equal to in_channels ({in_channels})"
+        )
+    if regions > 1 and key_stride > 1:
+        raise ValueError("regions and key_stride exclude each other; leave one of them at 1")
