@@ -1,0 +1,1 @@
+"""Engines: each places cases in fresh processes; all keep the contract of `harness.engines.engine`."""

@@ -1,0 +1,27 @@
+"""Metrics: each measures one thing of a case; `METRICS` lists them by the name that suites use."""
+
+import importlib
+from collections.abc import Callable
+from typing import cast
+
+from harness.case import Job
+
+Metric = Callable[[Job], dict[str, object]]
+
+METRICS: dict[str, str] = {
+    "params": "harness.measure.params:measure_params",
+    "flops": "harness.measure.operations:measure_operations",
+    "memory": "harness.measure.memory:measure_memory",
+    "witness": "harness.measure.witness:measure_witness",
+    "resident": "harness.measure.resident:measure_resident",
+    "latency": "harness.measure.latency:measure_latency",
+}
+
+# Need neither the case's memory nor its time, and give the same answer on every machine.
+STATIC = ("params", "flops", "memory", "witness")
+
+
+def metric(name: str) -> Metric:
+    """Import the function behind a metric's name."""
+    module, _, function = METRICS[name].partition(":")
+    return cast(Metric, getattr(importlib.import_module(module), function))

@@ -1,0 +1,68 @@
+"""Conventions: how the three counters become the one number that a paper prints as "FLOPs".
+
+A convention is data, never a code path: weights of the counters and a unit. Sources: OCNet Table 4
+(two operations per multiply-accumulate), fvcore and thop (one), torchstat (one, plus bias, two per
+element of batch norm, one per element of ReLU and per input element of pooling), GGCF section 4.3.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.suite.presentation import ConventionSpec
+
+CONVENTIONS: dict[str, ConventionSpec] = {
+    spec.name: spec
+    for spec in (
+        ConventionSpec(
+            name="flops",
+            unit_name="GFLOPs",
+            conv=2,
+            matmul=2,
+            description="two operations per multiply-accumulate of convolutions and matrix products",
+        ),
+        ConventionSpec(
+            name="macs",
+            unit_name="GMACs",
+            description="one per multiply-accumulate of convolutions and matrix products",
+        ),
+        ConventionSpec(
+            name="torchstat",
+            unit_name="G (torchstat)",
+            # Scaling counts: SRNet's printed 0.00947 for SE is pooling plus scaling plus 0.03 M MACs.
+            elementwise={"bias": 1, "batch_norm": 2, "relu": 1, "pool": 1, "mul": 1},
+            repeats=False,
+            description="multiply-accumulates plus bias, 2 per element of batch norm, 1 per element "
+            "of ReLU and of scaling, 1 per input element of pooling; a module without parameters "
+            "that is called several times counts once",
+        ),
+        ConventionSpec(
+            name="gibi_macs",
+            unit=2**30,
+            unit_name="GiMACs",
+            description="multiply-accumulates in units of 2^30",
+        ),
+    )
+}
+
+
+def operations(row: Mapping[str, Any], convention: ConventionSpec) -> float | None:
+    """Operations of a row under a convention (plain number, not yet in the convention's unit).
+
+    Args:
+        row: stored counters `conv_macs`, `matmul_macs`, `elementwise_ops` (by kind), and
+            `elementwise_ops_once`, the same with parameterless modules counted once.
+        convention: weights.
+
+    Returns:
+        The weighted sum; `None` where the counters were not measured.
+    """
+    conv, matmul = row.get("conv_macs"), row.get("matmul_macs")
+    if conv is None or matmul is None:
+        return None
+    stored = "elementwise_ops" if convention.repeats else "elementwise_ops_once"
+    elementwise: Mapping[str, int] = row.get(stored) or row.get("elementwise_ops") or {}
+    return (
+        convention.conv * conv
+        + convention.matmul * matmul
+        + sum(weight * elementwise.get(kind, 0) for kind, weight in convention.elementwise.items())
+    )

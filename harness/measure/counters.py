@@ -1,0 +1,162 @@
+"""Counters: convolution MACs, matmul MACs and elementwise operations of a module, layer by layer."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from harness.measure.operators import Cost, cost
+
+
+@dataclass
+class Tally:
+    """Sums over operator calls.
+
+    Attributes:
+        conv_macs: multiply-accumulates of convolutions.
+        matmul_macs: multiply-accumulates of matrix products, attention included.
+        elementwise: elements processed, by kind.
+        uncounted: calls of operators without a rule, by name.
+        covered_elements: elements written by operators with a rule.
+        elements: elements written by all operators that are not free.
+    """
+
+    conv_macs: int = 0
+    matmul_macs: int = 0
+    elementwise: Counter[str] = field(default_factory=Counter)
+    uncounted: Counter[str] = field(default_factory=Counter)
+    covered_elements: int = 0
+    elements: int = 0
+
+    def add(self, name: str, call: Cost, written: int) -> None:
+        """Count one operator call that wrote `written` elements."""
+        self.conv_macs += call.conv_macs
+        self.matmul_macs += call.matmul_macs
+        self.elementwise.update(dict(call.elementwise))
+        if not call.known:
+            self.uncounted[name] += 1
+        if call.known and not (call.conv_macs or call.matmul_macs or call.elementwise):
+            return
+        self.elements += written
+        if call.known:
+            self.covered_elements += written
+
+    def merge(self, other: "Tally") -> None:
+        """Add another tally to this one."""
+        self.conv_macs += other.conv_macs
+        self.matmul_macs += other.matmul_macs
+        self.elementwise.update(other.elementwise)
+        self.uncounted.update(other.uncounted)
+        self.covered_elements += other.covered_elements
+        self.elements += other.elements
+
+    @property
+    def coverage(self) -> float:
+        """Share, 0 to 1, of written elements that an operator with a rule wrote."""
+        return self.covered_elements / self.elements if self.elements else 1.0
+
+
+class OperatorCounter(TorchDispatchMode):
+    """Counts every operator that runs below it, by the module that called it.
+
+    Works on fake and on real tensors, under `torch.no_grad()` or with gradients; not under
+    `torch.inference_mode()`, where composite operators hide what they call.
+
+    Attributes:
+        calls: one tally per call of a module, by its path ("" for the root), in order.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: dict[str, list[Tally]] = defaultdict(list)
+        self._stack: list[Tally] = []
+        self._outside = Tally()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run the operator, count it for the innermost module."""
+        kwargs = kwargs or {}
+        if func.namespace == "prim":  # questions such as `tensor.device`, not work
+            return func(*args, **kwargs)
+        if _is_composite(func):
+            with self:
+                decomposed = func.decompose(*args, **kwargs)
+                if decomposed is not NotImplemented:
+                    return decomposed
+        out = func(*args, **kwargs)
+        tally = self._stack[-1] if self._stack else self._outside
+        tally.add(_name(func), cost(func, args, kwargs, out), _written(out))
+        return out
+
+    @contextmanager
+    def attribute(self, module: nn.Module) -> Iterator[None]:
+        """Attribute operator calls to the submodules of `module` while the context lasts."""
+        handles = []
+        for path, submodule in module.named_modules():
+            handles.append(submodule.register_forward_pre_hook(self._enter(path)))
+            handles.append(submodule.register_forward_hook(self._leave, always_call=True))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _enter(self, path: str) -> Callable[..., None]:
+        def hook(_module: nn.Module, _args: Any) -> None:
+            tally = Tally()
+            self.calls[path].append(tally)
+            self._stack.append(tally)
+
+        return hook
+
+    def _leave(self, _module: nn.Module, _args: Any, _out: Any) -> None:
+        self._stack.pop()
+
+    def total(self) -> Tally:
+        """Sum over all calls, those outside of every module (the backward pass) included."""
+        total = Tally()
+        total.merge(self._outside)
+        for tallies in self.calls.values():
+            for tally in tallies:
+                total.merge(tally)
+        return total
+
+    def elementwise_once(self, module: nn.Module) -> Counter[str]:
+        """Elementwise operations with modules without parameters counted at their last call only.
+
+        Counters that hang on module hooks overwrite what an earlier call stored (torchstat does),
+        so that the one ReLU of a residual block counts once.
+        """
+        total: Counter[str] = Counter(self._outside.elementwise)
+        without = {path for path, m in module.named_modules() if _is_parameterless_leaf(m)}
+        for path, tallies in self.calls.items():
+            for tally in tallies[-1:] if path in without else tallies:
+                total.update(tally.elementwise)
+        return total
+
+
+def _is_parameterless_leaf(module: nn.Module) -> bool:
+    no_parameters = next(module.parameters(), None) is None
+    return no_parameters and next(module.children(), None) is None
+
+
+def _is_composite(func: Any) -> bool:
+    has = getattr(func, "has_kernel_for_dispatch_key", None)
+    if has is None:
+        return False
+    return bool(has(torch._C.DispatchKey.CompositeImplicitAutograd))
+
+
+def _name(func: Any) -> str:
+    return str(getattr(func, "overloadpacket", func)).replace("aten.", "aten::")
+
+
+def _written(out: Any) -> int:
+    return sum(t.numel() for t in tree_leaves(out) if isinstance(t, Tensor))

@@ -1,0 +1,26 @@
+"""Parameters: how many, how many bytes."""
+
+from torch import nn
+
+from harness.case import Job
+from harness.measure.subject import fake_subject
+
+
+def measure_params(job: Job) -> dict[str, object]:
+    """Count learnable parameters, each shared tensor once; buffers (batch-norm statistics) apart.
+
+    Returns:
+        `params` (count), `param_bytes` and `buffer_bytes` (bytes in the case's dtype).
+    """
+    with fake_subject(job.case, job.search_path) as subject:
+        return count_params(subject.module)
+
+
+def count_params(module: nn.Module) -> dict[str, object]:
+    """The three figures of one module."""
+    parameters, buffers = list(module.parameters()), list(module.buffers())
+    return {
+        "params": sum(p.numel() for p in parameters),
+        "param_bytes": sum(p.numel() * p.element_size() for p in parameters),
+        "buffer_bytes": sum(b.numel() * b.element_size() for b in buffers),
+    }

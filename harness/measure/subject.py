@@ -1,0 +1,99 @@
+"""The subject of a measurement: a case's module and inputs, fake or real."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._pytree import tree_leaves
+
+from harness.case import Case
+from harness.instantiate import build
+
+
+@dataclass
+class Subject:
+    """A built module with inputs.
+
+    Attributes:
+        case: what was built.
+        module: in the mode (train, eval), dtype and device of the case.
+        inputs: one tensor per shape of the case.
+    """
+
+    case: Case
+    module: nn.Module
+    inputs: tuple[Tensor, ...]
+
+    def forward(self) -> object:
+        """One pass of the case: forward alone without gradients, or forward and backward."""
+        if self.case.pass_ == "inference":
+            with torch.no_grad():
+                return self.module(*self.inputs)
+        out = self.module(*self.inputs)
+        scalar_loss(out).backward()
+        return out
+
+    def clear_gradients(self) -> None:
+        """Free the gradients of parameters and inputs."""
+        for tensor in (*self.module.parameters(), *self.inputs):
+            tensor.grad = None
+
+    @property
+    def state(self) -> tuple[Tensor, ...]:
+        """Parameters and buffers."""
+        return (*self.module.parameters(), *self.module.buffers())
+
+
+def scalar_loss(out: object) -> Tensor:
+    """Sum of all floating outputs: gives every output element a gradient."""
+    tensors = [t for t in tree_leaves(out) if isinstance(t, Tensor) and t.is_floating_point()]
+    if not tensors:
+        raise TypeError("the module returned no floating-point tensor, so there is nothing to train")
+    total = tensors[0].sum()
+    for tensor in tensors[1:]:
+        total = total + tensor.sum()
+    return total
+
+
+def real_subject(case: Case, seed: int, search_path: tuple[str, ...] = ()) -> Subject:
+    """Build a case on its device.
+
+    Args:
+        case: what to build.
+        seed: of parameters and inputs; equal seeds give equal tensors on one device.
+        search_path: folders in which a user's module is looked up.
+    """
+    torch.manual_seed(seed)
+    return _subject(case, torch.device(case.device), search_path)
+
+
+@contextmanager
+def fake_subject(case: Case, search_path: tuple[str, ...] = ()) -> Iterator[Subject]:
+    """Build a case on fake CPU tensors: shapes without memory, the same on every machine."""
+    # The module is built inside the mode, so that its parameters are fake too.
+    with FakeTensorMode():
+        yield _subject(case, torch.device("cpu"), search_path)
+
+
+def _subject(case: Case, device: torch.device, search_path: tuple[str, ...]) -> Subject:
+    dtype = getattr(torch, case.dtype)
+    module = build(case, search_path).to(device=device, dtype=dtype)
+    module.train(case.pass_ == "training")
+    gradients = case.pass_ == "training"
+    inputs = tuple(
+        torch.randn(shape, device=device, dtype=dtype, requires_grad=gradients)
+        for shape in case.inputs
+    )
+    return Subject(case, module, inputs)
+
+
+def shrunk(case: Case, side: int) -> Case:
+    """The same case with each spatial side cut to at most `side`, for a check that must be cheap."""
+
+    def small(shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (*shape[:2], *(min(side, size) for size in shape[2:]))
+
+    return replace(case, inputs=tuple(small(shape) for shape in case.inputs))

@@ -1,0 +1,20 @@
+"""What the fork server imports once, so that each case starts in milliseconds.
+
+Imports only. A server that computed would start OpenMP's threads, and a fork after that hangs.
+"""
+
+# ruff: noqa: F401
+import torch
+import torch._dynamo
+import torch._subclasses.fake_tensor
+import torch.utils.flop_counter
+from fvcore.nn import FlopCountAnalysis
+
+import harness.measure.latency
+import harness.measure.memory
+import harness.measure.operations
+import harness.measure.params
+import harness.measure.resident
+import harness.measure.witness
+import harness.worker
+import modules.catalog

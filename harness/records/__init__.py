@@ -1,0 +1,1 @@
+"""Records and the run directory that keeps them."""

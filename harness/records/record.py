@@ -1,0 +1,148 @@
+"""A record: what came back from one case, as one line of `records.jsonl`."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from harness.case import Job
+from harness.measure.convention import CONVENTIONS, operations
+from harness.outcome import Outcome
+
+SCHEMA = 1
+
+# Stored names that every row has, `None` where a metric was not measured.
+STORED = (
+    "params",
+    "param_bytes",
+    "buffer_bytes",
+    "conv_macs",
+    "matmul_macs",
+    "algorithmic_macs",
+    "elementwise_ops",
+    "elementwise_ops_once",
+    "uncounted_ops",
+    "coverage",
+    "flops",
+    "live_peak_bytes",
+    "live_peak_training_bytes",
+    "input_bytes",
+    "resident_peak_bytes",
+    "latency_seconds",
+    "latency_low_seconds",
+    "latency_high_seconds",
+    "latency_confidence",
+    "latency_q1_seconds",
+    "latency_q3_seconds",
+    "latency_samples_seconds",
+    "latency_warmup_seconds",
+    "witness",
+)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One finished case of a run.
+
+    Attributes:
+        suite: name of the suite that lists the case.
+        label: its name there.
+        case_key: hash of what was measured.
+        machine_key: hash of the machine it was measured on.
+        case: module, arguments, inputs, device, dtype and pass, as plain data.
+        metrics: what was asked for.
+        factors: values of grid axes.
+        status: see `harness.outcome.Outcome`.
+        cause: one line for everything but `ok`.
+        values: stored names and values.
+        warnings: sentences for the reader.
+        seconds: wall time of each metric.
+        tail: last lines of a failed worker.
+        elapsed_seconds: from start to end of the case's process.
+        finished_at: UTC, ISO 8601.
+        threads: CPU threads asked for.
+        seed: of parameters and inputs.
+    """
+
+    suite: str
+    label: str
+    case_key: str
+    machine_key: str
+    case: Mapping[str, Any]
+    metrics: tuple[str, ...]
+    factors: Mapping[str, Any]
+    status: str
+    cause: str | None
+    values: Mapping[str, Any]
+    warnings: tuple[str, ...]
+    seconds: Mapping[str, float]
+    tail: tuple[str, ...]
+    elapsed_seconds: float
+    finished_at: str
+    threads: int | None = None
+    seed: int = 0
+    schema: int = field(default=SCHEMA)
+
+    @classmethod
+    def of(cls, job: Job, outcome: Outcome, machine_key: str) -> "Record":
+        """The record of a job that has ended just now."""
+        return cls(
+            suite=job.suite,
+            label=job.label,
+            case_key=job.case.key,
+            machine_key=machine_key,
+            case=asdict(job.case),
+            metrics=job.metrics,
+            factors=dict(job.factors),
+            status=outcome.status,
+            cause=outcome.cause,
+            values=outcome.values,
+            warnings=outcome.warnings,
+            seconds=outcome.seconds,
+            tail=outcome.tail,
+            elapsed_seconds=outcome.elapsed,
+            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            threads=job.threads,
+            seed=job.seed,
+        )
+
+    def to_line(self) -> str:
+        """One line of JSON, without the line feed."""
+        return json.dumps(asdict(self), separators=(",", ":"), ensure_ascii=True)
+
+    @classmethod
+    def from_line(cls, line: str) -> "Record":
+        """Read a line back; names of a newer schema are ignored."""
+        data = json.loads(line)
+        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
+        for name in ("metrics", "warnings", "tail"):
+            known[name] = tuple(known.get(name, ()))
+        return cls(**known)
+
+    def row(self, convention: str = "flops") -> dict[str, Any]:
+        """The flat row that tables, plots and `--json` show, with `operations` under a convention."""
+        case = self.case
+        row: dict[str, Any] = {
+            "suite": self.suite,
+            "label": self.label,
+            "status": self.status,
+            "cause": self.cause,
+            "module": case["module"],
+            "arguments": dict(case["arguments"]),
+            "input": [list(shape) for shape in case["inputs"]],
+            "device": case["device"],
+            "dtype": case["dtype"],
+            "pass": case["pass_"],
+            "threads": self.threads,
+            "case_key": self.case_key,
+            "machine_key": self.machine_key,
+            "factors": dict(self.factors),
+            **{name: self.values.get(name) for name in STORED},
+            **{name: value for name, value in self.values.items() if name not in STORED},
+            "convention": convention,
+            "warnings": list(self.warnings),
+            "elapsed_seconds": self.elapsed_seconds,
+        }
+        row["operations"] = operations(row, CONVENTIONS[convention])
+        return row

@@ -1,0 +1,1 @@
+"""Pure numerics of measurements: no I/O, no clocks, no torch."""
