@@ -67,20 +67,32 @@ def real_subject(case: Case, seed: int, search_path: tuple[str, ...] = ()) -> Su
         search_path: folders in which a user's module is looked up.
     """
     torch.manual_seed(seed)
-    return _subject(case, torch.device(case.device), search_path)
+    device = torch.device(case.device)
+    module = build(case, search_path).to(device=device, dtype=getattr(torch, case.dtype))
+    return _subject(case, module, device)
 
 
 @contextmanager
 def fake_subject(case: Case, search_path: tuple[str, ...] = ()) -> Iterator[Subject]:
     """Build a case on fake CPU tensors: shapes without memory, the same on every machine."""
-    # The module is built inside the mode, so that its parameters are fake too.
-    with FakeTensorMode():
-        yield _subject(case, torch.device("cpu"), search_path)
+    # The module is built inside the mode, so that its parameters are fake too. Fake parameters cannot
+    # be converted afterwards, so the dtype is set as the default while it is built.
+    with FakeTensorMode(), _default_dtype(getattr(torch, case.dtype)):
+        yield _subject(case, build(case, search_path), torch.device("cpu"))
 
 
-def _subject(case: Case, device: torch.device, search_path: tuple[str, ...]) -> Subject:
+@contextmanager
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def _subject(case: Case, module: nn.Module, device: torch.device) -> Subject:
     dtype = getattr(torch, case.dtype)
-    module = build(case, search_path).to(device=device, dtype=dtype)
     module.train(case.pass_ == "training")
     gradients = case.pass_ == "training"
     inputs = tuple(
