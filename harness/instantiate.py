@@ -1,0 +1,305 @@
+"""From the name of a module to an instance: import, signature, construction.
+
+The suite loader checks arguments with what stands here and the worker builds with it, so that a
+suite that loads is a suite whose modules can be called.
+"""
+
+import importlib
+import inspect
+import json
+import re
+import sys
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.case import Case
+from harness.errors import HarnessError
+from harness.wording import quote, suggest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ENTRY_POINT_GROUP = "context_harness.modules"
+"""Entry points under which an installed package adds names to the catalog."""
+
+_USER_CLASS = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
+class ModuleError(HarnessError):
+    """A module cannot be found or imported.
+
+    Attributes:
+        what: what is wrong.
+        cure: what to do.
+    """
+
+    def __init__(self, what: str, cure: str) -> None:
+        self.what, self.cure = what, cure
+        super().__init__(f"{what}; {cure}")
+
+
+class BuildError(HarnessError):
+    """A constructor refused its arguments."""
+
+
+class ArgumentTypeError(HarnessError):
+    """A value does not fit the type hint of its parameter."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One keyword parameter of a constructor; `hint` is `Any` where it has none."""
+
+    name: str
+    hint: Any
+    required: bool
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a constructor takes by keyword.
+
+    Attributes:
+        parameters: by name, in the order of the constructor.
+        takes_any: the constructor has `**kwargs`, so that every name is accepted.
+    """
+
+    parameters: Mapping[str, Parameter]
+    takes_any: bool
+
+    def accepts(self, name: str) -> bool:
+        """Whether the constructor takes an argument of that name."""
+        return name in self.parameters or self.takes_any
+
+    def missing(self, given: typing.Collection[str]) -> tuple[str, ...]:
+        """Required parameters that neither `given` names nor `build` fills in."""
+        return tuple(
+            name
+            for name, parameter in self.parameters.items()
+            if parameter.required and name not in given and name not in FILLED
+        )
+
+
+FILLED = ("in_channels", "input_size")
+"""Parameters that `build` takes from the first input: channels, and (H, W)."""
+
+
+def names() -> tuple[str, ...]:
+    """Every name that a suite can write behind `module:`, `package.file:Class` aside."""
+    from modules.catalog import BY_NAME
+
+    return tuple(sorted({*BY_NAME, *(point.name for point in _entry_points())}))
+
+
+def resolve(module: str, search_path: Sequence[str] = ()) -> "type[nn.Module]":
+    """The class behind a name of the catalog, an entry point, or `package.file:Class`.
+
+    Args:
+        module: the name.
+        search_path: folders put in front of `sys.path` while a user's class is imported.
+
+    Raises:
+        ModuleError: the name is unknown, its import fails, or it is no `torch.nn.Module`.
+    """
+    from modules.catalog import BY_NAME
+
+    if module in BY_NAME:
+        return _module_class(module, _import(BY_NAME[module].target, ()))
+    if ":" in module:
+        return _module_class(module, _import(module, search_path))
+    for point in _entry_points():
+        if point.name == module:
+            return _module_class(module, _import(f"{point.module}:{point.attr}", ()))
+    cure = suggest(module, names(), "modules") if names() else "write package.file:Class"
+    raise ModuleError(f"unknown module {quote(module)}", cure)
+
+
+def parameters_of(cls: "type[nn.Module]") -> Signature:
+    """What the constructor of a class takes by keyword, with resolved type hints."""
+    from torch import nn
+
+    constructor = cls.__init__
+    if constructor is nn.Module.__init__:  # (*args, **kwargs), of which it accepts none
+        return Signature({}, takes_any=False)
+    try:
+        declared = list(inspect.signature(constructor).parameters.values())[1:]
+    except (TypeError, ValueError):
+        return Signature({}, takes_any=True)
+    hints = _hints(constructor)
+    keyword = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return Signature(
+        {
+            p.name: Parameter(p.name, hints.get(p.name, Any), p.default is p.empty)
+            for p in declared
+            if p.kind in keyword
+        },
+        takes_any=any(p.kind is p.VAR_KEYWORD for p in declared),
+    )
+
+
+def convert(value: Any, hint: Any) -> Any:
+    """A JSON value as the type of a hint: lists to tuples, whole numbers to floats.
+
+    Values of hints that JSON cannot express (a `torch.dtype`, say) pass unchanged.
+
+    Raises:
+        ArgumentTypeError: the value does not fit; the message names the expected type.
+    """
+    adapter = _adapter(hint)
+    if adapter is None:
+        return value
+    try:
+        return adapter.validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        raise ArgumentTypeError(f"expected {type_name(hint)}") from error
+    except (TypeError, ValueError) as error:
+        raise ArgumentTypeError("expected a value that YAML can hold") from error
+
+
+def build(case: Case, search_path: Sequence[str] = ()) -> "nn.Module":
+    """An instance of a case's module, on the default device, in the default dtype.
+
+    `in_channels` and `input_size` are taken from the first input, (B, C, H, W), where the
+    constructor has parameters of these names and the case does not give them.
+
+    Raises:
+        ModuleError: the class cannot be found or imported.
+        BuildError: an argument is unknown, of a wrong type, missing, or refused by the constructor.
+    """
+    cls = resolve(case.module, search_path)
+    signature = parameters_of(cls)
+    arguments = _converted(case, signature)
+    shape = case.inputs[0] if case.inputs else ()
+    filled = {"in_channels": shape[1] if len(shape) > 1 else None, "input_size": tuple(shape[2:])}
+    for name in FILLED:
+        if name in signature.parameters and name not in arguments:
+            arguments[name] = filled[name]
+    try:
+        return cls(**arguments)
+    except (ValueError, TypeError) as error:
+        raise BuildError(f"{case.module}: {' '.join(str(error).split())}") from error
+
+
+def _converted(case: Case, signature: Signature) -> dict[str, Any]:
+    converted = {}
+    for name, value in case.arguments.items():
+        parameter = signature.parameters.get(name)
+        try:
+            converted[name] = convert(value, parameter.hint) if parameter else value
+        except ArgumentTypeError as error:
+            raise BuildError(f"{case.module}: argument {name}: {error}") from error
+    return converted
+
+
+def type_name(hint: Any) -> str:
+    """A type hint in words for a message: `int`, `int or list of int`, `one of 'a', 'b'`."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return type_name(inner[0])
+    if origin is typing.Literal:
+        return ("one of " if len(inner) > 1 else "") + ", ".join(map(repr, inner))
+    if hint is None or hint is type(None):
+        return "null"
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(dict.fromkeys(map(type_name, inner)))
+    return _container_name(hint, origin, inner)
+
+
+def _container_name(hint: Any, origin: Any, inner: tuple[Any, ...]) -> str:
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return "a mapping"
+    if isinstance(origin, type) and issubclass(origin, Sequence):
+        length = f"{len(inner)} " if origin is tuple and Ellipsis not in inner else ""
+        return f"list of {length}{type_name(inner[0])}" if inner else "a list"
+    return hint.__name__ if isinstance(hint, type) else str(hint)
+
+
+def _adapter(hint: Any) -> "TypeAdapter[Any] | None":
+    if hint is Any:
+        return None
+    try:
+        return TypeAdapter(hint)
+    except Exception:  # pydantic raises errors of many kinds for types it has no schema for
+        return None
+
+
+def _hints(constructor: Any) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(constructor, include_extras=True)
+    except Exception:  # names imported under TYPE_CHECKING, misspelt hints: no check, then
+        return {}
+
+
+def _entry_points() -> Sequence[Any]:
+    return tuple(entry_points(group=ENTRY_POINT_GROUP))
+
+
+def _module_class(name: str, found: Any) -> "type[nn.Module]":
+    from torch import nn
+
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise ModuleError(f"{name} is no torch.nn.Module", "name a class derived from nn.Module")
+    return found
+
+
+def _import(target: str, search_path: Sequence[str]) -> Any:
+    if not _USER_CLASS.fullmatch(target):
+        raise ModuleError(f"{quote(target)} names no class", "write package.file:Class")
+    file, _, attribute = target.partition(":")
+    with _searching(tuple(search_path)):
+        try:
+            found: Any = importlib.import_module(file)
+        except (Exception, SystemExit) as error:  # a user's file may raise anything
+            text = " ".join(str(error).split())
+            what = f"{file} cannot be imported ({type(error).__name__}: {text})"
+            cure = "check the name, and that the file imports under Python"
+            raise ModuleError(what, cure) from error
+        for part in attribute.split("."):
+            if not hasattr(found, part):
+                raise _no_attribute(file, part, found)
+            found = getattr(found, part)
+    return found
+
+
+def _no_attribute(file: str, attribute: str, owner: Any) -> ModuleError:
+    from torch import nn
+
+    classes = [
+        name
+        for name, value in vars(owner).items()
+        if isinstance(value, type) and issubclass(value, nn.Module)
+    ]
+    return ModuleError(f"{file} has no {attribute}", suggest(attribute, classes, "classes"))
+
+
+_origin: dict[str, tuple[str, ...]] = {}
+"""Name of an imported module: the search path under which it was first imported."""
+
+
+@contextmanager
+def _searching(search_path: tuple[str, ...]) -> Iterator[None]:
+    """Folders in front of `sys.path`; a file of the same name from other folders is forgotten.
+
+    Two suites may each have a `blocks.py` beside them, and `sys.modules` knows one of that name.
+    """
+    for name in [name for name, path in _origin.items() if path != search_path]:
+        sys.modules.pop(name, None)
+        del _origin[name]
+    before, saved = set(sys.modules), list(sys.path)
+    sys.path[:0] = search_path
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path[:] = saved
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None) or ""
+            if any(file.startswith(folder.rstrip("/") + "/") for folder in search_path):
+                _origin[name] = search_path

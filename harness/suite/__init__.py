@@ -1,0 +1,28 @@
+"""Suites: YAML files that say what to measure and what to show."""
+
+from harness.suite.loader import load
+from harness.suite.presentation import (
+    ConventionSpec,
+    FigureSpec,
+    PlotSpec,
+    ReferenceSpec,
+    TableSpec,
+)
+from harness.suite.problem import Problem, SuiteError
+from harness.suite.schema import CONVENTION_NAMES, METRIC_NAMES
+from harness.suite.suite import Overrides, Suite
+
+__all__ = [
+    "CONVENTION_NAMES",
+    "METRIC_NAMES",
+    "ConventionSpec",
+    "FigureSpec",
+    "Overrides",
+    "PlotSpec",
+    "Problem",
+    "ReferenceSpec",
+    "Suite",
+    "SuiteError",
+    "TableSpec",
+    "load",
+]

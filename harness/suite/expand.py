@@ -1,0 +1,284 @@
+"""The cases of one suite file, written out."""
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.case import Case, Device, Job, Shape
+from harness.suite import label as labels
+from harness.suite.arguments import Constructors
+from harness.suite.grid import Combination
+from harness.suite.recipe import Place, Recipe
+from harness.suite.schema import CASE_AXES, MOST_CASES, STATIC, Conditions, SuiteSpec
+from harness.suite.suite import Overrides
+from harness.suite.tree import Source
+from harness.wording import quote, suggest
+
+DEFAULT_TIMEOUT = 600.0
+"""Seconds."""
+
+
+@dataclass(eq=False)
+class Budget:
+    """Cases that the tree of suites may still add."""
+
+    left: int = MOST_CASES
+
+
+@dataclass(eq=False)
+class Expansion:
+    """Makes the jobs of one file; mistakes go to its document.
+
+    Attributes:
+        source: the file.
+        spec: what it says.
+        overrides: what the command line changes.
+        budget: shared by all files of the tree.
+    """
+
+    source: Source
+    spec: SuiteSpec
+    overrides: Overrides
+    budget: Budget
+    jobs: list[Job] = field(default_factory=list)
+    notes: dict[str, str] = field(default_factory=dict)
+    _used_defaults: set[str] = field(default_factory=set)
+    _unchecked: bool = False
+
+    def run(self) -> None:
+        """Fill `jobs` and `notes`."""
+        self._check_top()
+        constructors = Constructors(_search_path(self.source))
+        first: dict[str, str] = {}
+        for recipe in self._recipes():
+            made = list(self._jobs(recipe, constructors))
+            self._check_labels(recipe, made, first)
+            self.jobs += made
+            if recipe.spec.note is not None and recipe.place:
+                self.notes.update({job.label: recipe.spec.note for job in made})
+        self._check_defaults(constructors)
+
+    def _check_top(self) -> None:
+        document, spec = self.source.document, self.spec
+        if spec.cases is not None:
+            for key in ("module", "label", "grid", "zip", "exclude"):
+                if key in self.source.data:
+                    what, cure = "stands beside cases", f"move {key} into a case, or remove cases"
+                    document.report((key,), what, cure, key=True)
+        elif not self.source.complete:
+            return
+        elif _makes_cases(spec):
+            if spec.module is None and "module" not in {*spec.grid, *spec.zip_}:
+                document.report((), "missing required key", "add module: ...", absent="module")
+        elif not spec.include:
+            document.report((), "nothing to measure", "add cases, module or include")
+
+    def _recipes(self) -> Iterator[Recipe]:
+        forced = _forced(self.overrides)
+        document = self.source.document
+        if self.spec.cases is not None:
+            for index, case in zip(self.source.original, self.spec.cases, strict=True):
+                yield Recipe(document, ("cases", index), case, forced)
+        elif self.spec.module is not None or "module" in {*self.spec.grid, *self.spec.zip_}:
+            yield Recipe(document, (), self.spec, forced)
+
+    def _jobs(self, recipe: Recipe, constructors: Constructors) -> Iterator[Job]:
+        before = len(recipe.document.problems)
+        combinations = recipe.combinations(self.budget.left)
+        if combinations is None or not self._has_module(recipe):
+            self._unchecked = True
+            return
+        self.budget.left -= len(combinations)
+        has_input = self._has_input(recipe)
+        has_label = _check_template(recipe)
+        for combination in combinations:
+            module = str(combination.get("module", recipe.spec.module))
+            arguments = self._arguments(recipe, module, combination, constructors)
+            if arguments is not None and has_input and has_label:
+                yield self._job(recipe, module, arguments, combination)
+        self._unchecked |= len(recipe.document.problems) > before
+
+    def _has_module(self, recipe: Recipe) -> bool:
+        if recipe.spec.module is not None or "module" in recipe.axes:
+            return True
+        cure = "add module: name"
+        recipe.document.report(recipe.place, "missing required key", cure, absent="module")
+        return False
+
+    def _has_input(self, recipe: Recipe) -> bool:
+        given = recipe.spec.input or self.spec.input or self.overrides.inputs
+        if given is not None or "input" in recipe.axes:
+            return True
+        if self.source.complete:
+            cure = "add input: [B, C, H, W] here or for the whole suite"
+            recipe.document.report(recipe.place, "missing required key", cure, absent="input")
+        return False
+
+    def _arguments(
+        self, recipe: Recipe, module: str, combination: Combination, constructors: Constructors
+    ) -> dict[str, Any] | None:
+        """Arguments of a case: the suite's defaults, then the case's, then the axes'."""
+        place: Place = (*recipe.place, "module")
+        if "module" in combination:
+            place = recipe.place_of("module", module)
+        signature = constructors.signature(recipe, place, module)
+        if signature is None:
+            return None
+        given: dict[str, tuple[Place, Any]] = {
+            name: (("with", name), value)
+            for name, value in self.spec.with_.items()
+            if signature.accepts(name)
+        }
+        self._used_defaults.update(given)
+        if recipe.place:
+            given |= {
+                name: ((*recipe.place, "with", name), value)
+                for name, value in recipe.spec.with_.items()
+            }
+        given |= {
+            axis: (recipe.place_of(axis, value), value)
+            for axis, value in combination.items()
+            if axis not in CASE_AXES
+        }
+        constructors.check(recipe, module, signature, given)
+        if self.source.complete:
+            constructors.check_missing(recipe, module, signature, given)
+        return {name: value for name, (_, value) in given.items()}
+
+    def _job(
+        self, recipe: Recipe, module: str, arguments: dict[str, Any], combination: Combination
+    ) -> Job:
+        spec = recipe.spec
+        threads = _first(self.overrides.threads, spec.threads, self.spec.threads)
+        case = Case(
+            module=module,
+            arguments=arguments,
+            inputs=_shapes(self._condition(recipe, combination, "input", None)),
+            device=_device(_first(self.overrides.device, spec.device, self.spec.device, "auto")),
+            dtype=self._condition(recipe, combination, "dtype", "float32"),
+            pass_=self._condition(recipe, combination, "pass", "inference"),
+        )
+        return Job(
+            suite=self.spec.suite,
+            label=_label(spec, module, combination),
+            case=case,
+            metrics=metrics(
+                _first(self.overrides.metrics, spec.measure, self.spec.measure, "static")
+            ),
+            timeout=_first(spec.timeout, self.spec.timeout, DEFAULT_TIMEOUT),
+            threads=threads,
+            seed=_first(spec.seed, self.spec.seed, 0),
+            search_path=_search_path(self.source) if ":" in module else (),
+            factors=dict(combination),
+        )
+
+    def _condition(self, recipe: Recipe, combination: Combination, key: str, default: Any) -> Any:
+        name = "pass_" if key == "pass" else key
+        return _first(
+            _forced(self.overrides).get(key),
+            combination.get(key),
+            getattr(recipe.spec, name),
+            getattr(self.spec, name),
+            default,
+        )
+
+    def _check_labels(self, recipe: Recipe, made: list[Job], first: dict[str, str]) -> None:
+        for job in made:
+            if job.label in first:
+                what = f"duplicate label {quote(job.label)}, as {first[job.label]}"
+                cure = (
+                    "name every axis in the label" if job.factors else "give it a label of its own"
+                )
+                recipe.report(("label",), what, cure)
+                return
+            first[job.label] = ".".join(map(str, recipe.place)) or "the same label"
+
+    def _check_defaults(self, constructors: Constructors) -> None:
+        """A default that nothing takes is a misspelt one."""
+        all_cases = len(self.source.original) == len(self.spec.cases or ())
+        if self._unchecked or not self.source.complete or not all_cases:
+            return
+        for name in self.spec.with_.keys() - self._used_defaults:
+            cure = suggest(name, constructors.parameters(), "arguments")
+            self.source.document.report(
+                ("with", name), "no case's module has this argument", cure, key=True
+            )
+
+
+def metrics(choice: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Names of metrics, `static` written out, each once."""
+    chosen = (choice,) if isinstance(choice, str) else choice
+    expanded = (name for one in chosen for name in (STATIC if one == "static" else (one,)))
+    return tuple(dict.fromkeys(expanded))
+
+
+def _makes_cases(spec: SuiteSpec) -> bool:
+    return bool(spec.module or spec.label or spec.grid or spec.zip_ or spec.exclude)
+
+
+def _check_template(recipe: Recipe) -> bool:
+    template = recipe.spec.label
+    if template is None or not recipe.axes or not _is_template(template):
+        return True
+    axes = {*recipe.axes, "module"}
+    try:
+        labels.check(template, axes)
+    except labels.TemplateError as error:
+        cure = "write {axis} for each axis, {{ and }} for braces"
+        if error.field:
+            cure = suggest(error.field, axes, "axes")
+        recipe.report(("label",), str(error), cure)
+        return False
+    return True
+
+
+def _is_template(text: str) -> bool:
+    return "{" in text or "}" in text
+
+
+def _label(spec: Conditions, module: str, combination: Combination) -> str:
+    if spec.label is None:
+        return labels.append(module, {a: v for a, v in combination.items() if a != "module"})
+    if combination and _is_template(spec.label):
+        return labels.fill(spec.label, {**combination, "module": module})
+    return labels.append(spec.label, combination)
+
+
+def _forced(overrides: Overrides) -> Combination:
+    """Axes that the command line fixes, as JSON values."""
+    forced: Combination = {}
+    if overrides.inputs is not None:
+        shapes = [list(shape) for shape in overrides.inputs]
+        forced["input"] = shapes[0] if len(shapes) == 1 else shapes
+    if overrides.dtype is not None:
+        forced["dtype"] = overrides.dtype
+    return forced
+
+
+def _shapes(value: Any) -> tuple[Shape, ...]:
+    if isinstance(value[0], (list, tuple)):
+        return tuple(tuple(shape) for shape in value)
+    return (tuple(value),)
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def _search_path(source: Source) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((str(source.document.path.parent), str(Path.cwd()))))
+
+
+@functools.cache
+def _cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _device(choice: str) -> Device:
+    if choice == "auto":
+        return "cuda" if _cuda() else "cpu"
+    return "cuda" if choice == "cuda" else "cpu"

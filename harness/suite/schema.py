@@ -1,0 +1,160 @@
+"""What a suite file may contain, as models; the JSON Schema for editors is made from the same.
+
+Values are read as JSON in strict mode: a list may become a tuple and a whole number a float, but
+no string becomes a number and no boolean an integer.
+"""
+
+import math
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+)
+
+from harness.case import DType, Pass
+from harness.suite.presentation import PlotSpec, ReferenceSpec, Strict, TableSpec
+
+Metric = Literal["params", "flops", "memory", "witness", "resident", "latency"]
+Convention = Literal["flops", "macs", "torchstat", "gibi_macs"]
+DeviceChoice = Literal["auto", "cpu", "cuda"]
+
+METRIC_NAMES: tuple[str, ...] = get_args(Metric)
+CONVENTION_NAMES: tuple[str, ...] = get_args(Convention)
+
+STATIC: tuple[Metric, ...] = ("params", "flops", "memory", "witness")
+"""What `static` stands for: metrics that give the same answer on every machine."""
+
+CASE_AXES = ("module", "input", "dtype", "pass")
+"""Keys of a case that a grid may vary; every other axis is an argument of the constructor."""
+
+MOST_ELEMENTS = 1 << 40
+"""Of one input: 4 TiB in float32, more than any machine that could run the case."""
+
+MOST_CASES = 20_000
+"""Of one include tree, grids written out."""
+
+LONGEST_TIMEOUT = 7 * 24 * 3600.0
+"""Seconds."""
+
+
+def _bounded(shape: tuple[int, ...]) -> tuple[int, ...]:
+    if math.prod(shape) > MOST_ELEMENTS:
+        raise ValueError("an input of more than 2**40 elements; check the shape, batch first")
+    return shape
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("a line break or control character; write it in one line of plain text")
+    return text
+
+
+Size = Annotated[int, Field(ge=1)]
+Shape = Annotated[tuple[Size, ...], Field(min_length=2, max_length=5), AfterValidator(_bounded)]
+
+
+def _one_or_several(value: Any) -> str:
+    several = isinstance(value, (list, tuple)) and bool(value)
+    return "several" if several and isinstance(value[0], (list, tuple)) else "one"
+
+
+Input = Annotated[
+    Annotated[Shape, Tag("one")]
+    | Annotated[Annotated[tuple[Shape, ...], Field(min_length=1)], Tag("several")],
+    Discriminator(_one_or_several),
+]
+
+
+def _name_or_list(value: Any) -> str:
+    return "list" if isinstance(value, (list, tuple)) else "name"
+
+
+MetricChoice = Literal["static", "params", "flops", "memory", "witness", "resident", "latency"]
+Measure = Annotated[
+    Annotated[MetricChoice, Tag("name")]
+    | Annotated[Annotated[tuple[MetricChoice, ...], Field(min_length=1)], Tag("list")],
+    Discriminator(_name_or_list),
+]
+
+Line = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
+ModuleName = Annotated[
+    str, StringConstraints(min_length=1, max_length=300), AfterValidator(_one_line)
+]
+Axes = dict[str, Annotated[list[Any], Field(min_length=1)]]
+Seconds = Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT)]
+Threads = Annotated[int, Field(ge=1, le=4096)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Conditions(Strict):
+    """What a case can say, and a suite for all its cases; a case's own word comes first."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=False)
+
+    label: Line | None = Field(
+        default=None,
+        description="Name of the row; with a grid a template such as k={kernel_size}.",
+    )
+    module: ModuleName | None = Field(
+        default=None, description="A name of the catalog, or package.file:Class."
+    )
+    with_: dict[str, Any] = Field(
+        default_factory=dict, alias="with", description="Keyword arguments of the constructor."
+    )
+    input: Input | None = Field(
+        default=None, description="Shape, batch first, or one shape per argument of forward."
+    )
+    measure: Measure | None = Field(
+        default=None,
+        description="Metrics; static (params, flops, memory, witness) if absent.",
+    )
+    device: DeviceChoice | None = Field(default=None, description="auto if absent.")
+    dtype: DType | None = Field(default=None, description="float32 if absent.")
+    pass_: Pass | None = Field(default=None, alias="pass", description="inference if absent.")
+    timeout: Seconds | None = Field(default=None, description="Seconds per case; 600 if absent.")
+    threads: Threads | None = Field(default=None, description="CPU threads; PyTorch's if absent.")
+    seed: Seed | None = Field(default=None, description="Of parameters and inputs; 0 if absent.")
+    grid: Axes = Field(
+        default_factory=dict,
+        description="Axis: values. Axes are arguments of the constructor, or module, input, dtype, "
+        "pass; every combination is a case.",
+    )
+    zip_: Axes = Field(
+        default_factory=dict,
+        alias="zip",
+        description="Axes of equal length that advance together.",
+    )
+    exclude: list[Annotated[dict[str, Any], Field(min_length=1)]] = Field(
+        default_factory=list,
+        description="Combinations to leave out; each leaves out all that agree with it.",
+    )
+    note: str | None = Field(default=None, description="Shown as a footnote.")
+
+
+class CaseSpec(Conditions):
+    """One entry of `cases`: a case, or a grid of them."""
+
+
+class SuiteSpec(Conditions):
+    """A suite file."""
+
+    suite: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100)] = (
+        Field(description="Name of the suite: lower case letters, digits and hyphens.")
+    )
+    title: Line | None = None
+    convention: Convention | None = Field(
+        default=None,
+        description="How counters become one printed figure; flops (2 x MAC) if absent.",
+    )
+    cases: Annotated[list[CaseSpec], Field(min_length=1)] | None = None
+    include: list[Line] = Field(
+        default_factory=list, description="Suite files, relative to this one, that run with it."
+    )
+    reference: ReferenceSpec | None = None
+    tables: tuple[TableSpec, ...] = ()
+    plots: tuple[PlotSpec, ...] = ()

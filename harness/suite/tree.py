@@ -1,0 +1,151 @@
+"""A suite file and the files that it includes: read, checked against the models, in file order."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.suite import explain, reader
+from harness.suite.document import Document, shown
+from harness.suite.schema import SuiteSpec
+
+MOST_INCLUDED = 1000
+"""Files of one tree."""
+
+DEEPEST_INCLUDE = 32
+"""Files in one chain of includes."""
+
+_ADAPTER = TypeAdapter(SuiteSpec)
+
+
+@dataclass(eq=False)
+class Source:
+    """One suite file.
+
+    Attributes:
+        document: the tree with its places and mistakes.
+        data: the plain values.
+        spec: the model; `None` when too little of the file is right.
+        complete: no key of the top level was left out of `spec`; when false, a thing that seems
+            to lack may be there, misspelt, and is not reported as missing.
+        included: files it includes.
+        original: index in the file of each entry of `spec.cases`.
+    """
+
+    document: Document
+    data: dict[str, Any] = field(default_factory=dict)
+    spec: SuiteSpec | None = None
+    complete: bool = False
+    included: "list[Source]" = field(default_factory=list)
+    original: list[int] = field(default_factory=list)
+
+    def walk(self) -> "Iterator[Source]":
+        """This file and all below, in file order."""
+        yield self
+        for source in self.included:
+            yield from source.walk()
+
+
+def read(path: Path) -> Source:
+    """Read a suite and what it includes; mistakes stand in the documents."""
+    seen: dict[Path, str] = {}
+    names: dict[str, str] = {}
+    return _read(path, (), seen, names)
+
+
+def _read(
+    path: Path, chain: tuple[Path, ...], seen: dict[Path, str], names: dict[str, str]
+) -> Source:
+    source = Source(reader.read(path))
+    seen[source.document.path] = source.document.shown
+    _validate(source)
+    _claim_name(source, names)
+    for index, target in enumerate(source.spec.include if source.spec else ()):
+        below = _resolve(source.document, target)
+        if _may_include(source, index, below, (*chain, source.document.path), seen):
+            included = _read(_join(path, target), (*chain, source.document.path), seen, names)
+            source.included.append(included)
+    return source
+
+
+def _join(path: Path, target: str) -> Path:
+    return path.parent / target
+
+
+def _resolve(document: Document, target: str) -> Path:
+    try:
+        return (document.path.parent / target).resolve()
+    except (OSError, RuntimeError):  # a loop of symbolic links; reading it reports that
+        return document.path.parent / target
+
+
+def _may_include(
+    source: Source, index: int, below: Path, chain: tuple[Path, ...], seen: dict[Path, str]
+) -> bool:
+    place = ("include", index)
+    if below in chain:
+        loop = " -> ".join(shown(step) for step in (*chain[chain.index(below) :], below))
+        source.document.report(place, f"include loop: {loop}", "remove one of these includes")
+    elif below in seen:
+        what = f"{seen[below]} is already included"
+        source.document.report(place, what, "include each file once")
+    elif len(chain) >= DEEPEST_INCLUDE or len(seen) >= MOST_INCLUDED:
+        what = f"more than {DEEPEST_INCLUDE} includes in a chain or {MOST_INCLUDED} files"
+        source.document.report(place, what, "include the files from one suite")
+    else:
+        return True
+    return False
+
+
+def _claim_name(source: Source, names: dict[str, str]) -> None:
+    name = source.data.get("suite")
+    if source.spec is None or not isinstance(name, str):
+        return
+    if name in names:
+        what = f"another suite of this run is called {name} ({names[name]})"
+        source.document.report(("suite",), what, "give each suite a name of its own")
+    else:
+        names[name] = source.document.shown
+
+
+def _validate(source: Source) -> None:
+    document = source.document
+    if document.root is None:
+        if not document.problems:
+            document.report((), "empty", "begin with suite: name")
+        return
+    data = document.root.plain()
+    if not isinstance(data, dict):
+        document.report((), "expected a mapping at the top", "begin with suite: name")
+        return
+    source.data = data
+    source.original = list(range(len(data["cases"]))) if isinstance(data.get("cases"), list) else []
+    try:
+        source.complete = not document.problems
+        source.spec = explain.validate(_ADAPTER, data)
+    except ValidationError as error:
+        explain.report(document, error, SuiteSpec)
+        _salvage(source, error)
+
+
+def _salvage(source: Source, error: ValidationError) -> None:
+    """Keep what is right, so that the mistakes of the rest are found in the same pass."""
+    data = dict(source.data)
+    faulty = {detail["loc"][:2] for detail in error.errors(include_url=False) if detail["loc"]}
+    source.complete &= all(place[0] == "cases" and len(place) > 1 for place in faulty)
+    cases = {place[1] for place in faulty if place[0] == "cases" and len(place) > 1}
+    for place in faulty:
+        if place[0] != "cases" or len(place) == 1:
+            data.pop(str(place[0]), None)
+    if isinstance(data.get("cases"), list):
+        source.original = [i for i in source.original if i not in cases]
+        data["cases"] = [data["cases"][i] for i in source.original]
+        if not data["cases"]:
+            del data["cases"]
+    data.setdefault("suite", "unnamed")
+    try:
+        source.spec = explain.validate(_ADAPTER, data)
+    except ValidationError:
+        source.spec = None
