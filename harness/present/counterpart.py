@@ -1,0 +1,138 @@
+"""Counterparts: which of our quantities stands beside a printed figure, and how it is made."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from harness.present.quantities import Quantity, Row, find
+from harness.present.units import Unit, unit
+from harness.suite.presentation import ConventionSpec, FigureSpec, ReferenceSpec
+
+# Printed figure: our quantity and the printed unit (None: the convention's). Papers write "MB" for
+# what CUDA tools report in MiB; without a word in the suite it is shown so, and not judged.
+USUAL: Mapping[str, tuple[str, str | None]] = {
+    "gflops": ("operations", None),
+    "params_m": ("params", "M"),
+    "memory_mb": ("memory", "MiB"),
+    "time_ms": ("latency", "ms"),
+}
+
+OTHER_HARDWARE = "a time on other hardware and software than the paper's"
+MEMORY_UNSAID = "the suite does not say which of our memory figures this printed one is"
+NO_COUNTERPART = "nothing that this suite measures is its counterpart"
+SHOWN_ONLY = "shown for orientation; the suite does not judge it"
+
+
+@dataclass(frozen=True)
+class Counterpart:
+    """How ours is made for one printed figure.
+
+    Attributes:
+        figure: key of the printed figure.
+        quantity: ours; `None` if nothing measured corresponds.
+        unit: of the printed figure, and so of ours beside it.
+        tolerance: relative.
+        unjudged: why it is not judged; empty if it is.
+        relative_to: label of the row that ours is divided by.
+        minus: labels of rows that are subtracted from ours.
+        not_reproducible: label: why.
+    """
+
+    figure: str
+    quantity: Quantity | None
+    unit: Unit
+    tolerance: float
+    unjudged: str = ""
+    relative_to: str | None = None
+    minus: tuple[str, ...] = ()
+    not_reproducible: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def combined(self) -> bool:
+        """Whether other rows take part in ours."""
+        return self.relative_to is not None or bool(self.minus)
+
+    def stored(self, row: Row, by_label: Mapping[str, Row]) -> float | None:
+        """Ours in SI base units (a ratio where `relative_to` is given); `None` if not measured."""
+        if self.quantity is None:
+            return None
+        value = self._net(row, by_label)
+        if value is None or self.relative_to is None:
+            return value
+        other = by_label.get(self.relative_to)
+        below = None if other is None else self._net(other, by_label)
+        return value / below if below else None
+
+    def _net(self, row: Row, by_label: Mapping[str, Row]) -> float | None:
+        assert self.quantity is not None
+        value = self.quantity.number(row)
+        # A row that others are overheads over is printed whole.
+        for label in self.minus if row.get("label") not in self.minus else ():
+            other = by_label.get(label)
+            taken = None if other is None else self.quantity.number(other)
+            if value is None or taken is None:
+                return None
+            value -= taken
+        return value
+
+    def ours(self, row: Row, by_label: Mapping[str, Row]) -> float | None:
+        """Ours in the printed unit; `None` if not measured."""
+        value = self.stored(row, by_label)
+        return None if value is None else self.unit.scale(value)
+
+
+def counterpart(
+    key: str, reference: ReferenceSpec, rows: Collection[Row], convention: ConventionSpec
+) -> Counterpart:
+    """The counterpart of a printed figure.
+
+    Args:
+        key: of the printed figure.
+        reference: says how; `USUAL` where it does not.
+        rows: of the suite.
+        convention: of the suite.
+
+    Raises:
+        HarnessError: the reference names an unknown quantity or unit.
+    """
+    spec = reference.figures.get(key)
+    if spec is not None:
+        return _given(key, spec, reference, rows, convention)
+    if key not in USUAL:
+        return Counterpart(key, None, Unit("1", 1.0), reference.tolerance, NO_COUNTERPART)
+    name, unit_name = USUAL[key]
+    quantity = find(name, rows)
+    shown = quantity.usual_unit(convention)
+    if unit_name is not None:
+        shown = unit(unit_name, quantity.dimension)
+    unjudged = {"bytes": MEMORY_UNSAID, "seconds": OTHER_HARDWARE}.get(quantity.dimension, "")
+    return Counterpart(key, quantity, shown, reference.tolerance, unjudged)
+
+
+def _given(
+    key: str,
+    spec: FigureSpec,
+    reference: ReferenceSpec,
+    rows: Collection[Row],
+    convention: ConventionSpec,
+) -> Counterpart:
+    quantity = find(spec.value, rows)
+    if spec.relative_to is not None:
+        shown = unit(spec.unit or "1", "ratio")
+    elif spec.unit is not None:
+        shown = unit(spec.unit, quantity.dimension)
+    else:
+        shown = quantity.usual_unit(convention)
+    # A time depends on hardware whatever the suite says, and so does a ratio of times.
+    unjudged = OTHER_HARDWARE if quantity.dimension == "seconds" else ""
+    if not spec.judged:
+        unjudged = unjudged or SHOWN_ONLY
+    return Counterpart(
+        key,
+        quantity,
+        shown,
+        reference.tolerance if spec.tolerance is None else spec.tolerance,
+        unjudged,
+        spec.relative_to,
+        spec.minus,
+        spec.not_reproducible,
+    )

@@ -1,0 +1,169 @@
+"""Footnotes: what a table's numbers mean, and everything about them that needs saying."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from harness.present.part import Context, Part, convention_of
+from harness.present.quantities import Row, find, shape_text
+from harness.present.reading import Reading
+from harness.present.tally import count
+from harness.present.verdict import reference_table, unmatched
+from harness.suite.presentation import ConventionSpec, TableSpec
+
+_UNITS = {1e9: "1e9", 2.0**30: "2^30", 1e6: "1e6", 1.0: "1"}
+
+
+def footnotes(
+    spec: TableSpec,
+    part: Part,
+    rows: Sequence[Row],
+    readings: Sequence[Reading],
+    context: Context,
+) -> tuple[str, ...]:
+    """Lines for the foot of a table, in a fixed order.
+
+    Args:
+        spec: of the table.
+        part: the suite.
+        rows: annotated.
+        readings: of the table's columns.
+        context: of the run.
+    """
+    lines = [note for note in (spec.note, part.note) if note]
+    lines += _meanings(readings, convention_of(part, context))
+    lines += setup(rows)
+    lines += _pairs("Versions", context.versions)
+    lines += _pairs("Machine", context.machine)
+    lines += _reference(part, rows)
+    lines += _reasons(rows)
+    lines += _failures(rows)
+    lines += _coverage(rows)
+    lines += _warnings(rows)
+    return tuple(" ".join(line.split()) for line in lines)
+
+
+def formula(convention: ConventionSpec) -> str:
+    """A convention as the sum that it is: `(2 conv MACs + 2 matmul MACs) / 1e9`."""
+    weights = {"conv MACs": convention.conv, "matmul MACs": convention.matmul}
+    weights.update({kind.replace("_", " "): w for kind, w in convention.elementwise.items()})
+    terms = [
+        name if weight == 1 else f"{weight:g} {name}" for name, weight in weights.items() if weight
+    ]
+    return f"({' + '.join(terms)}) / {_UNITS.get(convention.unit, f'{convention.unit:g}')}"
+
+
+def _meanings(readings: Sequence[Reading], convention: ConventionSpec) -> list[str]:
+    lines = []
+    if any(reading.quantity.name == "operations" for reading in readings):
+        words = f": {convention.description}" if convention.description else ""
+        lines.append(
+            f"FLOPs, convention {convention.name}: {convention.unit_name} = "
+            f"{formula(convention)}{words}."
+        )
+    notes = {r.quantity.head: r.quantity.note for r in readings if r.quantity.note}
+    return lines + [f"{head}: {note}." for head, note in notes.items()]
+
+
+def setup(rows: Sequence[Row]) -> list[str]:
+    """Device, data type, pass and input: said once where all rows share them."""
+    shared = []
+    for name in ("device", "dtype", "pass", "input"):
+        values = list(dict.fromkeys(_plain(name, row) for row in rows))
+        present = [value for value in values if value]
+        if len(present) == 1 and len(values) == 1:
+            shared.append(f"{name} {present[0]}")
+        elif present:
+            shared.append(f"{name} by row ({', '.join(present)})")
+    return [f"Measured with {'; '.join(shared)}."] if shared else []
+
+
+def _plain(name: str, row: Row) -> str:
+    value = row.get(name)
+    return shape_text(value) if name == "input" else str(value or "")
+
+
+def _pairs(head: str, values: Mapping[str, Any]) -> list[str]:
+    pairs = [f"{key} {value}" for key, value in values.items() if value not in (None, "")]
+    return [f"{head}: {', '.join(pairs)}."] if pairs else []
+
+
+def _reference(part: Part, rows: Sequence[Row]) -> list[str]:
+    table, reference = reference_table(part), part.reference
+    if table is None or reference is None:
+        return []
+    caption = f', "{table.caption}"' if table.caption else ""
+    lines = [
+        f"Reported: {table.paper}, {table.key}{caption}.",
+        f"Reproduced: within {100 * reference.tolerance:g} % plus half a unit of the last printed "
+        f"digit{_tolerances(part)}. {_sentence(count(rows).text)}",
+    ]
+    missing = unmatched(rows, part)
+    if missing:
+        lines.append(f"Printed rows without one of ours: {', '.join(missing)}.")
+    return lines
+
+
+def _tolerances(part: Part) -> str:
+    assert part.reference is not None
+    own = [
+        f"{key} within {100 * each.tolerance:g} %"
+        for key, each in part.reference.figures.items()
+        if each.tolerance is not None and each.tolerance != part.reference.tolerance
+    ]
+    return f" ({', '.join(own)})" if own else ""
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."
+
+
+def _reasons(rows: Sequence[Row]) -> list[str]:
+    """Why figures differ, cannot be reproduced, or are not judged; equal reasons stand once."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for row in rows:
+        for figure, each in (row.get("verdicts") or {}).items():
+            if each["verdict"] in ("differs", "not reproducible", "not judged"):
+                key = (each["verdict"], figure, each["reason"])
+                found.setdefault(key, []).append(str(row.get("label")))
+    lines = []
+    for (verdict, figure, reason), labels in found.items():
+        # That a figure is not judged goes for the whole column.
+        who = figure if verdict == "not judged" else f"{', '.join(labels)}, {figure}"
+        lines.append(f"{who}: {verdict}: {reason}.".replace("..", "."))
+    return lines
+
+
+def _failures(rows: Sequence[Row]) -> list[str]:
+    return [
+        f"{row.get('label')}: {row.get('status') or 'not run'}"
+        + (f": {row['cause']}" if row.get("cause") else "")
+        for row in rows
+        if row.get("status") != "ok"
+    ]
+
+
+def _coverage(rows: Sequence[Row]) -> list[str]:
+    lines = []
+    for row in rows:
+        share = find("coverage", rows).number(row)
+        uncounted: Mapping[str, int] = row.get("uncounted_ops") or {}
+        if not uncounted and (share is None or share >= 1):
+            continue
+        covered = "" if share is None else f"counters cover {_floored(share)} %"
+        names = ", ".join(f"{name} ({calls}x)" for name, calls in sorted(uncounted.items()))
+        named = f"no counting rule for {names}" if names else ""
+        lines.append(f"{row.get('label')}: {'; '.join(p for p in (covered, named) if p)}.")
+    return lines
+
+
+def _floored(share: float) -> str:
+    """Per cent rounded down, so that what is not complete never reads 100."""
+    return f"{int(share * 1000) / 10:g}"
+
+
+def _warnings(rows: Iterable[Row]) -> list[str]:
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for warning in row.get("warnings") or ():
+            found.setdefault(str(warning), []).append(str(row.get("label")))
+    return [f"Warning, {', '.join(labels)}: {text}" for text, labels in found.items()]

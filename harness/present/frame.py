@@ -1,0 +1,79 @@
+"""Frame: the rows of a run as a pandas table with typed columns."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from harness.present.quantities import QUANTITIES, Quantity, Row, axes, factor
+
+# Whole numbers whatever the rows hold, so that an empty or failed run has the same types.
+_WHOLE = frozenset(
+    name for name, each in QUANTITIES.items() if each.dimension in ("bytes", "count")
+) | {"conv_macs", "matmul_macs", "algorithmic_macs", "macs", "elementwise_total"}
+
+_MAPPINGS = ("elementwise_ops", "uncounted_ops")
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _numbers(values: Sequence[float | None], whole: bool) -> "pd.Series[Any]":
+    exact = whole and all(value is None or float(value).is_integer() for value in values)
+    if exact:
+        return pd.Series([None if v is None else int(v) for v in values], dtype="Int64")
+    return pd.Series(list(values), dtype="Float64")
+
+
+def _column(quantity: Quantity, rows: Sequence[Row], whole: bool) -> "pd.Series[Any]":
+    if quantity.dimension == "text":
+        return pd.Series([_text(quantity.read(row)) for row in rows], dtype="string")
+    return _numbers([quantity.number(row) for row in rows], whole)
+
+
+def _printed(rows: Sequence[Row], figure: str) -> dict[str, "pd.Series[Any]"]:
+    each: list[Mapping[str, Any]] = [(row.get("verdicts") or {}).get(figure) or {} for row in rows]
+    return {
+        f"reported.{figure}": _numbers([one.get("printed") for one in each], whole=False),
+        f"difference.{figure}": _numbers([one.get("difference") for one in each], whole=False),
+        f"verdict.{figure}": pd.Series([one.get("verdict") for one in each], dtype="string"),
+    }
+
+
+def _figures(rows: Iterable[Row]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(key for row in rows for key in row.get("verdicts") or {}))
+
+
+def frame(rows: Sequence[Row]) -> pd.DataFrame:
+    """Rows as a table: one line per record, failed ones included, SI base units.
+
+    Columns: every stored and derived quantity by its name; `factors.<axis>` per grid axis;
+    `elementwise_ops` and `uncounted_ops` as JSON text; for annotated rows `reported.<figure>`,
+    `difference.<figure>` (relative) and `verdict.<figure>`. Text is `string`, whole numbers are
+    `Int64`, others `Float64`; what was not measured is `<NA>`. Whatever else the rows hold under a
+    plain name stays as it is.
+    """
+    columns: dict[str, Any] = {
+        name: _column(quantity, rows, name in _WHOLE) for name, quantity in QUANTITIES.items()
+    }
+    for axis in axes(rows):
+        quantity = factor(axis, rows)
+        columns[quantity.name] = _column(quantity, rows, quantity.decimals == 0)
+    for name in _MAPPINGS:
+        columns[name] = pd.Series([_text(row.get(name)) for row in rows], dtype="string")
+    for figure in _figures(rows):
+        columns.update(_printed(rows, figure))
+    taken = {*columns, "factors", "reported", "verdicts"}
+    for name in dict.fromkeys(key for row in rows for key in row if key not in taken):
+        columns[name] = _other([row.get(name) for row in rows])
+    return pd.DataFrame(columns)
+
+
+def _other(values: list[Any]) -> "pd.Series[Any]":
+    if any(isinstance(value, (list, tuple, Mapping)) for value in values):
+        return pd.Series([_text(value) for value in values], dtype="string")
+    return pd.Series(values, dtype="object").convert_dtypes()

@@ -1,0 +1,152 @@
+"""Placement of labels beside points, so that no label covers another one or a point.
+
+Deterministic: every label tries positions around its point, near ones first, and takes the
+cheapest; a few sweeps over all labels let early ones move for late ones.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+Point = tuple[float, float]
+
+_DIRECTIONS = 16
+_RINGS = (5.0, 9.0, 15.0, 23.0, 33.0, 45.0, 60.0, 78.0, 100.0)
+_SWEEPS = 6
+_POINT_RADIUS = 5.0
+_GAP = 1.5
+# A label further away than this is tied to its point by a line.
+LEADER = 10.0
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle: left, bottom, right, top."""
+
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+    def overlap(self, other: "Box") -> float:
+        """Area that both cover."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.top, other.top) - max(self.bottom, other.bottom)
+        return max(width, 0.0) * max(height, 0.0)
+
+    def grown(self, by: float) -> "Box":
+        """The same rectangle with a margin."""
+        return Box(self.left - by, self.bottom - by, self.right + by, self.top + by)
+
+    @property
+    def area(self) -> float:
+        """Width times height."""
+        return (self.right - self.left) * (self.top - self.bottom)
+
+    def nearest(self, point: Point) -> Point:
+        """Its point nearest to a given one."""
+        x, y = point
+        return min(max(x, self.left), self.right), min(max(y, self.bottom), self.top)
+
+    def distance(self, point: Point) -> float:
+        """From a point to the rectangle; 0 inside."""
+        near = self.nearest(point)
+        return math.dist(point, near)
+
+
+def _candidates(point: Point, size: tuple[float, float]) -> list[Box]:
+    """Boxes around a point, right and above first, ring by ring."""
+    x, y = point
+    width, height = size
+    boxes = []
+    for ring in _RINGS:
+        for step in range(_DIRECTIONS):
+            angle = 2 * math.pi * step / _DIRECTIONS
+            across, up = math.cos(angle), math.sin(angle)
+            centre_x = x + across * (ring + width / 2)
+            centre_y = y + up * (ring + height / 2)
+            boxes.append(
+                Box(
+                    centre_x - width / 2,
+                    centre_y - height / 2,
+                    centre_x + width / 2,
+                    centre_y + height / 2,
+                )
+            )
+    return boxes
+
+
+def _crosses(a: Point, b: Point, c: Point, d: Point) -> bool:
+    """Whether the open segments ab and cd cross."""
+
+    def side(p: Point, q: Point, r: Point) -> float:
+        return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
+
+    return side(a, b, c) * side(a, b, d) < 0 and side(c, d, a) * side(c, d, b) < 0
+
+
+def _cost(
+    box: Box,
+    point: Point,
+    others: Sequence[tuple[Box, Point]],
+    obstacles: Sequence[Box],
+    bounds: Box,
+) -> float:
+    padded = box.grown(_GAP)
+    outside = box.area - box.overlap(bounds)
+    cost = 50.0 * outside + box.distance(point)
+    cost += sum(20.0 * padded.overlap(each) for each in obstacles)
+    anchor = box.nearest(point)
+    for other, its_point in others:
+        cost += 40.0 * padded.overlap(other)
+        if _crosses(point, anchor, its_point, other.nearest(its_point)):
+            cost += 200.0
+    return cost
+
+
+def place(
+    points: Sequence[Point],
+    sizes: Sequence[tuple[float, float]],
+    bounds: Box,
+    obstacles: Sequence[Box] = (),
+) -> list[Box]:
+    """A box for the label of every point.
+
+    Args:
+        points: in points (1/72 inch), y upwards.
+        sizes: width and height of the labels.
+        bounds: in which labels should stay.
+        obstacles: further rectangles that they should leave free.
+
+    Returns:
+        One box per label, in the order given.
+    """
+    blocked = [*obstacles, *(Box(x, y, x, y).grown(_POINT_RADIUS) for x, y in points)]
+    choices = [_candidates(point, size) for point, size in zip(points, sizes, strict=True)]
+    order = sorted(range(len(points)), key=lambda index: (points[index], index))
+    placed: dict[int, Box] = {}
+    for _ in range(_SWEEPS):
+        before = dict(placed)
+        for index in order:
+            others = [(box, points[other]) for other, box in placed.items() if other != index]
+            costs = [_cost(box, points[index], others, blocked, bounds) for box in choices[index]]
+            placed[index] = choices[index][costs.index(min(costs))]
+        if placed == before:
+            break
+    return [placed[index] for index in range(len(points))]
+
+
+def spread(wanted: Sequence[float], heights: Sequence[float]) -> list[float]:
+    """Centres near the wanted ones at which labels in one column do not overlap.
+
+    Labels are pushed apart from the lowest up, then the whole is moved back by the mean push, so
+    that none is moved more than needed for all.
+    """
+    order = sorted(range(len(wanted)), key=lambda index: (wanted[index], index))
+    centres = list(wanted)
+    for below, above in pairwise(order):
+        least = centres[below] + (heights[below] + heights[above]) / 2
+        centres[above] = max(centres[above], least)
+    shift = sum(c - w for c, w in zip(centres, wanted, strict=True)) / max(len(wanted), 1)
+    return [centre - shift for centre in centres]

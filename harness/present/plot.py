@@ -1,0 +1,73 @@
+"""Plot: the asked view of a suite's rows, as a matplotlib figure."""
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from harness.errors import HarnessError
+from harness.present import bar, line, scatter, style
+from harness.present.canvas import canvas
+from harness.present.footnotes import formula, setup
+from harness.present.part import Context, Part, convention_of
+from harness.present.quantities import Row
+from harness.present.reading import Reading, read
+from harness.present.verdict import annotate
+from harness.present.view import View, missing, shown
+from harness.suite.presentation import ConventionSpec, PlotSpec
+
+_KINDS = {"bar": bar.draw, "scatter": scatter.draw, "line": line.draw}
+
+
+def draw(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | None = None) -> Figure:
+    """A plot of a suite's rows; those without a value are listed below it, with the reason.
+
+    Raises:
+        HarnessError: an axis names no quantity (names the nearest), or text where numbers belong.
+    """
+    view = look(spec, part, rows, context)
+    with style.house():
+        if not view.rows:
+            figure, axes = canvas(1.0, view.title, view.notes)
+            axes.set_axis_off()
+            axes.text(0.5, 0.5, "nothing to show", ha="center", va="center", color=style.FAINT)
+            return figure
+        return _KINDS[spec.kind](view)
+
+
+def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | None = None) -> View:
+    """What a plot is drawn from."""
+    convention = convention_of(part, context)
+    annotated = annotate(rows, part, convention)
+
+    def reading(name: str | None) -> Reading | None:
+        return None if name is None else read(_plotted(name), part, annotated, convention)
+
+    y, series = read(spec.y, part, annotated, convention), reading(spec.series)
+    x = None if spec.kind == "bar" else reading(spec.x)
+    for name, each in ((spec.y, y), (spec.x, x if spec.kind == "scatter" else None)):
+        if each is not None and each.is_text:
+            raise HarnessError(f"a {spec.kind} plot needs numbers; {name!r} is text")
+    needed = [each for each in (x, y) if each is not None]
+    kept = shown(annotated, needed)
+    named = f"{y.name} by {x.name}" if x is not None else y.name
+    title = spec.title or f"{part.title or part.name}: {named}"
+    left_out = missing(annotated, kept, needed)
+    notes = [*_notes(needed, convention), *setup(annotated), *([left_out] if left_out else [])]
+    return View(spec, title, kept, x, y, series, tuple(notes))
+
+
+def _plotted(name: str) -> str:
+    """The input's shape is text; an axis shows its height."""
+    return "input_height" if name == "input" else name
+
+
+def _notes(readings: Sequence[Reading], convention: ConventionSpec) -> list[str]:
+    notes = []
+    if any(each.quantity.name == "operations" for each in readings):
+        notes.append(
+            f"FLOPs, convention {convention.name}: {convention.unit_name} = {formula(convention)}."
+        )
+    notes += [
+        f"{each.quantity.head}: {each.quantity.note}." for each in readings if each.quantity.note
+    ]
+    return notes

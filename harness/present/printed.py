@@ -1,0 +1,179 @@
+"""Figures that papers print, read with their printed precision.
+
+`results/paper/<paper>.yaml` holds one table per key, one mapping per printed row. Scalars are read
+as text, so that 0.10 keeps two decimals and half a unit of the last printed digit is known.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+import harness
+from harness.errors import HarnessError
+from harness.present.nearest import hint
+
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_PAPER = re.compile(r"[\w-]+(\.[\w-]+)*")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A printed number.
+
+    Attributes:
+        text: as printed.
+        value: as a number, in the printed unit.
+        half_unit: half a unit of the last printed digit, in the printed unit.
+    """
+
+    text: str
+    value: float
+    half_unit: float
+
+
+def figure(text: str) -> Figure | None:
+    """A printed number of its text; `None` for text that is no number."""
+    if _NUMBER.fullmatch(text) is None:
+        return None
+    exponent = int(Decimal(text).as_tuple().exponent)
+    return Figure(text, float(text), 0.5 * 10.0**exponent)
+
+
+@dataclass(frozen=True)
+class PrintedRow:
+    """One row of a printed table: `name` (its `row`, if it has one), numbers, and texts."""
+
+    name: str | None
+    figures: Mapping[str, Figure]
+    texts: Mapping[str, str]
+
+    def matches(self, key: str, value: Any) -> bool:
+        """Whether the entry under `key` equals a value of a grid axis."""
+        number = self.figures.get(key)
+        if number is not None and isinstance(value, (int, float)) and not isinstance(value, bool):
+            return number.value == value
+        return self.texts.get(key, number.text if number else None) == str(value)
+
+
+@dataclass(frozen=True)
+class PrintedTable:
+    """One table of a paper."""
+
+    path: Path
+    paper: str
+    key: str
+    caption: str
+    rows: tuple[PrintedRow, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the rows that have one, each once."""
+        return tuple(dict.fromkeys(row.name for row in self.rows if row.name is not None))
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Every key of a number or text that any row has."""
+        return tuple(dict.fromkeys(key for row in self.rows for key in (*row.figures, *row.texts)))
+
+    def require_row(self, name: str) -> None:
+        """Refuses the name of a row that the table does not have."""
+        if name not in self.names:
+            raise HarnessError(
+                f"{self.path}: {self.key} has no row {name!r}{hint(name, self.names)}"
+            )
+
+    def require_entry(self, key: str) -> None:
+        """Refuses the key of a figure that no row has."""
+        if key not in self.entries:
+            raise HarnessError(
+                f"{self.path}: {self.key} has no figure {key!r}{hint(key, self.entries)}"
+            )
+
+
+def folders(start: Path | None) -> Iterator[Path]:
+    """Folders of printed figures, nearest first.
+
+    `results/paper` beside or above the suite file, then the package's own copy (an installed
+    wheel), then the repository beside the package (a source checkout).
+    """
+    above: list[Path] = []
+    if start is not None:
+        folder = start.resolve()
+        above = [folder, *folder.parents]
+    package = Path(harness.__file__).resolve().parent
+    places = [each / "results" / "paper" for each in above]
+    places += [package / "_paper", package.parent / "results" / "paper"]
+    for place in dict.fromkeys(places):
+        if place.is_dir():
+            yield place
+
+
+def find_paper(paper: str, start: Path | None) -> Path:
+    """File of a paper's printed figures.
+
+    Args:
+        paper: name of the file without its ending.
+        start: the suite file, or its folder.
+
+    Raises:
+        HarnessError: no folder has it; names the nearest.
+    """
+    searched = list(folders(start))
+    if _PAPER.fullmatch(paper):
+        for folder in searched:
+            if (path := folder / f"{paper}.yaml").is_file():
+                return path
+    known = sorted({path.stem for folder in searched for path in folder.glob("*.yaml")})
+    places = ", ".join(str(folder) for folder in searched) or "results/paper (no such folder)"
+    raise HarnessError(f"{places}: no printed figures of {paper!r}{hint(paper, known)}")
+
+
+def load(paper: str, table: str, start: Path | None = None) -> PrintedTable:
+    """A printed table.
+
+    Raises:
+        HarnessError: unknown paper or table (names the nearest), or a file of another shape.
+    """
+    path = find_paper(paper, start)
+    try:
+        # The base loader keeps every scalar as the text that stands in the file.
+        content: Any = YAML(typ="base", pure=True).load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        raise HarnessError(f"{path}: cannot be read: {error}") from error
+    tables = content.get("tables") if isinstance(content, dict) else None
+    if not isinstance(tables, dict):
+        raise HarnessError(f"{path}: has no `tables`; each table stands under its key there")
+    if table not in tables:
+        raise HarnessError(f"{path}: no table {table!r}{hint(table, map(str, tables))}")
+    body = tables[table]
+    rows = body.get("rows") if isinstance(body, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise HarnessError(f"{path}: {table}: `rows` must be a list of mappings")
+    return PrintedTable(
+        path,
+        str(content.get("paper", paper)),
+        table,
+        str(body.get("caption", "")),
+        tuple(_row(row) for row in rows),
+    )
+
+
+def _row(entries: Mapping[str, Any]) -> PrintedRow:
+    name = entries.get("row")
+    figures: dict[str, Figure] = {}
+    texts: dict[str, str] = {}
+    for key, value in entries.items():
+        if key == "row":
+            continue
+        number = figure(value) if isinstance(value, str) else None
+        if number is not None:
+            figures[key] = number
+        elif value not in (None, ""):
+            texts[key] = str(value)
+    return PrintedRow(None if name is None else str(name), figures, texts)

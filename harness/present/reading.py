@@ -1,0 +1,152 @@
+"""Reading: a named quantity of a suite, bound to its printed counterpart if it has one.
+
+Tables and plots ask for quantities by the same names and must show the same figures; both go
+through here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.present.counterpart import Counterpart
+from harness.present.numbers import fixed, supported
+from harness.present.part import Part
+from harness.present.quantities import Quantity, Row, find
+from harness.present.units import Unit, with_unit
+from harness.present.verdict import counterparts, labelled, reference_table
+from harness.suite.presentation import ConventionSpec
+
+# Short names stand beside these printed figures, whichever quantity the reference makes ours of.
+_PRINTED_AS: Mapping[str, str] = {
+    "params": "params_m",
+    "flops": "gflops",
+    "operations": "gflops",
+    "memory": "memory_mb",
+    "latency": "time_ms",
+}
+
+# Decimals of printed figures' usual units where the unit is not the quantity's usual one.
+_RATIO_DECIMALS = 4
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A quantity as a suite's tables and plots show it.
+
+    Attributes:
+        quantity: ours.
+        unit: in which it is shown.
+        convention: what "FLOPs" means.
+        by: how it is bound to a printed figure, if it is.
+        by_label: all rows of the suite, for overheads and ratios.
+    """
+
+    quantity: Quantity
+    unit: Unit
+    convention: ConventionSpec
+    by: Counterpart | None
+    by_label: Mapping[str, Row]
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its values are no numbers."""
+        return self.quantity.dimension == "text"
+
+    @property
+    def name(self) -> str:
+        """Head without unit: what is divided or subtracted is said."""
+        head = self.quantity.head
+        if self.by is not None and self.by.minus:
+            head = f"{head} over {' and '.join(self.by.minus)}"
+        if self.by is not None and self.by.relative_to is not None:
+            head = f"{head} / {self.by.relative_to}"
+        return head
+
+    @property
+    def head(self) -> str:
+        """Head with unit, and convention where it matters."""
+        if self.by is not None and self.by.relative_to is not None:
+            return with_unit(self.name, self.unit.name)
+        titled = self.quantity.titled(self.unit, self.convention)
+        return titled.replace(self.quantity.head, self.name, 1)
+
+    def stored(self, row: Row) -> float | None:
+        """Ours in SI base units."""
+        if self.by is not None:
+            return self.by.stored(row, self.by_label)
+        return self.quantity.number(row)
+
+    def ours(self, row: Row) -> float | None:
+        """Ours in the shown unit."""
+        value = self.stored(row)
+        return None if value is None else self.unit.scale(value)
+
+    def interval(self, row: Row) -> tuple[float, float] | None:
+        """The interval of a measured value in the shown unit."""
+        if self.quantity.interval is None or (self.by is not None and self.by.combined):
+            return None
+        low, high = (row.get(name) for name in self.quantity.interval)
+        if low is None or high is None:
+            return None
+        return self.unit.scale(low), self.unit.scale(high)
+
+    def verdict(self, row: Row) -> Mapping[str, Any] | None:
+        """The printed figure beside this row, judged; `None` if the paper prints none."""
+        if self.by is None:
+            return None
+        found: Mapping[str, Any] | None = (row.get("verdicts") or {}).get(self.by.figure)
+        return found
+
+    def text(self, row: Row) -> str | None:
+        """Ours as text in the shown unit; `None` if not measured."""
+        if self.is_text:
+            value = self.quantity.read(row)
+            return None if value is None else str(value)
+        number = self.ours(row)
+        if number is None:
+            return None
+        if self.quantity.interval is not None:
+            low, high = self.interval(row) or (None, None)
+            return supported(number, low, high)
+        return fixed(number, self._decimals())
+
+    def _decimals(self) -> int:
+        if self.by is not None and self.by.relative_to is not None:
+            return _RATIO_DECIMALS
+        if self.unit.factor == 1:
+            return 0 if self.quantity.dimension in ("bytes", "operations") else self._plain()
+        return self.quantity.decimals
+
+    def _plain(self) -> int:
+        whole = self.quantity.dimension == "count" and self.quantity.unit != "1"
+        return 0 if whole else self.quantity.decimals
+
+
+def read(name: str, part: Part, rows: Sequence[Row], convention: ConventionSpec) -> Reading:
+    """The reading of that name.
+
+    A name stands beside a printed figure if it is the figure's own name, its short name (`flops`
+    for `gflops`), or the quantity that the reference makes its counterpart of.
+
+    Raises:
+        HarnessError: no quantity and no printed figure has that name; names the nearest.
+    """
+    table = reference_table(part)
+    by = {} if table is None else counterparts(part, rows, table, convention)
+    bound = by.get(name) or by.get(_PRINTED_AS.get(name, ""))
+    if bound is None or bound.quantity is None:
+        quantity = find(name, rows)
+        bound = next(
+            (
+                each
+                for each in by.values()
+                if each.quantity is not None
+                and each.quantity.name == quantity.name
+                and not each.combined
+            ),
+            None,
+        )
+    else:
+        quantity = bound.quantity
+    unit = quantity.usual_unit(convention) if bound is None else bound.unit
+    return Reading(quantity, unit, convention, bound, labelled(rows))

@@ -1,0 +1,225 @@
+"""Table: the asked columns of a suite's rows, ready to be written in any format."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from harness.present.footnotes import footnotes
+from harness.present.numbers import percent
+from harness.present.part import Context, Part, convention_of
+from harness.present.quantities import Row
+from harness.present.reading import Reading, read
+from harness.present.units import with_unit
+from harness.present.verdict import annotate
+from harness.suite.presentation import TableSpec
+
+ABSENT = "–"
+_CAUSE_WIDTH = 40
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is shown, and the stored value behind it (SI base units; `None` if there is none)."""
+
+    text: str
+    raw: Any
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        head: complete, with unit.
+        cells: one per row.
+        align: of text and head.
+        stored: its name in CSV files.
+        group: head shared with the columns beside it, and `sub` its own one below; empty if alone.
+        sub: see `group`.
+        shown: False for values that only CSV files hold.
+    """
+
+    head: str
+    cells: tuple[Cell, ...]
+    align: Literal["left", "right"]
+    stored: str
+    group: str = ""
+    sub: str = ""
+    shown: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns under a title, with what has to be said at its foot."""
+
+    title: str
+    columns: tuple[Column, ...]
+    footnotes: tuple[str, ...]
+
+    @property
+    def shown(self) -> tuple[Column, ...]:
+        """Columns for people."""
+        return tuple(column for column in self.columns if column.shown)
+
+    @property
+    def lines(self) -> list[list[str]]:
+        """Shown texts, row by row."""
+        return [list(line) for line in zip(*(_texts(column) for column in self.shown), strict=True)]
+
+
+def _texts(column: Column) -> list[str]:
+    return [cell.text for cell in column.cells]
+
+
+def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | None = None) -> Table:
+    """A table of a suite's rows: all of them, failed ones with status and cause in place.
+
+    A column with a printed counterpart becomes ours, reported and, where any is judged, the
+    difference in per cent of the printed figure.
+
+    Raises:
+        HarnessError: a column names no quantity; names the nearest.
+    """
+    context = context or Context()
+    convention = convention_of(part, context)
+    annotated = annotate(rows, part, convention)
+    readings = [
+        read(name, part, annotated, convention) for name in spec.columns if name != "verdict"
+    ]
+    remaining = iter(readings)
+    columns: list[Column] = []
+    failed = _Failures(annotated)
+    for name in spec.columns:
+        if name == "verdict":
+            columns.append(_verdict(annotated))
+        else:
+            columns += _expand(next(remaining), annotated, failed)
+    columns += _unshown(columns, readings, annotated)
+    return Table(
+        spec.title or part.title or part.name,
+        tuple(columns),
+        footnotes(spec, part, annotated, readings, context),
+    )
+
+
+class _Failures:
+    """Puts a failed row's status and cause into the first place where a number is missing."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._left = {
+            index: _failure(row) for index, row in enumerate(rows) if row.get("status") != "ok"
+        }
+
+    def take(self, index: int) -> str:
+        return self._left.pop(index, ABSENT)
+
+
+def _failure(row: Row) -> str:
+    status, cause = str(row.get("status") or "not run"), row.get("cause")
+    if not cause:
+        return status
+    line = " ".join(str(cause).split())
+    short = line if len(line) <= _CAUSE_WIDTH else line[: _CAUSE_WIDTH - 3].rstrip() + "..."
+    return f"{status}: {short}"
+
+
+def _expand(reading: Reading, rows: Sequence[Row], failed: _Failures) -> list[Column]:
+    if reading.is_text:
+        return [_plain(reading, rows)]
+    verdicts = [reading.verdict(row) for row in rows]
+    cells = []
+    for index, row in enumerate(rows):
+        text = reading.text(row)
+        cells.append(Cell(failed.take(index) if text is None else text, reading.stored(row)))
+    beside = any(verdict is not None for verdict in verdicts)
+    head = reading.head
+    stored = reading.quantity.name
+    if beside and reading.by is not None and reading.by.combined:
+        stored = f"{reading.by.figure}_ours"
+    ours = Column(
+        f"{head}, ours" if beside else head,
+        tuple(cells),
+        "right",
+        stored,
+        head if beside else "",
+        "ours" if beside else "",
+    )
+    if not beside or reading.by is None:
+        return [ours]
+    reported = tuple(
+        Cell(ABSENT, None) if each is None else Cell(each["printed_text"], each["printed_text"])
+        for each in verdicts
+    )
+    figure = reading.by.figure
+    columns = [
+        ours,
+        Column(
+            with_unit(f"{reading.name} reported", reading.unit.name),
+            reported,
+            "right",
+            f"{figure}_reported",
+            head,
+            "reported",
+        ),
+    ]
+    differences = tuple(_difference(each) for each in verdicts)
+    columns.append(
+        Column(
+            f"{reading.name} difference (%)",
+            differences,
+            "right",
+            f"{figure}_difference",
+            head,
+            "difference (%)",
+            shown=not reading.by.unjudged,
+        )
+    )
+    columns.append(
+        Column(
+            f"{reading.name} verdict",
+            tuple(_judgement(each) for each in verdicts),
+            "left",
+            f"{figure}_verdict",
+            shown=False,
+        )
+    )
+    return columns
+
+
+def _difference(verdict: Any) -> Cell:
+    share = None if verdict is None else verdict["difference"]
+    return Cell(ABSENT, None) if share is None else Cell(percent(share), share)
+
+
+def _judgement(verdict: Any) -> Cell:
+    word = None if verdict is None else verdict["verdict"]
+    return Cell(word or ABSENT, word)
+
+
+def _plain(reading: Reading, rows: Sequence[Row]) -> Column:
+    cells = tuple(Cell(reading.text(row) or ABSENT, reading.quantity.read(row)) for row in rows)
+    return Column(reading.head, cells, "left", reading.quantity.name)
+
+
+def _verdict(rows: Sequence[Row]) -> Column:
+    cells = []
+    for row in rows:
+        word = row.get("verdict")
+        shown = word or (ABSENT if row.get("status") == "ok" else row.get("status"))
+        cells.append(Cell(str(shown), word))
+    return Column("Verdict", tuple(cells), "left", "verdict")
+
+
+def _unshown(
+    columns: Sequence[Column], readings: Sequence[Reading], rows: Sequence[Row]
+) -> list[Column]:
+    """Stored values that a CSV reader needs beside the shown columns."""
+    taken = {column.stored for column in columns}
+    names = ["label", "status", "cause"]
+    for reading in readings:
+        names += reading.quantity.interval or ()
+    return [
+        Column(name, tuple(Cell("", row.get(name)) for row in rows), "left", name, shown=False)
+        for name in dict.fromkeys(names)
+        if name not in taken
+    ]

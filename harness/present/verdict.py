@@ -1,0 +1,240 @@
+"""Verdicts: what a paper prints against what we count, figure by figure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from harness.errors import HarnessError
+from harness.present.counterpart import Counterpart, counterpart
+from harness.present.part import Part, convention_of
+from harness.present.printed import Figure, PrintedRow, PrintedTable, load
+from harness.present.quantities import Row
+from harness.suite.presentation import ConventionSpec, ReferenceSpec
+
+Judgement = Literal["reproduced", "differs", "not reproducible", "not judged"]
+JUDGED = ("reproduced", "differs", "not reproducible")
+
+# Floating-point slack, so that a difference of exactly half a unit counts as within it.
+_SLACK = 1e-12
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One printed figure beside ours.
+
+    Attributes:
+        figure: key of the printed figure.
+        printed: as a number, in `unit`.
+        printed_text: as it stands in the paper.
+        ours: in `unit`; `None` if not measured.
+        unit: of both.
+        difference: (ours - printed) / |printed|; `None` if not measured or printed as 0.
+        verdict: `None` if not measured.
+        reason: why it is not judged, not reproducible or not measured; how far it is if it differs.
+    """
+
+    figure: str
+    printed: float
+    printed_text: str
+    ours: float | None
+    unit: str
+    difference: float | None
+    verdict: Judgement | None
+    reason: str
+
+
+def within(ours: float, printed: Figure, tolerance: float) -> bool:
+    """|ours - printed| <= tolerance * |printed| + half a unit of the last printed digit."""
+    allowed = tolerance * abs(printed.value) + printed.half_unit
+    return abs(ours - printed.value) <= allowed + _SLACK * abs(printed.value)
+
+
+def judge(
+    printed: Figure, ours: float | None, by: Counterpart, why_not_reproducible: str | None = None
+) -> Verdict:
+    """Judges one figure.
+
+    Args:
+        printed: the paper's.
+        ours: in the printed unit; `None` if not measured.
+        by: says unit, tolerance, and whether it is judged at all.
+        why_not_reproducible: a known reason why it cannot be reproduced.
+    """
+    difference = (
+        None if ours is None or printed.value == 0 else (ours - printed.value) / abs(printed.value)
+    )
+    judgement: Judgement | None
+    if by.unjudged:
+        judgement, reason = "not judged", by.unjudged
+    elif ours is None:
+        judgement, reason = None, "not measured"
+    elif why_not_reproducible is not None:
+        judgement, reason = "not reproducible", why_not_reproducible
+    elif within(ours, printed, by.tolerance):
+        judgement, reason = "reproduced", ""
+    else:
+        judgement = "differs"
+        share = "" if difference is None else f", {100 * difference:+.2f} %"
+        reason = f"ours {ours:.6g}, printed {printed.text}{share}"
+    return Verdict(
+        by.figure, printed.value, printed.text, ours, by.unit.name, difference, judgement, reason
+    )
+
+
+def reference_table(part: Part) -> PrintedTable | None:
+    """The printed table of a part's reference; every name that the reference uses exists in it.
+
+    Raises:
+        HarnessError: unknown paper, table, row or figure; names the file and the nearest.
+    """
+    reference = part.reference
+    if reference is None:
+        return None
+    start = None if part.path is None else part.path.parent
+    table = load(reference.paper, reference.table, start)
+    for name in reference.rows.values():
+        table.require_row(name)
+    for key in reference.figures:
+        table.require_entry(key)
+    if reference.decides is not None:
+        table.require_entry(reference.decides)
+    for axis in reference.match:
+        table.require_entry(_axis(axis)[1])
+    return table
+
+
+def _axis(item: str) -> tuple[str, str]:
+    """Grid axis and printed key of an item of `match`: the same, or `axis=key`."""
+    axis, _, key = item.partition("=")
+    return axis, key or axis
+
+
+def printed_row(row: Row, reference: ReferenceSpec, table: PrintedTable) -> PrintedRow | None:
+    """The printed row beside which one of ours stands, if there is one.
+
+    By `match`, every listed axis equal; where that leaves several, or without `match`, by name
+    (`rows`, else the label).
+
+    Raises:
+        HarnessError: several printed rows fit.
+    """
+    label = str(row.get("label"))
+    name = reference.rows.get(label, label)
+    fitting = list(table.rows)
+    if reference.match:
+        factors = row.get("factors") or {}
+        wanted = [_axis(item) for item in reference.match]
+        fitting = [
+            each
+            for each in fitting
+            if all(axis in factors and each.matches(key, factors[axis]) for axis, key in wanted)
+        ]
+    if not reference.match or len(fitting) > 1 or label in reference.rows:
+        fitting = [each for each in fitting if each.name == name]
+    if len(fitting) > 1:
+        raise HarnessError(
+            f"{table.path}: {table.key} has {len(fitting)} rows that fit {label!r}; "
+            "add an axis to `match` that tells them apart"
+        )
+    return fitting[0] if fitting else None
+
+
+def _figures(
+    printed: PrintedRow, row: Row, reference: ReferenceSpec
+) -> Iterable[tuple[str, Figure]]:
+    taken = {_axis(item)[1] for item in reference.match} | set(row.get("factors") or {})
+    for key, number in printed.figures.items():
+        if key in reference.figures or key not in taken:
+            yield key, number
+
+
+def _verdicts(
+    row: Row,
+    reference: ReferenceSpec,
+    table: PrintedTable,
+    by: Mapping[str, Counterpart],
+    by_label: Mapping[str, Row],
+) -> tuple[Verdict, ...]:
+    printed = printed_row(row, reference, table)
+    if printed is None:
+        return ()
+    label = str(row.get("label"))
+    verdicts = []
+    for key, number in _figures(printed, row, reference):
+        each = by[key]
+        why = each.not_reproducible.get(label, reference.not_reproducible.get(label))
+        verdicts.append(judge(number, each.ours(row, by_label), each, why))
+    return tuple(verdicts)
+
+
+def row_verdict(verdicts: Sequence[Verdict], decides: str | None) -> Judgement | None:
+    """Verdict of a row: that of the deciding figure, else of the first judged one."""
+    if decides is not None:
+        verdicts = [each for each in verdicts if each.figure == decides]
+        return verdicts[0].verdict if verdicts else None
+    return next((each.verdict for each in verdicts if each.verdict in JUDGED), None)
+
+
+def counterparts(
+    part: Part, rows: Sequence[Row], table: PrintedTable, convention: ConventionSpec
+) -> dict[str, Counterpart]:
+    """The counterpart of every printed figure of a table."""
+    assert part.reference is not None
+    return {key: counterpart(key, part.reference, rows, convention) for key in table.entries}
+
+
+def labelled(rows: Iterable[Row]) -> dict[str, Row]:
+    """Rows by label; labels are unique within a suite."""
+    return {str(row.get("label")): row for row in rows}
+
+
+def annotate(
+    rows: Sequence[Row], part: Part, convention: ConventionSpec | None = None
+) -> list[dict[str, Any]]:
+    """Rows with what the paper prints and how ours compares.
+
+    Args:
+        rows: of one suite. Rows stay as they are where the part has no reference.
+        part: the suite.
+        convention: what "FLOPs" means; the part's own if absent.
+
+    Returns:
+        Copies with `reported` (figure: printed number), `verdict` (of the row, or `None`) and
+        `verdicts` (figure: `Verdict` as plain data).
+
+    Raises:
+        HarnessError: the reference names what does not exist.
+    """
+    table = reference_table(part)
+    if table is None or part.reference is None:
+        return [{**row, "reported": {}, "verdict": None, "verdicts": {}} for row in rows]
+    by = counterparts(part, rows, table, convention or convention_of(part))
+    by_label = labelled(rows)
+    annotated = []
+    for row in rows:
+        verdicts = _verdicts(row, part.reference, table, by, by_label)
+        annotated.append(
+            {
+                **row,
+                "reported": {each.figure: each.printed for each in verdicts},
+                "verdict": row_verdict(verdicts, part.reference.decides),
+                "verdicts": {each.figure: asdict(each) for each in verdicts},
+            }
+        )
+    return annotated
+
+
+def unmatched(rows: Sequence[Row], part: Part) -> tuple[str, ...]:
+    """Printed rows beside which none of ours stands."""
+    table = reference_table(part)
+    if table is None or part.reference is None:
+        return ()
+    met = [printed_row(row, part.reference, table) for row in rows]
+    left = [each for each in table.rows if not any(each is other for other in met)]
+    return tuple(_name(each) for each in left)
+
+
+def _name(row: PrintedRow) -> str:
+    if row.name is not None:
+        return row.name
+    return ", ".join(f"{key}={each.text}" for key, each in list(row.figures.items())[:1]) or "?"

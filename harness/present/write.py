@@ -1,0 +1,111 @@
+"""Writing of tables and plots: whole files or none."""
+
+import os
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.errors import HarnessError
+from harness.present.csv_text import csv_text
+from harness.present.latex import latex
+from harness.present.markdown import markdown
+from harness.present.part import Context, Part
+from harness.present.quantities import Row
+from harness.present.table import make
+
+_FILE_NAME = re.compile(r"[\w(][\w.() -]*")
+
+
+def write_tables(
+    part: Part, rows: Sequence[Row], folder: Path, context: Context | None = None
+) -> list[Path]:
+    """Writes `tables/<name>.md`, `.csv` and `.tex` of every table that a suite asks for.
+
+    Args:
+        part: the suite.
+        rows: of its records.
+        folder: in which `tables` is made.
+        context: of the run.
+
+    Returns:
+        The files, in the order written.
+
+    Raises:
+        HarnessError: a column, reference or file name that does not exist or cannot be.
+    """
+    written = []
+    names = _names([spec.name or part.name for spec in part.tables])
+    for name, spec in zip(names, part.tables, strict=True):
+        table = make(spec, part, rows, context)
+        texts = {"md": markdown(table), "csv": csv_text(table), "tex": latex(table, name)}
+        for ending, text in texts.items():
+            path = folder / "tables" / f"{name}.{ending}"
+            write_whole(path, text.encode("utf-8"))
+            written.append(path)
+    return written
+
+
+def write_plots(
+    part: Part, rows: Sequence[Row], folder: Path, context: Context | None = None
+) -> list[Path]:
+    """Writes `plots/<name>.png` and `.svg` of every plot that a suite asks for.
+
+    Arguments, result and errors as for `write_tables`.
+    """
+    # matplotlib takes half a second to import; who asks for tables alone does not wait for it.
+    from harness.present.plot import draw
+    from harness.present.style import render
+
+    written = []
+    wanted = [spec.name or f"{part.name}-{spec.kind}-{spec.y}" for spec in part.plots]
+    for name, spec in zip(_names(wanted), part.plots, strict=True):
+        figure = draw(spec, part, rows, context)
+        for kind in ("png", "svg"):
+            path = folder / "plots" / f"{name}.{kind}"
+            write_whole(path, render(figure, kind))
+            written.append(path)
+    return written
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Puts a file in place at once: a reader sees the old one or the new one, never a part.
+
+    Raises:
+        HarnessError: the place cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            # mkstemp makes files private; results are as readable as any other file.
+            Path(temporary).chmod(0o666 & ~_umask())
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise HarnessError(f"{path}: cannot be written: {error}") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _names(wanted: Sequence[str]) -> list[str]:
+    """File names without ending; a second one of the same name gets a number."""
+    names: list[str] = []
+    for name in wanted:
+        if _FILE_NAME.fullmatch(name) is None:
+            raise HarnessError(f"{name!r} cannot be a file name; use letters, digits, - and _")
+        unique, number = name, 2
+        while unique in names:
+            unique, number = f"{name}-{number}", number + 1
+        names.append(unique)
+    return names
