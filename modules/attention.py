@@ -25,7 +25,8 @@ def attend(
         key: (..., Nk, D).
         value: (..., Nk, Dv).
         scale: factor on the logits; `None` means 1 / sqrt(D), 1.0 means none.
-        mask: boolean, broadcastable to (..., Nq, Nk); `True` takes part. Every row needs one `True`.
+        mask: boolean, broadcastable to (..., Nq, Nk); `True` takes part. No row
+            may be `False` throughout.
         kernel: `explicit` holds the (Nq, Nk) relation matrix, as the papers' implementations do
             and as their printed memory says; `fused` calls PyTorch's scaled-dot-product attention,
             whose memory is linear in Nq. Both compute the same function.
@@ -42,7 +43,7 @@ def attend(
 def relation(
     query: Tensor, key: Tensor, *, scale: float | None = None, mask: Tensor | None = None
 ) -> Tensor:
-    """The dense relation matrix W of attention (OCNet, Eq. 10): (..., Nq, D) x (..., Nk, D) -> (..., Nq, Nk)."""
+    """The relation matrix W (OCNet, Eq. 10): (..., Nq, D), (..., Nk, D) -> (..., Nq, Nk)."""
     factor = query.shape[-1] ** -0.5 if scale is None else scale
     # Scaling the query costs Nq*D instead of Nq*Nk and saves one relation matrix of memory.
     logits = torch.matmul(query * factor if factor != 1.0 else query, key.transpose(-2, -1))

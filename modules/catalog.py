@@ -72,6 +72,60 @@ CATALOG: tuple[Entry, ...] = (
         paper="Yuan et al., OCNet, Figure 5 d",
         description="ASPP with object context in place of the pooled image.",
     ),
+    Entry(
+        name="danet",
+        target="modules.dual_attention:DANet",
+        paper="Fu et al., Dual Attention Network, 2019",
+        description="Head that sums position and channel attention.",
+    ),
+    Entry(
+        name="position_attention",
+        target="modules.dual_attention:PositionAttention",
+        paper="Fu et al., Dual Attention Network, 2019",
+        description="Position attention alone.",
+    ),
+    Entry(
+        name="channel_attention",
+        target="modules.dual_attention:ChannelAttention",
+        paper="Fu et al., Dual Attention Network, 2019",
+        description="Channel attention alone.",
+    ),
+    Entry(
+        name="rcca",
+        target="modules.criss_cross:RCCA",
+        paper="Huang et al., CCNet, 2019",
+        description="Head over recurrent criss-cross attention.",
+    ),
+    Entry(
+        name="criss_cross",
+        target="modules.criss_cross:CrissCrossAttention",
+        paper="Huang et al., CCNet, 2019",
+        description="Criss-cross attention alone, repeatable.",
+    ),
+    Entry(
+        name="cgnl",
+        target="modules.compact_generalized:CGNL",
+        paper="Yue et al., Compact Generalized Non-local Network, 2018",
+        description="Head over the compact generalized non-local block.",
+    ),
+    Entry(
+        name="cgnl_block",
+        target="modules.compact_generalized:CompactGeneralizedNonLocal",
+        paper="Yue et al., Compact Generalized Non-local Network, 2018",
+        description="Compact generalized non-local block alone.",
+    ),
+    Entry(
+        name="efficient_attention",
+        target="modules.efficient_attention:EfficientAttentionHead",
+        paper="Shen et al., Efficient Attention, 2018",
+        description="Head over attention that is linear in the number of positions.",
+    ),
+    Entry(
+        name="efficient_attention_block",
+        target="modules.efficient_attention:EfficientAttention",
+        paper="Shen et al., Efficient Attention, 2018",
+        description="Attention that is linear in the number of positions, alone.",
+    ),
 )
 
 BY_NAME = {entry.name: entry for entry in CATALOG}

@@ -86,15 +86,15 @@ class SelfAttention(nn.Module):
             in_channels=in_channels, out_channels=out, key_channels=keys, value_channels=values,
             query_convs=query_convs, regions=regions, key_stride=key_stride,
         )  # fmt: skip
-        _check(
+        check_widths(
             in_channels=in_channels,
             out=out,
             values=values,
             output_transform=output_transform,
             residual=residual,
-            regions=regions,
-            key_stride=key_stride,
         )
+        if regions > 1 and key_stride > 1:
+            raise ValueError("regions and key_stride exclude each other; leave one of them at 1")
         self.scale = None if scaled else 1.0
         self.regions = regions
         self.key_stride = key_stride
@@ -183,20 +183,18 @@ def _chain(in_channels: int, channels: int, convs: int, transform: Transform) ->
     return layers[0] if convs == 1 else nn.Sequential(*layers)
 
 
-def _check(
-    *,
-    in_channels: int,
-    out: int,
-    values: int,
-    output_transform: str,
-    residual: str,
-    regions: int,
-    key_stride: int,
+def check_widths(
+    *, in_channels: int, out: int, values: int, output_transform: str, residual: str
 ) -> None:
+    """Check that an attention without output transform, or with a residual, fits its input.
+
+    Raises:
+        ValueError: naming the argument.
+    """
     if output_transform == "none" and values != out:
         raise ValueError(
-            f"output_transform is 'none' but value_channels ({values}) differs from out_channels "
-            f"({out}); make them equal or choose an output transform"
+            f"output_transform is 'none' but value_channels ({values}) differs from the channels "
+            f"of the output ({out}); make them equal or choose an output transform"
         )
     if residual not in ("none", "plain", "scaled"):
         raise ValueError(f"residual is {residual!r}; choose 'none', 'plain' or 'scaled'")
@@ -204,5 +202,3 @@ def _check(
         raise ValueError(
             f"residual needs out_channels ({out}) equal to in_channels ({in_channels})"
         )
-    if regions > 1 and key_stride > 1:
-        raise ValueError("regions and key_stride exclude each other; leave one of them at 1")
