@@ -1,0 +1,285 @@
+"""The largest boundary probability on the line between every two pixels (RANet, Eq. 1).
+
+A line steps along its longer axis, one pixel a step, and interpolates linearly between the two
+nearest pixels across it (RANet, Figure 2). Of H*W = 9409 pixels there are 88.5 million ordered
+pairs and 3.9 billion such samples, so the sweep is arranged to share work:
+
+- D is symmetric: each line is walked once and its maximum is written twice.
+- All lines whose longer axis spans `length` steps meet the shorter axis at multiples of
+  1 / `length`. One table per length holds the map at those heights, so that a sample is one row
+  look-up, not an interpolation; the pairs of one length and all their starting columns are taken
+  together, and no Python loop runs over pixels.
+- The maximum's gradient goes to one sample. The forward keeps that sample's step, one byte per
+  line, and the backward visits each line once instead of each sample.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+# Samples held at a time. On a CPU a tile that is below the size at which PyTorch calls its thread
+# pool (32768 elements) stays in the cache and never waits at a barrier: with two threads on two
+# busy cores the barriers alone made this sweep ten times slower. A GPU pays per kernel launch.
+CPU_TILE = 2**15 - 1
+GPU_TILE = 2**26
+
+
+def boundary_line_samples(height: int, width: int) -> int:
+    """Number of samples on the lines of all ordered pairs of pixels, end points left out."""
+    samples = 0
+    for dy in range(height):
+        for dx in range(width):
+            directions = (2 if dy else 1) * (2 if dx else 1)
+            steps = max(dy, dx)
+            samples += directions * (height - dy) * (width - dx) * max(steps - 1, 0)
+    return samples
+
+
+def line_maximum(boundary: Tensor, *, end_points: bool = False) -> Tensor:
+    """D of RANet, Eq. 1: the probability of a boundary between every two pixels.
+
+    Args:
+        boundary: (H, W) boundary probabilities B, floating point.
+        end_points: whether the two end points belong to the line. Without them two neighbours
+            have nothing between them and D = 0, whatever B says.
+
+    Returns:
+        (H*W, H*W), symmetric, 0 on the diagonal; differentiable in `boundary` (at a tie the first
+        sample from the upper or left end takes the gradient).
+    """
+    if boundary.dim() != 2 or not boundary.is_floating_point():
+        raise ValueError(
+            "boundary must be one (H, W) map of floating point probabilities, "
+            f"not {boundary.dtype} of shape {tuple(boundary.shape)}; take the images one by one"
+        )
+    maximum: Tensor = _LineMaximum.apply(boundary, end_points)  # type: ignore[no-untyped-call]
+    return maximum
+
+
+class _LineMaximum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, boundary: Tensor, end_points: bool) -> Tensor:
+        maximum, steps = sweep(boundary, end_points, keep_steps=ctx.needs_input_grad[0])
+        ctx.save_for_backward(steps)
+        ctx.size, ctx.end_points = boundary.shape, end_points
+        return maximum
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (steps,) = ctx.saved_tensors
+        height, width = ctx.size
+        return sweep_gradient(grad, steps, height, width, ctx.end_points), None
+
+
+def sweep(boundary: Tensor, end_points: bool, *, keep_steps: bool) -> tuple[Tensor, Tensor]:
+    """D (N, N) and, where asked for, the step of each line's maximum, else an empty tensor."""
+    return torch.ops.context_modules.line_maximum(boundary.detach(), end_points, keep_steps)  # type: ignore[no-any-return]
+
+
+def sweep_values(boundary: Tensor, steps: Tensor, end_points: bool) -> Tensor:
+    """D (N, N) again, from the steps that `sweep` kept: one look-up per line."""
+    return torch.ops.context_modules.line_values(boundary.detach(), steps, end_points)  # type: ignore[no-any-return]
+
+
+def sweep_gradient(
+    grad: Tensor, steps: Tensor, height: int, width: int, end_points: bool
+) -> Tensor:
+    """The gradient (H, W) of the boundary map from that of D (N, N)."""
+    return torch.ops.context_modules.line_gradient(grad, steps, height, width, end_points)  # type: ignore[no-any-return]
+
+
+# The three operators below are opaque: tracing and counting see one operator with fixed shapes,
+# not the tens of thousands of calls inside. They hold no multiply-accumulate of matrices.
+
+
+@torch.library.custom_op("context_modules::line_maximum", mutates_args=())
+def _sweep(boundary: Tensor, end_points: bool, keep_steps: bool) -> tuple[Tensor, Tensor]:
+    height, width = boundary.shape
+    maximum = boundary.new_zeros(height * width, height * width)
+    steps = _empty_steps(boundary, end_points, keep_steps)
+    position = 0
+    for bundle in _bundles(height, width, end_points, boundary.device):
+        table = bundle.table(boundary if bundle.along_x else boundary.t())
+        best, first = bundle.maximum(table, _tile(boundary), keep_steps)
+        bundle.write(maximum, best)
+        if keep_steps:
+            steps[position : position + first.numel()] = first.flatten()
+            position += first.numel()
+    return maximum, steps
+
+
+@_sweep.register_fake
+def _(boundary: Tensor, end_points: bool, keep_steps: bool) -> tuple[Tensor, Tensor]:
+    pixels = boundary.shape[0] * boundary.shape[1]
+    return boundary.new_empty(pixels, pixels), _empty_steps(boundary, end_points, keep_steps)
+
+
+@torch.library.custom_op("context_modules::line_values", mutates_args=())
+def _values(boundary: Tensor, steps: Tensor, end_points: bool) -> Tensor:
+    height, width = boundary.shape
+    maximum = boundary.new_zeros(height * width, height * width)
+    position = 0
+    for bundle in _bundles(height, width, end_points, boundary.device):
+        table = bundle.table(boundary if bundle.along_x else boundary.t())
+        step, position = bundle.read_steps(steps, position)
+        bundle.write(maximum, table[bundle.row(step), bundle.column(step)])
+    return maximum
+
+
+@_values.register_fake
+def _(boundary: Tensor, steps: Tensor, end_points: bool) -> Tensor:  # noqa: ARG001
+    pixels = boundary.shape[0] * boundary.shape[1]
+    return boundary.new_empty(pixels, pixels)
+
+
+@torch.library.custom_op("context_modules::line_gradient", mutates_args=())
+def _gradient(grad: Tensor, steps: Tensor, height: int, width: int, end_points: bool) -> Tensor:
+    along_x = grad.new_zeros(height, width)
+    along_y = grad.new_zeros(width, height)
+    position = 0
+    for bundle in _bundles(height, width, end_points, grad.device):
+        flat = (along_x if bundle.along_x else along_y).view(-1)
+        step, position = bundle.read_steps(steps, position)
+        share = bundle.read(grad)
+        row, column = bundle.row(step), bundle.column(step)
+        low = row // bundle.length
+        above = (row - low * bundle.length).to(share.dtype) / bundle.length
+        # A sample at a whole height has no share of the next row, which may not exist.
+        high = torch.where(above > 0, low + 1, low)
+        for nearest, weight in ((low, 1 - above), (high, above)):
+            pixel = nearest * bundle.columns + column
+            flat.index_add_(0, pixel.flatten(), (share * weight).flatten())
+    return along_x + along_y.t()
+
+
+@_gradient.register_fake
+def _(grad: Tensor, steps: Tensor, height: int, width: int, end_points: bool) -> Tensor:  # noqa: ARG001
+    return grad.new_empty(height, width)
+
+
+def _tile(x: Tensor) -> int:
+    return CPU_TILE if x.device.type == "cpu" else GPU_TILE
+
+
+def _empty_steps(boundary: Tensor, end_points: bool, keep: bool) -> Tensor:
+    height, width = boundary.shape
+    # A line is at most max(H, W) - 1 steps long; one byte counts to 255.
+    dtype = torch.uint8 if max(height, width) <= 256 else torch.int16
+    lines = _lines(height, width, end_points) if keep else 0
+    return torch.empty(lines, dtype=dtype, device=boundary.device)
+
+
+def _lines(height: int, width: int, end_points: bool) -> int:
+    """Number of unordered pairs of pixels that have a sample between them."""
+    pixels = height * width
+    pairs = pixels * (pixels - 1) // 2
+    if end_points:
+        return pairs
+    neighbours = height * (width - 1) + (height - 1) * width + 2 * (height - 1) * (width - 1)
+    return pairs - neighbours
+
+
+@dataclass(frozen=True)
+class _Bundle:
+    """All lines of one length along one axis, written for lines along x.
+
+    A line starts at (start, x) and ends at (end, x + length), for every column x where it fits.
+    For lines along y the map is transposed, and rows and columns change their parts.
+    """
+
+    along_x: bool
+    length: int
+    columns: int  # of the map, along the longer axis
+    first: int  # first step that is on the line
+    last: int  # last step that is on the line
+    start: Tensor  # (pairs,)
+    end: Tensor  # (pairs,)
+
+    def table(self, rows: Tensor) -> Tensor:
+        """(H, W) -> (length * (H - 1) + 1, W): row m is the map at height m / length."""
+        m = torch.arange(self.length * (rows.shape[0] - 1) + 1, device=rows.device)
+        low = m // self.length
+        high = (low + 1).clamp(max=rows.shape[0] - 1)
+        above = (m - low * self.length).to(rows.dtype) / self.length
+        return torch.lerp(rows[low], rows[high], above.unsqueeze(1))
+
+    def maximum(self, table: Tensor, tile: int, keep_steps: bool) -> tuple[Tensor, Tensor]:
+        """The largest sample of every line and its step, (pairs, starting columns) each."""
+        reach = self.columns - self.length
+        size = max(1, tile // ((self.last - self.first + 1) * reach))
+        best = table.new_empty(len(self.start), reach)
+        step = torch.empty(best.shape if keep_steps else 0, dtype=torch.long, device=table.device)
+        for low in range(0, len(self.start), size):
+            part = slice(low, low + size)
+            samples = self.samples(table, part)
+            if keep_steps:
+                best[part], step[part] = samples.max(dim=0)
+            else:
+                torch.amax(samples, dim=0, out=best[part])
+        return best, step.add_(self.first)
+
+    def samples(self, table: Tensor, part: slice) -> Tensor:
+        """(steps, pairs, starting columns): the map on every step of the lines of some pairs."""
+        reach = self.columns - self.length
+        step = torch.arange(self.first, self.last + 1, device=table.device).unsqueeze(1)
+        row = torch.add((self.length - step) * self.start[part], step * self.end[part])
+        # Row r of `windows` is the run of `reach` values from the r-th of the flattened table, so
+        # that one look-up fetches the samples of all starting columns.
+        windows = table.as_strided((table.numel() - reach + 1, reach), (1, 1))
+        return F.embedding(row.mul_(self.columns).add_(step), windows)
+
+    def row(self, step: Tensor) -> Tensor:
+        """The table's row at a step (pairs, starting columns)."""
+        return (self.length - step) * self.start.unsqueeze(1) + step * self.end.unsqueeze(1)
+
+    def column(self, step: Tensor) -> Tensor:
+        """The map's column at a step (pairs, starting columns)."""
+        return step + torch.arange(step.shape[1], device=step.device)
+
+    def read_steps(self, steps: Tensor, position: int) -> tuple[Tensor, int]:
+        """The kept steps (pairs, starting columns) of these lines, and where the next begin."""
+        shape = (len(self.start), self.columns - self.length)
+        stop = position + shape[0] * shape[1]
+        return steps[position:stop].long().view(shape), stop
+
+    def _both_ways(self, pairs: Tensor) -> tuple[Tensor, Tensor]:
+        """Views (start, end, column) of a map over pairs of pixels: from start, and from end."""
+        rows, columns = pairs.shape[0] // self.columns, self.columns
+        if self.along_x:
+            four = pairs.view(rows, columns, rows, columns)
+        else:
+            four = pairs.view(columns, rows, columns, rows).permute(1, 0, 3, 2)
+        return (
+            four.diagonal(self.length, dim1=1, dim2=3),
+            four.diagonal(-self.length, dim1=1, dim2=3),
+        )
+
+    def write(self, pairs: Tensor, best: Tensor) -> None:
+        """Write `best` (pairs, starting columns) to a map over pairs, in both directions."""
+        there, back = self._both_ways(pairs)
+        there[self.start, self.end] = best
+        back[self.end, self.start] = best
+
+    def read(self, pairs: Tensor) -> Tensor:
+        """The sum over both directions of a map over pairs, (pairs, starting columns)."""
+        there, back = self._both_ways(pairs)
+        return there[self.start, self.end] + back[self.end, self.start]
+
+
+def _bundles(height: int, width: int, end_points: bool, device: torch.device) -> Iterator[_Bundle]:
+    """Every unordered pair of distinct pixels that has a sample on its line, once."""
+    for along_x in (True, False):
+        rows, columns = (height, width) if along_x else (width, height)
+        position = torch.arange(rows, device=device)
+        distance = (position.unsqueeze(1) - position).abs()
+        for length in range(1 if end_points else 2, columns):
+            # A diagonal line is as long along x as along y; it belongs to x.
+            start, end = torch.nonzero(
+                distance <= length if along_x else distance < length, as_tuple=True
+            )
+            first, last = (0, length) if end_points else (1, length - 1)
+            yield _Bundle(along_x, length, columns, first, last, start, end)
