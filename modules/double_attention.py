@@ -24,7 +24,8 @@ class DoubleAttention(nn.Module):
     Both softmaxes are the paper's. Some public code normalises rho(X) over positions too; a
     position's attention over the descriptors then no longer sums to one, so it is not offered.
 
-    The defaults are the paper's: m = n = C / 4, plain convolutions. SRNet's Table 3 (row "+A2Net")
+    m and n are free in the paper's formulas; C / 4 is the default here, with plain convolutions and
+    a plain residual as in the paper's block. SRNet's Table 3 (row "+A2Net")
     puts the operation into its non-local frame: m = n = C / 2, batch norm and ReLU behind phi,
     theta and rho, batch norm behind the expansion, a residual weight gamma that starts at zero
     (`feature_channels=256, descriptors=256, norm=True, gamma=True` at C = 512).
