@@ -1,0 +1,194 @@
+"""The Region Construction Block of RANet (Section 3.1, Figures 2 and 3).
+
+    boundary scores B ---- largest on the line, Eq. 1 ----> D --.
+                                                                +-> F, Eq. 3 -> F^g, G, Eq. 4
+    category scores C ---- Jensen-Shannon divergence, Eq. 2 -> E --'
+    G -> regions (connected components) -> representative scores J, Eq. 5
+
+With N = H*W, every map over pairs is N x N: 354 MB at 97x97 in float32, and the printed memory of
+the paper (1893 MB) is five of them. Here one is alive: D is overwritten by F row by row, with E
+computed on the way, and F^g and G are F after an affine and a threshold, applied where they are
+read. Images of a batch are taken one after the other, so the batch adds none.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from modules.region_maps import Context, region_attention_maps, row_blocks
+
+
+class Regions(NamedTuple):
+    """The regions of a batch of images.
+
+    Attributes:
+        labels: (B, N) integers; pixels of one region share the index of its first pixel.
+        scores: (B, N) representative scores J (Eq. 5); they carry the gradient to B and C.
+    """
+
+    labels: Tensor
+    scores: Tensor
+
+
+class RegionConstruction(nn.Module):
+    """Region Construction Block (RANet, Eq. 1 to 5).
+
+    The paper writes F^g = W^g (*) F, a convolution over maps whose channels are the N pixels. A
+    kernel over N channels would fix the input's size; the only form that does not is one scalar
+    weight and bias, which is what this is (1 and 0 at the start). F is symmetric in every bit, so
+    Eq. 4's mean with the transpose is F^g itself. As printed, Eq. 4 takes the sign of a positive
+    number and would join every pair: G is 1 from `threshold` on.
+
+    G is not transitive, so a region is a connected component of it. The threshold has no gradient;
+    boundary and category scores learn through F^g and J.
+
+    Args:
+        context: what F is made of (Table 1): `both` (Eq. 3), `boundary` (1 - D) or `semantic`
+            (1 - E).
+        threshold: the F^g from which a pair of pixels is joined.
+        end_points: whether a line's end points count in Eq. 1. Without them, the default,
+            neighbours have D = 0 and are told apart by their categories only: the boundary map
+            keeps apart regions that do not touch, and `context="boundary"` gives a single region.
+            With them a pixel on a boundary is a region of its own.
+
+    Shape:
+        boundary (B, H, W) and categories (B, classes, H, W), both probabilities -> `Regions`.
+
+    Complexity: O(N^2 max(H, W)) line samples, O(N^2 classes) logarithms, no matrix product.
+    """
+
+    def __init__(
+        self, *, context: Context = "both", threshold: float = 0.8, end_points: bool = False
+    ) -> None:
+        super().__init__()
+        if context not in ("both", "boundary", "semantic"):
+            raise ValueError(f"context is {context!r}; choose 'both', 'boundary' or 'semantic'")
+        if not 0 < threshold <= 1:
+            raise ValueError(f"threshold is {threshold}; it must lie in (0, 1], as F does")
+        self.context = context
+        self.threshold = threshold
+        self.end_points = end_points
+        self.weight = nn.Parameter(torch.ones(1))  # W^g
+        self.bias = nn.Parameter(torch.zeros(1))
+
+    def forward(self, boundary: Tensor, categories: Tensor) -> Regions:
+        """Group the pixels: (B, H, W) and (B, classes, H, W) -> (B, N) labels and scores."""
+        if categories.dim() != 4 or boundary.shape != (len(categories), *categories.shape[2:]):
+            raise ValueError(
+                "boundary must be (B, H, W) and categories (B, classes, H, W) of the same B, H, W, "
+                f"not {tuple(boundary.shape)} and {tuple(categories.shape)}"
+            )
+        images = [self._one(b, c) for b, c in zip(boundary, categories, strict=True)]
+        labels, scores = zip(*images, strict=True)
+        return Regions(torch.stack(labels), torch.stack(scores))
+
+    def _one(self, boundary: Tensor, categories: Tensor) -> tuple[Tensor, Tensor]:
+        maps = region_attention_maps(
+            boundary, categories, context=self.context, end_points=self.end_points
+        )  # F (N, N)
+        labels = _components(
+            maps.detach(), self.weight.detach(), self.bias.detach(), self.threshold
+        )
+        # The affine W^g commutes with Eq. 5's mean, so F^g itself never exists.
+        weight, bias = self.weight.to(maps.dtype), self.bias.to(maps.dtype)
+        scores: Tensor = representative_scores(maps, labels) * weight + bias
+        return labels, scores
+
+
+def connected_components(decision: Tensor) -> Tensor:
+    """Regions: the connected components of symmetric decision maps.
+
+    Args:
+        decision: (N, N) boolean, symmetric.
+
+    Returns:
+        (N,) the smallest pixel index of each pixel's component.
+    """
+    one = torch.ones(1, device=decision.device)
+    return _components(decision.float(), one, torch.zeros_like(one), 0.5)
+
+
+def representative_scores(maps: Tensor, labels: Tensor) -> Tensor:
+    """J of RANet, Eq. 5: the mean of each pixel's row of `maps` over its own region.
+
+    Args:
+        maps: (N, N); F^g, or F where the affine follows.
+        labels: (N,) region of each pixel.
+
+    Returns:
+        (N,), differentiable in `maps`.
+    """
+    scores: Tensor = _RegionMean.apply(maps, labels)  # type: ignore[no-untyped-call]
+    return scores
+
+
+class _RegionMean(torch.autograd.Function):
+    """Linear in the maps: neither they nor a mask is kept for the backward."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, labels: Tensor) -> Tensor:
+        ctx.save_for_backward(labels)
+        mean: Tensor = torch.ops.context_modules.region_mean(maps.detach(), labels)
+        return mean
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (labels,) = ctx.saved_tensors
+        share = grad / region_sizes(labels).to(grad.dtype)
+        same = labels.unsqueeze(1) == labels
+        return torch.where(same, share.unsqueeze(1), share.new_zeros(())), None
+
+
+def region_sizes(labels: Tensor) -> Tensor:
+    """(..., N) labels -> (..., N): the number of pixels of each pixel's region."""
+    counts = torch.zeros_like(labels).scatter_add_(-1, labels, torch.ones_like(labels))
+    return counts.gather(-1, labels)
+
+
+# Opaque, as the operators in line_maximum.py are: one operator of fixed shapes each.
+
+
+@torch.library.custom_op("context_modules::region_mean", mutates_args=())
+def _region_mean(maps: Tensor, labels: Tensor) -> Tensor:
+    total = maps.new_empty(len(labels))
+    for rows in row_blocks(maps):
+        total[rows] = (maps[rows] * (labels[rows].unsqueeze(1) == labels)).sum(dim=1)
+    return total.div_(region_sizes(labels))
+
+
+@_region_mean.register_fake
+def _(maps: Tensor, labels: Tensor) -> Tensor:
+    return maps.new_empty(len(labels))
+
+
+@torch.library.custom_op("context_modules::connected_components", mutates_args=())
+def _components(maps: Tensor, weight: Tensor, bias: Tensor, threshold: float) -> Tensor:
+    """Components of G = (weight * maps + bias >= threshold) by hooking and pointer jumping.
+
+    Each round every tree's root takes the smallest root among the tree's neighbours, and every
+    pixel then points to its root. A root that neither takes another nor is taken has neighbours
+    that all took smaller ones, so it takes one in the next round: two rounds at least halve the
+    roots of a component, and 2 log2(N) rounds are enough for any G. Few are needed as a rule.
+    """
+    pixels = len(maps)
+    jumps = max(1, math.ceil(math.log2(max(pixels, 2))))
+    labels = torch.arange(pixels, device=maps.device)
+    nearest = torch.empty_like(labels)
+    for _round in range(2 * jumps + 1):
+        for rows in row_blocks(maps):
+            joined = maps[rows] * weight + bias >= threshold
+            nearest[rows] = torch.where(joined, labels, pixels).amin(dim=1)
+        hooked = labels.scatter_reduce(0, labels, nearest, "amin")
+        for _jump in range(jumps):
+            hooked = hooked[hooked]
+        if torch.equal(hooked, labels):
+            break
+        labels = hooked
+    return labels
+
+
+@_components.register_fake
+def _(maps: Tensor, weight: Tensor, bias: Tensor, threshold: float) -> Tensor:  # noqa: ARG001
+    return maps.new_empty(len(maps), dtype=torch.long)
