@@ -19,15 +19,15 @@ class DoubleAttention(nn.Module):
     By associativity Z equals phi(X) [softmax(theta(X))^T softmax(rho(X))], an attention with an
     N x N matrix. The order taken here costs 2 m n N MACs and m n memory where that one costs
     (m + n) N^2 MACs and N^2 memory; the paper takes it for m n < N^2. Beside it stand the four 1x1
-    convolutions, (2 m + 2 n) C N MACs for m = n.
+    convolutions, 2 (m + n) C N MACs.
 
     Both softmaxes are the paper's. Some public code normalises rho(X) over positions too; a
     position's attention over the descriptors then no longer sums to one, so it is not offered.
 
     m and n are free in the paper's formulas; C / 4 is the default here, with plain convolutions and
-    a plain residual as in the paper's block. SRNet's Table 3 (row "+A2Net")
-    puts the operation into its non-local frame: m = n = C / 2, batch norm and ReLU behind phi,
-    theta and rho, batch norm behind the expansion, a residual weight gamma that starts at zero
+    a plain residual as in the paper's block. SRNet's Table 3 (row "+A2Net") puts the operation into
+    its non-local frame: m = n = C / 2, batch norm and ReLU behind phi, theta and rho, batch norm
+    behind the expansion, a residual weight gamma that starts at zero
     (`feature_channels=256, descriptors=256, norm=True, gamma=True` at C = 512).
 
     Args:
