@@ -1,0 +1,62 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modules.attention import attend, relation
+
+SIZES = st.integers(1, 6)
+BATCHES = st.sampled_from([(), (2,), (2, 3), (1, 2, 3)])
+
+
+def random_rows(*shape, seed):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def looped(query, key, value, scale, mask):
+    """One query and one key after the other."""
+    out = torch.zeros(query.shape[0], value.shape[1], dtype=query.dtype)
+    for i in range(len(query)):
+        seen = [j for j in range(len(key)) if mask is None or mask[i, j]]
+        weights = [math.exp(float(query[i] @ key[j]) * scale) for j in seen]
+        out[i] = sum(w / sum(weights) * value[j] for w, j in zip(weights, seen, strict=True))
+    return out
+
+
+@given(BATCHES, SIZES, SIZES, SIZES, SIZES, st.booleans(), st.sampled_from([None, 1.0, 0.3]))
+@settings(deadline=None, max_examples=50)
+@pytest.mark.parametrize("kernel", ["explicit", "fused"])
+def test_equals_a_loop(kernel, batch, queries, keys, depth, width, masked, scale):
+    query = random_rows(*batch, queries, depth, seed=1)
+    key, value = random_rows(*batch, keys, depth, seed=2), random_rows(*batch, keys, width, seed=3)
+    mask = None
+    if masked:
+        mask = random_rows(queries, keys, seed=4) > 0
+        mask[:, 0] = True
+    actual = attend(query, key, value, scale=scale, mask=mask, kernel=kernel)
+    factor = depth**-0.5 if scale is None else scale
+    flat = [x.reshape(-1, *x.shape[-2:]) for x in (query, key, value)]
+    expected = torch.stack([looped(*one, factor, mask) for one in zip(*flat, strict=True)])
+    torch.testing.assert_close(actual, expected.reshape(*batch, queries, width))
+
+
+@given(SIZES, SIZES)
+@settings(deadline=None, max_examples=20)
+def test_relation_rows_sum_to_one(queries, keys):
+    query, key = random_rows(2, queries, 3, seed=1), random_rows(2, keys, 3, seed=2)
+    weights = relation(100 * query, key)
+    assert (weights >= 0).all()
+    torch.testing.assert_close(weights.sum(-1), torch.ones(2, queries).double())
+
+
+@pytest.mark.parametrize("kernel", ["explicit", "fused"])
+def test_a_mask_may_differ_between_groups(kernel):
+    query = random_rows(2, 3, 4, 5, seed=1)
+    mask = torch.ones(1, 3, 1, 4, dtype=torch.bool)
+    mask[:, 1, :, 2:] = False
+    out = attend(query, query, query, mask=mask, kernel=kernel)
+    torch.testing.assert_close(out[:, 0], attend(query[:, 0], query[:, 0], query[:, 0]))
+    seen = query[:, 1, :2]
+    torch.testing.assert_close(out[:, 1], attend(query[:, 1], seen, seen))

@@ -1,0 +1,98 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from modules.interlaced import InterlacedSelfAttention
+from modules.object_context import ASPOC, BaseOC, PyramidOC
+from modules.self_attention import SelfAttention
+
+ATTENTIONS = ["sa", "isa"]
+
+
+def randomised(module, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    for key, tensor in module.state_dict().items():
+        if tensor.is_floating_point():
+            drawn = torch.rand(tensor.shape, generator=generator) - 0.4
+            tensor.copy_(drawn.abs() + 0.5 if key.endswith("running_var") else drawn)
+    return module.double().eval()
+
+
+def random_map(*shape, seed=1):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_base_oc_equals_its_figure(attention):
+    module = randomised(BaseOC(6, out_channels=5, context_channels=4, attention=attention))
+    x = random_map(2, 6, 9, 7)
+    reduced = module.reduce(x)
+    joined = torch.cat([module.context(reduced), reduced], 1)
+    torch.testing.assert_close(module(x), module.fuse(joined))
+    kind = SelfAttention if attention == "sa" else InterlacedSelfAttention
+    assert isinstance(module.context, kind)
+
+
+@torch.no_grad()
+def test_base_oc_without_reduction():
+    module = randomised(BaseOC(4, out_channels=5, context_channels=4, reduce=False))
+    x = random_map(1, 4, 9, 7)
+    torch.testing.assert_close(module(x), module.fuse(torch.cat([module.context(x), x], 1)))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_pyramid_oc_applies_its_pooling_to_every_region(attention):
+    """Eq. 27 to 29, region by region: same weights within a scale, others between scales."""
+    arguments = {"attention": attention, "groups": [2, 2]}
+    module = randomised(
+        PyramidOC(6, out_channels=5, context_channels=4, scales=[1, 3], **arguments)
+    )
+    x = random_map(2, 6, 8, 10)
+    reduced = module.reduce(x)
+    pooling = SelfAttention(4) if attention == "sa" else InterlacedSelfAttention(4, groups=[2, 2])
+    pooling.double().eval().load_state_dict(module.contexts[1].state_dict())
+    rows, columns = (
+        [slice(0, 2), slice(2, 4), slice(4, 8)],
+        [slice(0, 3), slice(3, 6), slice(6, 10)],
+    )
+    third = torch.cat(
+        [torch.cat([pooling(reduced[..., r, c]) for c in columns], -1) for r in rows], -2
+    )
+    joined = torch.cat([module.contexts[0](reduced), third, module.widen(reduced)], 1)
+    torch.testing.assert_close(module(x), module.fuse(joined))
+
+
+def test_pyramid_oc_refuses_a_map_smaller_than_its_regions():
+    with pytest.raises(ValueError, match="6 regions"):
+        PyramidOC(6, context_channels=4)(torch.zeros(1, 6, 5, 9))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize("downsample", [1, 2])
+def test_asp_oc_equals_its_figure(attention, downsample):
+    module = randomised(
+        ASPOC(6, out_channels=5, branch_channels=4, rates=[1, 2], attention=attention,
+              downsample=downsample)
+    )  # fmt: skip
+    x = random_map(2, 6, 9, 7)
+    reduced = module.reduce(x)
+    if downsample == 2:
+        reduced = F.max_pool2d(reduced, 2)
+    context = module.context(reduced)
+    if downsample == 2:
+        context = F.interpolate(context, (9, 7), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(module(x), module.fuse(torch.cat([context, *module.atrous(x)], 1)))
+
+
+def test_options_reach_the_attention():
+    module = BaseOC(
+        6, context_channels=8, groups=[3, 5], order="local_global", mask_padding=False,
+        key_channels=2, value_channels=6, query_convs=1, kernel="fused",
+    )  # fmt: skip
+    assert module.context.order == "local_global"
+    for stage in module.context.stages:
+        assert (stage.groups, stage.mask_padding, stage.kernel) == ((3, 5), False, "fused")
+        assert (stage.query[0].out_channels, stage.value.out_channels) == (2, 6)
