@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from harness.case import Case
 from harness.errors import HarnessError
@@ -159,6 +159,8 @@ def convert(value: Any, hint: Any) -> Any:
         return adapter.validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         raise ArgumentTypeError(f"expected {type_name(hint)}") from error
+    except PydanticUserError:  # a hint that names what cannot be found
+        return value
     except (TypeError, ValueError) as error:
         raise ArgumentTypeError("expected a value that YAML can hold") from error
 

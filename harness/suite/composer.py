@@ -42,12 +42,11 @@ class UnreadableError(Exception):
 
 @dataclass(eq=False)
 class _Open:
-    """A collection whose end has not been read."""
+    """A collection whose end has not been read, and the key whose value comes next."""
 
     node: Node
     anchor: str | None
     key: tuple[int, int, str] | None = None
-    discarded: bool = False
     awaits_value: bool = False
 
     @property
@@ -59,7 +58,16 @@ class _Open:
 
 @dataclass(eq=False)
 class Composer:
-    """Builds a document's tree; mistakes after which reading can go on go to the document."""
+    """Builds a document's tree; mistakes after which reading can go on go to the document.
+
+    Attributes:
+        document: gets the mistakes.
+        root: the tree, once its last event is taken.
+        stack: collections that are open, outermost first.
+        anchors: finished nodes by anchor.
+        documents: YAML documents begun.
+        total: nodes so far, aliases written out.
+    """
 
     document: Document
     root: Node | None = None
@@ -69,18 +77,24 @@ class Composer:
     total: int = 0
 
     def compose(self, text: str) -> Node | None:
+        """The tree of a text; `None` of an empty one.
+
+        Raises:
+            UnreadableError: the text is no YAML, or beyond the limits.
+        """
         line = column = 1
         try:
             for event in YAML(typ="safe", pure=True).parse(text):
                 line, column = event.start_mark.line + 1, event.start_mark.column + 1
-                self.take(event, line, column)
+                self._take(event, line, column)
         except UnreadableError:
             raise
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            place = (mark.line + 1, mark.column + 1) if mark is not None else (line, column)
+            if mark is not None:
+                line, column = mark.line + 1, mark.column + 1
             what = f"not YAML ({quote(error.problem or 'cannot be parsed')})"
-            raise UnreadableError(*place, what, "correct the syntax") from None
+            raise UnreadableError(line, column, what, "correct the syntax") from None
         except ReaderError as error:
             raise _control_character(text, error.position) from None
         except Exception as error:
@@ -89,7 +103,7 @@ class Composer:
             raise UnreadableError(line, column, what, "correct what stands here or below") from None
         return self.root
 
-    def take(self, event: Event, line: int, column: int) -> None:
+    def _take(self, event: Event, line: int, column: int) -> None:
         if isinstance(event, DocumentStartEvent):
             self.documents += 1
             if self.documents > 1:
@@ -97,75 +111,71 @@ class Composer:
                     line, column, "a second document begins", "keep one suite per file"
                 )
         elif isinstance(event, CollectionEndEvent):
-            self.close()
+            self._close()
         elif isinstance(event, AliasEvent):
-            node = self.aliased(event, line, column)
-            self.count(node.size, line, column)
-            self.place(node, line, column)
+            node = self._aliased(event, line, column)
+            self._count(node.size, line, column)
+            self._place(node, line, column)
         elif isinstance(event, NodeEvent):
-            self.node(event, line, column)
+            self._node(event, line, column)
 
-    def count(self, nodes: int, line: int, column: int) -> None:
+    def _count(self, nodes: int, line: int, column: int) -> None:
         self.total += nodes
         if self.total > MOST_NODES:
             what = f"more than {MOST_NODES} values, aliases written out"
-            raise UnreadableError(
-                line, column, what, "use a grid, or split the file and use include"
-            )
+            raise UnreadableError(line, column, what, "use a grid or split the file")
 
-    def aliased(self, event: AliasEvent, line: int, column: int) -> Node:
+    def _aliased(self, event: AliasEvent, line: int, column: int) -> Node:
         node = self.anchors.get(event.anchor)
         if node is None:
             what = f"alias *{quote(event.anchor)} has no anchor before it"
-            raise UnreadableError(
-                line, column, what, "define the anchor first, or write the value out"
-            )
+            raise UnreadableError(line, column, what, "write the value out")
         return node
 
-    def node(self, event: Any, line: int, column: int) -> None:
+    def _node(self, event: Any, line: int, column: int) -> None:
         if event.tag is not None and str(event.tag) != "!":
-            self.report(
+            self._report(
                 line, column, "tags are not allowed", "remove the !tag, write a plain value"
             )
-        self.count(1, line, column)
+        self._count(1, line, column)
         node = Node(line, column)
         if isinstance(event, ScalarEvent):
-            node.content = self.scalar(event, line, column)
-            self.anchor(event.anchor, node)
-            self.place(node, line, column)
+            node.content = self._scalar(event, line, column)
+            self._anchor(event.anchor, node)
+            self._place(node, line, column)
         elif isinstance(event, (MappingStartEvent, SequenceStartEvent)):
             node.content = {} if isinstance(event, MappingStartEvent) else []
             if len(self.stack) >= DEEPEST:
                 raise _too_deep(line, column)
             self.stack.append(_Open(node, event.anchor))
 
-    def scalar(self, event: Any, line: int, column: int) -> scalars.Scalar:
+    def _scalar(self, event: Any, line: int, column: int) -> scalars.Scalar:
         text: str = event.value
         if not event.implicit[0]:
             if any("\ud800" <= c <= "\udfff" for c in text):
                 what, cure = "half of a surrogate pair", "write the character itself"
-                self.report(line, column, what, cure)
+                self._report(line, column, what, cure)
                 return ""
             return text
         try:
             return scalars.resolve(text)
         except ValueError as error:
-            self.report(line, column, str(error), "write a finite number of usual length")
+            self._report(line, column, str(error), "write a finite number of usual length")
             return None
 
-    def anchor(self, name: str | None, node: Node) -> None:
+    def _anchor(self, name: str | None, node: Node) -> None:
         if name is not None:
             self.anchors[name] = node
 
-    def close(self) -> None:
+    def _close(self) -> None:
         opened = self.stack.pop()
         node = opened.node
         node.size += sum(child.size for child in node.children())
         node.height += max((child.height for child in node.children()), default=0)
-        self.anchor(opened.anchor, node)
-        self.place(node, node.line, node.column)
+        self._anchor(opened.anchor, node)
+        self._place(node, node.line, node.column)
 
-    def place(self, node: Node, line: int, column: int) -> None:
+    def _place(self, node: Node, line: int, column: int) -> None:
         """Put a finished node into the collection that is open."""
         if len(self.stack) + node.height > DEEPEST + 1:
             raise _too_deep(line, column)
@@ -177,7 +187,7 @@ class Composer:
             opened.node.content.append(node)
         elif not opened.awaits_value:
             opened.awaits_value = True
-            self.key(opened, node, line, column)
+            self._key(opened, node, line, column)
         else:
             opened.awaits_value = False
             if opened.key is not None and isinstance(opened.node.content, dict):
@@ -185,24 +195,24 @@ class Composer:
                 opened.node.content[key] = Entry(at_line, at_column, node)
             opened.key = None
 
-    def key(self, opened: _Open, node: Node, line: int, column: int) -> None:
+    def _key(self, opened: _Open, node: Node, line: int, column: int) -> None:
         """Take a node as the key of the next value; a wrong key loses its value."""
         content = opened.node.content
         if not isinstance(node.content, str):
-            self.report(line, column, "a key that is not text", "write the key as text, in quotes")
+            self._report(line, column, "a key that is not text", "write the key as text, in quotes")
         elif node.content == "<<":
             cure = "write the keys out, or use the suite's own defaults (with, input, measure)"
-            self.report(line, column, "merge keys are not allowed", cure)
+            self._report(line, column, "merge keys are not allowed", cure)
         elif isinstance(content, dict) and node.content in content:
             first = content[node.content].line
             opened.key = (line, column, node.content)
             what = f"duplicate key, first written in line {first}"
-            self.report(line, column, what, "keep one of the two")
+            self._report(line, column, what, "keep one of the two")
             opened.key = None
         else:
             opened.key = (line, column, node.content)
 
-    def report(self, line: int, column: int, what: str, cure: str) -> None:
+    def _report(self, line: int, column: int, what: str, cure: str) -> None:
         steps = [str(opened.step) for opened in self.stack if opened.step is not None]
         where = ".".join(steps) or "file"
         self.document.problems.append(Problem(self.document.shown, line, column, where, what, cure))

@@ -67,7 +67,7 @@ class Expansion:
                 if key in self.source.data:
                     what, cure = "stands beside cases", f"move {key} into a case, or remove cases"
                     document.report((key,), what, cure, key=True)
-        elif not self.source.complete:
+        elif not self.source.complete or self.source.data.get("cases"):
             return
         elif _makes_cases(spec):
             if spec.module is None and "module" not in {*spec.grid, *spec.zip_}:
@@ -197,8 +197,8 @@ class Expansion:
 
     def _check_defaults(self, constructors: Constructors) -> None:
         """A default that nothing takes is a misspelt one."""
-        all_cases = len(self.source.original) == len(self.spec.cases or ())
-        if self._unchecked or not self.source.complete or not all_cases:
+        some_left_out = len(self.source.original) < len(self.source.data.get("cases") or ())
+        if self._unchecked or not self.source.complete or some_left_out:
             return
         for name in self.spec.with_.keys() - self._used_defaults:
             cure = suggest(name, constructors.parameters(), "arguments")

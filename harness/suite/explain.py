@@ -12,8 +12,8 @@ from harness.suite.document import Document, Location
 from harness.wording import quote, suggest
 
 _KINDS = {
-    "int": ("a whole number", "write it without quotes, point or unit"),
-    "float": ("a number", "write it without quotes or unit"),
+    "int": ("a whole number", "write a plain number such as 3"),
+    "float": ("a number", "write a plain number such as 0.5"),
     "string": ("text", "put it in quotes"),
     "bool": ("true or false", "write true or false without quotes"),
     "list": ("a list", "write [a, b] or one line per item that begins with a hyphen"),
@@ -21,6 +21,9 @@ _KINDS = {
     "dict": ("a mapping", "write key: value"),
     "model": ("a mapping", "write key: value"),
 }
+
+FEW_VALUES = 3
+"""Up to so many are listed; of more, the nearest is named (`gpu` is nearer to cpu than to cuda)."""
 
 _BOUNDS = {
     "greater_than": ("gt", "greater than"),
@@ -50,7 +53,7 @@ def report(
         model: the model, which knows the keys that exist.
         prefix: location of the value in the document.
     """
-    for detail in _significant(error.errors(include_url=False)):
+    for detail in details(error):
         location = (*prefix, *detail["loc"])
         kind = detail["type"]
         if kind == "extra_forbidden":
@@ -64,12 +67,16 @@ def report(
             document.report(location, *words(detail))
 
 
-def _significant(details: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Without "too short" of lists that pydantic counts short since an item of theirs is wrong."""
-    places = [detail["loc"] for detail in details]
+def details(error: ValidationError) -> list[ErrorDetails]:
+    """The mistakes of a validation, each once.
+
+    A list is also counted too short by pydantic when it is so only for an item that is wrong.
+    """
+    found = error.errors(include_url=False)
+    places = [detail["loc"] for detail in found]
     return [
         detail
-        for detail in details
+        for detail in found
         if detail["type"] != "too_short"
         or not any(
             len(place) > len(detail["loc"]) and place[: len(detail["loc"])] == detail["loc"]
@@ -89,7 +96,8 @@ def words(detail: ErrorDetails) -> tuple[str, str]:
         return f"expected {words_} {context[name]}, not {value}", "correct the number"
     if kind == "literal_error":
         names = re.findall(r"'([^']*)'", str(context["expected"]))
-        cure = suggest(str(detail["input"]), names, "values")
+        few = len(names) <= FEW_VALUES
+        cure = suggest("" if few else str(detail["input"]), names, "values")
         return f"unknown value {value}", cure
     if kind == "string_pattern_mismatch":
         return f"{value} is no name", f"use a text that matches {context['pattern']}"

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from harness.case import DType
 from harness.suite import explain, tree
@@ -17,8 +17,8 @@ from harness.suite.tree import Source
 from harness.wording import suggest
 
 _OVERRIDE_TYPES: dict[str, TypeAdapter[Any]] = {
-    "inputs": TypeAdapter(tuple[Shape, ...]),
-    "metrics": TypeAdapter(tuple[MetricChoice, ...]),
+    "inputs": TypeAdapter(Annotated[tuple[Shape, ...], Field(min_length=1)]),
+    "metrics": TypeAdapter(Annotated[tuple[MetricChoice, ...], Field(min_length=1)]),
     "device": TypeAdapter(DeviceChoice),
     "dtype": TypeAdapter(DType),
     "threads": TypeAdapter(Threads),
@@ -79,7 +79,7 @@ def _check_overrides(path: Path, overrides: Overrides) -> list[Problem]:
         try:
             explain.validate(adapter, value)
         except ValidationError as error:
-            for detail in error.errors(include_url=False):
+            for detail in explain.details(error):
                 where = f"command line, {name}"
                 problems.append(Problem(shown(path), 1, 1, where, *explain.words(detail)))
     return problems

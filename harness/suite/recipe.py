@@ -12,13 +12,13 @@ from harness.suite.grid import Combination
 from harness.suite.schema import CASE_AXES, Conditions, Input, ModuleName, SuiteSpec
 from harness.wording import quote, suggest
 
-_CASE_AXIS_TYPES: dict[str, TypeAdapter[Any]] = {
+CASE_AXIS_TYPES: dict[str, TypeAdapter[Any]] = {
     "module": TypeAdapter(list[ModuleName]),
     "input": TypeAdapter(list[Input]),
     "dtype": TypeAdapter(list[DType]),
     "pass": TypeAdapter(list[Pass]),
 }
-assert set(_CASE_AXIS_TYPES) == set(CASE_AXES)
+assert set(CASE_AXIS_TYPES) == set(CASE_AXES)
 
 Place = tuple[str | int, ...]
 
@@ -92,7 +92,7 @@ class Recipe:
             self.report(("exclude",), "nothing to exclude from", cure, key=True)
 
     def _check_values(self, kind: str, axis: str, values: list[Any]) -> None:
-        if (adapter := _CASE_AXIS_TYPES.get(axis)) is not None:
+        if (adapter := CASE_AXIS_TYPES.get(axis)) is not None:
             try:
                 explain.validate(adapter, values)
             except ValidationError as error:

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from harness.suite import explain, reader
 from harness.suite.document import Document, shown
 from harness.suite.schema import SuiteSpec
+from harness.wording import suggest
 
 MOST_INCLUDED = 1000
 """Files of one tree."""
@@ -62,29 +63,25 @@ def _read(
     seen[source.document.path] = source.document.shown
     _validate(source)
     _claim_name(source, names)
-    for index, target in enumerate(source.spec.include if source.spec else ()):
-        below = _resolve(source.document, target)
-        if _may_include(source, index, below, (*chain, source.document.path), seen):
-            included = _read(_join(path, target), (*chain, source.document.path), seen, names)
-            source.included.append(included)
+    chain = (*chain, source.document.path)
+    for index, name in enumerate(source.spec.include if source.spec else ()):
+        target = path.parent / name
+        if _may_include(source, index, target, chain, seen):
+            source.included.append(_read(target, chain, seen, names))
     return source
 
 
-def _join(path: Path, target: str) -> Path:
-    return path.parent / target
-
-
-def _resolve(document: Document, target: str) -> Path:
+def _resolved(path: Path) -> Path:
     try:
-        return (document.path.parent / target).resolve()
+        return path.resolve()
     except (OSError, RuntimeError):  # a loop of symbolic links; reading it reports that
-        return document.path.parent / target
+        return path
 
 
 def _may_include(
-    source: Source, index: int, below: Path, chain: tuple[Path, ...], seen: dict[Path, str]
+    source: Source, index: int, target: Path, chain: tuple[Path, ...], seen: dict[Path, str]
 ) -> bool:
-    place = ("include", index)
+    place, below = ("include", index), _resolved(target)
     if below in chain:
         loop = " -> ".join(shown(step) for step in (*chain[chain.index(below) :], below))
         source.document.report(place, f"include loop: {loop}", "remove one of these includes")
@@ -94,9 +91,27 @@ def _may_include(
     elif len(chain) >= DEEPEST_INCLUDE or len(seen) >= MOST_INCLUDED:
         what = f"more than {DEEPEST_INCLUDE} includes in a chain or {MOST_INCLUDED} files"
         source.document.report(place, what, "include the files from one suite")
+    elif not _exists(below):
+        beside = (file.name for file in _files(below.parent))
+        cure = suggest(below.name, beside, "files there")
+        source.document.report(place, f"no such file: {shown(target)}", cure)
     else:
         return True
     return False
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a folder that may not be read, a name too long
+        return False
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return [file for file in folder.iterdir() if file.suffix in {".yaml", ".yml"}]
+    except OSError:
+        return []
 
 
 def _claim_name(source: Source, names: dict[str, str]) -> None:
