@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.case import Job
 from harness.errors import HarnessError
-from harness.measure import metric
+from harness.measure import STATIC, metric
 from harness.measure.finite import NonFiniteOutputError
 from harness.outcome import Status
 
@@ -103,7 +103,9 @@ def _prepare(job: Job) -> None:
         libc: Any = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, _KEEP_BELOW)
         libc.mallopt(_M_TRIM_THRESHOLD, _KEEP_BELOW)
-    if job.threads is not None:
+    if set(job.metrics) <= set(STATIC):
+        torch.set_num_threads(1)  # nothing is timed, and neighbours have work for the other cores
+    elif job.threads is not None:
         torch.set_num_threads(job.threads)
     for folder in reversed(job.search_path):
         if folder not in sys.path:

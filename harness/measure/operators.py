@@ -127,6 +127,8 @@ KINDS: dict[str, str] = {
          "embedding_dense_backward", "masked_scatter", "_unsafe_index_put", "index_reduce"),
         "scatter",
     ),
+    "masked_fill": "select",
+    "where": "select",
     "native_dropout": "dropout",
     "bernoulli": "dropout",
 }  # fmt: skip

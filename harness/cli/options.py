@@ -1,0 +1,44 @@
+"""Options that several commands take, and how their text is read."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.case import Shape
+from harness.errors import HarnessError
+
+SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="A suite file (YAML).")]
+Input = Annotated[
+    str | None,
+    typer.Option(
+        "--input",
+        metavar="B,C,H,W",
+        help="Shape of the input of every case; several inputs are separated by ';'.",
+    ),
+]
+
+
+class OptionError(HarnessError):
+    """An option's text cannot be read."""
+
+
+def parse_shapes(text: str) -> tuple[Shape, ...]:
+    """`1,2048,64,96` or `1,1024,97,97;1,2048,97,97`.
+
+    Raises:
+        OptionError: not whole numbers.
+    """
+    try:
+        return tuple(
+            tuple(int(size) for size in shape.split(",")) for shape in text.split(";") if shape
+        )
+    except ValueError as error:
+        raise OptionError(
+            f"--input {text}: sizes are whole numbers separated by commas; write e.g. 1,2048,64,96"
+        ) from error
+
+
+def parse_names(text: str | None) -> tuple[str, ...] | None:
+    """`params,flops` as a tuple; `None` stays."""
+    return tuple(name.strip() for name in text.split(",") if name.strip()) if text else None

@@ -1,0 +1,75 @@
+"""Progress of a run: a live line in a terminal, plain lines elsewhere."""
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+
+from harness.engines.engine import Finished, Measuring, Started
+from harness.runner import Progress
+from harness.suite.suite import Suite
+
+
+class Reporter:
+    """A listener that shows the current case, elapsed and expected time.
+
+    Args:
+        console: where it goes (stderr).
+        suite: what runs.
+    """
+
+    def __init__(self, console: Console, suite: Suite) -> None:
+        self._console = console
+        self._start = time.monotonic()
+        self._several = len(suite.parts()) > 1
+        self._status: Status | None = None
+        if console.is_terminal:
+            self._status = console.status("starting")
+
+    def __enter__(self) -> "Reporter":
+        if self._status is not None:
+            self._status.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        """Show one event."""
+        event = progress.event
+        name = f"{event.job.suite}: {event.job.label}" if self._several else event.job.label
+        place = f"[{progress.done}/{progress.total}]"
+        if isinstance(event, Finished):
+            outcome = event.outcome
+            line = f"{place} {name}: {outcome.status}, {outcome.elapsed:.1f} s"
+            if outcome.cause:
+                line += f": {outcome.cause}"
+            style = "" if outcome.status == "ok" else "red"
+            self._console.print(line, markup=False, soft_wrap=True, style=style)
+        if self._status is None:
+            return
+        now = f"{place} {name}"
+        if isinstance(event, Measuring):
+            now += f": {event.metric}"
+        elif isinstance(event, Started):
+            now += ": starting"
+        self._status.update(escape(f"{now}, {self._times(progress)}"))
+
+    def _times(self, progress: Progress) -> str:
+        elapsed = f"{_duration(time.monotonic() - self._start)} elapsed"
+        if progress.remaining_seconds is None:
+            return elapsed
+        return f"{elapsed}, about {_duration(progress.remaining_seconds)} left"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -1,0 +1,160 @@
+"""`harness show`: one module's arguments, shapes and costs, layer by layer."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.case import Case, Job
+from harness.cli.options import Input, OptionError, parse_shapes
+
+DEFAULT_INPUT = "1,512,97,97"
+
+
+def show(
+    module: Annotated[str, typer.Argument(help="A name of `harness list`, or package.file:Class.")],
+    input_: Input = None,
+    with_: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="NAME=VALUE", help="An argument of the module; repeatable."),
+    ] = None,
+    pass_: Annotated[str, typer.Option("--pass", help="inference or training.")] = "inference",
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the module's inner maps on a made scene (PNG, SVG)."),
+    ] = None,
+) -> None:
+    """Show what MODULE takes, and what it costs at a size: in all and layer by layer."""
+    from harness.instantiate import parameters_of, resolve, type_name
+
+    console = Console(highlight=False)
+    search_path = (str(Path.cwd()),)
+    cls = resolve(module, search_path)
+    console.print(Text(_heading(module, cls), style="bold"))
+    console.print(Text(_summary(cls)))
+    arguments = Table("argument", "type", "default", header_style="bold")
+    defaults = _defaults(cls)
+    for name, parameter in parameters_of(cls).parameters.items():
+        default = "required" if parameter.required else repr(defaults.get(name))
+        arguments.add_row(Text(name), Text(type_name(parameter.hint)), Text(default))
+    console.print(arguments)
+    if picture is not None:
+        _draw(module, picture, console)
+        return
+    if pass_ not in ("inference", "training"):
+        raise OptionError(f"--pass {pass_}: no such pass; write inference or training")
+    shapes = parse_shapes(input_ or DEFAULT_INPUT)
+    case = Case(module, _arguments(with_ or []), shapes, pass_=pass_)  # type: ignore[arg-type]
+    _costs(console, case, search_path)
+
+
+def _heading(module: str, cls: type) -> str:
+    from modules.catalog import BY_NAME
+
+    entry = BY_NAME.get(module)
+    where = f"{cls.__module__}:{cls.__qualname__}"
+    return f"{module} ({where}), {entry.paper}" if entry else f"{module} ({where})"
+
+
+def _summary(cls: type) -> str:
+    return (cls.__doc__ or "no description").strip().partition("\n")[0]
+
+
+def _defaults(cls: type) -> dict[str, Any]:
+    import inspect
+
+    parameters = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
+    return {name: p.default for name, p in parameters.items() if p.default is not p.empty}
+
+
+def _arguments(texts: list[str]) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    arguments = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        try:
+            arguments[name] = YAML(typ="safe", pure=True).load(value)
+        except YAMLError as error:
+            raise OptionError(f"--with {text}: the value is not YAML; quote it") from error
+        if not equals or not name:
+            raise OptionError(f"--with {text}: no value; write --with NAME=VALUE")
+    return arguments
+
+
+def _costs(console: Console, case: Case, search_path: tuple[str, ...]) -> None:
+    from harness.measure.layers import layer_costs
+    from harness.measure.memory import measure_memory
+    from harness.measure.operations import measure_operations
+    from harness.measure.params import measure_params
+
+    job = Job("show", case.module, case, (), 0.0, search_path=search_path)
+    try:
+        layers = layer_costs(case, search_path)
+        totals = measure_params(job) | measure_operations(job) | measure_memory(job)
+    except (RuntimeError, ValueError, TypeError) as error:
+        shapes = "; ".join(",".join(map(str, shape)) for shape in case.inputs)
+        reason = " ".join(str(error).split())[:300]
+        raise OptionError(
+            f"{case.module} does not run on {shapes}: {reason}; give another --input or --with"
+        ) from error
+    table = Table(header_style="bold")
+    for head in ("layer", "class", "output", "calls", "params", "conv MMACs", "matmul MMACs"):
+        table.add_column(head, justify="left" if head in ("layer", "class", "output") else "right")
+    for layer in layers:
+        tally = layer.tally
+        if not (layer.params or tally.conv_macs or tally.matmul_macs or tally.elementwise):
+            continue
+        table.add_row(
+            Text(layer.path or "(itself)"),
+            Text(layer.kind),
+            Text("x".join(map(str, layer.output))),
+            str(layer.calls),
+            f"{layer.params:,}",
+            _millions(tally.conv_macs),
+            _millions(tally.matmul_macs),
+        )
+    console.print(table)
+    for line in _totals(totals):
+        console.print(Text(line))
+
+
+def _millions(macs: int) -> str:
+    return f"{macs / 1e6:,.2f}" if macs else ""
+
+
+def _totals(totals: dict[str, Any]) -> list[str]:
+    lines = [
+        f"parameters      {totals['params'] / 1e6:.3f} M",
+        f"operations      {totals['flops'] / 1e9:.3f} GFLOPs (2 per MAC), "
+        f"{totals['flops'] / 2e9:.3f} GMACs: {totals['conv_macs'] / 1e9:.3f} of convolutions, "
+        f"{totals['matmul_macs'] / 1e9:.3f} of matrix products",
+    ]
+    if "algorithmic_macs" in totals:
+        lines.append(f"algorithmic     {totals['algorithmic_macs'] / 1e9:.3f} GMACs (closed form)")
+    training = totals["live_peak_training_bytes"]
+    trained = f", {training / 2**20:.1f} MiB forward + backward" if training is not None else ""
+    lines += [
+        f"live peak       {totals['live_peak_bytes'] / 2**20:.1f} MiB inference{trained} "
+        "(input and parameters apart)",
+        f"coverage        {totals['coverage']:.2%} of the elements written",
+    ]
+    if totals["uncounted_ops"]:
+        calls = ", ".join(f"{name} x{n}" for name, n in totals["uncounted_ops"].items())
+        lines.append(f"uncounted       {calls}")
+    return lines
+
+
+def _draw(module: str, path: Path, console: Console) -> None:
+    from harness.present.pictures import demonstrate
+
+    figure = demonstrate(module)
+    try:
+        figure.savefig(path, dpi=150)
+    except (OSError, ValueError) as error:
+        raise OptionError(f"{path}: cannot be written: {error}; name a .png or .svg file") from error
+    console.print(f"drawn: {path}", markup=False, soft_wrap=True)

@@ -1,0 +1,73 @@
+"""A run as people use it: rows with the printed figures beside them, tables, plots."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.environment import LIBRARIES
+from harness.present.part import Context
+from harness.present.table import Table, make
+from harness.present.tally import Tally, count
+from harness.present.verdict import annotate
+from harness.present.write import write_plots, write_tables
+from harness.records.record import Record
+from harness.records.run_directory import RunDirectory
+from harness.suite.suite import Suite
+
+
+@dataclass(frozen=True)
+class Run:
+    """The records of a suite with what the suite asks to see of them.
+
+    Attributes:
+        suite: what was measured.
+        directory: where it is kept.
+        records: one per finished case, in the suite's order.
+    """
+
+    suite: Suite
+    directory: RunDirectory
+    records: Sequence[Record]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Flat rows with stored names, `reported` figures and verdicts, in the suite's order."""
+        return [row for part in self.suite.parts() for row in self.part_rows(part)]
+
+    def part_rows(self, part: Suite) -> list[dict[str, Any]]:
+        """The rows of one included suite."""
+        rows = [r.row(part.convention) for r in self.records if r.suite == part.name]
+        return annotate(rows, part)
+
+    def tables(self, part: Suite) -> list[Table]:
+        """The tables that one included suite asks for."""
+        rows = self.part_rows(part)
+        return [make(spec, part, rows, self.context) for spec in part.tables] if rows else []
+
+    def tally(self) -> Tally:
+        """How many printed figures are reproduced, differ, or cannot be reproduced."""
+        return count(self.rows())
+
+    def write(self) -> None:
+        """Write `tables/` and `plots/` of every part into the run directory."""
+        for part in self.suite.parts():
+            rows = self.part_rows(part)
+            if rows:
+                write_tables(part, rows, self.directory.path, self.context)
+                write_plots(part, rows, self.directory.path, self.context)
+
+    @property
+    def context(self) -> Context:
+        """Machine and versions, as `run.json` has them."""
+        environment: Mapping[str, Any] = self.directory.description()["environment"]
+        machine = {
+            name: value
+            for name, value in environment["machine"].items()
+            if value not in (None, [], "")
+        }
+        machine["threads"] = environment["threads"]
+        versions = {"python": environment["python"]}
+        versions |= {n: v for n, v in environment["libraries"].items() if n in LIBRARIES and v}
+        git = environment.get("git")
+        if git:
+            versions["commit"] = git["commit"][:12] + (" (dirty)" if git["dirty"] else "")
+        return Context(machine=machine, versions=versions)
