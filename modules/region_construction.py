@@ -88,7 +88,7 @@ class RegionConstruction(nn.Module):
         maps = region_attention_maps(
             boundary, categories, context=self.context, end_points=self.end_points
         )  # F (N, N)
-        labels = _components(
+        labels: Tensor = _components(
             maps.detach(), self.weight.detach(), self.bias.detach(), self.threshold
         )
         # The affine W^g commutes with Eq. 5's mean, so F^g itself never exists.
@@ -107,7 +107,8 @@ def connected_components(decision: Tensor) -> Tensor:
         (N,) the smallest pixel index of each pixel's component.
     """
     one = torch.ones(1, device=decision.device)
-    return _components(decision.float(), one, torch.zeros_like(one), 0.5)
+    labels: Tensor = _components(decision.float(), one, torch.zeros_like(one), 0.5)
+    return labels
 
 
 def representative_scores(maps: Tensor, labels: Tensor) -> Tensor:
