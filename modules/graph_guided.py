@@ -166,6 +166,8 @@ class GraphGuidedContextFusion(nn.Module):
             raise ValueError(f"block_keys is {block_keys}; it must be at least 1")
         pruning = ContextPruning(prune_rate, prune_keep, prune_order)
         self.pruning = pruning if prune_rate or prune_keep is not None else None
+        out = _channels("out_channels", out_channels, in_channels)
+        self.out_channels = out + in_channels if concatenate else out
         self.concatenate = concatenate
         self.scale = None if scaled else 1.0
         self.kernel: Kernel = kernel
@@ -178,7 +180,7 @@ class GraphGuidedContextFusion(nn.Module):
                 graph=name,
                 key_channels=_channels("key_channels", key_channels, in_channels),
                 value_channels=d_v,
-                out_channels=_channels("out_channels", out_channels, in_channels),
+                out_channels=out,
                 edge_hidden=edge_hidden,
             )
             for name in names
