@@ -141,7 +141,7 @@ class SparseRelation(SelfAttention):
         pixels = x.new_ones((1, 1, *x.shape[-2:]))
         keys = self.split(pixels).bool().transpose(-2, -1)
         # A group may hold padding alone, where a side is shorter than P. Its result is cropped, but
-        # a softmax over nothing is NaN and would reach the gradients: let such a group see itself.
+        # a softmax over nothing is NaN, at which anomaly detection stops: let it see itself.
         return keys | ~keys.any(dim=-1, keepdim=True)
 
 
@@ -151,8 +151,8 @@ class InterlacedSelfAttention(nn.Module):
     (B, in_channels, H, W) -> (B, out_channels, H, W).
 
     A global relation stage, then a local one, each a self-attention of its own weights inside small
-    groups. Together every position reaches every other: W = W^l P^T W^g P (Eq. 9). Cost (Eq. 26,
-    N = H * W): N^2 * (key_channels + value_channels) * (1 / (P_h P_w) + 1 / (Q_h Q_w))
+    groups. Together every position reaches every other where P divides the sides: W = W^l P^T W^g P
+    (Eq. 9); a group cut off by a padded border relays fewer remainders. Cost (Eq. 26, N = H * W): N^2 * (key_channels + value_channels) * (1 / (P_h P_w) + 1 / (Q_h Q_w))
     multiply-accumulates beside the 1x1 convolutions; least at P_h P_w = sqrt(N).
 
     Args:
