@@ -7,12 +7,15 @@ from matplotlib.figure import Figure
 
 from harness.present import style
 from harness.present.canvas import canvas, errors, number_axis
-from harness.present.quantities import Row
+from harness.present.quantity import Row
 from harness.present.view import View
 
 _BAR_INCHES = 0.26
 _FRAME_INCHES = 0.95
 _THICKNESS = 0.62
+_NUMBER_SIZE = 8
+_CHARACTER = 5.1  # points: a digit of DejaVu Sans at that size
+_GAP = 9.0  # points between the columns of numbers
 
 
 def draw(view: View) -> Figure:
@@ -28,7 +31,7 @@ def draw(view: View) -> Figure:
     log = style.is_log(view.spec.log, "x", every) or (
         view.spec.log == "y" and style.is_log("both", "x", every)
     )
-    _bars(axes, view, ours, log)
+    _bars(axes, view, ours)
     marks = [(value, index) for index, value in enumerate(printed) if value is not None]
     if marks:
         axes.scatter(
@@ -40,9 +43,7 @@ def draw(view: View) -> Figure:
             edgecolor="white",
             linewidth=0.7,
             zorder=4,
-            label=_printed_label(view),
         )
-        axes.legend(loc="lower right")
     number_axis(axes, "x", every, log)
     if log:
         axes.set_xlim(min(every) / 2, max(every) * 1.3)
@@ -51,12 +52,15 @@ def draw(view: View) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(visible=True, axis="x")
-    axes.set_xlabel(view.y.head)
-    _numbers(axes, view, rows, bool(marks))
+    # A logarithmic axis has no zero for bars to start from; the label says so.
+    axes.set_xlabel(f"{view.y.head}, logarithmic" if log else view.y.head)
+    if view.series is not None:
+        figure.legend(loc="outside upper right", title=view.series.name, ncols=4)
+    _numbers(axes, view, bool(marks))
     return figure
 
 
-def _bars(axes: Axes, view: View, ours: Sequence[float], log: bool) -> None:
+def _bars(axes: Axes, view: View, ours: Sequence[float]) -> None:
     groups = list(view.groups())
     names = ["" if view.series is None else view.series.text(row) or "none" for row in view.rows]
     for number, group in enumerate(groups):
@@ -66,12 +70,11 @@ def _bars(axes: Axes, view: View, ours: Sequence[float], log: bool) -> None:
             members,
             values,
             height=_THICKNESS,
-            color=style.PALETTE[number % len(style.PALETTE)],
+            color=style.colour(number),
             alpha=0.85,
-            label=group or "ours",
+            label=group,
             xerr=errors(values, [view.y.interval(view.rows[index]) for index in members]),
             error_kw={"ecolor": style.INK, "elinewidth": 1.0},
-            log=log,
         )
 
 
@@ -80,27 +83,30 @@ def _printed(view: View, row: Row) -> float | None:
     return None if found is None else float(found["printed"])
 
 
-def _printed_label(view: View) -> str:
-    unjudged = view.y.by is not None and view.y.by.unjudged
-    return "printed in the paper (not judged)" if unjudged else "printed in the paper"
+def _numbers(axes: Axes, view: View, with_printed: bool) -> None:
+    """Values as text right of the axes, where no bar, mark or interval can cover them.
 
-
-def _numbers(axes: Axes, view: View, rows: Sequence[Row], with_printed: bool) -> None:
-    """Values as text right of the axes, where no bar, mark or interval can cover them."""
-    columns = [("ours", [view.y.text(row) or "" for row in rows], 1.09, style.INK)]
+    The heads of the two columns are the legend too: each has the colour of its marks.
+    """
+    colour = style.PALETTE[0] if view.series is None else style.INK
+    columns = [("■ ours", [view.y.text(row) or "" for row in view.rows], colour)]
     if with_printed:
-        found = [view.y.verdict(row) for row in rows]
+        found = [view.y.verdict(row) for row in view.rows]
         texts = ["" if each is None else str(each["printed_text"]) for each in found]
-        columns.append(("printed", texts, 1.18, style.PRINTED))
-    for head, texts, place, colour in columns:
-        for index, text in [(-0.85, head), *enumerate(texts)]:
-            axes.text(
-                place,
-                index,
+        columns.append(("◆ printed", texts, style.PRINTED))
+    right = 0.0
+    for head, texts, ink in columns:
+        right += _GAP + _CHARACTER * max(len(text) for text in (head, *texts))
+        for index, text in [(-0.9, head), *enumerate(texts)]:
+            axes.annotate(
                 text,
-                transform=axes.get_yaxis_transform(),
+                xy=(1.0, index),
+                xycoords=axes.get_yaxis_transform(),
+                xytext=(right, 0),
+                textcoords="offset points",
                 ha="right",
                 va="center",
-                size=8,
-                color=colour,
+                size=_NUMBER_SIZE,
+                color=ink,
+                annotation_clip=False,
             )

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from harness.present.quantities import Quantity, Row, find
+from harness.present.quantities import find
+from harness.present.quantity import Quantity, Row
 from harness.present.units import Unit, unit
 from harness.suite.presentation import ConventionSpec, FigureSpec, ReferenceSpec
 
@@ -35,6 +36,7 @@ class Counterpart:
         relative_to: label of the row that ours is divided by.
         minus: labels of rows that are subtracted from ours.
         not_reproducible: label: why.
+        printed_unit: what the paper calls the unit, where that is not known to be `unit`.
     """
 
     figure: str
@@ -45,6 +47,7 @@ class Counterpart:
     relative_to: str | None = None
     minus: tuple[str, ...] = ()
     not_reproducible: Mapping[str, str] = field(default_factory=dict)
+    printed_unit: str | None = None
 
     @property
     def combined(self) -> bool:
@@ -105,7 +108,10 @@ def counterpart(
     if unit_name is not None:
         shown = unit(unit_name, quantity.dimension)
     unjudged = {"bytes": MEMORY_UNSAID, "seconds": OTHER_HARDWARE}.get(quantity.dimension, "")
-    return Counterpart(key, quantity, shown, reference.tolerance, unjudged)
+    printed_unit = "MB as printed" if quantity.dimension == "bytes" else None
+    return Counterpart(
+        key, quantity, shown, reference.tolerance, unjudged, printed_unit=printed_unit
+    )
 
 
 def _given(

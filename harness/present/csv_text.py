@@ -22,6 +22,8 @@ def safe(value: Any) -> str:
     if isinstance(value, (int, float)):
         return repr(value)
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    # The csv module leaves a lone carriage return unquoted, and readers end the line there.
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     dangerous = text.startswith(_FORMULA) and _NUMBER.fullmatch(text) is None
     return f"'{text}" if dangerous else text
 

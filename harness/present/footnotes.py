@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from harness.present.derived import shape_text
 from harness.present.part import Context, Part, convention_of
-from harness.present.quantities import Row, find, shape_text
+from harness.present.quantities import find
+from harness.present.quantity import Row
 from harness.present.reading import Reading
 from harness.present.tally import count
 from harness.present.verdict import reference_table, unmatched
@@ -32,12 +34,14 @@ def footnotes(
     lines = [note for note in (spec.note, part.note) if note]
     lines += _meanings(readings, convention_of(part, context))
     lines += setup(rows)
-    lines += _pairs("Versions", context.versions)
-    lines += _pairs("Machine", context.machine)
+    lines += pairs("Versions", context.versions)
+    lines += pairs("Machine", context.machine)
     lines += _reference(part, rows)
     lines += _reasons(rows)
+    lines += _case_notes(part, rows)
     lines += _failures(rows)
     lines += _coverage(rows)
+    lines += _witness(rows)
     lines += _warnings(rows)
     return tuple(" ".join(line.split()) for line in lines)
 
@@ -82,9 +86,26 @@ def _plain(name: str, row: Row) -> str:
     return shape_text(value) if name == "input" else str(value or "")
 
 
-def _pairs(head: str, values: Mapping[str, Any]) -> list[str]:
-    pairs = [f"{key} {value}" for key, value in values.items() if value not in (None, "")]
-    return [f"{head}: {', '.join(pairs)}."] if pairs else []
+def pairs(head: str, values: Mapping[str, Any]) -> list[str]:
+    """`Head: key value, key value.`, or nothing."""
+    known = [_pair(key, value) for key, value in values.items() if value not in (None, "", [])]
+    return [f"{head}: {', '.join(known)}."] if known else []
+
+
+def _pair(key: str, value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"{key} {' + '.join(_item(each) for each in value)}"
+    if key.endswith("_gib"):
+        return f"{key.removesuffix('_gib')} {value} GiB"
+    return f"{key} {_item(value)}"
+
+
+def _item(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return str(value)
+    rest = ", ".join(_pair(key, each) for key, each in value.items() if key != "name")
+    name = str(value.get("name", ""))
+    return f"{name} ({rest})" if name and rest else name or rest
 
 
 def _reference(part: Part, rows: Sequence[Row]) -> list[str]:
@@ -133,6 +154,13 @@ def _reasons(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
+def _case_notes(part: Part, rows: Sequence[Row]) -> list[str]:
+    # Suites carry notes by label; what else has the shape of a part need not.
+    notes: Mapping[str, str] = getattr(part, "notes", None) or {}
+    labels = [str(row.get("label")) for row in rows]
+    return [f"{label}: {notes[label]}" for label in labels if notes.get(label)]
+
+
 def _failures(rows: Sequence[Row]) -> list[str]:
     return [
         f"{row.get('label')}: {row.get('status') or 'not run'}"
@@ -159,6 +187,23 @@ def _coverage(rows: Sequence[Row]) -> list[str]:
 def _floored(share: float) -> str:
     """Per cent rounded down, so that what is not complete never reads 100."""
     return f"{int(share * 1000) / 10:g}"
+
+
+def _witness(rows: Sequence[Row]) -> list[str]:
+    """Where the second witness counts otherwise; its shape is `harness.measure.witness`'s."""
+    lines = []
+    for row in rows:
+        witness: Mapping[str, Any] = row.get("witness") or {}
+        for kind in ("conv", "matmul"):
+            found = witness.get(kind) or {}
+            if found.get("agree") is False:
+                at = shape_text(witness.get("input"))
+                lines.append(
+                    f"{row.get('label')}: witnesses disagree about {kind} MACs"
+                    f"{f' at {at}' if at else ''}: ours {found.get('ours')}, "
+                    f"fvcore {found.get('fvcore')}."
+                )
+    return lines
 
 
 def _warnings(rows: Iterable[Row]) -> list[str]:

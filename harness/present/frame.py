@@ -6,11 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from harness.present.quantities import QUANTITIES, Quantity, Row, axes, factor
+from harness.present.quantities import QUANTITIES, axes, factor
+from harness.present.quantity import Quantity, Row
 
 # Whole numbers whatever the rows hold, so that an empty or failed run has the same types.
 _WHOLE = frozenset(
-    name for name, each in QUANTITIES.items() if each.dimension in ("bytes", "count")
+    name for name, each in QUANTITIES.items() if each.dimension in ("bytes", "count", "pixels")
 ) | {"conv_macs", "matmul_macs", "algorithmic_macs", "macs", "elementwise_total"}
 
 _MAPPINGS = ("elementwise_ops", "uncounted_ops")

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from harness.present import style
 from harness.present.canvas import canvas, errors, number_axis, settle
 from harness.present.placement import spread
-from harness.present.quantities import Row
+from harness.present.quantity import Row
 from harness.present.view import View
 
 _HEIGHT = 3.9
@@ -28,7 +28,7 @@ def draw(view: View) -> Figure:
     ends: list[tuple[str, float, float, str]] = []
     every_x, every_y = [], []
     for number, (name, rows) in enumerate(view.groups().items()):
-        colour = style.PALETTE[number % len(style.PALETTE)]
+        colour = style.colour(number)
         known = sorted(rows, key=lambda row: _x(view, row, places))
         x = [_x(view, row, places) for row in known]
         y = [view.y.ours(row) or 0.0 for row in known]
@@ -37,11 +37,12 @@ def draw(view: View) -> Figure:
             y,
             yerr=errors(y, [view.y.interval(row) for row in known]),
             color=colour,
-            marker=style.MARKERS[number % len(style.MARKERS)],
+            marker=style.marker(number),
             # Beyond the palette, a dashed line tells a colour's second use from its first.
             linestyle="-" if number < len(style.PALETTE) else "--",
             markeredgecolor="white",
             markeredgewidth=0.6,
+            clip_on=False,  # a mark on an axis is shown whole
         )
         ends.append((name, x[-1], y[-1], colour))
         every_x += x

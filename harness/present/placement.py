@@ -12,9 +12,9 @@ from itertools import pairwise
 Point = tuple[float, float]
 
 _DIRECTIONS = 16
-_RINGS = (5.0, 9.0, 15.0, 23.0, 33.0, 45.0, 60.0, 78.0, 100.0)
+_RINGS = (5.5, 9.0, 15.0, 23.0, 33.0, 45.0, 60.0, 78.0, 100.0)
 _SWEEPS = 6
-_POINT_RADIUS = 5.0
+_POINT_RADIUS = 3.5  # of the marks that scatter.py draws
 _GAP = 1.5
 # A label further away than this is tied to its point by a line.
 LEADER = 10.0
@@ -138,15 +138,23 @@ def place(
 
 
 def spread(wanted: Sequence[float], heights: Sequence[float]) -> list[float]:
-    """Centres near the wanted ones at which labels in one column do not overlap.
+    """Centres nearest to the wanted ones at which labels in one column do not overlap.
 
-    Labels are pushed apart from the lowest up, then the whole is moved back by the mean push, so
-    that none is moved more than needed for all.
+    Least squares under order constraints, by pooling adjacent violators (Barlow et al., 1972):
+    labels that would overlap share the mean of their wishes, others stay where they want to be.
     """
     order = sorted(range(len(wanted)), key=lambda index: (wanted[index], index))
-    centres = list(wanted)
+    # Without the room that the labels below take, "no overlap" becomes "not decreasing".
+    rooms = [0.0]
     for below, above in pairwise(order):
-        least = centres[below] + (heights[below] + heights[above]) / 2
-        centres[above] = max(centres[above], least)
-    shift = sum(c - w for c, w in zip(centres, wanted, strict=True)) / max(len(wanted), 1)
-    return [centre - shift for centre in centres]
+        rooms.append(rooms[-1] + (heights[below] + heights[above]) / 2)
+    pools: list[tuple[float, int]] = []  # sum of the wishes, number of labels
+    for index, room in zip(order, rooms, strict=False):
+        wish, members = wanted[index] - room, 1
+        while pools and pools[-1][0] / pools[-1][1] > wish / members:
+            before = pools.pop()
+            wish, members = wish + before[0], members + before[1]
+        pools.append((wish, members))
+    level = [wish / members for wish, members in pools for _ in range(members)]
+    centres = dict(zip(order, (a + b for a, b in zip(level, rooms, strict=False)), strict=True))
+    return [centres[index] for index in range(len(wanted))]

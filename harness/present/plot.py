@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from harness.errors import HarnessError
 from harness.present import bar, line, scatter, style
 from harness.present.canvas import canvas
-from harness.present.footnotes import formula, setup
+from harness.present.footnotes import formula, pairs, setup
 from harness.present.part import Context, Part, convention_of
-from harness.present.quantities import Row
+from harness.present.quantity import Row
 from harness.present.reading import Reading, read
 from harness.present.verdict import annotate
 from harness.present.view import View, missing, shown
@@ -49,10 +49,12 @@ def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | Non
             raise HarnessError(f"a {spec.kind} plot needs numbers; {name!r} is text")
     needed = [each for each in (x, y) if each is not None]
     kept = shown(annotated, needed)
-    named = f"{y.name} by {x.name}" if x is not None else y.name
+    named = f"{y.name} by {_within_text(x.name)}" if x is not None else y.name
     title = spec.title or f"{part.title or part.name}: {named}"
     left_out = missing(annotated, kept, needed)
-    notes = [*_notes(needed, convention), *setup(annotated), *([left_out] if left_out else [])]
+    notes = [*_notes(needed, convention), *setup(annotated)]
+    notes += pairs("Machine", {} if context is None else context.machine)
+    notes += [*_printed(spec, y, kept), *([left_out] if left_out else [])]
     return View(spec, title, kept, x, y, series, tuple(notes))
 
 
@@ -61,13 +63,28 @@ def _plotted(name: str) -> str:
     return "input_height" if name == "input" else name
 
 
+def _within_text(head: str) -> str:
+    """`latency`, but `FLOPs`: a head's capital goes unless it begins an abbreviation."""
+    return head[:1].lower() + head[1:] if head[1:2].islower() else head
+
+
 def _notes(readings: Sequence[Reading], convention: ConventionSpec) -> list[str]:
     notes = []
     if any(each.quantity.name == "operations" for each in readings):
         notes.append(
             f"FLOPs, convention {convention.name}: {convention.unit_name} = {formula(convention)}."
         )
-    notes += [
-        f"{each.quantity.head}: {each.quantity.note}." for each in readings if each.quantity.note
-    ]
+    for each in readings:
+        if each.quantity.interval is not None:
+            notes.append(f"{each.quantity.head}: median and the 95 % interval of the median.")
+        elif each.quantity.note:
+            notes.append(f"{each.quantity.head}: {each.quantity.note}.")
     return notes
+
+
+def _printed(spec: PlotSpec, y: Reading, rows: Sequence[Row]) -> list[str]:
+    """Why the printed figures beside bars are not judged, where they are not."""
+    beside = spec.kind == "bar" and any(y.verdict(row) is not None for row in rows)
+    if not beside or y.by is None or not y.by.unjudged:
+        return []
+    return [f"Printed figures are not judged: {y.by.unjudged}."]

@@ -5,161 +5,33 @@ derived one combines several; either is `None` where a part of it was not measur
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.present.derived import (
+    as_json,
+    elementwise_total,
+    executed_over_algorithmic,
+    input_bytes,
+    input_height,
+    interval_share,
+    iqr_share,
+    operations_per_second,
+    shape_text,
+    stored,
+    total,
+    with_input,
+)
 from harness.present.nearest import hint
-from harness.present.units import Dimension, Unit, unit, with_unit
-from harness.suite.presentation import ConventionSpec
-
-Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """One thing that a row holds.
-
-    Attributes:
-        name: how suites call it, and its name in CSV files (SI base units).
-        head: how tables and plots call it.
-        dimension: what its units measure.
-        read: its value in a row, in SI base units; `None` if not measured.
-        unit: usual unit; `None` for operations, whose unit is the convention's.
-        decimals: of an exact value in its usual unit.
-        interval: names of the row's values that bound it, for measured quantities.
-        note: what exactly it is, for the foot of a table.
-    """
-
-    name: str
-    head: str
-    dimension: Dimension
-    read: Callable[[Row], Any] = field(repr=False)
-    unit: str | None = "1"
-    decimals: int = 3
-    interval: tuple[str, str] | None = None
-    note: str = ""
-
-    def usual_unit(self, convention: ConventionSpec) -> Unit:
-        """The unit in which it is shown when nothing else is asked for."""
-        if self.unit is None:
-            return Unit(convention.unit_name, convention.unit)
-        return unit(self.unit, self.dimension)
-
-    def titled(self, shown: Unit, convention: ConventionSpec) -> str:
-        """Head with unit; the convention is named where the unit does not say it."""
-        name = shown.name
-        if self.unit is None and convention.name not in name.casefold():
-            name = f"{name}, {convention.name}" if name != "1" else convention.name
-        return with_unit(self.head, name)
-
-    def number(self, row: Row) -> float | None:
-        """Its value as a number; `None` for text, truth values and what was not measured."""
-        value = self.read(row)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return None
-        return value
-
-
-def _stored(name: str) -> Callable[[Row], Any]:
-    return lambda row: row.get(name)
-
-
-def _sum(*names: str) -> Callable[[Row], Any]:
-    def read(row: Row) -> Any:
-        values = [row.get(name) for name in names]
-        return None if any(value is None for value in values) else sum(values)
-
-    return read
-
-
-# Bytes per element of the dtypes that a case can have (harness.case.DType).
-_ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
-
-
-def _input_bytes(row: Row) -> int | None:
-    shapes, size = row.get("input"), _ITEM_BYTES.get(str(row.get("dtype")))
-    if not shapes or size is None:
-        return None
-    return size * sum(_product(shape) for shape in shapes)
-
-
-def _product(shape: Iterable[int]) -> int:
-    total = 1
-    for side in shape:
-        total *= side
-    return total
-
-
-def _with_input(name: str, *, params: bool = False) -> Callable[[Row], Any]:
-    def read(row: Row) -> Any:
-        parts = [row.get(name), _input_bytes(row)]
-        if params:
-            parts.append(row.get("param_bytes"))
-        return None if any(part is None for part in parts) else sum(p for p in parts if p)
-
-    return read
-
-
-def _elementwise(row: Row) -> int | None:
-    kinds = row.get("elementwise_ops")
-    return None if kinds is None else sum(kinds.values())
-
-
-def _executed_over_algorithmic(row: Row) -> float | None:
-    executed, algorithmic = row.get("matmul_macs"), row.get("algorithmic_macs")
-    conv = row.get("conv_macs")
-    if executed is None or conv is None or not algorithmic:
-        return None
-    return float((conv + executed) / algorithmic)
-
-
-def _interval_share(row: Row) -> float | None:
-    low, high = row.get("latency_low_seconds"), row.get("latency_high_seconds")
-    middle = row.get("latency_seconds")
-    if low is None or high is None or not middle:
-        return None
-    return float((high - low) / 2 / middle)
-
-
-def _iqr_share(row: Row) -> float | None:
-    low, high = row.get("latency_q1_seconds"), row.get("latency_q3_seconds")
-    middle = row.get("latency_seconds")
-    return None if low is None or high is None or not middle else float((high - low) / middle)
-
-
-def _rate(row: Row) -> float | None:
-    operations, seconds = row.get("flops"), row.get("latency_seconds")
-    return None if operations is None or not seconds else float(operations / seconds)
-
-
-def shape_text(shapes: Any) -> str:
-    """`1x2048x128x128`; several inputs are joined by a comma."""
-    if not shapes:
-        return ""
-    many = shapes if isinstance(shapes[0], Sequence) else [shapes]
-    return ", ".join("x".join(str(side) for side in shape) for shape in many)
-
-
-def _height(row: Row) -> Any:
-    shapes = row.get("input")
-    return shapes[0][-2] if shapes and len(shapes[0]) >= 2 else None
-
-
-def _json(name: str) -> Callable[[Row], Any]:
-    def read(row: Row) -> Any:
-        value = row.get(name)
-        return None if value is None else json.dumps(value, sort_keys=True)
-
-    return read
+from harness.present.quantity import Quantity, Row
 
 
 def _texts() -> list[Quantity]:
     plain = ["suite", "label", "status", "cause", "module", "device", "dtype", "pass", "verdict"]
-    quantities = [Quantity(name, name.capitalize(), "text", _stored(name)) for name in plain]
-    quantities.append(Quantity("dtype", "Data type", "text", _stored("dtype")))
-    quantities.append(Quantity("arguments", "Arguments", "text", _json("arguments")))
+    quantities = [Quantity(name, name.capitalize(), "text", stored(name)) for name in plain]
+    quantities.append(Quantity("dtype", "Data type", "text", stored("dtype")))
+    quantities.append(Quantity("arguments", "Arguments", "text", as_json("arguments")))
     quantities.append(
         Quantity("input", "Input", "text", lambda row: shape_text(row.get("input")) or None)
     )
@@ -177,27 +49,27 @@ _LATENCY = ("latency_low_seconds", "latency_high_seconds")
 
 def _numbers() -> list[Quantity]:
     return [
-        Quantity("input_height", "Input height (pixels)", "count", _height, decimals=0),
-        Quantity("params", "Parameters", "count", _stored("params"), "M"),
-        Quantity("param_bytes", "Parameter memory", "bytes", _stored("param_bytes"), "MiB", 1),
-        Quantity("input_bytes", "Input memory", "bytes", _input_bytes, "MiB", 1),
-        Quantity("operations", "FLOPs", "operations", _stored("operations"), None),
+        Quantity("input_height", "Input height", "pixels", input_height, "px", 0),
+        Quantity("params", "Parameters", "count", stored("params"), "M"),
+        Quantity("param_bytes", "Parameter memory", "bytes", stored("param_bytes"), "MiB", 1),
+        Quantity("input_bytes", "Input memory", "bytes", input_bytes, "MiB", 1),
+        Quantity("operations", "FLOPs", "operations", stored("operations"), None),
         Quantity(
             "flops_2x",
             "FLOPs (2 per MAC)",
             "operations",
-            _stored("flops"),
+            stored("flops"),
             "G",
             note="twice the multiply-accumulates of convolutions and matrix products",
         ),
-        Quantity("macs", "MACs", "operations", _sum("conv_macs", "matmul_macs"), "G"),
-        Quantity("conv_macs", "Convolution MACs", "operations", _stored("conv_macs"), "G"),
-        Quantity("matmul_macs", "Matmul MACs", "operations", _stored("matmul_macs"), "G"),
+        Quantity("macs", "MACs", "operations", total("conv_macs", "matmul_macs"), "G"),
+        Quantity("conv_macs", "Convolution MACs", "operations", stored("conv_macs"), "G"),
+        Quantity("matmul_macs", "Matmul MACs", "operations", stored("matmul_macs"), "G"),
         Quantity(
             "algorithmic_macs",
             "Algorithmic MACs",
             "operations",
-            _stored("algorithmic_macs"),
+            stored("algorithmic_macs"),
             "G",
             note="the closed form that the module declares: every edge computed once",
         ),
@@ -205,15 +77,17 @@ def _numbers() -> list[Quantity]:
             "executed_over_algorithmic",
             "Executed / algorithmic MACs",
             "ratio",
-            _executed_over_algorithmic,
+            executed_over_algorithmic,
             note="above 1 where a kernel works in tiles or pads",
         ),
-        Quantity("elementwise_total", "Elementwise operations", "operations", _elementwise, "G"),
+        Quantity(
+            "elementwise_total", "Elementwise operations", "operations", elementwise_total, "G"
+        ),
         Quantity(
             "coverage",
             "Counter coverage",
             "ratio",
-            _stored("coverage"),
+            stored("coverage"),
             "%",
             1,
             note="share of the work whose operators have a counting rule",
@@ -222,7 +96,7 @@ def _numbers() -> list[Quantity]:
             "live_peak_bytes",
             "Live peak",
             "bytes",
-            _stored("live_peak_bytes"),
+            stored("live_peak_bytes"),
             "MiB",
             1,
             note=f"{_PEAK}, inference; input and parameters left out",
@@ -231,7 +105,7 @@ def _numbers() -> list[Quantity]:
             "live_peak_with_params_bytes",
             "Live peak + parameters",
             "bytes",
-            _sum("live_peak_bytes", "param_bytes"),
+            total("live_peak_bytes", "param_bytes"),
             "MiB",
             1,
             note=f"{_PEAK}, inference, plus parameters; input left out",
@@ -240,7 +114,7 @@ def _numbers() -> list[Quantity]:
             "live_peak_with_input_bytes",
             "Live peak + input",
             "bytes",
-            _with_input("live_peak_bytes"),
+            with_input("live_peak_bytes"),
             "MiB",
             1,
             note=f"{_PEAK}, inference, plus input; parameters left out",
@@ -249,7 +123,7 @@ def _numbers() -> list[Quantity]:
             "live_peak_with_input_and_params_bytes",
             "Live peak + input + parameters",
             "bytes",
-            _with_input("live_peak_bytes", params=True),
+            with_input("live_peak_bytes", params=True),
             "MiB",
             1,
             note=f"{_PEAK}, inference, plus input and parameters",
@@ -258,7 +132,7 @@ def _numbers() -> list[Quantity]:
             "live_peak_training_bytes",
             "Live peak, training",
             "bytes",
-            _stored("live_peak_training_bytes"),
+            stored("live_peak_training_bytes"),
             "MiB",
             1,
             note="largest sum of live storages during forward and backward; input and parameters "
@@ -268,7 +142,7 @@ def _numbers() -> list[Quantity]:
             "resident_peak_bytes",
             "Resident peak",
             "bytes",
-            _stored("resident_peak_bytes"),
+            stored("resident_peak_bytes"),
             "MiB",
             1,
             note="largest resident set of the whole process, framework included",
@@ -277,32 +151,32 @@ def _numbers() -> list[Quantity]:
             "latency_seconds",
             "Latency",
             "seconds",
-            _stored("latency_seconds"),
+            stored("latency_seconds"),
             "ms",
             interval=_LATENCY,
             note="median, with no more digits than its 95 % interval supports",
         ),
-        Quantity("latency_low_seconds", "Latency, low", "seconds", _stored(_LATENCY[0]), "ms"),
-        Quantity("latency_high_seconds", "Latency, high", "seconds", _stored(_LATENCY[1]), "ms"),
+        Quantity("latency_low_seconds", "Latency, low", "seconds", stored(_LATENCY[0]), "ms"),
+        Quantity("latency_high_seconds", "Latency, high", "seconds", stored(_LATENCY[1]), "ms"),
         Quantity(
             "latency_q1_seconds",
             "Latency, first quartile",
             "seconds",
-            _stored("latency_q1_seconds"),
+            stored("latency_q1_seconds"),
             "ms",
         ),
         Quantity(
             "latency_q3_seconds",
             "Latency, third quartile",
             "seconds",
-            _stored("latency_q3_seconds"),
+            stored("latency_q3_seconds"),
             "ms",
         ),
         Quantity(
             "latency_interval_share",
             "Latency, 95 % interval +-",
             "ratio",
-            _interval_share,
+            interval_share,
             "%",
             1,
             note="half width of the 95 % interval of the median over the median",
@@ -311,7 +185,7 @@ def _numbers() -> list[Quantity]:
             "latency_iqr_share",
             "Latency, IQR / median",
             "ratio",
-            _iqr_share,
+            iqr_share,
             "%",
             1,
         ),
@@ -319,7 +193,7 @@ def _numbers() -> list[Quantity]:
             "flops_per_second",
             "FLOP/s (2 per MAC)",
             "operations",
-            _rate,
+            operations_per_second,
             "G",
             1,
         ),

@@ -11,7 +11,8 @@ from typing import Any
 from harness.present.counterpart import Counterpart
 from harness.present.numbers import fixed, supported
 from harness.present.part import Part
-from harness.present.quantities import Quantity, Row, find
+from harness.present.quantities import find
+from harness.present.quantity import Quantity, Row
 from harness.present.units import Unit, with_unit
 from harness.present.verdict import counterparts, labelled, reference_table
 from harness.suite.presentation import ConventionSpec

@@ -29,17 +29,18 @@ def draw(view: View) -> Figure:
             y,
             xerr=errors(x, [view.x.interval(row) for row in rows]),
             yerr=errors(y, [view.y.interval(row) for row in rows]),
-            fmt=style.MARKERS[number % len(style.MARKERS)],
-            color=style.PALETTE[number % len(style.PALETTE)],
+            fmt=style.marker(number),
+            color=style.colour(number),
             ecolor=style.FAINT,
             elinewidth=1.0,
             markeredgecolor="white",
             markeredgewidth=0.6,
+            clip_on=False,  # a mark on an axis is shown whole
             markersize=7,
             label=name,
         )
     if view.series is not None:
-        axes.legend(title=view.series.name, loc="lower right", bbox_to_anchor=(1, 1), ncols=4)
+        figure.legend(title=view.series.name, loc="outside upper right", ncols=5)
     number_axis(axes, "x", every_x, style.is_log(view.spec.log, "x", every_x))
     number_axis(axes, "y", every_y, style.is_log(view.spec.log, "y", every_y))
     axes.set_xlabel(view.x.head)

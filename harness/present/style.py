@@ -58,6 +58,16 @@ _RC: dict[Any, Any] = {
 LOG_RANGE = 100.0
 
 
+def colour(number: int) -> str:
+    """Colour of the series of that number."""
+    return PALETTE[number % len(PALETTE)]
+
+
+def marker(number: int) -> str:
+    """Mark of the series of that number: a colour's second use comes with another mark."""
+    return MARKERS[(number + number // len(PALETTE)) % len(MARKERS)]
+
+
 @contextmanager
 def house() -> Iterator[None]:
     """The house style, whatever the user's own settings are; those come back afterwards."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from harness.present.footnotes import footnotes
 from harness.present.numbers import percent
 from harness.present.part import Context, Part, convention_of
-from harness.present.quantities import Row
+from harness.present.quantity import Row
 from harness.present.reading import Reading, read
 from harness.present.units import with_unit
 from harness.present.verdict import annotate
@@ -151,15 +151,16 @@ def _expand(reading: Reading, rows: Sequence[Row], failed: _Failures) -> list[Co
         for each in verdicts
     )
     figure = reading.by.figure
+    printed_unit = reading.by.printed_unit
     columns = [
         ours,
         Column(
-            with_unit(f"{reading.name} reported", reading.unit.name),
+            with_unit(f"{reading.name} reported", printed_unit or reading.unit.name),
             reported,
             "right",
             f"{figure}_reported",
             head,
-            "reported",
+            with_unit("reported", printed_unit or ""),
         ),
     ]
     differences = tuple(_difference(each) for each in verdicts)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.present.quantities import Row
+from harness.present.quantity import Row
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Literal
 from harness.errors import HarnessError
 from harness.present.nearest import hint
 
-Dimension = Literal["operations", "count", "bytes", "seconds", "ratio", "text"]
+Dimension = Literal["operations", "count", "bytes", "seconds", "ratio", "pixels", "text"]
 
 _DECIMAL = {"1": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 _BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
@@ -27,6 +27,7 @@ UNITS: Mapping[Dimension, Mapping[str, float]] = {
     },
     "seconds": {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9},
     "ratio": {"1": 1.0, "%": 0.01},
+    "pixels": {"px": 1.0},
     "text": {"1": 1.0},
 }
 

@@ -8,7 +8,7 @@ from harness.errors import HarnessError
 from harness.present.counterpart import Counterpart, counterpart
 from harness.present.part import Part, convention_of
 from harness.present.printed import Figure, PrintedRow, PrintedTable, load
-from harness.present.quantities import Row
+from harness.present.quantity import Row
 from harness.suite.presentation import ConventionSpec, ReferenceSpec
 
 Judgement = Literal["reproduced", "differs", "not reproducible", "not judged"]

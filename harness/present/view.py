@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.present.quantities import Row
+from harness.present.quantity import Row
 from harness.present.reading import Reading
 from harness.suite.presentation import PlotSpec
 

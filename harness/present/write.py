@@ -11,7 +11,7 @@ from harness.present.csv_text import csv_text
 from harness.present.latex import latex
 from harness.present.markdown import markdown
 from harness.present.part import Context, Part
-from harness.present.quantities import Row
+from harness.present.quantity import Row
 from harness.present.table import make
 
 _FILE_NAME = re.compile(r"[\w(][\w.() -]*")

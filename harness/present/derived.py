@@ -1,0 +1,116 @@
+"""Readers of rows: stored values, and those that follow from several; `None` if one is missing."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from harness.present.quantity import Row
+
+
+def stored(name: str) -> Callable[[Row], Any]:
+    """Reads a stored value."""
+    return lambda row: row.get(name)
+
+
+def total(*names: str) -> Callable[[Row], Any]:
+    """Reads a sum of stored values."""
+
+    def read(row: Row) -> Any:
+        values = [row.get(name) for name in names]
+        return None if any(value is None for value in values) else sum(values)
+
+    return read
+
+
+# Bytes per element of the dtypes that a case can have (harness.case.DType).
+_ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
+
+
+def input_bytes(row: Row) -> int | None:
+    """Bytes of the inputs: stored, or from their shapes and data type."""
+    if row.get("input_bytes") is not None:
+        return int(row["input_bytes"])
+    shapes, size = row.get("input"), _ITEM_BYTES.get(str(row.get("dtype")))
+    if not shapes or size is None:
+        return None
+    return size * sum(_product(shape) for shape in shapes)
+
+
+def _product(shape: Iterable[int]) -> int:
+    total = 1
+    for side in shape:
+        total *= side
+    return total
+
+
+def with_input(name: str, *, params: bool = False) -> Callable[[Row], Any]:
+    """Reads stored bytes plus those of the inputs, and of the parameters if asked for."""
+
+    def read(row: Row) -> Any:
+        parts = [row.get(name), input_bytes(row)]
+        if params:
+            parts.append(row.get("param_bytes"))
+        return None if any(part is None for part in parts) else sum(p for p in parts if p)
+
+    return read
+
+
+def elementwise_total(row: Row) -> int | None:
+    """Elementwise operations of all kinds."""
+    kinds = row.get("elementwise_ops")
+    return None if kinds is None else sum(kinds.values())
+
+
+def executed_over_algorithmic(row: Row) -> float | None:
+    """MACs that ran over those of the closed form that the module declares."""
+    executed, algorithmic = row.get("matmul_macs"), row.get("algorithmic_macs")
+    conv = row.get("conv_macs")
+    if executed is None or conv is None or not algorithmic:
+        return None
+    return float((conv + executed) / algorithmic)
+
+
+def interval_share(row: Row) -> float | None:
+    """Half width of the interval of the median latency, over the median."""
+    low, high = row.get("latency_low_seconds"), row.get("latency_high_seconds")
+    middle = row.get("latency_seconds")
+    if low is None or high is None or not middle:
+        return None
+    return float((high - low) / 2 / middle)
+
+
+def iqr_share(row: Row) -> float | None:
+    """Interquartile range of the latencies over their median."""
+    low, high = row.get("latency_q1_seconds"), row.get("latency_q3_seconds")
+    middle = row.get("latency_seconds")
+    return None if low is None or high is None or not middle else float((high - low) / middle)
+
+
+def operations_per_second(row: Row) -> float | None:
+    """Operations (2 per MAC) over the median latency."""
+    operations, seconds = row.get("flops"), row.get("latency_seconds")
+    return None if operations is None or not seconds else float(operations / seconds)
+
+
+def shape_text(shapes: Any) -> str:
+    """`1x2048x128x128`; several inputs are joined by a comma."""
+    if not shapes:
+        return ""
+    many = shapes if isinstance(shapes[0], Sequence) else [shapes]
+    return ", ".join("x".join(str(side) for side in shape) for shape in many)
+
+
+def input_height(row: Row) -> Any:
+    """Height of the first input."""
+    shapes = row.get("input")
+    return shapes[0][-2] if shapes and len(shapes[0]) >= 2 else None
+
+
+def as_json(name: str) -> Callable[[Row], Any]:
+    """Reads a stored structure as JSON text with sorted keys."""
+
+    def read(row: Row) -> Any:
+        value = row.get(name)
+        return None if value is None else json.dumps(value, sort_keys=True)
+
+    return read

@@ -1,0 +1,55 @@
+"""A quantity: one thing that a row holds, with dimension, head and usual unit."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.present.units import Dimension, Unit, unit, with_unit
+from harness.suite.presentation import ConventionSpec
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One thing that a row holds.
+
+    Attributes:
+        name: how suites call it, and its name in CSV files (SI base units).
+        head: how tables and plots call it.
+        dimension: what its units measure.
+        read: its value in a row, in SI base units; `None` if not measured.
+        unit: usual unit; `None` for operations, whose unit is the convention's.
+        decimals: of an exact value in its usual unit.
+        interval: names of the row's values that bound it, for measured quantities.
+        note: what exactly it is, for the foot of a table.
+    """
+
+    name: str
+    head: str
+    dimension: Dimension
+    read: Callable[[Row], Any] = field(repr=False)
+    unit: str | None = "1"
+    decimals: int = 3
+    interval: tuple[str, str] | None = None
+    note: str = ""
+
+    def usual_unit(self, convention: ConventionSpec) -> Unit:
+        """The unit in which it is shown when nothing else is asked for."""
+        if self.unit is None:
+            return Unit(convention.unit_name, convention.unit)
+        return unit(self.unit, self.dimension)
+
+    def titled(self, shown: Unit, convention: ConventionSpec) -> str:
+        """Head with unit; the convention is named where the unit does not say it."""
+        name = shown.name
+        if self.unit is None and convention.name not in name.casefold():
+            name = f"{name}, {convention.name}" if name != "1" else convention.name
+        return with_unit(self.head, name)
+
+    def number(self, row: Row) -> float | None:
+        """Its value as a number; `None` for text, truth values and what was not measured."""
+        value = self.read(row)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return None
+        return value
