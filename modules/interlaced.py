@@ -152,8 +152,9 @@ class InterlacedSelfAttention(nn.Module):
 
     A global relation stage, then a local one, each a self-attention of its own weights inside small
     groups. Together every position reaches every other where P divides the sides: W = W^l P^T W^g P
-    (Eq. 9); a group cut off by a padded border relays fewer remainders. Cost (Eq. 26, N = H * W): N^2 * (key_channels + value_channels) * (1 / (P_h P_w) + 1 / (Q_h Q_w))
-    multiply-accumulates beside the 1x1 convolutions; least at P_h P_w = sqrt(N).
+    (Eq. 9); a group cut off by a padded border relays fewer remainders. Cost (Eq. 26, N = H * W):
+    N^2 * (key_channels + value_channels) * (1 / (P_h P_w) + 1 / (Q_h Q_w)) multiply-accumulates
+    beside the 1x1 convolutions; least at P_h P_w = sqrt(N).
 
     Args:
         in_channels: channels of the input.

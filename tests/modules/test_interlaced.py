@@ -151,7 +151,7 @@ def test_order_names_the_stages():
 def test_a_group_of_padding_alone_makes_no_nan():
     module = SparseRelation(4, groups=(8, 8)).double()
     x = random_map(2, 4, 3, 2).requires_grad_()
-    with torch.autograd.detect_anomaly(check_nan=True):
+    with torch.autograd.set_detect_anomaly(True):
         module(x).sum().backward()
     assert module.weights(x).isfinite().all()
     assert all(p.grad.isfinite().all() for p in module.parameters())
