@@ -160,7 +160,6 @@ class _Divergence:
     def __init__(self, categories: Tensor) -> None:
         self.half = categories / 2  # so that U is a sum
         self.logarithm = _log2(categories)
-        # The sum runs in the order of `rows`, so that E is exactly 0 for equal distributions.
         self.negentropy = torch.zeros_like(categories[0])
         for p, log in zip(categories, self.logarithm, strict=True):
             self.negentropy.addcmul_(p, log)
