@@ -1,0 +1,233 @@
+"""Effective receptive fields: which part of an image one output depends on (GGCF, Figure 6)."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from harness.present.pictures.fit import minimise, noisy, one_thread
+from harness.present.pictures.panels import COLOURS, frame
+from harness.present.pictures.scene import features, rectangles
+from harness.present.style import PRINTED, house, new_figure
+from modules.graph_guided import GraphGuidedContextFusion
+from modules.layers import ConvBNReLU
+
+WINDOW = 64  # pixels; GGCF, Section 4.3
+LEVEL = 0.01  # of the largest change: what counts as inside of the field in the captions
+TICKS = (0.001, 0.01, 0.1, 1.0)  # of the drawing's scale, shares of the largest change
+TITLE, LABEL = 9, 7  # points
+
+SIZE = (40, 60)  # of the made scene, in pixels
+NOISE = 0.6
+CHANNELS = 16
+STEPS = 60
+HEADS = {"FULL": ("FULL",), "{LOCAL, GRID} 2, 4, 6": ("{LOCAL,GRID}_{2,4,6}",)}
+
+Network = Callable[[Tensor], Tensor]
+
+
+def receptive_field(
+    network: Network,
+    image: Tensor,
+    position: tuple[int, int],
+    *,
+    window: int = WINDOW,
+    stride: int | None = None,
+    batch: int = 16,
+) -> Tensor:
+    """How much the response at one position changes when a part of the image is hidden.
+
+    GGCF, Section 4.3, after Zhou et al. ("Object Detectors Emerge in Deep Scene CNNs", 2015): a
+    window slides over the image, its pixels are replaced by the image's mean colour, and the
+    change of the response is its Euclidean distance. Windows overlap: a pixel gets the mean change
+    over the windows that hide it.
+
+    Args:
+        network: from images (B, C, H, W) to maps (B, K, h, w), in eval mode.
+        image: (C, H, W).
+        position: (y, x) of the response, in pixels of the image.
+        window: side of the window, in pixels; at most the image's sides are used.
+        stride: distance of neighbouring windows, in pixels; `None` means a quarter of the window.
+            The last window of a row or column ends at the border.
+        batch: hidden images per call of the network.
+
+    Returns:
+        (H, W), not negative, on the CPU in float32.
+
+    Raises:
+        ValueError: the position lies outside of the image, or a number is below 1.
+    """
+    height, width = image.shape[1:]
+    step = max(1, window // 4) if stride is None else stride
+    _require(position, (height, width), window, step, batch)
+    places = [
+        (slice(y, y + window), slice(x, x + window))
+        for y in _starts(height, window, step)
+        for x in _starts(width, window, step)
+    ]
+    total, hidden = torch.zeros(height, width), torch.zeros(height, width)
+    with torch.no_grad():
+        response = _response(network(image[None]), position, (height, width))
+        for first in range(0, len(places), batch):
+            some = places[first : first + batch]
+            changed = _response(network(_hide(image, some)), position, (height, width))
+            distances = (changed - response).float().norm(dim=1).cpu()
+            for (rows, columns), distance in zip(some, distances, strict=True):
+                total[rows, columns] += distance
+                hidden[rows, columns] += 1
+    return total / hidden
+
+
+def draw_receptive_field(
+    image: Tensor, fields: Mapping[str, Tensor], position: tuple[int, int]
+) -> Figure:
+    """Draw an image with the position and, beside it, the field of each network (GGCF, Figure 6).
+
+    Each field is drawn as a share of its own largest change, since the responses of two networks
+    have no common unit, on a logarithmic scale; deeper colours are higher. The caption says which
+    share of the image lies above a hundredth of that.
+
+    Args:
+        image: (1 or 3, H, W); stretched to the full range of brightness.
+        fields: (H, W) of `receptive_field`, by the network's name.
+        position: (y, x) of the response, in pixels.
+
+    Raises:
+        ValueError: the shapes do not belong together, or there is no field.
+    """
+    _require_fields(image, fields)
+    columns = 1 + len(fields)
+    with house():
+        height, width = image.shape[1:]
+        figure = new_figure(height=0.7 + 5.6 / columns * height / width)
+        figure.set_layout_engine("compressed", w_pad=0.08, h_pad=0.08)
+        panels = figure.subplots(1, columns, squeeze=False)[0]
+        _draw_image(panels[0], image, position)
+        for axes, (name, field) in zip(panels[1:], fields.items(), strict=True):
+            drawn = _draw_field(axes, name, field, position)
+        bar = figure.colorbar(drawn, ax=panels, shrink=0.7, aspect=25, pad=0.02)
+        bar.set_ticks(TICKS, labels=[f"{tick:g}" for tick in TICKS])
+        bar.minorticks_off()
+        bar.set_label("change, share of the largest", fontsize=LABEL)
+    return figure
+
+
+def demonstrate(seed: int = 0) -> Figure:
+    """Fit two small networks on the made scene and draw their fields at one position.
+
+    They differ in the heads of GGCF alone: FULL against LOCAL and GRID. All of the classifier's
+    input is context, and the noise is strong enough that one position does not tell its class.
+    Deterministic; a few seconds on a CPU.
+
+    Args:
+        seed: of the scene, the parameters and the noise.
+    """
+    labels = rectangles(*SIZE)
+    scene = features(labels, 3, noise=0.0, seed=seed)
+    view = noisy(scene, NOISE, torch.Generator().manual_seed(seed + 1))
+    position = (SIZE[0] // 4, SIZE[1] // 4)  # inside of one of the two regions of class 1
+    networks = {name: _fitted(heads, scene, labels, seed) for name, heads in HEADS.items()}
+    with one_thread():
+        fields = {
+            name: receptive_field(network, view[0], position, window=8, stride=2, batch=32)
+            for name, network in networks.items()
+        }
+    return draw_receptive_field(view[0], fields, position)
+
+
+def _fitted(heads: tuple[str, ...], scene: Tensor, labels: Tensor, seed: int) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        context = GraphGuidedContextFusion(CHANNELS, heads=heads)
+        network = nn.Sequential(
+            ConvBNReLU(3, CHANNELS, 3, stride=2),
+            ConvBNReLU(CHANNELS, CHANNELS, 3),
+            context,
+            nn.Conv2d(context.out_channels, int(labels.max()) + 1, 1),
+        )
+
+    def loss(x: Tensor) -> Tensor:
+        logits = F.interpolate(network(x), SIZE, mode="bilinear", align_corners=False)
+        return F.cross_entropy(logits, labels.expand(x.shape[0], -1, -1))
+
+    minimise(loss, network.parameters(), scene, steps=STEPS, noise=NOISE, seed=seed)
+    return network.eval()
+
+
+def _starts(side: int, window: int, step: int) -> Iterator[int]:
+    """First pixels of windows that cover a side, the last of which ends at the border."""
+    last = max(0, side - window)
+    yield from range(0, last, step)
+    yield last
+
+
+def _hide(image: Tensor, places: list[tuple[slice, slice]]) -> Tensor:
+    images = image.repeat(len(places), 1, 1, 1)
+    mean = image.mean(dim=(1, 2))[:, None, None]
+    for hidden, (rows, columns) in zip(images, places, strict=True):
+        hidden[:, rows, columns] = mean
+    return images
+
+
+def _response(maps: Tensor, position: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """(B, K, h, w) -> (B, K) at a position given in pixels of the image."""
+    y, x = (at * out // side for at, out, side in zip(position, maps.shape[2:], size, strict=True))
+    return maps[:, :, y, x]
+
+
+def _require(
+    position: tuple[int, int], size: tuple[int, int], window: int, step: int, batch: int
+) -> None:
+    if not all(0 <= at < side for at, side in zip(position, size, strict=True)):
+        raise ValueError(f"position {position} lies outside of the image of {size} pixels")
+    for name, value in (("window", window), ("stride", step), ("batch", batch)):
+        if value < 1:
+            raise ValueError(f"{name} is {value}; it must be at least 1")
+
+
+def _require_fields(image: Tensor, fields: Mapping[str, Tensor]) -> None:
+    if not fields:
+        raise ValueError("fields is empty; give at least one receptive field to draw")
+    if image.dim() != 3 or image.shape[0] not in (1, 3):
+        raise ValueError(f"image has shape {tuple(image.shape)}; give (1 or 3, H, W)")
+    for name, field in fields.items():
+        if field.shape != image.shape[1:]:
+            raise ValueError(
+                f"the field of {name} has shape {tuple(field.shape)}; "
+                f"the image has {tuple(image.shape[1:])}"
+            )
+
+
+def _draw_image(axes: Axes, image: Tensor, position: tuple[int, int]) -> None:
+    axes.set_title("input", fontsize=TITLE)
+    pixels = image.detach().float().cpu()
+    pixels = (pixels - pixels.amin()) / (pixels.amax() - pixels.amin()).clamp(min=1e-12)
+    axes.imshow(pixels.expand(3, -1, -1).permute(1, 2, 0).numpy())
+    frame(axes)
+    _cross(axes, position)
+
+
+def _draw_field(axes: Axes, name: str, field: Tensor, position: tuple[int, int]) -> AxesImage:
+    axes.set_title(name, fontsize=TITLE)
+    share = field / field.amax().clamp(min=1e-12)
+    # Far changes are a hundredth of near ones: a linear scale would show the query's surroundings.
+    scale = LogNorm(TICKS[0], TICKS[-1], clip=True)
+    drawn = axes.imshow(share.cpu().numpy(), cmap=COLOURS, norm=scale, interpolation="nearest")
+    frame(axes)
+    inside = float((share > LEVEL).float().mean())
+    axes.set_xlabel(f"{inside:.0%} of the image above {LEVEL:.0%}", fontsize=LABEL)
+    _cross(axes, position)
+    return drawn
+
+
+def _cross(axes: Axes, position: tuple[int, int]) -> None:
+    # White below: the mark is seen on every colour.
+    for colour, width in (("white", 3.5), (PRINTED, 1.6)):
+        axes.plot(
+            position[1], position[0], marker="x", color=colour, markersize=7, markeredgewidth=width
+        )
