@@ -1,10 +1,12 @@
-"""A table in the terminal."""
+"""A table in the terminal, in as many pieces as its width asks for."""
 
-from rich.console import Group
+from collections.abc import Sequence
+
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from harness.present.table import Table
+from harness.present.table import Column, Table
 
 _STYLES = {
     "reproduced": "green",
@@ -13,25 +15,100 @@ _STYLES = {
     "not judged": "dim",
 }
 _FAILED = ("error", "oom", "timeout", "killed", "invalid", "unsupported")
+# Room that rich's default box takes beside the text of a column, and at the right edge.
+_FRAME, _EDGE = 3, 1
+# Longer labels and causes wrap between words; numbers and short labels never do.
+_LONGEST_WHOLE = 28
+_LONGEST_WORD = 40
 
 
-def console_table(table: Table, *, footnotes: bool = True) -> Group:
+class ConsoleTable:
+    """A rendering for rich.
+
+    Where the columns do not fit side by side, they are continued below, the first one repeated:
+    numbers that wrap cannot be read. Columns of one head (ours, reported, difference) stay together
+    as long as they fit.
+    """
+
+    def __init__(self, table: Table, footnotes: bool) -> None:
+        self._table = table
+        self._footnotes = footnotes
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(self._table.title, style="bold")
+        for columns in pieces(self._table.shown, options.max_width):
+            yield _piece(columns)
+        if self._footnotes:
+            for line in self._table.footnotes:
+                yield Text(f"- {line}", style="dim")
+
+
+def console_table(table: Table, *, footnotes: bool = True) -> ConsoleTable:
     """A rich rendering; labels are never read as markup.
 
     Args:
         table: what to show.
         footnotes: whether the foot is shown as well.
     """
-    shown = RichTable(title=Text(table.title), title_justify="left", header_style="bold")
-    for column in table.shown:
-        shown.add_column(Text(column.head), justify=column.align, overflow="fold")
-    for line in table.lines:
-        shown.add_row(*(Text(text, style=_style(text)) for text in line))
-    notes = [Text(f"- {line}", style="dim") for line in table.footnotes] if footnotes else []
-    return Group(shown, *notes)
+    return ConsoleTable(table, footnotes)
+
+
+def pieces(columns: Sequence[Column], width: int) -> list[list[Column]]:
+    """Columns in pieces that fit into a width, each led by the first column."""
+    first, *rest = columns
+    found: list[list[Column]] = [[first]]
+    for group in _groups(rest):
+        fits = _width([*found[-1], *group]) <= width
+        if not fits and len(found[-1]) > 1:
+            found.append([first])
+            fits = _width([first, *group]) <= width
+        if fits:
+            found[-1] += group
+            continue
+        for column in group:
+            if len(found[-1]) > 1 and _width([*found[-1], column]) > width:
+                found.append([first])
+            found[-1].append(column)
+    return found
+
+
+def _groups(columns: Sequence[Column]) -> list[list[Column]]:
+    groups: list[list[Column]] = []
+    for column in columns:
+        if groups and column.group and groups[-1][0].group == column.group:
+            groups[-1].append(column)
+        else:
+            groups.append([column])
+    return groups
+
+
+def _width(columns: Sequence[Column]) -> int:
+    return sum(_least(column) + _FRAME for column in columns) + _EDGE
+
+
+def _least(column: Column) -> int:
+    """Characters that a column needs: its longest word, and its labels and numbers whole."""
+    words = [len(word) for word in column.head.split()]
+    for cell in column.cells:
+        if len(cell.text) <= _LONGEST_WHOLE and not _failed(cell.text):
+            words.append(len(cell.text))
+        words += [len(word) for word in cell.text.split()]
+    return min(max(words, default=1), _LONGEST_WORD)
+
+
+def _piece(columns: Sequence[Column]) -> RichTable:
+    shown = RichTable(header_style="bold")
+    for column in columns:
+        head = Text(column.head, justify=column.align)
+        shown.add_column(head, justify=column.align, overflow="fold", width=_least(column))
+    for cells in zip(*(column.cells for column in columns), strict=True):
+        shown.add_row(*(Text(cell.text, style=_style(cell.text)) for cell in cells))
+    return shown
+
+
+def _failed(text: str) -> bool:
+    return text.partition(":")[0] in _FAILED
 
 
 def _style(text: str) -> str:
-    if text.partition(":")[0] in _FAILED:
-        return "red"
-    return _STYLES.get(text, "")
+    return "red" if _failed(text) else _STYLES.get(text, "")

@@ -47,16 +47,14 @@ def draw(view: View) -> Figure:
     axes.set_ylabel(view.y.head)
     axes.grid(visible=True)
     settle(figure)
-    annotate_points(axes, every_x, every_y, [str(row.get("label")) for row in view.rows])
+    annotate_points(figure, axes, every_x, every_y, [str(row.get("label")) for row in view.rows])
     return figure
 
 
 def annotate_points(
-    axes: Axes, x: Sequence[float], y: Sequence[float], labels: Sequence[str]
+    figure: Figure, axes: Axes, x: Sequence[float], y: Sequence[float], labels: Sequence[str]
 ) -> None:
     """Labels beside points of settled axes, tied to them by thin lines where they stand apart."""
-    figure = axes.get_figure(root=True)
-    assert figure is not None
     per_point = figure.dpi / 72
     spots = [
         (float(spot[0]) / per_point, float(spot[1]) / per_point)

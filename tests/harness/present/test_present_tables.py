@@ -11,7 +11,7 @@ from made_rows import COLUMNS, Suite, failed, ocnet, reference, row, table4
 from rich.console import Console
 
 from harness.errors import HarnessError
-from harness.present.console import console_table
+from harness.present.console import console_table, pieces
 from harness.present.csv_text import csv_text, safe
 from harness.present.latex import escape as latex_escape
 from harness.present.latex import latex
@@ -268,3 +268,28 @@ def test_a_table_without_rows_has_its_heads():
     assert "Label" in markdown(table)
     assert csv_text(table).startswith("label,params,operations")
     assert "\\bottomrule" in latex(table, "x")
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 250])
+def test_a_narrow_terminal_never_breaks_a_number(width):
+    console = Console(width=width, record=True, file=io.StringIO())
+    table = make(SPEC, ocnet(), [*table4(), failed("Z", "oom", "CUDA out of memory")])
+    console.print(console_table(table, footnotes=False))
+    lines = console.export_text().splitlines()
+    assert max(len(line) for line in lines) <= width
+    cells = {cell.strip() for line in lines for cell in line.split("│")}
+    for line in table.lines[:-1]:
+        assert set(line) <= cells
+    heads_of_pieces = [line for line in lines if line.startswith("┡")]
+    assert all(line.endswith("┩") for line in heads_of_pieces)
+    assert (len(heads_of_pieces) == 1) == (width == 250)
+
+
+def test_columns_of_one_head_stay_together_where_they_fit():
+    table = make(SPEC, ocnet(), table4())
+    for piece in pieces(table.shown, 80):
+        assert piece[0].head == "Label"
+        groups = [column.group for column in piece if column.group]
+        assert all(groups.count(group) in (2, 3) for group in groups)
+    everything = [column for piece in pieces(table.shown, 80) for column in piece[1:]]
+    assert everything == list(table.shown[1:])
