@@ -56,7 +56,11 @@ def edges_between(table: Tensor, queries: Tensor, keys: Tensor, size: tuple[int,
         (..., Nq, Nk).
     """
     height, width = size
-    i, j = queries[..., :, None], keys[..., None, :]
-    dy = i.div(width, rounding_mode="floor") - j.div(width, rounding_mode="floor")
-    dx = i.remainder(width) - j.remainder(width)
-    return table[dy + height - 1, dx + width - 1]
+    # In the flat table, of 2W - 1 columns, an offset's place is the difference of two positions'.
+    i, j = (
+        positions.div(width, rounding_mode="floor") * (2 * width - 1) + positions.remainder(width)
+        for positions in (queries, keys)
+    )
+    centre = (height - 1) * (2 * width - 1) + width - 1
+    place = (i + centre)[..., :, None] - j[..., None, :]
+    return table.flatten().index_select(0, place.flatten()).view(place.shape)
