@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -214,6 +214,9 @@ def test_kept_contexts_are_the_exact_ceiling(count, percent):
         st.integers(1, 12).map(lambda keep: ContextPruning(keep=keep)),
     ),
 )
+@example(name="LOCAL_2", size=(7, 9), pruning=ContextPruning(rate=0.5))
+@example(name="LOCAL_1", size=(9, 4), pruning=ContextPruning(keep=5))
+@example(name="GRID_2", size=(9, 5), pruning=ContextPruning(rate=0.7))
 def test_pruning_keeps_the_top_of_each_positions_own_neighbours(name, size, pruning):
     height, width = size
     torch.manual_seed(2)
