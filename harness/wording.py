@@ -28,7 +28,7 @@ def quote(value: object) -> str:
 
 def nearest(word: str, names: Iterable[str]) -> str | None:
     """The name that was probably meant, if any is near."""
-    found = difflib.get_close_matches(word, list(names), n=1, cutoff=0.6)
+    found = difflib.get_close_matches(word[:LONGEST_QUOTE], list(names), n=1, cutoff=0.6)
     return found[0] if found else None
 
 

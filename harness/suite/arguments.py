@@ -6,7 +6,7 @@ from typing import Any
 
 from harness import instantiate
 from harness.instantiate import ArgumentTypeError, ModuleError, Parameter, Signature
-from harness.suite import explain, grid
+from harness.suite import explain
 from harness.suite.recipe import Place, Recipe
 from harness.wording import suggest
 
@@ -57,7 +57,7 @@ class Constructors:
             places: argument: where it stands, and its value.
         """
         for name, (place, value) in places.items():
-            if self._first(recipe, place, module, grid.identity(value)):
+            if self._first(recipe, place, module):  # the place says which value
                 parameter = signature.parameters.get(name)
                 if parameter is not None:
                     _check_type(recipe, module, parameter, (place, value))

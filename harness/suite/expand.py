@@ -67,7 +67,7 @@ class Expansion:
                 if key in self.source.data:
                     what, cure = "stands beside cases", f"move {key} into a case, or remove cases"
                     document.report((key,), what, cure, key=True)
-        elif not self.source.complete or self.source.data.get("cases"):
+        elif not self.source.complete or self.source.lost_cases:
             return
         elif _makes_cases(spec):
             if spec.module is None and "module" not in {*spec.grid, *spec.zip_}:
@@ -162,7 +162,7 @@ class Expansion:
         )
         return Job(
             suite=self.spec.suite,
-            label=_label(spec, module, combination),
+            label=_label(spec, module, recipe.texts(combination)),
             case=case,
             metrics=metrics(
                 _first(self.overrides.metrics, spec.measure, self.spec.measure, "static")
@@ -197,8 +197,7 @@ class Expansion:
 
     def _check_defaults(self, constructors: Constructors) -> None:
         """A default that nothing takes is a misspelt one."""
-        some_left_out = len(self.source.original) < len(self.source.data.get("cases") or ())
-        if self._unchecked or not self.source.complete or some_left_out:
+        if self._unchecked or not self.source.complete or self.source.lost_cases:
             return
         for name in self.spec.with_.keys() - self._used_defaults:
             cure = suggest(name, constructors.parameters(), "arguments")
@@ -238,12 +237,12 @@ def _is_template(text: str) -> bool:
     return "{" in text or "}" in text
 
 
-def _label(spec: Conditions, module: str, combination: Combination) -> str:
+def _label(spec: Conditions, module: str, texts: dict[str, str]) -> str:
     if spec.label is None:
-        return labels.append(module, {a: v for a, v in combination.items() if a != "module"})
-    if combination and _is_template(spec.label):
-        return labels.fill(spec.label, {**combination, "module": module})
-    return labels.append(spec.label, combination)
+        return labels.append(module, {a: v for a, v in texts.items() if a != "module"})
+    if texts and _is_template(spec.label):
+        return labels.fill(spec.label, {**texts, "module": module})
+    return labels.append(spec.label, texts)
 
 
 def _forced(overrides: Overrides) -> Combination:

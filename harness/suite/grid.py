@@ -31,9 +31,25 @@ def identity(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def agrees(combination: Combination, pattern: Mapping[str, Any]) -> bool:
-    """Whether a combination has every value of a pattern."""
-    return all(
-        axis in combination and identity(combination[axis]) == identity(value)
-        for axis, value in pattern.items()
-    )
+def matching(
+    combinations: Sequence[Combination],
+    pattern: Mapping[str, Any],
+    axes: Mapping[str, Sequence[Any]],
+) -> set[int]:
+    """Indices of the combinations that have every value of a pattern.
+
+    Args:
+        combinations: made from `axes`.
+        pattern: values of some axes.
+        axes: values by axis. Combinations hold these very objects, so that each is compared once
+            and not once per combination.
+    """
+    same = {
+        axis: {id(value) for value in axes[axis] if identity(value) == identity(wanted)}
+        for axis, wanted in pattern.items()
+    }
+    return {
+        index
+        for index, combination in enumerate(combinations)
+        if all(id(combination[axis]) in values for axis, values in same.items())
+    }

@@ -22,7 +22,7 @@ def schema() -> dict[str, Any]:
     Names that other packages add by entry points differ from machine to machine and are left out:
     an editor marks them, the loader takes them.
     """
-    made = _without_titles(SuiteSpec.model_json_schema(by_alias=True))
+    made = _tidy(SuiteSpec.model_json_schema(by_alias=True))
     made["description"] = "What to measure: modules, their arguments and inputs."
     for properties in (made["properties"], made["$defs"]["CaseSpec"]["properties"]):
         description = properties["module"]["description"]
@@ -46,24 +46,25 @@ def _module() -> dict[str, Any]:
 
 def _case_axes() -> dict[str, Any]:
     axes = {
-        axis: {**_without_titles(adapter.json_schema()), "minItems": 1}
+        axis: {**_tidy(adapter.json_schema()), "minItems": 1}
         for axis, adapter in CASE_AXIS_TYPES.items()
     }
     axes["module"]["items"] = _module()
     return axes
 
 
-def _without_titles(value: Any) -> Any:
-    """Without titles and null defaults, which only repeat the keys."""
+def _tidy(value: Any) -> Any:
+    """Without what only repeats the keys, or is the default that some versions write out."""
     if isinstance(value, list):
-        return [_without_titles(item) for item in value]
+        return [_tidy(item) for item in value]
     if not isinstance(value, dict):
         return value
     return {
-        key: _without_titles(below)
+        key: _tidy(below)
         for key, below in value.items()
         if not (key == "title" and isinstance(below, str))
         and not (key == "default" and below is None)
+        and not (key == "additionalProperties" and below is True)
     }
 
 

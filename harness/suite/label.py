@@ -5,6 +5,13 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from harness.suite.grid import identity
+from harness.wording import one_line
+
+LONGEST_VALUE = 100
+"""Characters of one axis' value in a label."""
+
+LONGEST_LABEL = 400
+"""Characters; a label is a row's name in tables and plots."""
 
 
 class TemplateError(ValueError):
@@ -30,26 +37,36 @@ def check(template: str, axes: Collection[str]) -> None:
             raise TemplateError(f"unknown axis {field or '{}'}", field)
 
 
-def fill(template: str, values: Mapping[str, Any]) -> str:
-    """The template with each `{axis}` replaced by the axis' value."""
-    return "".join(
-        literal + (show(values[field]) if field is not None else "")
+def fill(template: str, texts: Mapping[str, str]) -> str:
+    """The template with each `{axis}` replaced by its value as `show` writes it."""
+    label = "".join(
+        literal + (texts[field] if field is not None else "")
         for literal, field, _, _ in string.Formatter().parse(template)
     )
+    return shorten(label, LONGEST_LABEL)
 
 
-def append(label: str, values: Mapping[str, Any]) -> str:
+def append(label: str, texts: Mapping[str, str]) -> str:
     """`label (axis=value, ...)`; the label itself without axes."""
-    listed = ", ".join(f"{axis}={show(value)}" for axis, value in values.items())
-    return f"{label} ({listed})" if listed else label
+    listed = ", ".join(f"{axis}={text}" for axis, text in texts.items())
+    return shorten(f"{label} ({listed})" if listed else label, LONGEST_LABEL)
 
 
 def show(value: Any) -> str:
-    """A value of an axis in a label: sizes as 1x512x97x97, text without quotes."""
+    """A value of an axis in a label: sizes as 1x512x97x97, text without quotes, long ones cut."""
+    return shorten(_show(value), LONGEST_VALUE)
+
+
+def shorten(text: str, most: int) -> str:
+    """The text, its end replaced by dots when it is longer than `most` characters."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def _show(value: Any) -> str:
     if isinstance(value, str):
-        return " ".join(value.split())
+        return one_line(value)
     if isinstance(value, list) and value and not any(isinstance(v, (list, dict)) for v in value):
-        return "x".join(map(show, value))
+        return "x".join(map(_show, value))
     if isinstance(value, list) and value and all(isinstance(v, list) for v in value):
-        return " + ".join(map(show, value))
+        return " + ".join(map(_show, value))
     return identity(value)

@@ -1,12 +1,13 @@
 """One entry of a suite that makes cases: its axes, checked and written out as combinations."""
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from harness.case import DType, Pass
-from harness.suite import explain, grid
+from harness.suite import explain, grid, label
 from harness.suite.document import Document
 from harness.suite.grid import Combination
 from harness.suite.schema import CASE_AXES, Conditions, Input, ModuleName, SuiteSpec
@@ -38,6 +39,7 @@ class Recipe:
     place: Place
     spec: Conditions
     forced: Combination
+    _texts: dict[tuple[str, int], str] = field(default_factory=dict)
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -46,13 +48,29 @@ class Recipe:
 
     def place_of(self, axis: str, value: Any) -> Place:
         """Where the value of an axis stands."""
-        kind, values = "grid", self.spec.grid.get(axis)
-        if values is None:
-            kind, values = "zip", self.spec.zip_.get(axis, [])
-        identity = grid.identity(value)
-        found = (i for i, other in enumerate(values) if grid.identity(other) == identity)
-        index = next(found, None)
+        kind = "grid" if axis in self.spec.grid else "zip"
+        index = self._indices.get((axis, id(value)))
         return (*self.place, kind, axis, *(() if index is None else (index,)))
+
+    def texts(self, combination: Combination) -> dict[str, str]:
+        """The values of a combination as labels write them, each written once."""
+        for axis, value in combination.items():
+            if (axis, id(value)) not in self._texts:
+                self._texts[axis, id(value)] = label.show(value)
+        return {axis: self._texts[axis, id(value)] for axis, value in combination.items()}
+
+    @functools.cached_property
+    def _values(self) -> dict[str, list[Any]]:
+        return {**self.spec.grid, **self.spec.zip_}
+
+    @functools.cached_property
+    def _indices(self) -> dict[tuple[str, int], int]:
+        """Axis and identity of the object: its first index; combinations hold the same objects."""
+        return {
+            (axis, id(values[index])): index
+            for axis, values in self._values.items()
+            for index in reversed(range(len(values)))
+        }
 
     def report(self, place: Place, what: str, cure: str, *, key: bool = False) -> None:
         """Add a mistake at a place below this entry."""
@@ -116,16 +134,18 @@ class Recipe:
 
     def _without_excluded(self, combinations: list[Combination]) -> list[Combination] | None:
         mistakes = len(self.document.problems)
-        kept = combinations
+        dropped: set[int] = set()
         for index, pattern in enumerate(self.spec.exclude):
             for axis in pattern.keys() - set(self.axes):
                 cure = suggest(axis, self.axes, "axes")
                 self.report(("exclude", index, axis), "unknown axis", cure, key=True)
             if pattern.keys() <= set(self.axes):
-                if not any(grid.agrees(combination, pattern) for combination in combinations):
+                found = grid.matching(combinations, pattern, self._values)
+                if not found:
                     cure = "correct its values or remove it"
                     self.report(("exclude", index), "matches no combination", cure)
-                kept = [c for c in kept if not grid.agrees(c, pattern)]
+                dropped |= found
+        kept = [c for index, c in enumerate(combinations) if index not in dropped]
         if not kept and len(self.document.problems) == mistakes:
             cure = "exclude fewer combinations"
             self.report(("exclude",), "no combination is left", cure, key=True)

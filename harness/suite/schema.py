@@ -38,6 +38,9 @@ MOST_ELEMENTS = 1 << 40
 MOST_CASES = 20_000
 """Of one include tree, grids written out."""
 
+MOST_EXCLUDES = 1000
+"""Of one grid."""
+
 LONGEST_TIMEOUT = 7 * 24 * 3600.0
 """Seconds."""
 
@@ -131,6 +134,7 @@ class Conditions(Strict):
     )
     exclude: list[Annotated[dict[str, Any], Field(min_length=1)]] = Field(
         default_factory=list,
+        max_length=MOST_EXCLUDES,
         description="Combinations to leave out; each leaves out all that agree with it.",
     )
     note: str | None = Field(default=None, description="Shown as a footnote.")

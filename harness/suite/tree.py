@@ -31,6 +31,7 @@ class Source:
         spec: the model; `None` when too little of the file is right.
         complete: no key of the top level was left out of `spec`; when false, a thing that seems
             to lack may be there, misspelt, and is not reported as missing.
+        lost_cases: some entries of `cases` were left out of `spec`.
         included: files it includes.
         original: index in the file of each entry of `spec.cases`.
     """
@@ -39,6 +40,7 @@ class Source:
     data: dict[str, Any] = field(default_factory=dict)
     spec: SuiteSpec | None = None
     complete: bool = False
+    lost_cases: bool = False
     included: "list[Source]" = field(default_factory=list)
     original: list[int] = field(default_factory=list)
 
@@ -150,6 +152,7 @@ def _salvage(source: Source, error: ValidationError) -> None:
     data = dict(source.data)
     faulty = {detail["loc"][:2] for detail in error.errors(include_url=False) if detail["loc"]}
     source.complete &= all(place[0] == "cases" and len(place) > 1 for place in faulty)
+    source.lost_cases = any(place[0] == "cases" for place in faulty)
     cases = {place[1] for place in faulty if place[0] == "cases" and len(place) > 1}
     for place in faulty:
         if place[0] != "cases" or len(place) == 1:

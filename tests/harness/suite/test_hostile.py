@@ -204,6 +204,8 @@ def structures(draw):
 
 @quick
 @given(structures() | VALUES)
+@example({"suite": "s", "cases": True})
+@example({"suite": "s", "cases": {"a": 1}})
 def test_random_structures(value):
     stream = StringIO()
     try:
@@ -235,3 +237,23 @@ def test_aliases_do_not_get_round_the_depth():
     rows = "".join(f"k{i}: &k{i} [*k{i - 1}]\n" for i in range(1, 50))
     found = check(f"k0: &k0 [1]\n{rows}".encode())
     assert "levels deep" in str(found)
+
+
+def test_large_grids_of_large_values_are_fast_and_small():
+    """Each of 20,000 cases refers to the long texts; none copies or compares them again."""
+    long = "x" * 20_000
+    text = (
+        "suite: s\ninput: [1, 2]\nmodule: blocks:Open\n"
+        f"label: '{{b}} {{c}} {'{a}' * 60}'\n"
+        f"grid: {{a: [{long}], b: {list(range(2000))}, c: {list(range(10))}}}\n"
+        f"exclude: [{', '.join(f'{{a: {long}, b: 0, c: {c}}}' for c in range(2))}]\n"
+    )
+    suite = check_loaded(text)
+    assert len(suite.jobs) == 19_998
+    assert max(len(job.label) for job in suite.jobs) <= 400
+
+
+def check_loaded(text: str) -> Suite:
+    path = Path("large.yaml")
+    path.write_text(text)
+    return load(path)

@@ -43,7 +43,6 @@ def validator():
 def test_the_committed_schema_is_current():
     text = (SUITES / "schema.json").read_text(encoding="utf-8")
     assert json.loads(text) == json_schema.schema(), "python -m harness.suite.json_schema"
-    assert text == json_schema.text()
 
 
 @pytest.mark.parametrize("text", GOOD)

@@ -305,6 +305,11 @@ def test_a_mistake_in_a_grid_is_reported_once(write):
     assert places == ["with.scale", "grid.mode.1"]
 
 
+def test_a_default_is_not_called_unused_while_a_case_is_wrong(write):
+    text = f"suite: s\nwith: {{width: 3}}\ncases:\n  - {{{BLOCK}}}\n  - {{modul: x}}\n"
+    assert [line.split(": ")[1] for line in lines_of(write("s.yaml", text))] == ["cases.1.modul"]
+
+
 def test_a_loop_of_includes_is_shown_as_a_chain(write):
     for one, other in (("a", "b"), ("b", "c"), ("c", "b")):
         write(f"{one}.yaml", f"suite: {one}\ninclude: [{other}.yaml]\n")
