@@ -15,9 +15,11 @@ from modules.line_maximum import sweep, sweep_gradient, sweep_values
 
 Context = Literal["both", "boundary", "semantic"]
 
-# Elements of an N x N map that are worked on at a time (1 MB in float32 on a CPU: a core's cache).
-CPU_BLOCK = 2**18
-GPU_BLOCK = 2**25
+# Elements that are worked on at a time (8 MB in float32 on a CPU). Smaller blocks stay closer to
+# the core, but logarithms always wait for PyTorch's thread pool, and on busy cores the waiting of
+# many small calls costs more than the work.
+CPU_BLOCK = 2**21
+GPU_BLOCK = 2**26
 
 
 def region_attention_maps(
@@ -113,12 +115,20 @@ class _AttentionMaps(torch.autograd.Function):
 
 @torch.library.custom_op("context_modules::join_maps_", mutates_args=("maps",))
 def _join(maps: Tensor, categories: Tensor, semantic: bool) -> None:
-    """Overwrite D by F, Eq. 3, row by row: 1 - D, or (1 - D)(1 - E)."""
+    """Overwrite D by F, Eq. 3, block by block: 1 - D, or (1 - D)(1 - E)."""
     torch.sub(1, maps, out=maps)
-    if semantic:
-        terms = _Divergence(categories)
-        for rows in row_blocks(maps):
-            maps[rows].mul_(terms.rows(rows).neg_().add_(1))
+    if not semantic:
+        return
+    terms = _Divergence(categories)
+    for rows in row_blocks(maps, depth=len(categories)):
+        # E is made for i <= j and written twice: half the logarithms, and F equals its transpose
+        # in every bit, whatever the order in which a sum over the categories was taken.
+        similar = terms.between(rows, slice(rows.start, None)).neg_().add_(1)
+        size = rows.stop - rows.start
+        own, others = similar[:, :size], similar[:, size:]
+        maps[rows, rows] *= torch.maximum(own, own.t())
+        maps[rows, rows.stop :] *= others
+        maps[rows.stop :, rows] *= others.t()
 
 
 @_join.register_fake
@@ -131,11 +141,11 @@ def _split_gradient(maps: Tensor, grad: Tensor, categories: Tensor, semantic: bo
     """Overwrite D by its gradient -(1 - E) dF and return that of the categories (classes, N)."""
     grad_categories = torch.zeros_like(categories)
     terms = _Divergence(categories)
-    for rows in row_blocks(maps):
+    for rows in row_blocks(maps, depth=len(categories)):
         block, incoming = maps[rows], grad[rows]
         if semantic:
             terms.add_gradient(grad_categories, rows, (block - 1) * incoming)
-            block.copy_(terms.rows(rows).sub_(1)).mul_(incoming)
+            block.copy_(terms.between(rows, slice(None)).sub_(1)).mul_(incoming)
         else:
             torch.neg(incoming, out=block)
     return grad_categories
@@ -146,42 +156,41 @@ def _(maps: Tensor, grad: Tensor, categories: Tensor, semantic: bool) -> Tensor:
     return torch.empty_like(categories)
 
 
-def row_blocks(maps: Tensor) -> Iterator[slice]:
-    """Slices of rows, so many at a time as are worked on at once."""
+def row_blocks(maps: Tensor, depth: int = 1) -> Iterator[slice]:
+    """Slices of rows, so many at a time as are worked on at once, `depth` numbers per element."""
     size = CPU_BLOCK if maps.device.type == "cpu" else GPU_BLOCK
-    step = max(1, size // max(1, maps.shape[1]))
+    step = max(1, size // max(1, depth * maps.shape[1]))
     for start in range(0, len(maps), step):
         yield slice(start, min(start + step, len(maps)))
 
 
 class _Divergence:
-    """Rows of E, and their gradient, from categories (classes, N)."""
+    """Blocks of E, and their gradient, from categories (classes, N)."""
 
     def __init__(self, categories: Tensor) -> None:
         self.half = categories / 2  # so that U is a sum
         self.logarithm = _log2(categories)
-        self.negentropy = torch.zeros_like(categories[0])
-        for p, log in zip(categories, self.logarithm, strict=True):
-            self.negentropy.addcmul_(p, log)
+        self.negentropy = (categories * self.logarithm).sum(dim=0)
 
-    def rows(self, rows: slice) -> Tensor:
-        """E[rows]: (block, N)."""
-        divergence = (self.negentropy[rows].unsqueeze(1) + self.negentropy).div_(2)
-        for half in self.half:
-            mixture = half[rows].unsqueeze(1) + half
-            divergence.addcmul_(mixture, _log2(mixture), value=-1)
-        return divergence.clamp_(0, 1)
+    def between(self, rows: slice, columns: slice) -> Tensor:
+        """E[rows, columns]."""
+        mixture = self._mixture(rows, columns)
+        mixed = mixture.mul_(_log2(mixture)).sum(dim=0)
+        divergence = self.negentropy[rows].unsqueeze(1) + self.negentropy[columns]
+        return divergence.div_(2).sub_(mixed).clamp_(0, 1)
 
     def add_gradient(self, total: Tensor, rows: slice, grad: Tensor) -> None:
         """Add to `total` (classes, N) what the rows `grad` (block, N) of E's gradient say.
 
         dE_ij / dC_in = log2(C_in / U_ijn) / 2, and the same with i and j exchanged.
         """
-        over_columns, over_rows = grad.sum(dim=1), grad.sum(dim=0)
-        for n, half in enumerate(self.half):
-            mixture = _log2(half[rows].unsqueeze(1) + half).mul_(grad)
-            total[n, rows] += (self.logarithm[n, rows] * over_columns - mixture.sum(dim=1)) / 2
-            total[n] += (self.logarithm[n] * over_rows - mixture.sum(dim=0)) / 2
+        mixed = _log2(self._mixture(rows, slice(None))).mul_(grad)
+        total[:, rows] += (self.logarithm[:, rows] * grad.sum(dim=1) - mixed.sum(dim=2)) / 2
+        total += (self.logarithm * grad.sum(dim=0) - mixed.sum(dim=1)) / 2
+
+    def _mixture(self, rows: slice, columns: slice) -> Tensor:
+        """U of Eq. 2: (classes, rows, columns)."""
+        return self.half[:, rows].unsqueeze(2) + self.half[:, columns].unsqueeze(1)
 
 
 def _log2(p: Tensor) -> Tensor:
