@@ -18,7 +18,8 @@ CONVENTIONS: dict[str, ConventionSpec] = {
             unit_name="GFLOPs",
             conv=2,
             matmul=2,
-            description="two operations per multiply-accumulate of convolutions and matrix products",
+            description="two operations per multiply-accumulate of convolutions and "
+            "matrix products",
         ),
         ConventionSpec(
             name="macs",
@@ -28,12 +29,12 @@ CONVENTIONS: dict[str, ConventionSpec] = {
         ConventionSpec(
             name="torchstat",
             unit_name="G (torchstat)",
-            # Scaling counts: SRNet's printed 0.00947 for SE is pooling plus scaling plus 0.03 M MACs.
+            # Scaling counts: SRNet's printed 0.00947 for SE is pooling, scaling and 0.03 M MACs.
             elementwise={"bias": 1, "batch_norm": 2, "relu": 1, "pool": 1, "mul": 1},
             repeats=False,
-            description="multiply-accumulates plus bias, 2 per element of batch norm, 1 per element "
-            "of ReLU and of scaling, 1 per input element of pooling; a module without parameters "
-            "that is called several times counts once",
+            description="multiply-accumulates plus bias, 2 per element of batch norm, 1 per "
+            "element of ReLU and of scaling, 1 per input element of pooling; a module without "
+            "parameters that is called several times counts once",
         ),
         ConventionSpec(
             name="gibi_macs",
@@ -56,7 +57,8 @@ def operations(row: Mapping[str, Any], convention: ConventionSpec) -> float | No
     Returns:
         The weighted sum; `None` where the counters were not measured.
     """
-    conv, matmul = row.get("conv_macs"), row.get("matmul_macs")
+    conv: int | None = row.get("conv_macs")
+    matmul: int | None = row.get("matmul_macs")
     if conv is None or matmul is None:
         return None
     stored = "elementwise_ops" if convention.repeats else "elementwise_ops_once"

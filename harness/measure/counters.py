@@ -1,7 +1,7 @@
-"""Counters: convolution MACs, matmul MACs and elementwise operations of a module, layer by layer."""
+"""Counters: convolution MACs, matmul MACs, elementwise operations of a module, by layer."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from harness.measure.operators import Cost, cost
+from harness.measure.cost import Cost
+from harness.measure.operators import cost, has_named_rule
 
 
 @dataclass
@@ -85,14 +86,16 @@ class OperatorCounter(TorchDispatchMode):
         kwargs = kwargs or {}
         if func.namespace == "prim":  # questions such as `tensor.device`, not work
             return func(*args, **kwargs)
-        if _is_composite(func):
+        # Some operators (nearest interpolation) are composite only in Python, and would be taken
+        # apart into index arithmetic that does not run.
+        if _is_composite(func) and not has_named_rule(func):
             with self:
                 decomposed = func.decompose(*args, **kwargs)
                 if decomposed is not NotImplemented:
                     return decomposed
         out = func(*args, **kwargs)
         tally = self._stack[-1] if self._stack else self._outside
-        tally.add(_name(func), cost(func, args, kwargs, out), _written(out))
+        tally.add(_name(func), cost(func, args, kwargs, out), _written(func, args, out))
         return out
 
     @contextmanager
@@ -158,5 +161,12 @@ def _name(func: Any) -> str:
     return str(getattr(func, "overloadpacket", func)).replace("aten.", "aten::")
 
 
-def _written(out: Any) -> int:
-    return sum(t.numel() for t in tree_leaves(out) if isinstance(t, Tensor))
+def _written(func: Any, args: Sequence[Any], out: Any) -> int:
+    """Elements that a call wrote: its output; without one, the arguments that it changed."""
+    written = [t for t in tree_leaves(out) if isinstance(t, Tensor)]
+    schema = getattr(func, "_schema", None)
+    if not written and schema is not None:
+        for declared, given in zip(schema.arguments, args, strict=False):
+            if declared.alias_info is not None and declared.alias_info.is_write:
+                written += [t for t in tree_leaves(given) if isinstance(t, Tensor)]
+    return sum(t.numel() for t in written)

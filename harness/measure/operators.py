@@ -1,47 +1,24 @@
 """What one call of one PyTorch operator costs.
 
-Every operator is of exactly one class: a convolution, a matrix product, elementwise work of a named
-kind, free (a view, an allocation), or unknown. Unknown operators are never silently zero: the census
-in `harness.measure.counters` names them.
+Every operator is of exactly one class: a convolution, a matrix product, elementwise work of a
+named kind, free (a view, an allocation), or unknown. Unknown operators are never silently zero: the
+census in `harness.measure.counters` names them.
 
 Convolutions and matrix products go through PyTorch's own registry (`torch.utils.flop_counter`, two
 operations per multiply-accumulate), extended here by the operators that it misses.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from math import prod
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-aten = torch.ops.aten
-
-Counter = Literal["conv", "matmul"]
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Cost of one operator call.
-
-    Attributes:
-        conv_macs: multiply-accumulates of a convolution.
-        matmul_macs: multiply-accumulates of a matrix product.
-        elementwise: elements processed, by kind.
-        known: whether a rule said so; `False` for an operator that no rule covers.
-    """
-
-    conv_macs: int = 0
-    matmul_macs: int = 0
-    elementwise: tuple[tuple[str, int], ...] = ()
-    known: bool = True
-
-
-FREE = Cost()
-UNKNOWN = Cost(known=False)
+from harness.measure.attention import ATTENTION, Rule
+from harness.measure.cost import FREE, UNKNOWN, Cost
 
 CONVOLUTIONS = {
     "convolution",
@@ -50,7 +27,6 @@ CONVOLUTIONS = {
     "mkldnn_convolution",
     "_slow_conv2d_forward",
     "convolution_overrideable",
-    "convolution_backward",
 }
 
 # Kinds whose work is one step per *input* element, as torchstat has it for pooling.
@@ -65,11 +41,20 @@ POOLING = {
     "max_pool2d_with_indices",
     "max_pool3d_with_indices",
 }
-SORTING = {"sort", "topk", "kthvalue", "argsort", "unique_dim", "_unique2", "median", "searchsorted"}
+SORTING = {
+    "sort",
+    "topk",
+    "kthvalue",
+    "argsort",
+    "unique_dim",
+    "_unique2",
+    "median",
+    "searchsorted",
+}
 REDUCTIONS = {
     "sum", "mean", "amax", "amin", "max", "min", "argmax", "argmin", "prod", "std", "var",
     "var_mean", "std_mean", "logsumexp", "norm", "linalg_vector_norm", "any", "all", "cumsum",
-    "cumprod", "logcumsumexp", "cummax", "aminmax", "nansum", "count_nonzero", "_cdist_forward",
+    "cumprod", "logcumsumexp", "cummax", "cummin", "aminmax", "nansum", "count_nonzero",
 }  # fmt: skip
 
 KINDS: dict[str, str] = {
@@ -113,11 +98,14 @@ KINDS: dict[str, str] = {
     ),
     **dict.fromkeys(
         (
-            "clone", "copy", "_to_copy", "cat", "stack", "index_select", "gather", "index", "im2col",
+            "clone", "copy", "_to_copy", "cat", "stack", "index_select", "gather", "index",
+            "im2col",
             "constant_pad_nd", "reflection_pad2d", "replication_pad2d", "roll", "flip", "embedding",
-            "repeat", "tril", "triu", "take", "masked_select", "select_scatter", "slice_scatter",
+            "repeat", "tril", "triu", "take", "masked_select", "reflection_pad1d",
+            "replication_pad1d",
+            "reflection_pad3d", "replication_pad3d", "select_scatter", "slice_scatter",
             "_unsafe_index", "nonzero", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle",
-            "unfold_backward", "slice_backward", "select_backward", "index_copy", "contiguous",
+            "unfold_backward", "slice_backward", "select_backward", "index_copy",
             "unfold_copy", "as_strided_copy", "_reshape_copy", "diagonal_backward", "scatter",
         ),
         "copy",
@@ -138,7 +126,7 @@ CREATION = {
     "new_zeros", "ones", "ones_like", "new_ones", "full", "full_like", "new_full", "arange",
     "linspace", "eye", "scalar_tensor", "rand", "randn", "rand_like", "randn_like", "randint",
     "randperm", "fill", "zero", "normal", "uniform", "_local_scalar_dense", "lift_fresh", "lift",
-    "set", "resize", "resize_", "detach_copy", "_assert_async", "_assert_tensor_metadata", "sym_size",
+    "set", "resize", "detach_copy", "_assert_async", "_assert_tensor_metadata", "sym_size",
     "as_strided", "squeeze", "unsqueeze", "transpose", "t", "swapaxes", "detach",  # in-place views
     "is_same_size", "_has_compatible_shallow_copy_type", "prim_device", "random", "item",
 }  # fmt: skip
@@ -165,6 +153,12 @@ def cost(func: Any, args: Sequence[Any], kwargs: dict[str, Any], out: Any) -> Co
     return _elementwise(func, name, args, out)
 
 
+def has_named_rule(func: Any) -> bool:
+    """Whether an operator is counted under its own name, so that it need not be decomposed."""
+    name = _stem(func)
+    return name in KINDS or name in POOLING or name in SORTING or name in _EXTRA
+
+
 def _stem(func: Any) -> str:
     """Operator name without namespace, overload and the underscore of in-place variants."""
     packet = getattr(func, "overloadpacket", func)
@@ -177,7 +171,7 @@ def _from_registry(
 ) -> Cost:
     macs = int(flop_registry[packet](*args, **kwargs, out_val=out)) // 2
     if name in CONVOLUTIONS:
-        has_bias = name != "convolution_backward" and len(args) > 2 and args[2] is not None
+        has_bias = len(args) > 2 and isinstance(args[2], Tensor)
         return Cost(conv_macs=macs, elementwise=(("bias", out.numel()),) if has_bias else ())
     has_bias = name in {"addmm", "baddbmm"} and kwargs.get("beta", 1) != 0
     return Cost(matmul_macs=macs, elementwise=(("bias", out.numel()),) if has_bias else ())
@@ -234,34 +228,6 @@ def _numel(out: Any) -> int:
     return next((t.numel() for t in tree_leaves(out) if isinstance(t, Tensor)), 0)
 
 
-Rule = Callable[[Sequence[Any], dict[str, Any], Any], Cost]
-
-
-def attention_macs(query: Sequence[int], key: Sequence[int], value: Sequence[int]) -> int:
-    """Q K^T and A V: (..., Nq, D), (..., Nk, D), (..., Nk, Dv), every pair of positions once."""
-    *batch, queries, width = query
-    keys = key[-2]
-    return prod(batch) * queries * keys * (width + value[-1])
-
-
-def _attention(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
-    query, key, value = args[:3]
-    pairs = prod(query.shape[:-1]) * key.shape[-2]
-    return Cost(
-        matmul_macs=attention_macs(query.shape, key.shape, value.shape),
-        elementwise=(("softmax", pairs),),
-    )
-
-
-def _attention_backward(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
-    # dV, dA, dQ, dK and the recomputed logits: five products, three of width D and two of width Dv
-    # (Dao et al. 2022, FlashAttention, algorithm 4).
-    query, key, value = args[1:4]
-    pairs = prod(query.shape[:-1]) * key.shape[-2]
-    macs = pairs * (3 * query.shape[-1] + 2 * value.shape[-1])
-    return Cost(matmul_macs=macs, elementwise=(("softmax", pairs),))
-
-
 def _vectors(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
     """`mv(A, x)` and `dot(x, y)`: one multiply-accumulate per element of the first argument."""
     return Cost(matmul_macs=args[0].numel())
@@ -271,9 +237,10 @@ def _addmv(args: Sequence[Any], _kwargs: dict[str, Any], out: Any) -> Cost:
     return Cost(matmul_macs=args[1].numel(), elementwise=(("bias", out.numel()),))
 
 
-def _addbmm(args: Sequence[Any], _kwargs: dict[str, Any], out: Any) -> Cost:
+def _addbmm(args: Sequence[Any], kwargs: dict[str, Any], out: Any) -> Cost:
     batch, rows, inner = args[1].shape
-    return Cost(matmul_macs=batch * rows * inner * args[2].shape[-1])
+    bias = (("bias", out.numel()),) if kwargs.get("beta", 1) != 0 else ()
+    return Cost(matmul_macs=batch * rows * inner * args[2].shape[-1], elementwise=bias)
 
 
 def _linear(args: Sequence[Any], _kwargs: dict[str, Any], out: Any) -> Cost:
@@ -281,32 +248,28 @@ def _linear(args: Sequence[Any], _kwargs: dict[str, Any], out: Any) -> Cost:
     return Cost(matmul_macs=out.numel() * args[0].shape[-1], elementwise=bias)
 
 
-def _multi_head_attention(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
-    """`nn.MultiheadAttention`'s fast path: four projections and the attention, in one operator."""
-    query, key, value, width = args[:4]
-    batch, queries, _ = query.shape
-    keys = key.shape[1]
-    projections = batch * width * width * (2 * queries + 2 * keys)
-    return Cost(
-        matmul_macs=projections + 2 * batch * queries * keys * width,
-        elementwise=(
-            ("bias", batch * width * (2 * queries + 2 * keys)),
-            ("softmax", batch * int(args[4]) * queries * keys),
-        ),
-    )
+def _convolution_backward(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
+    """Each of the two gradients, of the input and of the weight, costs what the forward costs.
+
+    PyTorch's own rule (2.6 to 2.13) takes the weight's gradient for one of an ungrouped convolution
+    and so counts it `groups` times.
+    """
+    grad_output, x, weight = args[:3]
+    transposed, mask = args[7], args[10]
+    positions = prod((x if transposed else grad_output).shape[2:])
+    forward = x.shape[0] * positions * weight.numel()
+    return Cost(conv_macs=forward * (int(mask[0]) + int(mask[1])))
+
+
+def _pairwise_distances(args: Sequence[Any], _kwargs: dict[str, Any], out: Any) -> Cost:
+    """`cdist` without matrix products: one step per pair of rows and per column."""
+    return Cost(elementwise=(("reduce", out.numel() * args[0].shape[-1]),))
 
 
 _EXTRA: dict[str, Rule] = {
-    "_scaled_dot_product_flash_attention_for_cpu": _attention,
-    "_scaled_dot_product_flash_attention": _attention,
-    "_scaled_dot_product_efficient_attention": _attention,
-    "_scaled_dot_product_cudnn_attention": _attention,
-    "_scaled_dot_product_fused_attention_overrideable": _attention,
-    "_scaled_dot_product_flash_attention_for_cpu_backward": _attention_backward,
-    "_scaled_dot_product_flash_attention_backward": _attention_backward,
-    "_scaled_dot_product_efficient_attention_backward": _attention_backward,
-    "_scaled_dot_product_cudnn_attention_backward": _attention_backward,
-    "_native_multi_head_attention": _multi_head_attention,
+    **ATTENTION,
+    "convolution_backward": _convolution_backward,
+    "_cdist_forward": _pairwise_distances,
     "mv": _vectors,
     "dot": _vectors,
     "vdot": _vectors,
