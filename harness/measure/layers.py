@@ -8,7 +8,8 @@ from torch.utils._pytree import tree_leaves
 
 from harness.case import Case
 from harness.measure.counters import OperatorCounter, Tally
-from harness.measure.subject import fake_subject
+from harness.measure.subject import Subject
+from harness.measure.values import on_fake_or_real
 
 
 @dataclass(frozen=True)
@@ -35,20 +36,24 @@ class LayerCost:
 def layer_costs(case: Case, search_path: tuple[str, ...] = ()) -> list[LayerCost]:
     """Costs of every submodule that works or has parameters, in the order of first calls.
 
-    Counted on fake tensors, so any size costs milliseconds.
+    Counted on fake tensors, so any size costs milliseconds; on real ones where the module needs
+    values. A backward pass belongs to no submodule and is left out.
     """
-    with fake_subject(case, search_path) as subject:
-        outputs: dict[str, tuple[int, ...]] = {}
-        for path, module in subject.module.named_modules():
-            module.register_forward_hook(_remember(outputs, path))
-        counter = OperatorCounter()
-        with counter, counter.attribute(subject.module):
-            subject.forward()
-        modules = dict(subject.module.named_modules())
-        return [
-            _layer(path, modules[path], tallies, outputs.get(path, ()))
-            for path, tallies in counter.calls.items()
-        ]
+    return on_fake_or_real(case, 0, search_path, _layers)[0]
+
+
+def _layers(subject: Subject) -> list[LayerCost]:
+    outputs: dict[str, tuple[int, ...]] = {}
+    for path, module in subject.module.named_modules():
+        module.register_forward_hook(_remember(outputs, path))
+    counter = OperatorCounter()
+    with counter, counter.attribute(subject.module):
+        subject.forward()
+    modules = dict(subject.module.named_modules())
+    return [
+        _layer(path, modules[path], tallies, outputs.get(path, ()))
+        for path, tallies in counter.calls.items()
+    ]
 
 
 def _layer(

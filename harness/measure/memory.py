@@ -4,14 +4,15 @@ from dataclasses import replace
 
 from harness.case import Case, Job
 from harness.measure.live_peak import LivePeak
-from harness.measure.operations import NEEDS_VALUES
-from harness.measure.subject import Subject, fake_subject, real_subject
+from harness.measure.subject import Subject
+from harness.measure.values import on_fake_or_real
 
 
 def measure_memory(job: Job) -> dict[str, object]:
-    """Predict the live peak on fake tensors, without taking the memory.
+    """Predict the live peak on fake tensors, without taking the memory (real ones where needed).
 
-    Inputs, parameters and buffers are left out; gradients of parameters are part of the training peak.
+    Inputs, parameters and buffers are left out; the gradients of parameters and inputs are part of
+    the training peak.
 
     Returns:
         `live_peak_bytes` (forward without gradients), `live_peak_training_bytes` (forward and
@@ -34,11 +35,7 @@ def measure_memory(job: Job) -> dict[str, object]:
 
 
 def _peak(case: Case, job: Job) -> int:
-    try:
-        with fake_subject(case, job.search_path) as subject:
-            return live_peak(subject)
-    except NEEDS_VALUES:
-        return live_peak(real_subject(case, job.seed, job.search_path))
+    return on_fake_or_real(case, job.seed, job.search_path, live_peak)[0]
 
 
 def live_peak(subject: Subject) -> int:

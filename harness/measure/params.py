@@ -3,7 +3,8 @@
 from torch import nn
 
 from harness.case import Job
-from harness.measure.subject import fake_subject
+from harness.measure.subject import Subject
+from harness.measure.values import on_fake_or_real
 
 
 def measure_params(job: Job) -> dict[str, object]:
@@ -12,8 +13,11 @@ def measure_params(job: Job) -> dict[str, object]:
     Returns:
         `params` (count), `param_bytes` and `buffer_bytes` (bytes in the case's dtype).
     """
-    with fake_subject(job.case, job.search_path) as subject:
+
+    def count(subject: Subject) -> dict[str, object]:
         return count_params(subject.module)
+
+    return on_fake_or_real(job.case, job.seed, job.search_path, count)[0]
 
 
 def count_params(module: nn.Module) -> dict[str, object]:
