@@ -10,13 +10,13 @@ class NonFiniteOutputError(Exception):
 
 
 def require_finite(out: object) -> None:
-    """Check every floating-point tensor of an output.
+    """Check every floating-point or complex tensor of an output.
 
     Raises:
         NonFiniteOutputError: how many elements are NaN or infinite.
     """
     for tensor in tree_leaves(out):
-        if isinstance(tensor, Tensor) and tensor.is_floating_point():
+        if isinstance(tensor, Tensor) and (tensor.is_floating_point() or tensor.is_complex()):
             bad = int((~torch.isfinite(tensor)).sum())
             if bad:
                 raise NonFiniteOutputError(

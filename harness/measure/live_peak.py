@@ -4,6 +4,7 @@ import weakref
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import Tensor, UntypedStorage
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -12,9 +13,10 @@ from torch.utils._pytree import tree_leaves
 class LivePeak(TorchDispatchMode):
     """Follows storages from their creation to their release and keeps the largest sum.
 
-    On fake tensors this predicts, without memory, what an allocator that never fragments would hold;
-    operators' internal temporaries are not seen. Use it under `torch.no_grad()` or with gradients, not
-    under `torch.inference_mode()`, where composite operators hide what they allocate.
+    On fake tensors this predicts, without memory, what an allocator that never fragments would
+    hold; operators' internal temporaries are not seen. Use it under `torch.no_grad()` or with
+    gradients, not under `torch.inference_mode()`, where composite operators hide what they
+    allocate.
 
     Args:
         ignored: tensors that do not count (the input, the parameters).
@@ -41,7 +43,8 @@ class LivePeak(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(out):
             if isinstance(tensor, Tensor):
-                self._follow(tensor.untyped_storage())
+                for part in _dense_parts(tensor):
+                    self._follow(part.untyped_storage())
         self.peak_bytes = max(self.peak_bytes, self.live_bytes)
         return out
 
@@ -57,3 +60,10 @@ class LivePeak(TorchDispatchMode):
 
     def _release(self, address: int) -> None:
         self.live_bytes -= self._sizes.pop(address)
+
+
+def _dense_parts(tensor: Tensor) -> tuple[Tensor, ...]:
+    """The tensors that hold a tensor's storages: itself, or indices and values of a sparse one."""
+    if tensor.layout is torch.sparse_coo:
+        return tensor._indices(), tensor._values()
+    return (tensor,) if tensor.layout is torch.strided else ()

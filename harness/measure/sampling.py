@@ -43,15 +43,15 @@ def sample_until(
         take: runs one pass and returns its duration in seconds.
         criterion: says when the samples suffice.
         clock: seconds that have passed, overhead between samples included.
-        budget: seconds after which sampling ends even if the criterion is unmet; at least one sample
-            is taken.
+        budget: seconds after which sampling ends even if the criterion is unmet; at least one
+            sample is taken.
     """
     start = clock()
     warmup = _warm_up(take, clock, start + budget * WARMUP_SHARE)
     start = clock()
     samples: list[float] = []
     flags: list[str] = []
-    while not criterion.finished():
+    while not samples or not criterion.finished():
         if samples and clock() - start + min(samples) > budget:
             flags.append(f"stopped at the budget of {budget:g} s: {criterion.unmet()}")
             break

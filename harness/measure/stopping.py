@@ -89,7 +89,7 @@ class RelativeStdev:
 
 @dataclass
 class SettledNoise(RelativeStdev):
-    """Stop at a small relative stdev, or when the noise no longer changes: more samples cannot help."""
+    """Stop at a small relative stdev, or when the noise has settled: more samples cannot help."""
 
     window: int = NOISE_WINDOW
     noise: deque[float] = field(default_factory=deque)

@@ -51,7 +51,9 @@ def scalar_loss(out: object) -> Tensor:
     """Sum of all floating outputs: gives every output element a gradient."""
     tensors = [t for t in tree_leaves(out) if isinstance(t, Tensor) and t.is_floating_point()]
     if not tensors:
-        raise TypeError("the module returned no floating-point tensor, so there is nothing to train")
+        raise TypeError(
+            "the module returned no floating-point tensor, so there is nothing to train"
+        )
     total = tensors[0].sum()
     for tensor in tensors[1:]:
         total = total + tensor.sum()
@@ -75,8 +77,8 @@ def real_subject(case: Case, seed: int, search_path: tuple[str, ...] = ()) -> Su
 @contextmanager
 def fake_subject(case: Case, search_path: tuple[str, ...] = ()) -> Iterator[Subject]:
     """Build a case on fake CPU tensors: shapes without memory, the same on every machine."""
-    # The module is built inside the mode, so that its parameters are fake too. Fake parameters cannot
-    # be converted afterwards, so the dtype is set as the default while it is built.
+    # The module is built inside the mode, so that its parameters are fake too. Fake parameters
+    # cannot be converted afterwards, so the dtype is set as the default while it is built.
     with FakeTensorMode(), _default_dtype(getattr(torch, case.dtype)):
         yield _subject(case, build(case, search_path), torch.device("cpu"))
 
@@ -103,7 +105,7 @@ def _subject(case: Case, module: nn.Module, device: torch.device) -> Subject:
 
 
 def shrunk(case: Case, side: int) -> Case:
-    """The same case with each spatial side cut to at most `side`, for a check that must be cheap."""
+    """The same case with each spatial side cut to at most `side`, for a cheap check."""
 
     def small(shape: tuple[int, ...]) -> tuple[int, ...]:
         return (*shape[:2], *(min(side, size) for size in shape[2:]))

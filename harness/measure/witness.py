@@ -8,8 +8,8 @@ import torch
 from fvcore.nn import FlopCountAnalysis
 
 from harness.case import Job
-from harness.measure.counters import OperatorCounter
-from harness.measure.subject import real_subject, shrunk
+from harness.measure.counters import OperatorCounter, Tally
+from harness.measure.subject import Subject, real_subject, shrunk
 
 # Sides large enough for every pyramid level (6 bins) and interlaced group (8), small enough that a
 # 2048-channel head takes a fraction of a second.
@@ -29,19 +29,19 @@ def measure_witness(job: Job) -> dict[str, object]:
     Returns:
         `witness`: for `conv` and `matmul` the MACs `ours` and `fvcore`, and whether they `agree`
         (`None` where fvcore has no rule for an operator that the module calls, which is named).
+        `None` with a warning where the module does not run at a small size or cannot be traced.
     """
     case = shrunk(job.case, IMAGE_SIDE if job.case.inputs[0][1] <= 4 else FEATURE_SIDE)
-    subject = real_subject(case, job.seed, job.search_path)
-    subject.module.eval()
-    counter = OperatorCounter()
-    with torch.no_grad(), counter:
-        subject.module(*subject.inputs)
-    ours = counter.total()
+    try:
+        subject = real_subject(case, job.seed, job.search_path)
+        subject.module.eval()
+        ours = _ours(subject)
+    except Exception as error:  # a module made for one size only; the other metrics measure that
+        return _no_witness(f"the module does not run at {list(case.inputs[0])}", error)
     try:
         theirs, missed = _fvcore(subject.module, subject.inputs)
     except Exception as error:  # tracing fails in as many ways as there are modules
-        reason = str(error).strip().partition("\n")[0][:200]
-        return {"witness": None, "warnings": [f"no second witness: fvcore failed: {reason}"]}
+        return _no_witness("fvcore failed", error)
     conv = sum(theirs[name] for name in CONV)
     matmul = sum(theirs[name] for name in MATMUL)
     return {
@@ -56,6 +56,18 @@ def measure_witness(job: Job) -> dict[str, object]:
             },
         }
     }
+
+
+def _no_witness(what: str, error: Exception) -> dict[str, object]:
+    reason = str(error).strip().partition("\n")[0][:200]
+    return {"witness": None, "warnings": [f"no second witness: {what}: {reason}"]}
+
+
+def _ours(subject: Subject) -> Tally:
+    counter = OperatorCounter()
+    with torch.no_grad(), counter:
+        subject.module(*subject.inputs)
+    return counter.total()
 
 
 def _fvcore(
