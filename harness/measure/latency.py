@@ -1,7 +1,6 @@
 """Latency: the median time of one pass, with its interval and all raw samples."""
 
 import time
-from collections.abc import Callable
 
 import torch
 
@@ -28,43 +27,59 @@ def measure_latency(job: Job) -> dict[str, object]:
         `latency_warmup_seconds` (every sample), `warnings`.
     """
     subject = real_subject(job.case, job.seed, job.search_path)
-    require_finite(subject.forward())
-    subject.clear_gradients()
     cuda = job.case.device == "cuda"
-    take = _cuda_pass(subject) if cuda else _cpu_pass(subject)
+    take = _CudaPass(subject) if cuda else _Pass(subject)
     budget = MAX_TIME if cuda else CPU_BUDGET
     sampled = sample_until(take, SettledNoise(), time.perf_counter, budget)
     return summarise(sampled)
 
 
-def _cpu_pass(subject: Subject) -> Callable[[], float]:
-    inference = subject.case.pass_ == "inference"
+class _Pass:
+    """One timed pass of a subject; the output of the first is checked, outside of its time.
 
-    def take() -> float:
-        start = time.perf_counter()
-        if inference:
-            with torch.inference_mode():
-                subject.module(*subject.inputs)
-        else:
-            subject.forward()
-        seconds = time.perf_counter() - start
-        subject.clear_gradients()
+    The first pass is a warm-up in any case, so the check costs no pass of its own.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._checked = False
+
+    def __call__(self) -> float:
+        """Run one pass; its duration in seconds.
+
+        Raises:
+            NonFiniteOutputError: the first output is NaN or infinite somewhere.
+        """
+        seconds, out = self._timed()
+        if not self._checked:
+            require_finite(out)
+            self._checked = True
+        self._subject.clear_gradients()
         return seconds
 
-    return take
+    def _timed(self) -> tuple[float, object]:
+        start = time.perf_counter()
+        out = _forward(self._subject)
+        return time.perf_counter() - start, out
 
 
-def _cuda_pass(subject: Subject) -> Callable[[], float]:
-    def take() -> float:
+class _CudaPass(_Pass):
+    """Timed by events on the device, since its work is asynchronous."""
+
+    def _timed(self) -> tuple[float, object]:
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         start.record()
-        subject.forward()
+        out = _forward(self._subject)
         end.record()
         end.synchronize()
-        subject.clear_gradients()
-        return float(start.elapsed_time(end)) / 1e3
+        return float(start.elapsed_time(end)) / 1e3, out
 
-    return take
+
+def _forward(subject: Subject) -> object:
+    if subject.case.pass_ == "training":
+        return subject.forward()
+    with torch.inference_mode():
+        return subject.module(*subject.inputs)
 
 
 def summarise(sampled: Sampled) -> dict[str, object]:

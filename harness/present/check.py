@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from harness.errors import HarnessError
@@ -42,7 +43,7 @@ def _mistakes(part: Suite) -> Iterator[tuple[Location, HarnessError]]:
         return
     yield from _strangers(part)
     for location, name in _names(part):
-        found = _attempt(lambda name=name: read(name, part, rows, convention_of(part)))
+        found = _attempt(partial(read, name, part, rows, convention_of(part)))
         if isinstance(found, HarnessError):
             yield location, found
     if reference is not None:
@@ -80,7 +81,10 @@ def _strangers(part: Suite) -> Iterator[tuple[Location, HarnessError]]:
     for location, names in spoken:
         for name in names:
             if name not in labels:
-                yield location, HarnessError(f"no case is labelled {name!r}; labels are written as in cases")
+                yield (
+                    location,
+                    HarnessError(f"no case is labelled {name!r}; labels are written as in cases"),
+                )
 
 
 def _attempt(look: Callable[[], Any]) -> Any:
