@@ -16,5 +16,5 @@ import harness.measure.operations
 import harness.measure.params
 import harness.measure.resident
 import harness.measure.witness
-import harness.worker
+import harness.supervisor
 import modules.catalog

@@ -1,14 +1,11 @@
-"""The worker: measures one case in a fresh process and answers over a pipe, metric by metric."""
+"""The worker: measures one case and answers metric by metric."""
 
 import contextlib
 import ctypes
-import os
-import signal
 import sys
 import time
 import traceback
-from multiprocessing.connection import Connection
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from harness.case import Job
@@ -16,84 +13,89 @@ from harness.errors import HarnessError
 from harness.measure import STATIC, metric
 from harness.measure.finite import NonFiniteOutputError
 from harness.outcome import Status
+from harness.printable import last_lines, printable
 
 # Large blocks that malloc maps and unmaps at every pass fault all their pages again; from 1 GiB on
-# they would dominate small latencies. glibc's mallopt(3): M_MMAP_THRESHOLD is -3, M_TRIM_THRESHOLD -1.
+# they would dominate small latencies. mallopt(3) of glibc names the two numbers.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEEP_BELOW = 1 << 30
-_PR_SET_PDEATHSIG = 1
-_FIRST_TO_GO = "1000"  # proc(5): oom_score_adj of the process that the kernel should end first
 
-_ALLOCATION_FAILURES = ("can't allocate memory", "out of memory", "not enough memory", "bad_alloc")
+_ALLOCATION_FAILURES = (
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "out of memory",
+    "not enough memory",
+    "bad_alloc",
+    "Storage size calculation overflowed",  # more bytes than a 64-bit size can say
+)
 _MISSING_OPERATORS = (
     "not implemented for",
     "Could not run",
     "is not currently implemented",
     "not supported on",
 )
+_TRACE_LINES = 20
+_CAUSE_WIDTH = 500
+
+Send = Callable[..., None]
 
 
-def work(connection: Connection, job: Job, log: str) -> None:
+def work(job: Job, send: Send) -> None:
     """Measure every metric of a job and send each as it ends.
 
     Messages: `("metric", name)`, `("values", name, values, seconds)`, then `("done",)` or
-    `("failed", status, cause)`. Whatever else ends the process, the parent learns from its exit.
+    `("failed", status, cause, last lines of the traceback)`. Whatever else ends the process, the
+    engine learns from its exit.
 
     Args:
-        connection: writing end of a pipe.
         job: what to measure.
-        log: file that takes stdout and stderr.
+        send: takes the parts of one message.
     """
-    _isolate(log)
     try:
         _prepare(job)
         for name in job.metrics:
-            connection.send(("metric", name))
+            send("metric", name)
             start = time.perf_counter()
             values = metric(name)(job)
-            connection.send(("values", name, values, time.perf_counter() - start))
-        connection.send(("done",))
-    except BaseException as error:
-        traceback.print_exc()
-        connection.send(("failed", *classify(error)))
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+            send("values", name, values, time.perf_counter() - start)
+        send("done")
+    except BaseException as error:  # also SystemExit and KeyboardInterrupt of a module
+        with contextlib.suppress(OSError):  # the module closed the pipe; the exit says the rest
+            send("failed", *classify(error), _trace(error))
 
 
 def classify(error: BaseException) -> tuple[Status, str]:
     """Status and one-line cause of an exception that a case raised."""
-    text = _one_line(error)
+    text, name = _text(error), type(error).__name__
+    line = printable(_first_line(text))[:_CAUSE_WIDTH]
     if isinstance(error, NonFiniteOutputError):
-        return "invalid", text
-    if isinstance(error, MemoryError) or any(s in str(error) for s in _ALLOCATION_FAILURES):
-        return "oom", f"out of memory: {text}"
-    if isinstance(error, NotImplementedError) or any(s in str(error) for s in _MISSING_OPERATORS):
-        return "unsupported", text
+        return "invalid", line
+    if isinstance(error, MemoryError) or (
+        isinstance(error, (RuntimeError, OSError)) and any(s in text for s in _ALLOCATION_FAILURES)
+    ):
+        return "oom", f"out of memory: {line or name}"
+    if isinstance(error, NotImplementedError) or any(s in text for s in _MISSING_OPERATORS):
+        return "unsupported", line or name
     if isinstance(error, HarnessError):
-        return "error", text
+        return "error", line or name
     if isinstance(error, SystemExit):
-        return "error", f"the module ended the process: exit code {error.code}"
-    return "error", f"{type(error).__name__}: {text}"
+        return "error", f"the module ended the process: exit code {line or 0}"
+    return "error", f"{name}: {line}" if line else name
 
 
-def _one_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:500] if lines else type(error).__name__
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # an exception of a stranger may have a __str__ that raises
+        return ""
 
 
-def _isolate(log: str) -> None:
-    # A session of its own: the whole process group can be ended, whatever it forked, and Ctrl-C in
-    # the terminal reaches only the parent, which decides.
-    os.setsid()
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for stream in (1, 2):
-        os.dup2(descriptor, stream)
-    os.close(descriptor)
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
+def _trace(error: BaseException) -> tuple[str, ...]:
+    return last_lines("".join(traceback.format_exception(error)), _TRACE_LINES)
 
 
 def _prepare(job: Job) -> None:

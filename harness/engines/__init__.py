@@ -1,1 +1,1 @@
-"""Engines: each places cases in fresh processes; all keep the contract of `harness.engines.engine`."""
+"""Engines place cases in fresh processes; all keep the contract of `harness.engines.engine`."""

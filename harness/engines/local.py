@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import tempfile
 import time
 import types
 from collections import deque
@@ -16,14 +15,14 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+from harness.answer import AnswerError, AnswerReader
 from harness.case import Job
 from harness.engines.engine import Event, Finished, Measuring, Started
 from harness.outcome import Outcome, Status
-from harness.worker import work
+from harness.supervisor import TAIL_LINES, supervise
 
-TAIL_LINES = 20
-TAIL_BYTES = 16 * 1024
-_GRACE = 5.0  # seconds for a worker that has answered to leave before it is ended
+_GRACE = 5.0  # seconds for a process that has answered, or was told to end, before it is killed
+_ATTEMPTS, _PAUSE = 3, 0.2  # to start a process, and seconds between two
 
 
 @dataclass
@@ -33,18 +32,29 @@ class _Running:
     job: Job
     process: ForkServerProcess
     pipe: Connection
-    log: Path
-    started: float
+    answers: AnswerReader
     oom_kills: int
+    started: float = field(default_factory=time.monotonic)
+    limit: float = field(init=False)  # when patience ends
+    told: bool = False  # to end
     values: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     verdict: tuple[Status, str | None] | None = None
+    trace: list[str] = field(default_factory=list)
+    output: list[str] = field(default_factory=list)
+    exit: int | None = None
+    ended: bool = False
     metric: str = "start"
 
-    @property
-    def deadline(self) -> float:
-        return self.started + self.job.timeout
+    def __post_init__(self) -> None:
+        self.limit = self.started + self.job.timeout
+
+    def judge(self, status: Status, cause: str | None) -> None:
+        """The first verdict stays; from then on the process has little time to leave."""
+        if self.verdict is None:
+            self.verdict = (status, cause)
+            self.limit = min(self.limit, time.monotonic() + _GRACE)
 
 
 class LocalEngine:
@@ -68,107 +78,145 @@ class LocalEngine:
 
     def events(self) -> Iterator[Event]:
         """Start jobs in the order of submission and report what happens to them."""
-        with tempfile.TemporaryDirectory(prefix="harness-") as folder:
-            try:
-                while self._queue or self._running:
-                    while self._queue and len(self._running) < self._slots:
-                        yield self._start(self._queue.popleft(), Path(folder))
-                    yield from self._wait()
-            finally:
-                self.cancel()
+        try:
+            while self._queue or self._running:
+                while self._queue and len(self._running) < self._slots:
+                    yield self._start(self._queue.popleft())
+                yield from self._wait()
+        finally:
+            self.cancel()
 
     def cancel(self) -> None:
         """End every running job at once and forget the queued ones."""
         self._queue.clear()
         for running in self._running:
-            _end(running.process)
-            running.pipe.close()
+            running.pipe.close()  # what the supervisors wait for
+        for running in self._running:
+            _leave(running.process)
         self._running.clear()
 
-    def _start(self, job: Job, folder: Path) -> Started:
-        receiving, sending = self._context.Pipe(duplex=False)
-        log = folder / f"{time.monotonic_ns()}.log"
-        process = self._context.Process(target=work, args=(sending, job, str(log)))
-        with _without_main():
-            process.start()
-        sending.close()
-        self._running.append(
-            _Running(job, process, receiving, log, time.monotonic(), _oom_kills())
-        )
-        return Started(job)
+    def _start(self, job: Job) -> Started | Finished:
+        failure: Exception | None = None
+        for attempt in range(_ATTEMPTS):
+            time.sleep(_PAUSE * attempt)
+            receiving, sending = self._context.Pipe(duplex=False)
+            process = self._context.Process(target=supervise, args=(sending, job))
+            try:
+                with _without_main():
+                    process.start()
+            except (OSError, EOFError) as error:
+                # The fork server is gone, or the machine has no room for a process just now.
+                receiving.close()
+                failure = error
+                continue
+            finally:
+                sending.close()
+            answers = AnswerReader(receiving.fileno())
+            self._running.append(_Running(job, process, receiving, answers, _oom_kills()))
+            return Started(job)
+        cause = f"no process could be started: {type(failure).__name__}: {failure}"
+        return Finished(job, Outcome("error", cause))
 
     def _wait(self) -> Iterator[Event]:
-        """Block until a worker speaks or ends, or a deadline passes."""
-        now = time.monotonic()
-        timeout = max(0.0, min(running.deadline for running in self._running) - now)
-        ready = set(wait([r.pipe for r in self._running if not r.pipe.closed]
-                         + [r.process.sentinel for r in self._running], timeout))  # fmt: skip
+        """Block until a process speaks or ends, or a deadline passes."""
+        if not self._running:
+            return
+        timeout = max(0.0, min(r.limit for r in self._running) - time.monotonic())
+        wait([x for r in self._running for x in (r.pipe, r.process.sentinel)], timeout)
         for running in list(self._running):
-            if running.pipe in ready or running.process.sentinel in ready:
-                yield from self._listen(running)
-            finished = self._finish(running)
-            if finished is not None:
+            gone = not running.process.is_alive()  # before listening: nothing can follow then
+            yield from _listen(running)
+            if running.ended or gone or _exhausted(running):
                 self._running.remove(running)
-                yield finished
+                yield _finish(running)
 
-    def _listen(self, running: _Running) -> Iterator[Event]:
-        """Take every message that lies in the pipe."""
-        try:
-            while running.pipe.poll():
-                message = running.pipe.recv()
-                if message[0] == "metric":
-                    running.metric = message[1]
-                    yield Measuring(running.job, running.metric)
-                elif message[0] == "values":
-                    _, name, values, seconds = message
-                    running.warnings.extend(values.pop("warnings", ()))
-                    running.values.update(values)
-                    running.seconds[name] = seconds
-                elif message[0] == "done":
-                    running.verdict = ("ok", None)
-                else:
-                    running.verdict = (message[1], message[2])
-        except (EOFError, OSError):
-            pass  # the worker is gone; its exit says why
-        except Exception as error:  # what a hostile module wrote into the pipe can be anything
-            running.verdict = ("error", f"unreadable answer of the worker: {error!r:.200}")
 
-    def _finish(self, running: _Running) -> Finished | None:
-        process, overdue = running.process, time.monotonic() >= running.deadline
-        if running.verdict is not None:
-            process.join(_GRACE)
-            status, cause = running.verdict
-        elif not process.is_alive():
-            status, cause = _cause_of_exit(process.exitcode, running)
-        elif overdue:
-            status = "timeout"
-            cause = f"no answer within {running.job.timeout:g} s, in metric {running.metric}"
-        else:
-            return None
-        elapsed = time.monotonic() - running.started
-        _end(process)
-        running.pipe.close()
-        return Finished(
-            running.job,
-            Outcome(
-                status=status,
-                cause=cause,
-                values=running.values,
-                warnings=tuple(running.warnings),
-                seconds=running.seconds,
-                tail=_tail(running.log) if status != "ok" else (),
-                elapsed=elapsed,
-            ),
+def _listen(running: _Running) -> Iterator[Event]:
+    """Take every message that has arrived."""
+    try:
+        for message in running.answers.take():
+            yield from _understand(running, *message)
+    except (AnswerError, TypeError, ValueError, AttributeError) as error:
+        # What a hostile module wrote into the pipe can be anything; what follows it, too.
+        running.judge(
+            "error", f"the module wrote into the pipe of its measurements: {error!s:.200}"
         )
+        _tell(running)
 
 
-def _cause_of_exit(code: int | None, running: _Running) -> tuple[Status, str]:
+def _understand(running: _Running, kind: str, *content: Any) -> Iterator[Event]:
+    if kind == "metric":
+        (running.metric,) = content
+        yield Measuring(running.job, running.metric)
+    elif kind == "values":
+        name, values, seconds = content
+        running.warnings.extend(values.pop("warnings", ()))
+        running.values.update(values)
+        running.seconds[name] = seconds
+    elif kind == "done":
+        running.judge("ok", None)
+    elif kind == "failed":
+        status, cause, running.trace = content
+        running.judge(status, cause)
+    elif kind == "exited":
+        running.exit, running.output = content
+        running.ended = True
+    else:
+        raise AnswerError(f"{kind!r:.40} is no answer of a worker")
+
+
+def _exhausted(running: _Running) -> bool:
+    """Whether a process that was told to end has not; one that is overdue is told."""
+    if time.monotonic() < running.limit:
+        return False
+    if running.told:
+        return True
+    running.judge(
+        "timeout",
+        f"no answer within {running.job.timeout:g} s, in metric {running.metric}",
+    )
+    _tell(running)
+    return False
+
+
+def _tell(running: _Running) -> None:
+    """Ask the supervisor to end the case; it still reports the last lines of output."""
+    running.told, running.limit = True, time.monotonic() + _GRACE
+    if running.process.pid is not None:
+        for number in (signal.SIGTERM, signal.SIGCONT):  # a module may have stopped it
+            with suppress(OSError):
+                os.kill(running.process.pid, number)
+
+
+def _finish(running: _Running) -> Finished:
+    running.pipe.close()
+    _leave(running.process)
+    status, cause = running.verdict or _cause_of_exit(running)
+    tail = (*running.output, *running.trace)[-TAIL_LINES:]
+    return Finished(
+        running.job,
+        Outcome(
+            status=status,
+            cause=cause,
+            values=running.values,
+            warnings=tuple(running.warnings),
+            seconds=running.seconds,
+            tail=tail if status != "ok" else (),
+            elapsed=time.monotonic() - running.started,
+        ),
+    )
+
+
+def _cause_of_exit(running: _Running) -> tuple[Status, str]:
+    code = running.exit if running.ended else running.process.exitcode
     where = f"in metric {running.metric}"
     if code is not None and code < 0:
         name = signal.Signals(-code).name if -code in signal.valid_signals() else f"signal {-code}"
         if name == "SIGKILL" and _oom_kills() > running.oom_kills:
             return "oom", f"ended by the kernel's out-of-memory killer, {where}"
         return "killed", f"killed by {name}, {where}"
+    if not running.ended:
+        return "error", f"the supervisor of the case ended with exit code {code}, {where}"
     return "error", f"the worker ended with exit code {code} without an answer, {where}"
 
 
@@ -181,23 +229,15 @@ def _oom_kills() -> int:
     return 0
 
 
-def _end(process: ForkServerProcess) -> None:
-    """Kill what is left of a worker's process group, whatever it forked."""
+def _leave(process: ForkServerProcess) -> None:
+    """Wait for a supervisor whose pipe is closed; kill one that does not go."""
     if process.pid is not None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+        with suppress(OSError):
+            os.kill(process.pid, signal.SIGCONT)
+    process.join(_GRACE)
     if process.is_alive():
         process.kill()
-    process.join()
-
-
-def _tail(log: Path) -> tuple[str, ...]:
-    with suppress(OSError), log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - TAIL_BYTES))
-        text = file.read().decode(errors="replace")
-        printable = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
-        return tuple(printable.splitlines()[-TAIL_LINES:])
-    return ()
+        process.join()
 
 
 @contextmanager
