@@ -116,7 +116,7 @@ class _AttentionMaps(torch.autograd.Function):
 @torch.library.custom_op("context_modules::join_maps_", mutates_args=("maps",))
 def _join(maps: Tensor, categories: Tensor, semantic: bool) -> None:
     """Overwrite D by F, Eq. 3, block by block: 1 - D, or (1 - D)(1 - E)."""
-    torch.sub(1, maps, out=maps)
+    maps.neg_().add_(1)
     if not semantic:
         return
     terms = _Divergence(categories)

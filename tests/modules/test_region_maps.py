@@ -10,6 +10,8 @@ from hypothesis.extra.numpy import arrays
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from modules import line_maximum as lines_file
+from modules import region_maps as maps_file
 from modules.line_maximum import boundary_line_samples, line_maximum
 from modules.region_maps import decision_maps, jensen_shannon_divergence, region_attention_maps
 
@@ -209,3 +211,35 @@ def test_shapes_without_data() -> None:
 def test_a_batch_of_boundary_maps_is_refused() -> None:
     with pytest.raises(ValueError, match="one by one"):
         line_maximum(torch.rand(2, 3, 4))
+
+
+def test_small_blocks_give_the_same_maps_and_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    def maps_and_gradients() -> list[Tensor]:
+        boundary, categories = (x.requires_grad_() for x in scores(7, 6))
+        maps = region_attention_maps(boundary, categories)
+        (maps * torch.arange(42, dtype=torch.double)).sum().backward()
+        assert torch.equal(maps, maps.t())
+        return [maps, boundary.grad, categories.grad]  # type: ignore[list-item]
+
+    whole = maps_and_gradients()
+    monkeypatch.setattr(maps_file, "CPU_BLOCK", 5 * 42 * 4)  # five rows, the last block has two
+    monkeypatch.setattr(lines_file, "CPU_TILE", 20)
+    for small, large in zip(maps_and_gradients(), whole, strict=True):
+        torch.testing.assert_close(small, large)
+
+
+@pytest.mark.parametrize("end_points", [False, True])
+@pytest.mark.parametrize("keep_steps", [False, True])
+def test_operators_promise_the_shapes_they_give(end_points: bool, keep_steps: bool) -> None:
+    boundary, categories = scores(5, 4)
+    operators = torch.ops.context_modules
+    maximum, steps = operators.line_maximum(boundary, end_points, True)
+    checks = ("test_schema", "test_faketensor")
+    for operator, arguments in (
+        (operators.line_maximum, (boundary, end_points, keep_steps)),
+        (operators.line_values, (boundary, steps, end_points)),
+        (operators.line_gradient, (maximum, steps, 5, 4, end_points)),
+        (operators.join_maps_, (maximum, categories.flatten(1), True)),
+        (operators.split_gradient_, (maximum, maximum.clone(), categories.flatten(1), True)),
+    ):
+        torch.library.opcheck(operator.default, arguments, test_utils=checks)
