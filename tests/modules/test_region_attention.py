@@ -124,3 +124,15 @@ def test_boundaries_are_rare_before_training() -> None:
 def test_one_category_is_refused() -> None:
     with pytest.raises(ValueError, match="categories is 1"):
         RegionAttention(32, categories=1)
+
+
+def test_a_limit_makes_the_real_cost_the_counted_one() -> None:
+    def macs(fake: bool) -> int:
+        context = FakeTensorMode() if fake else torch.random.fork_rng(devices=[])
+        with context, torch.no_grad():
+            head = small(max_regions=3).eval()
+            with FlopCounterMode(display=False) as counter:
+                head(torch.randn(2, 32, 9, 7))
+        return counter.get_total_flops()
+
+    assert macs(fake=True) == macs(fake=False) > 0
