@@ -1,6 +1,7 @@
 """A record: what came back from one case, as one line of `records.jsonl`."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -18,7 +19,10 @@ STORED = (
     "param_bytes",
     "buffer_bytes",
     "conv_macs",
+    "transposed_conv_macs",
     "matmul_macs",
+    "module_output_bytes",
+    "functional_output_bytes",
     "algorithmic_macs",
     "elementwise_ops",
     "elementwise_ops_once",
@@ -109,19 +113,33 @@ class Record:
 
     def to_line(self) -> str:
         """One line of JSON, without the line feed."""
-        return json.dumps(asdict(self), separators=(",", ":"), ensure_ascii=True)
+        return json.dumps(finite(asdict(self)), separators=(",", ":"), allow_nan=False)
 
     @classmethod
     def from_line(cls, line: str) -> "Record":
-        """Read a line back; names of a newer schema are ignored."""
-        data = json.loads(line)
+        """Read a line back; names of a newer schema are ignored.
+
+        Raises:
+            ValueError: not JSON, or a name is missing or has a value of a wrong type.
+        """
+        try:
+            data = json.loads(line)
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
+        if not isinstance(data, dict):
+            raise ValueError("no JSON object")
+        for name, kind in _KINDS.items():
+            if not isinstance(data.get(name), kind):
+                raise ValueError(f"{name} is {'wrong' if name in data else 'missing'}")
+        if not data["case"].keys() >= _CASE_NAMES:
+            raise ValueError("case is wrong")
         known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
         for name in ("metrics", "warnings", "tail"):
-            known[name] = tuple(known.get(name, ()))
+            known[name] = tuple(known[name])
         return cls(**known)
 
     def row(self, convention: str = "flops") -> dict[str, Any]:
-        """The flat row that tables, plots and `--json` show, with `operations` under a convention."""
+        """The flat row of tables, plots and `--json`, with `operations` under a convention."""
         case = self.case
         row: dict[str, Any] = {
             "suite": self.suite,
@@ -146,3 +164,23 @@ class Record:
         }
         row["operations"] = operations(row, CONVENTIONS[convention])
         return row
+
+
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("suite", "label", "case_key", "machine_key", "status", "finished_at"), str),
+    **dict.fromkeys(("case", "factors", "values", "seconds"), dict),
+    **dict.fromkeys(("metrics", "warnings", "tail"), list),
+    "elapsed_seconds": (int, float),
+}
+_CASE_NAMES = {"module", "arguments", "inputs", "device", "dtype", "pass_"}
+
+
+def finite(value: Any) -> Any:
+    """Plain data with `None` for NaN and infinity, which JSON has no words for."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return value

@@ -1,6 +1,8 @@
 """The run directory: `run.json`, append-only `records.jsonl`, `tables/`, `plots/`."""
 
 import contextlib
+import errno
+import fcntl
 import json
 import os
 import secrets
@@ -11,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.records.record import Record
+from harness.records.record import Record, finite
 
 RECORDS, DESCRIPTION, LATEST = "records.jsonl", "run.json", "latest"
 
@@ -41,8 +43,9 @@ class RunDirectory:
         path = root / suite / name
         with _explained(path, "create"):
             path.mkdir(parents=True)
-            write_atomically(path / DESCRIPTION, json.dumps(description, indent=2) + "\n")
-        return cls(path)
+        directory = cls(path)
+        directory.describe(description)
+        return directory
 
     @classmethod
     def open(cls, path: Path) -> "RunDirectory":
@@ -51,23 +54,39 @@ class RunDirectory:
         Raises:
             RunDirectoryError: there is no run.
         """
-        for candidate in (path, path / LATEST):
+        # A file system without links has no `latest`; the names of runs begin with their time.
+        for candidate in (path, path / LATEST, *sorted(path.glob("*Z-*"), reverse=True)):
             if (candidate / DESCRIPTION).is_file():
                 return cls(candidate.resolve())
         raise RunDirectoryError(
-            f"{path}: no run here ({DESCRIPTION} is missing); give the folder that `harness run` printed"
+            f"{path}: no run here ({DESCRIPTION} is missing); give the folder that `harness run` "
+            "printed, or begin a run without --resume"
         )
+
+    def describe(self, description: Mapping[str, Any]) -> None:
+        """Write `run.json`: whole, and on disk before this returns.
+
+        Raises:
+            RunDirectoryError: it cannot be written.
+        """
+        with _explained(self.path, "write"):
+            text = json.dumps(finite(description), indent=2, allow_nan=False)
+            write_atomically(self.path / DESCRIPTION, text + "\n")
 
     def description(self) -> dict[str, Any]:
         """What `run.json` says: suite as resolved, environment, command."""
         with _explained(self.path, "read"):
             text = (self.path / DESCRIPTION).read_text(encoding="utf-8")
         try:
-            data: dict[str, Any] = json.loads(text)
-        except ValueError as error:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
             raise RunDirectoryError(
                 f"{self.path / DESCRIPTION}: not JSON ({error}); the run cannot be read"
             ) from error
+        if not isinstance(data, dict):
+            raise RunDirectoryError(
+                f"{self.path / DESCRIPTION}: no description of a run; the run cannot be read"
+            )
         return data
 
     def records(self) -> list[Record]:
@@ -98,23 +117,49 @@ class RunDirectory:
         """Point `latest` beside this run to it."""
         link = self.path.parent / LATEST
         temporary = link.with_name(f".{LATEST}-{secrets.token_hex(4)}")
-        with contextlib.suppress(OSError):  # a file system without links has no `latest`
+        try:
             temporary.symlink_to(self.path.name)
             temporary.replace(link)
+        except OSError:  # a file system without links has no `latest`
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
 
 class RecordWriter:
     """Appends records; each is on disk (fsync) before `append` returns.
 
+    A run has one writer: the file is locked until it is closed or its process ends, however.
+
     Args:
         path: `records.jsonl`; a truncated last line is cut off first.
+
+    Raises:
+        RunDirectoryError: the file cannot be opened, or another process writes to it.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         with _explained(path, "open"):
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-            self._cut_truncated_line()
+        try:
+            self._lock()
+            with _explained(path, "open"):
+                self._cut_truncated_line()
+                _sync_folder(path.parent)
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                raise RunDirectoryError(
+                    f"{self._path.parent}: another process is writing this run; wait until it has "
+                    "ended, or begin a run of its own without --resume"
+                ) from error
+            # Some network file systems have no locks; a run there is as safe as its user.
 
     def _cut_truncated_line(self) -> None:
         content = self._path.read_bytes()
@@ -133,13 +178,14 @@ class RecordWriter:
         try:
             written = os.write(self._file, line)
             if written != len(line):
-                raise OSError(28, "No space left on device")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file)
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file, size)
             raise RunDirectoryError(
-                f"{self._path}: cannot write the record of {record.label!r}: {error.strerror}; "
+                f"{self._path}: cannot write the record of {record.label!r}: "
+                f"{error.strerror or error}; the records before it are kept; "
                 "free space, then go on with --resume"
             ) from error
 
@@ -163,12 +209,25 @@ def write_atomically(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old or the new text, never a part."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(path)
     except OSError:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def _sync_folder(path: Path) -> None:
+    """Make a new file's name in a folder survive a loss of power, as fsync does for its content."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):  # some file systems cannot
+            os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 class _explained:  # noqa: N801 - used as a statement
@@ -188,6 +247,7 @@ class _explained:  # noqa: N801 - used as a statement
     ) -> None:
         if isinstance(error, OSError):
             raise RunDirectoryError(
-                f"{self._path}: cannot {self._action} the run directory: {error.strerror}; "
+                f"{self._path}: cannot {self._action} the run directory: "
+                f"{error.strerror or error}; "
                 "choose another place with --out"
             ) from error
