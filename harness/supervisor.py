@@ -72,7 +72,7 @@ def supervise(connection: Connection, job: Job) -> None:
     os._exit(0)
 
 
-def _wake(number: int, frame: object) -> None:
+def _wake(_number: int, _frame: object) -> None:
     """Nothing; a handler must exist for the wake-up descriptor to be written."""
 
 

@@ -11,7 +11,6 @@ from typing import Any
 from harness.case import Job
 from harness.errors import HarnessError
 from harness.measure import STATIC, metric
-from harness.measure.finite import NonFiniteOutputError
 from harness.outcome import Status
 from harness.printable import last_lines, printable
 
@@ -66,6 +65,10 @@ def work(job: Job, send: Send) -> None:
 
 def classify(error: BaseException) -> tuple[Status, str]:
     """Status and one-line cause of an exception that a case raised."""
+    from harness.measure.finite import (
+        NonFiniteOutputError,
+    )  # imports torch; the CLI answers at once
+
     text, name = _text(error), type(error).__name__
     line = printable(_first_line(text))[:_CAUSE_WIDTH]
     if isinstance(error, NonFiniteOutputError):

@@ -1,17 +1,37 @@
 """The `harness` command."""
 
+import functools
+import signal
 import sys
+from collections.abc import Callable
+from typing import ParamSpec
 
 import typer
-from rich.console import Console
 
 from harness.cli.catalog import list_modules
 from harness.cli.environment import environment
-from harness.cli.run import run
+from harness.cli.output import console, forgive_encodings
+from harness.cli.run import INTERRUPTED, run
 from harness.cli.schema import schema
 from harness.cli.show import show
 from harness.cli.validate import validate
 from harness.errors import HarnessError
+
+P = ParamSpec("P")
+
+
+def _interruptible(command: Callable[P, None]) -> Callable[P, None]:
+    """End with 130 at Ctrl-C; some versions of typer say "Aborted!" and end with 1."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+
+    return wrapped
+
 
 app = typer.Typer(
     name="harness",
@@ -19,26 +39,33 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.command("run")(run)
-app.command("list")(list_modules)
-app.command("show")(show)
-app.command("validate")(validate)
-app.command("schema")(schema)
-app.command("env")(environment)
+app.command("run")(_interruptible(run))
+app.command("list")(_interruptible(list_modules))
+app.command("show")(_interruptible(show))
+app.command("validate")(_interruptible(validate))
+app.command("schema")(_interruptible(schema))
+app.command("env")(_interruptible(environment))
 
 
 def main() -> None:
     """Entry of the `harness` command; a user's mistake ends in one line and exit code 2."""
+    forgive_encodings()
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         app()
     except HarnessError as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(str(error), markup=False)
+        console(stderr=True).print(str(error), markup=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of our output has gone: `harness list | head`
         sys.stderr.close()
         sys.exit(1)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    """SIGTERM as Ctrl-C: batch systems end jobs with it, and finished records stay."""
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

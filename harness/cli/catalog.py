@@ -6,9 +6,10 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from harness.cli.output import console
 
 
 def list_modules(
@@ -25,6 +26,6 @@ def list_modules(
         table.add_column(head, overflow="fold")
     for entry in CATALOG:
         table.add_row(Text(entry.name), Text(entry.paper), Text(entry.description))
-    console = Console(highlight=False)
-    console.print(table)
-    console.print("arguments, shapes and costs: harness show MODULE", markup=False)
+    where = console()
+    where.print(table)
+    where.print("arguments, shapes and costs: harness show MODULE", markup=False)

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from harness.cli.output import console
 
 
 def environment(
@@ -24,7 +25,7 @@ def environment(
     table = Table(show_header=False)
     for name, value in _flat(found):
         table.add_row(Text(name, style="bold"), Text(value))
-    Console(highlight=False).print(table)
+    console().print(table)
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -27,16 +27,19 @@ def parse_shapes(text: str) -> tuple[Shape, ...]:
     """`1,2048,64,96` or `1,1024,97,97;1,2048,97,97`.
 
     Raises:
-        OptionError: not whole numbers.
+        OptionError: not whole numbers, or smaller than 1.
     """
+    cure = "write e.g. 1,2048,64,96"
     try:
-        return tuple(
+        shapes = tuple(
             tuple(int(size) for size in shape.split(",")) for shape in text.split(";") if shape
         )
     except ValueError as error:
-        raise OptionError(
-            f"--input {text}: sizes are whole numbers separated by commas; write e.g. 1,2048,64,96"
-        ) from error
+        what = "sizes are whole numbers separated by commas"
+        raise OptionError(f"--input {text}: {what}; {cure}") from error
+    if not shapes or min(size for shape in shapes for size in shape) < 1:
+        raise OptionError(f"--input {text}: sizes are at least 1; {cure}")
+    return shapes
 
 
 def parse_names(text: str | None) -> tuple[str, ...] | None:

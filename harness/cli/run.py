@@ -10,20 +10,24 @@ import typer
 from rich.console import Console
 
 from harness.cli.options import Input, SuiteFile, parse_names, parse_shapes
+from harness.cli.output import console, strangers
 from harness.cli.progress import Reporter
+from harness.errors import HarnessError
 from harness.present.check import check
+from harness.records.record import finite
 from harness.run import Run
-from harness.runner import DEFAULT_ROOT, execute
+from harness.runner import DEFAULT_ROOT, Execution, execute
 from harness.suite import Overrides, Suite, load
 
 FAILED, INTERRUPTED = 1, 130
 
 
-def run(
+def run(  # noqa: PLR0917 - typer calls it with names
     suite_file: SuiteFile,
     input_: Input = None,
     only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="LABEL", help="Only this case; repeatable.")
+        list[str] | None,
+        typer.Option("--only", metavar="LABEL", help="Only this case; repeatable."),
     ] = None,
     metrics: Annotated[
         str | None,
@@ -46,7 +50,8 @@ def run(
 ) -> None:
     """Measure every case of SUITE; print its tables and keep records, tables and plots.
 
-    Exit codes: 0 all measured, 1 some case failed, 2 a mistake in suite or options, 130 interrupted.
+    Exit codes: 0 all measured, 1 some case failed, 2 a mistake in suite or options, 130
+    interrupted.
     """
     overrides = Overrides(
         inputs=parse_shapes(input_) if input_ else None,
@@ -56,38 +61,55 @@ def run(
         threads=threads,
         only=tuple(only) if only else None,
     )
-    suite = load(suite_file, overrides)
-    check(load(suite_file) if only else suite)  # a reference may speak of cases that `only` leaves out
-    errors = Console(stderr=True, highlight=False)
+    with strangers():
+        suite = load(suite_file, overrides)
+        # A reference may speak of cases that `only` leaves out.
+        check(load(suite_file) if only else suite)
+    errors = console(stderr=True)
     with Reporter(errors, suite) as reporter:
         execution = execute(suite, out, listener=reporter, resume=resume)
     result = Run(suite, execution.directory, execution.records)
-    result.write()
-    if as_json:
-        sys.stdout.write(json.dumps(result.rows(), indent=1, default=str) + "\n")
-    _print(result, suite, errors if as_json else Console(highlight=False))
     if execution.interrupted:
-        command = [*_arguments(), *([] if resume else ["--resume"])]
-        errors.print(
-            f"interrupted; {len(execution.records)} of {len(suite.all_jobs())} cases are kept; "
-            f"go on with: {shlex.join(command)}",
-            markup=False, soft_wrap=True,
-        )  # fmt: skip
+        _say_how_to_go_on(errors, execution, resume)
+    if as_json:
+        rows = finite(result.rows())
+        sys.stdout.write(json.dumps(rows, indent=1, default=str, allow_nan=False) + "\n")
+    _print(result, suite, errors if as_json else console())
+    if execution.interrupted:
         raise typer.Exit(INTERRUPTED)
+    _write(result)
     if any(record.status != "ok" for record in execution.records):
         raise typer.Exit(FAILED)
 
 
-def _arguments() -> list[str]:
-    return [Path(sys.argv[0]).name, *sys.argv[1:]]
+def _write(result: Run) -> None:
+    try:
+        result.write()
+    except HarnessError as error:
+        raise HarnessError(f"{error}; the records are kept in {result.directory.path}") from error
 
 
-def _print(result: Run, suite: Suite, console: Console) -> None:
+def _say_how_to_go_on(errors: Console, execution: Execution, resume: bool) -> None:
+    command = [*_program(), *sys.argv[1:], *([] if resume else ["--resume"])]
+    errors.print(
+        f"interrupted; {len(execution.records)} of {execution.total} cases are kept; "
+        f"go on with: {shlex.join(command)}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _program() -> list[str]:
+    name = Path(sys.argv[0]).name
+    return ["python", "-m", "harness"] if name == "__main__.py" else [name]
+
+
+def _print(result: Run, suite: Suite, where: Console) -> None:
     from harness.present.console import console_table
 
     for part in suite.parts():
         for table in result.tables(part):
-            console.print(console_table(table))
-            console.print()
-    console.print(f"run: {result.directory.path}", markup=False, soft_wrap=True)
-    console.print(result.tally().text, markup=False, soft_wrap=True)
+            where.print(console_table(table))
+            where.print()
+    where.print(f"run: {result.directory.path}", markup=False, soft_wrap=True)
+    where.print(result.tally().text, markup=False, soft_wrap=True)

@@ -10,6 +10,9 @@ from rich.text import Text
 
 from harness.case import Case, Job
 from harness.cli.options import Input, OptionError, parse_shapes
+from harness.cli.output import console, strangers
+from harness.errors import HarnessError
+from harness.printable import printable
 
 DEFAULT_INPUT = "1,512,97,97"
 
@@ -24,31 +27,35 @@ def show(
     pass_: Annotated[str, typer.Option("--pass", help="inference or training.")] = "inference",
     picture: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Draw the module's inner maps on a made scene (PNG, SVG)."),
+        typer.Option(
+            metavar="FILE", help="Draw the module's inner maps on a made scene (PNG, SVG)."
+        ),
     ] = None,
 ) -> None:
     """Show what MODULE takes, and what it costs at a size: in all and layer by layer."""
     from harness.instantiate import parameters_of, resolve, type_name
 
-    console = Console(highlight=False)
+    if pass_ not in ("inference", "training"):
+        raise OptionError(f"--pass {pass_}: no such pass; write inference or training")
+    shapes = parse_shapes(input_ or DEFAULT_INPUT)
+    given = _arguments(with_ or [])
+    where = console()
     search_path = (str(Path.cwd()),)
-    cls = resolve(module, search_path)
-    console.print(Text(_heading(module, cls), style="bold"))
-    console.print(Text(_summary(cls)))
+    with strangers():
+        cls = resolve(module, search_path)
+    where.print(Text(_heading(module, cls), style="bold"))
+    where.print(Text(_summary(cls)))
     arguments = Table("argument", "type", "default", header_style="bold")
     defaults = _defaults(cls)
     for name, parameter in parameters_of(cls).parameters.items():
         default = "required" if parameter.required else repr(defaults.get(name))
         arguments.add_row(Text(name), Text(type_name(parameter.hint)), Text(default))
-    console.print(arguments)
+    where.print(arguments)
     if picture is not None:
-        _draw(module, picture, console)
+        _draw(module, picture, where)
         return
-    if pass_ not in ("inference", "training"):
-        raise OptionError(f"--pass {pass_}: no such pass; write inference or training")
-    shapes = parse_shapes(input_ or DEFAULT_INPUT)
-    case = Case(module, _arguments(with_ or []), shapes, pass_=pass_)  # type: ignore[arg-type]
-    _costs(console, case, search_path)
+    case = Case(module, given, shapes, pass_=pass_)  # type: ignore[arg-type]
+    _costs(where, case, search_path)
 
 
 def _heading(module: str, cls: type) -> str:
@@ -86,7 +93,7 @@ def _arguments(texts: list[str]) -> dict[str, Any]:
     return arguments
 
 
-def _costs(console: Console, case: Case, search_path: tuple[str, ...]) -> None:
+def _costs(where: Console, case: Case, search_path: tuple[str, ...]) -> None:
     from harness.measure.layers import layer_costs
     from harness.measure.memory import measure_memory
     from harness.measure.operations import measure_operations
@@ -94,11 +101,14 @@ def _costs(console: Console, case: Case, search_path: tuple[str, ...]) -> None:
 
     job = Job("show", case.module, case, (), 0.0, search_path=search_path)
     try:
-        layers = layer_costs(case, search_path)
-        totals = measure_params(job) | measure_operations(job) | measure_memory(job)
-    except (RuntimeError, ValueError, TypeError) as error:
+        with strangers():
+            layers = layer_costs(case, search_path)
+            totals = measure_params(job) | measure_operations(job) | measure_memory(job)
+    except HarnessError:
+        raise
+    except (Exception, SystemExit) as error:  # a user's module may raise anything
         shapes = "; ".join(",".join(map(str, shape)) for shape in case.inputs)
-        reason = " ".join(str(error).split())[:300]
+        reason = " ".join(printable(str(error)).split())[:300] or type(error).__name__
         raise OptionError(
             f"{case.module} does not run on {shapes}: {reason}; give another --input or --with"
         ) from error
@@ -118,9 +128,9 @@ def _costs(console: Console, case: Case, search_path: tuple[str, ...]) -> None:
             _millions(tally.conv_macs),
             _millions(tally.matmul_macs),
         )
-    console.print(table)
+    where.print(table)
     for line in _totals(totals):
-        console.print(Text(line))
+        where.print(Text(line))
 
 
 def _millions(macs: int) -> str:
@@ -149,12 +159,14 @@ def _totals(totals: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _draw(module: str, path: Path, console: Console) -> None:
+def _draw(module: str, path: Path, where: Console) -> None:
     from harness.present.pictures import demonstrate
 
     figure = demonstrate(module)
     try:
         figure.savefig(path, dpi=150)
     except (OSError, ValueError) as error:
-        raise OptionError(f"{path}: cannot be written: {error}; name a .png or .svg file") from error
-    console.print(f"drawn: {path}", markup=False, soft_wrap=True)
+        raise OptionError(
+            f"{path}: cannot be written: {error}; name a .png or .svg file"
+        ) from error
+    where.print(f"drawn: {path}", markup=False, soft_wrap=True)

@@ -1,0 +1,63 @@
+"""Where the commands print, and how they keep a user's files from printing there."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
+from pathlib import Path
+
+from rich.console import Console
+
+WIDE = 200
+"""Columns where nobody looks at a terminal: a file, a pipe, the log of CI."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that leaves numbers and names as they are; wide where it is no terminal."""
+    made = Console(stderr=stderr, highlight=False)
+    if made.is_terminal or "COLUMNS" in os.environ:
+        return made
+    return Console(stderr=stderr, highlight=False, width=WIDE)
+
+
+def forgive_encodings() -> None:
+    """Let characters that the output cannot encode become question marks, not errors."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):  # a test or an embedder replaced it
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+
+
+@contextmanager
+def strangers() -> Iterator[None]:
+    """Import a user's files: what they print goes to stderr, and the current directory stays.
+
+    Checking a suite imports the modules it names, and stdout belongs to our tables and our JSON.
+    """
+    folder, out, err = Path.cwd(), sys.stdout, sys.stderr
+    with suppress(OSError, ValueError):
+        out.flush()
+    with _descriptor_redirected(1, 2), redirect_stdout(err):
+        try:
+            yield
+        finally:
+            with suppress(OSError, ValueError):
+                sys.stdout.flush()
+            sys.stderr = err
+            os.chdir(folder)
+
+
+@contextmanager
+def _descriptor_redirected(source: int, target: int) -> Iterator[None]:
+    """Writes below Python, too: of libraries in C and of child processes."""
+    try:
+        saved = os.dup(source)
+    except OSError:  # started without that stream
+        yield
+        return
+    with suppress(OSError):
+        os.dup2(target, source)
+    try:
+        yield
+    finally:
+        os.dup2(saved, source)
+        os.close(saved)
