@@ -69,5 +69,5 @@ class Run:
         versions |= {n: v for n, v in environment["libraries"].items() if n in LIBRARIES and v}
         git = environment.get("git")
         if git:
-            versions["commit"] = git["commit"][:12] + (" (dirty)" if git["dirty"] else "")
+            versions["commit"] = git["commit"][:12] + (" (dirty)" if git.get("dirty") else "")
         return Context(machine=machine, versions=versions)

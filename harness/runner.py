@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,13 +12,18 @@ from harness.case import Job
 from harness.engines.engine import Engine, Event, Finished
 from harness.engines.local import LocalEngine
 from harness.environment import describe_environment
+from harness.errors import HarnessError
 from harness.measure import STATIC
 from harness.records.record import Record
-from harness.records.run_directory import RunDirectory, RunDirectoryError
+from harness.records.run_directory import RecordWriter, RunDirectory, RunDirectoryError
 from harness.suite.suite import Suite
 
 DEFAULT_ROOT = Path("results/runs")
 STATIC_SLOTS = 2  # static cases neither time nor fill anything, so two share the machine
+
+
+class DeviceError(HarnessError):
+    """A case asks for a device that this machine lacks."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,14 @@ class Execution:
 
     Attributes:
         directory: the run on disk.
-        records: the last record of each case, in the suite's order; cases that were not reached lack.
+        records: the last record of each case, in the suite's order; those not reached lack.
+        total: cases of the suite.
         interrupted: whether Ctrl-C ended it early.
     """
 
     directory: RunDirectory
     records: tuple[Record, ...]
+    total: int
     interrupted: bool = False
 
 
@@ -71,44 +78,83 @@ def execute(
         suite: what to measure.
         root: folder of run directories.
         listener: told of every event.
-        resume: go on with the latest run of this suite; cases that have a finished record of the same
-            case and machine are not measured again.
+        resume: go on with the latest run of this suite; cases that have a finished record of the
+            same case, metrics and machine are not measured again.
         engine: where cases run; processes on this machine if absent.
 
     Raises:
-        RunDirectoryError: the run directory cannot be written; finished records are kept.
+        DeviceError: a case asks for a GPU and there is none.
+        RunDirectoryError: the run directory cannot be written, or another process is writing it;
+            finished records are kept.
     """
+    jobs = suite.all_jobs()
+    _require_devices(jobs)
     environment = describe_environment(suite.path.parent)
     machine = environment["machine_key"]
     directory = _directory(suite, root, environment, resume)
-    kept = _finished(directory, machine) if resume else {}
-    jobs = suite.all_jobs()
-    pending = [job for job in jobs if _identity(job) not in kept]
-    records = {identity: record for identity, record in kept.items()}
-    clock = _Expectation(pending, directory)
-    engine = engine or LocalEngine(slots=_slots(pending))
-    interrupted = False
-    with directory.writer() as writer:
-        for job in pending:
-            engine.submit(job)
+    with directory.writer() as writer:  # before anything is read: nobody else adds to it from here
+        records = _finished(directory, jobs, machine) if resume else {}
+        if resume:
+            _note_resumption(directory, suite, environment)
+        pending = [job for job in jobs if _identity(job) not in records]
+        measuring = _Measuring(
+            writer, machine, len(jobs), records, _Expectation(pending, directory)
+        )
+        engine = engine or LocalEngine(slots=_slots(pending))
         try:
-            for event in engine.events():
-                if isinstance(event, Finished):
-                    record = Record.of(event.job, event.outcome, machine)
-                    writer.append(record)
-                    records[_identity(event.job)] = record
-                    clock.finished(record)
-                if listener is not None:
-                    listener(Progress(event, len(records), len(jobs), clock.remaining()))
+            for job in pending:
+                engine.submit(job)
+            measuring.follow(engine, listener)
         except KeyboardInterrupt:
-            interrupted = True
+            measuring.interrupted = True
         finally:
             engine.cancel()
     ordered = tuple(records[_identity(job)] for job in jobs if _identity(job) in records)
-    return Execution(directory, ordered, interrupted)
+    return Execution(directory, ordered, len(jobs), measuring.interrupted)
 
 
-def _identity(job: Job) -> tuple[str, str, str]:
+@dataclass
+class _Measuring:
+    """The records of a run as they come in."""
+
+    writer: RecordWriter
+    machine: str
+    total: int
+    records: "dict[_Identity, Record]"
+    clock: "_Expectation"
+    interrupted: bool = False
+
+    def follow(self, engine: Engine, listener: Listener | None) -> None:
+        """Keep each record before anybody is told of it."""
+        for event in engine.events():
+            if isinstance(event, Finished):
+                record = Record.of(event.job, event.outcome, self.machine)
+                self.writer.append(record)
+                self.records[_identity(event.job)] = record
+                self.clock.finished(record)
+            if listener is not None:
+                remaining = self.clock.remaining()
+                listener(Progress(event, len(self.records), self.total, remaining))
+
+
+_Identity = tuple[str, str, str]
+
+
+def _require_devices(jobs: Sequence[Job]) -> None:
+    asking = [job for job in jobs if job.case.device == "cuda"]
+    if not asking:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        others = f" and {len(asking) - 1} more" if len(asking) > 1 else ""
+        raise DeviceError(
+            f"{asking[0].label!r}{others}: device cuda, but PyTorch finds no GPU on this machine; "
+            "choose --device cpu or auto, or install a PyTorch build for your GPU"
+        )
+
+
+def _identity(job: Job) -> _Identity:
     return (job.suite, job.label, job.case.key)
 
 
@@ -136,13 +182,37 @@ def _directory(
     return directory
 
 
-def _finished(directory: RunDirectory, machine: str) -> dict[tuple[str, str, str], Record]:
-    """Records that need no second measurement: same case, same machine, whatever their status."""
-    return {
-        (record.suite, record.label, record.case_key): record
-        for record in directory.records()
-        if record.machine_key == machine
+def _note_resumption(directory: RunDirectory, suite: Suite, environment: Mapping[str, Any]) -> None:
+    """Keep `run.json` true: the suite as it is now, and that the run went on."""
+    description = directory.description()
+    resumption = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(sys.argv),
+        "environment": environment,
     }
+    earlier = description.get("resumed", [])
+    directory.describe(
+        {**description, "suite": suite.describe(), "resumed": [*earlier, resumption]}
+    )
+
+
+def _finished(
+    directory: RunDirectory, jobs: Sequence[Job], machine: str
+) -> dict[_Identity, Record]:
+    """Records that need no second measurement, whatever their status.
+
+    Of the same case on the same machine, measured as the suite asks for it now.
+    """
+    asked = {_identity(job): job for job in jobs}
+    found = {}
+    for record in directory.records():
+        identity = (record.suite, record.label, record.case_key)
+        job = asked.get(identity)
+        if job is None or record.machine_key != machine:
+            continue
+        if (record.metrics, record.threads, record.seed) == (job.metrics, job.threads, job.seed):
+            found[identity] = record
+    return found
 
 
 class _Expectation:
