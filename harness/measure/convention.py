@@ -10,6 +10,8 @@ from typing import Any
 
 from harness.suite.presentation import ConventionSpec
 
+_TORCHSTAT = {"bias": 1.0, "batch_norm": 2.0, "group_norm": 2.0, "relu": 1.0, "pool": 1.0}
+
 CONVENTIONS: dict[str, ConventionSpec] = {
     spec.name: spec
     for spec in (
@@ -35,6 +37,17 @@ CONVENTIONS: dict[str, ConventionSpec] = {
             description="multiply-accumulates plus bias, 2 per element of batch norm, 1 per "
             "element of ReLU and of scaling, 1 per input element of pooling; a module without "
             "parameters that is called several times counts once",
+        ),
+        ConventionSpec(
+            name="toolbox",
+            unit_name="G (toolbox)",
+            transposed=3,
+            elementwise=_TORCHSTAT,
+            repeats=False,
+            description="as detection toolboxes count: multiply-accumulates plus bias, 2 per element "
+            "of a norm, 1 per element of ReLU, 1 per input element of pooling; a transposed "
+            "convolution of stride 2 at its output positions, four times its work; a module "
+            "without parameters that is called several times counts once",
         ),
         ConventionSpec(
             name="gibi_macs",
@@ -65,6 +78,7 @@ def operations(row: Mapping[str, Any], convention: ConventionSpec) -> float | No
     elementwise: Mapping[str, int] = row.get(stored) or row.get("elementwise_ops") or {}
     return (
         convention.conv * conv
+        + convention.transposed * (row.get("transposed_conv_macs") or 0)
         + convention.matmul * matmul
         + sum(weight * elementwise.get(kind, 0) for kind, weight in convention.elementwise.items())
     )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from harness.measure.cost import Cost
+from harness.measure.cost import FREE, Cost
 from harness.measure.operators import cost, has_named_rule
 
 
@@ -21,23 +21,32 @@ class Tally:
 
     Attributes:
         conv_macs: multiply-accumulates of convolutions.
+        transposed_conv_macs: those of transposed convolutions, which conv_macs holds too.
         matmul_macs: multiply-accumulates of matrix products, attention included.
         elementwise: elements processed, by kind.
         uncounted: calls of operators without a rule, by name.
         covered_elements: elements written by operators with a rule.
         elements: elements written by all operators that are not free.
+        module_output_bytes: output of a module without children, what torchstat calls its memory.
+        functional_output_bytes: outputs of operators that no such module called, views left out.
+        is_leaf: whether the call is that of a module without children.
     """
 
     conv_macs: int = 0
+    transposed_conv_macs: int = 0
     matmul_macs: int = 0
     elementwise: Counter[str] = field(default_factory=Counter)
     uncounted: Counter[str] = field(default_factory=Counter)
     covered_elements: int = 0
     elements: int = 0
+    module_output_bytes: int = 0
+    functional_output_bytes: int = 0
+    is_leaf: bool = False
 
     def add(self, name: str, call: Cost, written: int) -> None:
         """Count one operator call that wrote `written` elements."""
         self.conv_macs += call.conv_macs
+        self.transposed_conv_macs += call.transposed_conv_macs
         self.matmul_macs += call.matmul_macs
         self.elementwise.update(dict(call.elementwise))
         if not call.known:
@@ -51,11 +60,14 @@ class Tally:
     def merge(self, other: "Tally") -> None:
         """Add another tally to this one."""
         self.conv_macs += other.conv_macs
+        self.transposed_conv_macs += other.transposed_conv_macs
         self.matmul_macs += other.matmul_macs
         self.elementwise.update(other.elementwise)
         self.uncounted.update(other.uncounted)
         self.covered_elements += other.covered_elements
         self.elements += other.elements
+        self.module_output_bytes += other.module_output_bytes
+        self.functional_output_bytes += other.functional_output_bytes
 
     @property
     def coverage(self) -> float:
@@ -95,7 +107,10 @@ class OperatorCounter(TorchDispatchMode):
                     return decomposed
         out = func(*args, **kwargs)
         tally = self._stack[-1] if self._stack else self._outside
-        tally.add(_name(func), cost(func, args, kwargs, out), _written(func, args, out))
+        call = cost(func, args, kwargs, out)
+        tally.add(_name(func), call, _written(func, args, out))
+        if call != FREE and not tally.is_leaf and not func._schema.is_mutable:
+            tally.functional_output_bytes += _bytes(out)
         return out
 
     @contextmanager
@@ -112,15 +127,17 @@ class OperatorCounter(TorchDispatchMode):
                 handle.remove()
 
     def _enter(self, path: str) -> Callable[..., None]:
-        def hook(_module: nn.Module, _args: Any) -> None:
-            tally = Tally()
+        def hook(module: nn.Module, _args: Any) -> None:
+            tally = Tally(is_leaf=next(module.children(), None) is None)
             self.calls[path].append(tally)
             self._stack.append(tally)
 
         return hook
 
-    def _leave(self, _module: nn.Module, _args: Any, _out: Any) -> None:
-        self._stack.pop()
+    def _leave(self, _module: nn.Module, _args: Any, out: Any) -> None:
+        tally = self._stack.pop()
+        if tally.is_leaf:
+            tally.module_output_bytes += _bytes(out)
 
     def total(self) -> Tally:
         """Sum over all calls, those outside of every module (the backward pass) included."""
@@ -131,17 +148,18 @@ class OperatorCounter(TorchDispatchMode):
                 total.merge(tally)
         return total
 
-    def elementwise_once(self, module: nn.Module) -> Counter[str]:
-        """Elementwise operations with modules without parameters counted at their last call only.
+    def once(self, module: nn.Module) -> Tally:
+        """Sum in which a module without parameters counts at its last call only.
 
         Counters that hang on module hooks overwrite what an earlier call stored (torchstat does),
         so that the one ReLU of a residual block counts once.
         """
-        total: Counter[str] = Counter(self._outside.elementwise)
+        total = Tally()
+        total.merge(self._outside)
         without = {path for path, m in module.named_modules() if _is_parameterless_leaf(m)}
         for path, tallies in self.calls.items():
             for tally in tallies[-1:] if path in without else tallies:
-                total.update(tally.elementwise)
+                total.merge(tally)
         return total
 
 
@@ -170,3 +188,7 @@ def _written(func: Any, args: Sequence[Any], out: Any) -> int:
             if declared.alias_info is not None and declared.alias_info.is_write:
                 written += [t for t in tree_leaves(given) if isinstance(t, Tensor)]
     return sum(t.numel() for t in written)
+
+
+def _bytes(out: Any) -> int:
+    return sum(t.numel() * t.element_size() for t in tree_leaves(out) if isinstance(t, Tensor))

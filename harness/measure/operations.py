@@ -15,7 +15,8 @@ def measure_operations(job: Job) -> dict[str, object]:
     that needs values is counted on real tensors instead, and a warning says so.
 
     Returns:
-        `conv_macs`, `matmul_macs` (multiply-accumulates), `elementwise_ops` (elements by kind),
+        `conv_macs` (`transposed_conv_macs` of them), `matmul_macs` (multiply-accumulates),
+        `module_output_bytes` and `functional_output_bytes` (sum of outputs, as torchstat has it), `elementwise_ops` (elements by kind),
         `elementwise_ops_once` (the same, a parameterless module's last call only), `uncounted_ops`
         (calls by operator without a rule), `coverage` (0 to 1), `flops` (2 per MAC), and
         `algorithmic_macs` where the module declares a closed form.
@@ -28,12 +29,15 @@ def _count(subject: Subject) -> dict[str, object]:
     counter = OperatorCounter()
     with counter, counter.attribute(subject.module):
         subject.forward()
-    total = counter.total()
+    total, once = counter.total(), counter.once(subject.module)
     figures: dict[str, object] = {
         "conv_macs": total.conv_macs,
+        "transposed_conv_macs": total.transposed_conv_macs,
         "matmul_macs": total.matmul_macs,
+        "module_output_bytes": once.module_output_bytes,
+        "functional_output_bytes": total.functional_output_bytes,
         "elementwise_ops": dict(sorted(total.elementwise.items())),
-        "elementwise_ops_once": dict(sorted(counter.elementwise_once(subject.module).items())),
+        "elementwise_ops_once": dict(sorted(once.elementwise.items())),
         "uncounted_ops": dict(sorted(total.uncounted.items())),
         "coverage": total.coverage,
         "flops": 2 * (total.conv_macs + total.matmul_macs),

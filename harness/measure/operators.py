@@ -19,6 +19,7 @@ from torch.utils.flop_counter import flop_registry
 
 from harness.measure.attention import ATTENTION, Rule
 from harness.measure.cost import FREE, UNKNOWN, Cost
+from harness.measure.region_operators import REGION_OPERATORS
 
 CONVOLUTIONS = {
     "convolution",
@@ -172,7 +173,12 @@ def _from_registry(
     macs = int(flop_registry[packet](*args, **kwargs, out_val=out)) // 2
     if name in CONVOLUTIONS:
         has_bias = len(args) > 2 and isinstance(args[2], Tensor)
-        return Cost(conv_macs=macs, elementwise=(("bias", out.numel()),) if has_bias else ())
+        transposed = len(args) > 6 and args[6] is True
+        return Cost(
+            conv_macs=macs,
+            transposed_conv_macs=macs if transposed else 0,
+            elementwise=(("bias", out.numel()),) if has_bias else (),
+        )
     has_bias = name in {"addmm", "baddbmm"} and kwargs.get("beta", 1) != 0
     return Cost(matmul_macs=macs, elementwise=(("bias", out.numel()),) if has_bias else ())
 
@@ -268,6 +274,7 @@ def _pairwise_distances(args: Sequence[Any], _kwargs: dict[str, Any], out: Any) 
 
 _EXTRA: dict[str, Rule] = {
     **ATTENTION,
+    **REGION_OPERATORS,
     "convolution_backward": _convolution_backward,
     "_cdist_forward": _pairwise_distances,
     "mv": _vectors,

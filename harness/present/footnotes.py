@@ -48,7 +48,11 @@ def footnotes(
 
 def formula(convention: ConventionSpec) -> str:
     """A convention as the sum that it is: `(2 conv MACs + 2 matmul MACs) / 1e9`."""
-    weights = {"conv MACs": convention.conv, "matmul MACs": convention.matmul}
+    weights = {
+        "conv MACs": convention.conv,
+        "transposed conv MACs": convention.transposed,
+        "matmul MACs": convention.matmul,
+    }
     weights.update({kind.replace("_", " "): w for kind, w in convention.elementwise.items()})
     terms = [
         name if weight == 1 else f"{weight:g} {name}" for name, weight in weights.items() if weight

@@ -53,7 +53,7 @@ def append(label: str, texts: Mapping[str, str]) -> str:
 
 
 def show(value: Any) -> str:
-    """A value of an axis in a label: sizes as 1x512x97x97, text without quotes, long ones cut."""
+    """A value of an axis in a label: sizes as 1x512x97x97, names as A, B, text without quotes, long ones cut."""
     return shorten(_show(value), LONGEST_VALUE)
 
 
@@ -66,7 +66,8 @@ def _show(value: Any) -> str:
     if isinstance(value, str):
         return one_line(value)
     if isinstance(value, list) and value and not any(isinstance(v, (list, dict)) for v in value):
-        return "x".join(map(_show, value))
+        # A list of names is read as a list, one of numbers as a size.
+        return (", " if any(isinstance(v, str) for v in value) else "x").join(map(_show, value))
     if isinstance(value, list) and value and all(isinstance(v, list) for v in value):
         return " + ".join(map(_show, value))
     return identity(value)

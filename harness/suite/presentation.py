@@ -106,6 +106,9 @@ class ConventionSpec(Strict):
     unit_name: str = "G"
     conv: float = 1.0
     matmul: float = 1.0
+    transposed: float = Field(
+        default=0.0, description="Added per multiply-accumulate of a transposed convolution."
+    )
     elementwise: dict[str, float] = Field(default_factory=dict)
     repeats: bool = Field(
         default=True,

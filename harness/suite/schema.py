@@ -20,7 +20,7 @@ from harness.case import DType, Pass
 from harness.suite.presentation import PlotSpec, ReferenceSpec, Strict, TableSpec
 
 Metric = Literal["params", "flops", "memory", "witness", "resident", "latency"]
-Convention = Literal["flops", "macs", "torchstat", "gibi_macs"]
+Convention = Literal["flops", "macs", "torchstat", "toolbox", "gibi_macs"]
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 
 METRIC_NAMES: tuple[str, ...] = get_args(Metric)
