@@ -76,6 +76,7 @@ def _strangers(part: Suite) -> Iterator[tuple[Location, HarnessError]]:
     for key, spec in part.reference.figures.items():
         place = ("reference", "figures", key)
         spoken.append(((*place, "not_reproducible"), tuple(spec.not_reproducible)))
+        spoken.append(((*place, "instead"), tuple(spec.instead)))
         spoken.append(((*place, "minus"), spec.minus))
         spoken.append((place, (spec.relative_to,) if spec.relative_to else ()))
     for location, names in spoken:

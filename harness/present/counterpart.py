@@ -36,6 +36,7 @@ class Counterpart:
         relative_to: label of the row that ours is divided by.
         minus: labels of rows that are subtracted from ours.
         not_reproducible: label: why.
+        instead: label: the quantity that stands there instead of `quantity`.
         printed_unit: what the paper calls the unit, where that is not known to be `unit`.
     """
 
@@ -47,6 +48,7 @@ class Counterpart:
     relative_to: str | None = None
     minus: tuple[str, ...] = ()
     not_reproducible: Mapping[str, str] = field(default_factory=dict)
+    instead: Mapping[str, Quantity] = field(default_factory=dict)
     printed_unit: str | None = None
 
     @property
@@ -67,7 +69,7 @@ class Counterpart:
 
     def _net(self, row: Row, by_label: Mapping[str, Row]) -> float | None:
         assert self.quantity is not None
-        value = self.quantity.number(row)
+        value = self.instead.get(str(row.get("label")), self.quantity).number(row)
         # A row that others are overheads over is printed whole.
         for label in self.minus if row.get("label") not in self.minus else ():
             other = by_label.get(label)
@@ -141,4 +143,5 @@ def _given(
         spec.relative_to,
         spec.minus,
         spec.not_reproducible,
+        {label: find(name, rows) for label, name in spec.instead.items()},
     )

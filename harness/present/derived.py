@@ -70,6 +70,20 @@ def executed_over_algorithmic(row: Row) -> float | None:
     return float((conv + executed) / algorithmic)
 
 
+def algorithmic_matmul_macs(row: Row) -> int | None:
+    """The closed form less the convolutions: products of matrices by their edges alone."""
+    algorithmic, conv = row.get("algorithmic_macs"), row.get("conv_macs")
+    return None if algorithmic is None or conv is None else int(algorithmic - conv)
+
+
+def sum_of_outputs(row: Row) -> float | None:
+    """Outputs of modules in MiB plus outputs of functions in 1e6 bytes, as bytes of that MiB."""
+    modules, functions = row.get("module_output_bytes"), row.get("functional_output_bytes")
+    if modules is None or functions is None:
+        return None
+    return float(modules + functions * 2**20 / 1e6)
+
+
 def interval_share(row: Row) -> float | None:
     """Half width of the interval of the median latency, over the median."""
     low, high = row.get("latency_low_seconds"), row.get("latency_high_seconds")

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.present.derived import (
+    algorithmic_matmul_macs,
     as_json,
     elementwise_total,
     executed_over_algorithmic,
@@ -20,6 +21,7 @@ from harness.present.derived import (
     operations_per_second,
     shape_text,
     stored,
+    sum_of_outputs,
     total,
     with_input,
 )
@@ -74,6 +76,14 @@ def _numbers() -> list[Quantity]:
             note="the closed form that the module declares: every edge computed once",
         ),
         Quantity(
+            "algorithmic_matmul_macs",
+            "Algorithmic matmul MACs",
+            "operations",
+            algorithmic_matmul_macs,
+            "G",
+            note="the closed form that the module declares, less its convolutions",
+        ),
+        Quantity(
             "executed_over_algorithmic",
             "Executed / algorithmic MACs",
             "ratio",
@@ -100,6 +110,15 @@ def _numbers() -> list[Quantity]:
             "MiB",
             1,
             note=f"{_PEAK}, inference; input and parameters left out",
+        ),
+        Quantity(
+            "sum_of_outputs",
+            "Sum of outputs",
+            "bytes",
+            sum_of_outputs,
+            "MiB",
+            2,
+            note="outputs of modules in MiB plus outputs of functions in 1e6 bytes, as SRNet prints",
         ),
         Quantity(
             "live_peak_with_params_bytes",

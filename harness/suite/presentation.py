@@ -15,6 +15,9 @@ class FigureSpec(Strict):
     """How our counterpart of one printed figure (`gflops`, `memory_mb`, ...) is made and judged."""
 
     value: str = Field(description="Stored or derived quantity, e.g. operations, params.")
+    instead: dict[str, str] = Field(
+        default_factory=dict, description="Label: quantity of that row, where it is another one."
+    )
     unit: str | None = Field(
         default=None,
         description="Unit of the printed figure (G, Gi, M, MB, MiB, ms, 1); usual one if absent.",
