@@ -32,9 +32,9 @@ CONVENTIONS: dict[str, ConventionSpec] = {
             name="torchstat",
             unit_name="G (torchstat)",
             # Scaling counts: SRNet's printed 0.00947 for SE is pooling, scaling and 0.03 M MACs.
-            elementwise={"bias": 1, "batch_norm": 2, "relu": 1, "pool": 1, "mul": 1},
+            elementwise=_TORCHSTAT | {"mul": 1.0},
             repeats=False,
-            description="multiply-accumulates plus bias, 2 per element of batch norm, 1 per "
+            description="multiply-accumulates plus bias, 2 per element of a norm, 1 per "
             "element of ReLU and of scaling, 1 per input element of pooling; a module without "
             "parameters that is called several times counts once",
         ),
@@ -44,10 +44,10 @@ CONVENTIONS: dict[str, ConventionSpec] = {
             transposed=3,
             elementwise=_TORCHSTAT,
             repeats=False,
-            description="as detection toolboxes count: multiply-accumulates plus bias, 2 per element "
-            "of a norm, 1 per element of ReLU, 1 per input element of pooling; a transposed "
-            "convolution of stride 2 at its output positions, four times its work; a module "
-            "without parameters that is called several times counts once",
+            description="as detection toolboxes count: multiply-accumulates plus bias, 2 per "
+            "element of a norm, 1 per element of ReLU, 1 per input element of pooling; a "
+            "transposed convolution of stride 2 at its output positions, four times its work; a "
+            "module without parameters that is called several times counts once",
         ),
         ConventionSpec(
             name="gibi_macs",
