@@ -135,7 +135,9 @@ def read(name: str, part: Part, rows: Sequence[Row], convention: ConventionSpec)
     table = reference_table(part)
     by = {} if table is None else counterparts(part, rows, table, convention)
     bound = by.get(name) or by.get(_PRINTED_AS.get(name, ""))
-    if bound is None or bound.quantity is None:
+    if bound is not None and bound.quantity is None:
+        quantity, bound = _printed_alone(name), None
+    elif bound is None:
         quantity = find(name, rows)
         bound = next(
             (
@@ -151,3 +153,13 @@ def read(name: str, part: Part, rows: Sequence[Row], convention: ConventionSpec)
         quantity = bound.quantity
     unit = quantity.usual_unit(convention) if bound is None else bound.unit
     return Reading(quantity, unit, convention, bound, labelled(rows))
+
+
+def _printed_alone(figure: str) -> Quantity:
+    """A printed figure of which we measure no counterpart, as the paper prints it."""
+
+    def printed(row: Row) -> Any:
+        verdict = (row.get("verdicts") or {}).get(figure)
+        return None if verdict is None else verdict["printed_text"]
+
+    return Quantity(figure, f"{figure} (reported)", "text", printed, note="as printed")
