@@ -16,10 +16,11 @@ def measure_operations(job: Job) -> dict[str, object]:
 
     Returns:
         `conv_macs` (`transposed_conv_macs` of them), `matmul_macs` (multiply-accumulates),
-        `module_output_bytes` and `functional_output_bytes` (sum of outputs, as torchstat has it), `elementwise_ops` (elements by kind),
+        `module_output_bytes` and `functional_output_bytes` (sum of outputs, as torchstat has it),
+        `elementwise_ops` (elements by kind),
         `elementwise_ops_once` (the same, a parameterless module's last call only), `uncounted_ops`
         (calls by operator without a rule), `coverage` (0 to 1), `flops` (2 per MAC), and
-        `algorithmic_macs` where the module declares a closed form.
+        `algorithmic_macs` and `affinity_elements` where the module declares a closed form.
     """
     figures, warning = on_fake_or_real(job.case, job.seed, job.search_path, _count)
     return figures | {"warnings": [warning]} if warning else figures
@@ -45,10 +46,26 @@ def _count(subject: Subject) -> dict[str, object]:
     algorithmic = algorithmic_macs(subject.module, subject.case.inputs[0])
     if algorithmic is not None and subject.case.pass_ == "inference":
         figures["algorithmic_macs"] = algorithmic
+    affinity = affinity_elements(subject.module, subject.case.inputs[0])
+    if affinity is not None:
+        figures["affinity_elements"] = affinity
     return figures
 
 
 def algorithmic_macs(module: nn.Module, shape: tuple[int, ...]) -> int | None:
     """The closed form that a module declares as `algorithmic_macs(input_shape)`, if it does."""
-    declared = getattr(module, "algorithmic_macs", None)
+    return _declared(module, "algorithmic_macs", shape)
+
+
+def affinity_elements(module: nn.Module, shape: tuple[int, ...]) -> int | None:
+    """What a module declares as `affinity_elements(input_shape)`, if it does.
+
+    Elements of the relations (between positions, channels, nodes) that one forward holds, batch 1:
+    what papers call affinity memory.
+    """
+    return _declared(module, "affinity_elements", shape)
+
+
+def _declared(module: nn.Module, name: str, shape: tuple[int, ...]) -> int | None:
+    declared = getattr(module, name, None)
     return int(declared(shape)) if callable(declared) else None
