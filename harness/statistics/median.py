@@ -28,8 +28,8 @@ def median_interval(samples: Sequence[float], confidence: float = 0.95) -> Media
 
     The number of samples below the true median is Binomial(n, 1/2) whatever the distribution, so
     the interval (x_(k+1), x_(n-k)) misses it with probability 2 P(B <= k) (Conover 1999, section
-    3.2; Le Boudec 2010, theorem 2.1). With fewer than 6 samples no pair reaches 95 %: the whole range is
-    given, with the confidence that it has.
+    3.2; Le Boudec 2010, theorem 2.1). With fewer than 6 samples no pair reaches 95 %: the whole
+    range is given, with the confidence that it has.
 
     Args:
         samples: at least one, independent.
