@@ -1,6 +1,7 @@
 """Compact generalized non-local block (CGNL) and a head over it."""
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -78,6 +79,18 @@ class CompactGeneralizedNonLocal(nn.Module):
         """(B, in_channels, H, W) -> (B, in_channels, H, W)."""
         y = self._attend(self.theta(x), self.phi(x), self.g(x))
         return self.norm(self.z(y)) + x  # type: ignore[no-any-return]
+
+    def affinity_elements(self, input_shape: Sequence[int]) -> int:  # noqa: ARG002 - of any size
+        """Elements of the sums over phi^p g that stand for the table of affinities, batch 1.
+
+        One per group and term of the series: 1 for `dot`, order + 1 for `rbf`, whatever H and W.
+        SRNet's Table 1 prints O(P^2), the whole (P, P) product of the two expansions; its diagonal
+        is all that Eq. 12 needs.
+
+        Args:
+            input_shape: (B, in_channels, H, W).
+        """
+        return self.groups * len(self.coefficients)
 
     def _attend(self, theta: Tensor, phi: Tensor, g: Tensor) -> Tensor:
         """Three times (B, channels, H, W) -> (B, channels, H, W)."""
@@ -161,3 +174,7 @@ class CGNL(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
         return self.fuse(self.context(self.reduce(x)))  # type: ignore[no-any-return]
+
+    def affinity_elements(self, input_shape: Sequence[int]) -> int:
+        """Those of the block."""
+        return self.context.affinity_elements(input_shape)

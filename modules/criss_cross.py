@@ -1,6 +1,7 @@
 """Criss-cross attention and the recurrent head of CCNet (RCCA)."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -82,6 +83,18 @@ class CrissCrossAttention(nn.Module):
             del context  # before the next round allocates
         return x
 
+    def affinity_elements(self, input_shape: Sequence[int]) -> int:
+        """Elements of the attention maps A of Eq. 1 that one forward makes, batch 1.
+
+        R H W (H + W), R the recurrence: O(HW (H + W)) in SRNet's Table 1. The masked entry of the
+        column is stored, and counts.
+
+        Args:
+            input_shape: (B, in_channels, H, W).
+        """
+        height, width = input_shape[-2:]
+        return self.recurrence * height * width * (height + width)
+
 
 def criss_cross(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Attend along the column and the row of every position (CCNet, Eq. 1 and 2).
@@ -158,3 +171,8 @@ class RCCA(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
         return self.fuse(torch.cat([x, self.context(x)], dim=1))  # type: ignore[no-any-return]
+
+    def affinity_elements(self, input_shape: Sequence[int]) -> int:
+        """Those of the criss-cross attention."""
+        attention = cast(CrissCrossAttention, self.context[1])
+        return attention.affinity_elements(input_shape)

@@ -1,5 +1,7 @@
 """Double attention (Chen et al., "A2-Nets: Double Attention Networks", NeurIPS 2018)."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -54,6 +56,8 @@ class DoubleAttention(nn.Module):
         super().__init__()
         m = _width("feature_channels", feature_channels, in_channels)
         n = _width("descriptors", descriptors, in_channels)
+        self.features = m
+        self.descriptors = n
         self.phi = _project(in_channels, m, norm=norm)
         self.theta = _project(in_channels, n, norm=norm)
         self.rho = _project(in_channels, n, norm=norm)
@@ -77,6 +81,18 @@ class DoubleAttention(nn.Module):
         """Second attention: (B, C, H, W) and descriptors (B, m, n) -> (B, m, H, W)."""
         vectors = self.rho(x).flatten(2).softmax(dim=1)  # (B, n, N), one vector per position
         return torch.matmul(gathered, vectors).reshape(x.shape[0], -1, *x.shape[-2:])
+
+    def affinity_elements(self, input_shape: Sequence[int]) -> int:  # noqa: ARG002 - the same at every size
+        """Elements of the relation G between features and descriptors, batch 1: m n.
+
+        O(C^2) in SRNet's Table 1, whatever H and W. The two softmax maps, (n, N) each, are not
+        relations between positions: they have the size of the feature maps that they are made of,
+        and the table leaves them out.
+
+        Args:
+            input_shape: (B, C, H, W).
+        """
+        return self.features * self.descriptors
 
 
 def _width(name: str, given: int | None, in_channels: int) -> int:

@@ -1,6 +1,7 @@
 """Position and channel attention, and the head of DANet that sums them."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -80,6 +81,14 @@ class ChannelAttention(nn.Module):
         context = torch.matmul(self._relation(rows), rows)  # Eq. 4
         return add_residual(context.view_as(x), x, "scaled", self.gamma)
 
+    def affinity_elements(self, input_shape: Sequence[int]) -> int:
+        """Elements of the relation of Eq. 3, batch 1: C^2, the logits not counted again.
+
+        Args:
+            input_shape: (B, C, H, W).
+        """
+        return int(input_shape[1]) ** 2
+
     def _relation(self, rows: Tensor) -> Tensor:
         """(B, C, N) -> (B, C, C), Eq. 3."""
         logits = torch.matmul(rows, rows.transpose(1, 2))
@@ -117,6 +126,7 @@ class DANet(nn.Module):
     ) -> None:
         super().__init__()
         positive(in_channels=in_channels, out_channels=out_channels)
+        self.out_channels = out_channels
         self.position = nn.Sequential(
             ConvBNReLU(in_channels, out_channels, 3),
             PositionAttention(out_channels, key_channels=key_channels, kernel=kernel),
@@ -131,3 +141,16 @@ class DANet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
         return self.position(x) + self.channel(x)  # type: ignore[no-any-return]
+
+    def affinity_elements(self, input_shape: Sequence[int]) -> int:
+        """Elements of both relations, batch 1: (HW)^2 + C^2 in SRNet's Table 1.
+
+        C is out_channels, to which the branches reduce.
+
+        Args:
+            input_shape: (B, in_channels, H, W).
+        """
+        batch, _, *sides = input_shape
+        reduced = (batch, self.out_channels, *sides)
+        position = cast(PositionAttention, self.position[1]).affinity_elements(reduced)
+        return position + cast(ChannelAttention, self.channel[1]).affinity_elements(reduced)

@@ -1,5 +1,6 @@
 """Self-attention over the positions of a map, as OCNet and its baselines use it."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -138,6 +139,28 @@ class SelfAttention(nn.Module):
         return relation(
             flatten_positions(self.query(x)), flatten_positions(self.key(source)), scale=self.scale
         )
+
+    def affinity_elements(self, input_shape: Sequence[int]) -> int:
+        """Elements of the relation matrices W of Eq. 10 that one forward holds, batch 1.
+
+        (H W)^2 for `regions: 1` and `key_stride: 1`, as SRNet's Table 1 has it for Non-local. A
+        matrix counts once, though its logits stand beside it for a moment. The fused kernel holds
+        none.
+
+        Args:
+            input_shape: (B, in_channels, H, W).
+        """
+        if self.kernel == "fused":
+            return 0
+        height, width = input_shape[-2:]
+        if self.regions == 1:
+            stride = self.key_stride
+            return height * width * (height // stride) * (width // stride)
+        squares = [
+            sum((part.stop - part.start) ** 2 for part in region_slices(side, self.regions))
+            for side in (height, width)
+        ]
+        return int(squares[0] * squares[1])
 
     def _by_region(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         rows, columns = (region_slices(side, self.regions) for side in query.shape[-2:])

@@ -1,5 +1,6 @@
 """Squeeze Reasoning of SRNet (Li et al. 2021)."""
 
+from collections.abc import Sequence
 from typing import Literal, cast, get_args
 
 import torch
@@ -62,7 +63,9 @@ class SqueezeReasoning(nn.Module):
         reduced = in_channels // reduction
         self.squeeze = squeeze
         self.hadamard = hadamard
+        self.reasoning = reasoning
         self.nodes = nodes
+        self.channels = reduced // nodes
         self.reduce = ConvBNReLU(in_channels, reduced, relu=False)
         if squeeze == "ghp":
             self.reduce_other = ConvBNReLU(in_channels, reduced, relu=False)
@@ -88,6 +91,24 @@ class SqueezeReasoning(nn.Module):
         activations = reduced * self._gate(x, reduced)
         batch, _, height, width = activations.shape
         return activations.view(batch, self.nodes, -1, height, width)
+
+    def affinity_elements(self, input_shape: Sequence[int]) -> int:  # noqa: ARG002 - of any size
+        """Elements of the relations of the reasoning, batch 1, whatever H and W.
+
+        K^2 of the nodes (the learned A_g of Eq. 5, the product in Eq. 6) and M^2 of the channels
+        within a node (W_g, rho): O(K^2 + M^2) in SRNet's Table 1. One layer over all nodes (`fc`)
+        relates (K M)^2 pairs of channels; without reasoning there is no relation.
+
+        Args:
+            input_shape: (B, C, H, W).
+        """
+        match self.reasoning:
+            case "none":
+                return 0
+            case "fc":
+                return (self.nodes * self.channels) ** 2
+            case _:
+                return self.nodes**2 + self.channels**2
 
     def _gate(self, x: Tensor, reduced: Tensor) -> Tensor:
         vector = self._squeeze(x, reduced)  # g, (B, K M)
