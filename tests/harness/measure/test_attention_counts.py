@@ -7,6 +7,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from harness.measure.operators import cost
+
 BATCH, HEADS, QUERIES, KEYS, WIDTH = 2, 3, 5, 7, 8
 PAIRS = BATCH * HEADS * QUERIES * KEYS
 ATTENTION = PAIRS * WIDTH * 2  # Q K^T and A V
@@ -88,3 +90,13 @@ def test_encoder_layer_costs_the_same_on_its_fast_path(activation):
     assert fast.elementwise["softmax"] == slow.elementwise["softmax"]
     assert fast.elementwise["layer_norm"] == slow.elementwise["layer_norm"]
     assert not fast.uncounted
+
+
+@pytest.mark.parametrize("name", ["efficient", "flash", "cudnn"])
+def test_fused_operators_of_other_devices_take_values_of_another_width(name):
+    """The rule sees shapes only, so operators that run on CUDA are counted here."""
+    operator = getattr(torch.ops.aten, f"_scaled_dot_product_{name}_attention").default
+    q, k, v = made(QUERIES), made(KEYS), made(KEYS, width=4)
+    call = cost(operator, (q, k, v), {}, made(QUERIES, width=4))
+    assert call.matmul_macs == PAIRS * (WIDTH + 4)
+    assert dict(call.elementwise) == {"softmax": PAIRS}
