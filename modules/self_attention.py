@@ -163,17 +163,28 @@ class SelfAttention(nn.Module):
         return int(squares[0] * squares[1])
 
     def _by_region(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        rows, columns = (region_slices(side, self.regions) for side in query.shape[-2:])
-        return torch.cat(
-            [
-                torch.cat(
-                    [self.aggregate(*(m[..., r, c] for m in (query, key, value))) for c in columns],
-                    dim=-1,
-                )
-                for r in rows
-            ],
-            dim=-2,
-        )
+        """`aggregate` inside each region; a row's regions of one size go through as a batch."""
+        height, width = query.shape[-2:]
+        step = width // self.regions
+        equal = width - width % self.regions
+        bands = []
+        for rows in region_slices(height, self.regions):
+            band = [m[..., rows, :] for m in (query, key, value)]
+            if equal == width:
+                bands.append(self._side_by_side(band, step))
+                continue
+            # The last region takes the rest of the row, so only those before it are of one size.
+            head = self._side_by_side([m[..., : equal - step] for m in band], step)
+            last = self.aggregate(*(m[..., equal - step :] for m in band))
+            bands.append(torch.cat([head, last], dim=-1))
+        return torch.cat(bands, dim=-2)
+
+    def _side_by_side(self, maps: Sequence[Tensor], step: int) -> Tensor:
+        """Regions `step` wide of (B, C, h, n * step) maps as one batch of n * B, and back."""
+        count, batch = maps[0].shape[-1] // step, maps[0].shape[0]
+        cut = [m.unflatten(-1, (count, step)).movedim(-2, 0).flatten(0, 1) for m in maps]
+        joined = self.aggregate(*cut).unflatten(0, (count, batch))  # (n, B, C', h, step)
+        return joined.movedim(0, -2).flatten(-2)
 
 
 def region_slices(side: int, regions: int) -> list[slice]:
