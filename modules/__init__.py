@@ -1,1 +1,1 @@
-"""Context modules of semantic segmentation, one file per mechanism; `modules.catalog` lists them."""
+"""Context modules of semantic segmentation, one file per mechanism; `catalog` lists them."""

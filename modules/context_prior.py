@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from modules.aspp import ASPP
-from modules.layers import ConvBNReLU, flatten_positions, pair, unflatten_positions
+from modules.layers import ConvBNReLU, flatten_positions, one_of, pair, unflatten_positions
 from modules.pyramid_pooling import PyramidPooling
 
 Aggregation = Literal["am", "ppm", "aspp"]
@@ -106,9 +106,9 @@ class ContextPriorLayer(nn.Module):
         form: Form = "published",
     ) -> None:
         super().__init__()
-        _require_choice("aggregation", aggregation, get_args(Aggregation))
-        _require_choice("branches", branches, get_args(Branches))
-        _require_choice("form", form, get_args(Form))
+        one_of("aggregation", aggregation, get_args(Aggregation))
+        one_of("branches", branches, get_args(Branches))
+        one_of("form", form, get_args(Form))
         self.input_size = pair("input_size", input_size)
         self.branches = branches
         self.form = form
@@ -227,8 +227,3 @@ def _aggregation(name: Aggregation, in_channels: int, channels: int, kernel_size
             return PyramidPooling(in_channels, out_channels=channels)
         case "aspp":
             return ASPP(in_channels, out_channels=channels)
-
-
-def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")

@@ -126,3 +126,13 @@ def unflatten_positions(rows: Tensor, height: int, width: int) -> Tensor:
     """(B, H*W, C) -> (B, C, H, W): the inverse of `flatten_positions`."""
     batch, _, channels = rows.shape
     return rows.transpose(1, 2).reshape(batch, channels, height, width)
+
+
+def one_of(argument: str, value: str, choices: Sequence[str]) -> None:
+    """Refuse a value that is not among the choices.
+
+    Raises:
+        ValueError: names the argument, the value and the choices.
+    """
+    if value not in choices:
+        raise ValueError(f"{argument} must be one of {', '.join(choices)}, not {value!r}")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules.layers import ConvBNReLU
+from modules.layers import ConvBNReLU, one_of
 
 Direction = Literal["collect", "distribute"]
 Directions = Literal["collect", "distribute", "both"]
@@ -113,8 +113,8 @@ class PointwiseSpatialAttention(nn.Module):
         super().__init__()
         if shrink < 1:
             raise ValueError(f"shrink must be at least 1; got {shrink}")
-        _require_choice("direction", direction, get_args(Directions))
-        _require_choice("normalization", normalization, get_args(Normalization))
+        one_of("direction", direction, get_args(Directions))
+        one_of("normalization", normalization, get_args(Normalization))
         self.input_size = _size(input_size)
         self.shrink = shrink
         self.compact = compact
@@ -324,8 +324,3 @@ def _size(input_size: Sequence[int]) -> Size:
             f"input_size must be (height, width), both at least 1; got {tuple(input_size)}"
         )
     return int(input_size[0]), int(input_size[1])
-
-
-def _require_choice(name: str, given: str, choices: tuple[str, ...]) -> None:
-    if given not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}; got {given!r}")

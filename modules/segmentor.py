@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from modules.context import build_context, forward_with_extras, output_channels
 from modules.hrnet import HRNet
-from modules.layers import ConvBNReLU
+from modules.layers import ConvBNReLU, one_of
 from modules.resnet import ResNet
 from modules.weights import load_weights
 
@@ -105,8 +105,8 @@ class Segmentor(nn.Module):
         align_corners: bool = False,
     ) -> None:
         super().__init__()
-        _choose("frame", frame, ("head", "between"))
-        _choose("output", output, ("logits", "features"))
+        one_of("frame", frame, ("head", "between"))
+        one_of("output", output, ("logits", "features"))
         if context is None and context_arguments:
             raise ValueError("context_arguments: name the context that they belong to")
         self.backbone = build_backbone(backbone, in_channels, backbone_arguments)
@@ -188,8 +188,3 @@ def _auxiliary_head(in_channels: int, classes: int, dropout: float) -> nn.Sequen
 def _map_size(image: tuple[int, int] | None, stride: int) -> tuple[int, int] | None:
     """Every layer of stride 2 rounds up, and so does their product."""
     return None if image is None else (-(-image[0] // stride), -(-image[1] // stride))
-
-
-def _choose(argument: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{argument}: {value!r} is unknown; take one of {', '.join(known)}")

@@ -183,7 +183,7 @@ class SelfAttention(nn.Module):
         """Regions `step` wide of (B, C, h, n * step) maps as one batch of n * B, and back."""
         count, batch = maps[0].shape[-1] // step, maps[0].shape[0]
         cut = [m.unflatten(-1, (count, step)).movedim(-2, 0).flatten(0, 1) for m in maps]
-        joined = self.aggregate(*cut).unflatten(0, (count, batch))  # (n, B, C', h, step)
+        joined: Tensor = self.aggregate(*cut).unflatten(0, (count, batch))  # (n, B, C', h, step)
         return joined.movedim(0, -2).flatten(-2)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from modules.attention import attend
-from modules.layers import ConvBNReLU
+from modules.layers import ConvBNReLU, one_of
 
 Squeeze = Literal["gap", "ghp"]
 Reasoning = Literal["none", "fc", "gcn", "sa"]
@@ -56,9 +56,9 @@ class SqueezeReasoning(nn.Module):
         sa_softmax: bool = False,
     ) -> None:
         super().__init__()
-        _require_choice("squeeze", squeeze, get_args(Squeeze))
-        _require_choice("reasoning", reasoning, get_args(Reasoning))
-        _require_choice("hadamard", hadamard, ("mean", "sum"))
+        one_of("squeeze", squeeze, get_args(Squeeze))
+        one_of("reasoning", reasoning, get_args(Reasoning))
+        one_of("hadamard", hadamard, ("mean", "sum"))
         _require_division(in_channels, reduction, nodes)
         reduced = in_channels // reduction
         self.squeeze = squeeze
@@ -200,11 +200,6 @@ def _reasoning(name: Reasoning, nodes: int, channels: int, softmax: bool) -> nn.
             return FullyConnected(nodes, channels)
         case "none":
             return nn.Identity()
-
-
-def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
 
 
 def _require_division(in_channels: int, reduction: int, nodes: int) -> None:

@@ -86,7 +86,7 @@ class OperatorCounter(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.calls: dict[str, list[Tally]] = defaultdict(list)
         self._stack: list[Tally] = []
         self._outside = Tally()

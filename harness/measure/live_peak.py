@@ -27,7 +27,7 @@ class LivePeak(TorchDispatchMode):
     """
 
     def __init__(self, ignored: Iterable[Tensor] = ()) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.live_bytes = 0
         self.peak_bytes = 0
         # A storage's Python object lives as long as the storage, so its address is a valid key

@@ -36,7 +36,7 @@ def minimise(
     with one_thread():
         for _ in range(steps):
             optimiser.zero_grad()
-            loss(noisy(scene, noise, generator, batch=batch)).backward()  # type: ignore[no-untyped-call]
+            loss(noisy(scene, noise, generator, batch=batch)).backward()
             optimiser.step()
 
 
