@@ -1,0 +1,31 @@
+"""The subject of a measurement is built as its case says."""
+
+import pytest
+import torch
+from made_jobs import made_job
+
+from harness.measure.subject import fake_subject, real_subject
+
+
+@pytest.mark.parametrize(("pass_", "training"), [("inference", False), ("training", True)])
+def test_mode_and_gradients_follow_the_pass(pass_, training):
+    job = made_job("Tied", pass_=pass_)
+    real = real_subject(job.case, 0, job.search_path)
+    with fake_subject(job.case, job.search_path) as fake:
+        for subject in (fake, real):
+            assert subject.module.training is subject.module.norm.training is training
+            assert subject.inputs[0].requires_grad is training
+    before = real.module.norm.running_mean.clone()
+    real.forward()
+    assert torch.equal(real.module.norm.running_mean, before) is not training
+    assert (real.module.first.weight.grad is not None) is training
+    real.clear_gradients()
+    assert real.module.first.weight.grad is real.inputs[0].grad is None
+
+
+def test_equal_seeds_give_equal_tensors():
+    job = made_job("Tied")
+    one, same, other = (real_subject(job.case, seed, job.search_path) for seed in (1, 1, 2))
+    assert torch.equal(one.inputs[0], same.inputs[0])
+    assert torch.equal(one.module.first.weight, same.module.first.weight)
+    assert not torch.equal(one.inputs[0], other.inputs[0])
