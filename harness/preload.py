@@ -10,6 +10,7 @@ import torch._subclasses.fake_tensor
 import torch.utils.flop_counter
 from fvcore.nn import FlopCountAnalysis
 
+import harness.measure.energy
 import harness.measure.latency
 import harness.measure.memory
 import harness.measure.operations

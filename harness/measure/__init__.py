@@ -15,6 +15,7 @@ METRICS: dict[str, str] = {
     "witness": "harness.measure.witness:measure_witness",
     "resident": "harness.measure.resident:measure_resident",
     "latency": "harness.measure.latency:measure_latency",
+    "energy": "harness.measure.energy:measure_energy",
 }
 
 # Need neither the case's memory nor its time, and give the same answer on every machine.

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from harness.measure.cost import FREE, Cost
 from harness.measure.operators import cost, has_named_rule
+from harness.measure.traffic import bytes_moved
 
 
 @dataclass
@@ -29,6 +30,7 @@ class Tally:
         elements: elements written by all operators that are not free.
         module_output_bytes: output of a module without children, what torchstat calls its memory.
         functional_output_bytes: outputs of operators that no such module called, views left out.
+        bytes_moved: read and written by all operators that are not free.
         is_leaf: whether the call is that of a module without children.
     """
 
@@ -41,6 +43,7 @@ class Tally:
     elements: int = 0
     module_output_bytes: int = 0
     functional_output_bytes: int = 0
+    bytes_moved: int = 0
     is_leaf: bool = False
 
     def add(self, name: str, call: Cost, written: int) -> None:
@@ -68,6 +71,7 @@ class Tally:
         self.elements += other.elements
         self.module_output_bytes += other.module_output_bytes
         self.functional_output_bytes += other.functional_output_bytes
+        self.bytes_moved += other.bytes_moved
 
     @property
     def coverage(self) -> float:
@@ -109,6 +113,8 @@ class OperatorCounter(TorchDispatchMode):
         tally = self._stack[-1] if self._stack else self._outside
         call = cost(func, args, kwargs, out)
         tally.add(_name(func), call, _written(func, args, out))
+        if call != FREE:
+            tally.bytes_moved += bytes_moved(func, args, kwargs, out)
         if call != FREE and not tally.is_leaf and not func._schema.is_mutable:
             tally.functional_output_bytes += _bytes(out)
         return out

@@ -19,7 +19,8 @@ def measure_operations(job: Job) -> dict[str, object]:
         `module_output_bytes` and `functional_output_bytes` (sum of outputs, as torchstat has it),
         `elementwise_ops` (elements by kind),
         `elementwise_ops_once` (the same, a parameterless module's last call only), `uncounted_ops`
-        (calls by operator without a rule), `coverage` (0 to 1), `flops` (2 per MAC), and
+        (calls by operator without a rule), `coverage` (0 to 1), `flops` (2 per MAC), `bytes_moved`
+        (read and written by every operator that is no view, allocation or fill), and
         `algorithmic_macs` and `affinity_elements` where the module declares a closed form.
     """
     figures, warning = on_fake_or_real(job.case, job.seed, job.search_path, _count)
@@ -41,6 +42,7 @@ def _count(subject: Subject) -> dict[str, object]:
         "elementwise_ops_once": dict(sorted(once.elementwise.items())),
         "uncounted_ops": dict(sorted(total.uncounted.items())),
         "coverage": total.coverage,
+        "bytes_moved": total.bytes_moved,
         "flops": 2 * (total.conv_macs + total.matmul_macs),
     }
     algorithmic = algorithmic_macs(subject.module, subject.case.inputs[0])

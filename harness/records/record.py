@@ -29,6 +29,7 @@ STORED = (
     "uncounted_ops",
     "coverage",
     "flops",
+    "bytes_moved",
     "live_peak_bytes",
     "live_peak_training_bytes",
     "input_bytes",
@@ -41,6 +42,11 @@ STORED = (
     "latency_q3_seconds",
     "latency_samples_seconds",
     "latency_warmup_seconds",
+    "energy_joules",
+    "energy_valid",
+    "energy_window_seconds",
+    "energy_passes",
+    "energy_watts",
     "witness",
 )
 

@@ -19,7 +19,7 @@ from pydantic import (
 from harness.case import DType, Pass
 from harness.suite.presentation import PlotSpec, ReferenceSpec, Strict, TableSpec
 
-Metric = Literal["params", "flops", "memory", "witness", "resident", "latency"]
+Metric = Literal["params", "flops", "memory", "witness", "resident", "latency", "energy"]
 Convention = Literal["flops", "macs", "torchstat", "toolbox", "gibi_macs"]
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 
@@ -77,7 +77,9 @@ def _name_or_list(value: Any) -> str:
     return "list" if isinstance(value, (list, tuple)) else "name"
 
 
-MetricChoice = Literal["static", "params", "flops", "memory", "witness", "resident", "latency"]
+MetricChoice = Literal[
+    "static", "params", "flops", "memory", "witness", "resident", "latency", "energy"
+]
 Measure = Annotated[
     Annotated[MetricChoice, Tag("name")]
     | Annotated[Annotated[tuple[MetricChoice, ...], Field(min_length=1)], Tag("list")],
