@@ -54,11 +54,17 @@ def number_axis(axes: Axes, which: Literal["x", "y"], values: Sequence[float], l
         spans = max(values) / min(values)
         # Under two decades, powers of ten alone leave an axis almost without ticks.
         axis.set_major_locator(LogLocator(subs=(1.0,) if spans > 100 else (1.0, 2.0, 5.0)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
         axis.set_minor_formatter(NullFormatter())
         return
     if values and min(values) >= 0:
         (axes.set_xlim if which == "x" else axes.set_ylim)(0, (max(values) or 1.0) * 1.06)
+
+
+def _power(value: float) -> str:
+    """`0.01`, `100000`, `1e6`: without the sign and the zero that Python pads exponents with."""
+    digits, found, exponent = f"{value:g}".partition("e")
+    return f"{digits}e{int(exponent)}" if found else digits
 
 
 def errors(values: Sequence[float], intervals: Sequence[tuple[float, float] | None]) -> Any:

@@ -6,9 +6,12 @@ from functools import partial
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.present import growth_table
 from harness.present.part import convention_of
+from harness.present.quantity import Row
 from harness.present.reading import read
-from harness.present.verdict import annotate, counterparts, reference_table
+from harness.present.sweep import axis_of, sweep_name
+from harness.present.verdict import annotate, counterparts, growth_axes, reference_table
 from harness.suite import reader
 from harness.suite.document import Document, Location
 from harness.suite.problem import SuiteError
@@ -42,6 +45,7 @@ def _mistakes(part: Suite) -> Iterator[tuple[Location, HarnessError]]:
         yield ("reference",), judged
         return
     yield from _strangers(part)
+    yield from _growing(part, rows)
     for location, name in _names(part):
         found = _attempt(partial(read, name, part, rows, convention_of(part)))
         if isinstance(found, HarnessError):
@@ -58,17 +62,19 @@ def _names(part: Suite) -> Iterator[tuple[Location, str]]:
             if column != "verdict":
                 yield ("tables", t, "columns", c), column
     for p, plot in enumerate(part.plots):
-        for axis in ("x", "y", "series"):
+        for axis in ("x", "series"):
             name = getattr(plot, axis)
             if name is not None:
                 yield ("plots", p, axis), name
+        for y, name in enumerate(plot.ys):
+            yield ("plots", p, "y", *(() if isinstance(plot.y, str) else (y,))), name
 
 
 def _strangers(part: Suite) -> Iterator[tuple[Location, HarnessError]]:
     """Labels that a reference speaks of and no case has."""
     if part.reference is None:
         return
-    labels = {job.label for job in part.jobs}
+    labels = {job.label for job in part.jobs} | _sweeps(part)
     spoken: list[tuple[Location, Sequence[str]]] = [
         (("reference", "rows"), tuple(part.reference.rows)),
         (("reference", "not_reproducible"), tuple(part.reference.not_reproducible)),
@@ -86,6 +92,21 @@ def _strangers(part: Suite) -> Iterator[tuple[Location, HarnessError]]:
                     location,
                     HarnessError(f"no case is labelled {name!r}; labels are written as in cases"),
                 )
+
+
+def _sweeps(part: Suite) -> set[str]:
+    """Names of the swept modules, where the reference judges exponents."""
+    rows = _blank_rows(part)
+    return {sweep_name(row, axis_of(over)) for over in growth_axes(part, rows) for row in rows}
+
+
+def _growing(part: Suite, rows: Sequence[Row]) -> Iterator[tuple[Location, HarnessError]]:
+    """Growth tables over text, or of it."""
+    for t, table in enumerate(part.tables):
+        if table.kind == "growth":
+            found = _attempt(partial(growth_table.look, table, part, rows, convention_of(part)))
+            if isinstance(found, HarnessError):
+                yield ("tables", t), found
 
 
 def _attempt(look: Callable[[], Any]) -> Any:

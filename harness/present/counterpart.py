@@ -3,9 +3,12 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from harness.errors import HarnessError
+from harness.present import growth
 from harness.present.quantities import find
 from harness.present.quantity import Quantity, Row
 from harness.present.units import Unit, unit
+from harness.statistics.power_law import PowerLaw
 from harness.suite.presentation import ConventionSpec, FigureSpec, ReferenceSpec
 
 # Printed figure: our quantity and the printed unit (None: the convention's). Papers write "MB" for
@@ -23,6 +26,10 @@ NO_COUNTERPART = "nothing that this suite measures is its counterpart"
 SHOWN_ONLY = "shown for orientation; the suite does not judge it"
 
 
+EXPONENT = Unit("exponent", 1.0)
+"""Of a power law; a pure number, named so that nobody takes it for the quantity itself."""
+
+
 @dataclass(frozen=True)
 class Counterpart:
     """How ours is made for one printed figure.
@@ -37,6 +44,8 @@ class Counterpart:
         minus: labels of rows that are subtracted from ours.
         not_reproducible: label: why.
         instead: label: the quantity that stands there instead of `quantity`.
+        over: what ours is fitted over, where an exponent of growth is printed; the tolerance is
+            then absolute.
         printed_unit: what the paper calls the unit, where that is not known to be `unit`.
     """
 
@@ -49,23 +58,39 @@ class Counterpart:
     minus: tuple[str, ...] = ()
     not_reproducible: Mapping[str, str] = field(default_factory=dict)
     instead: Mapping[str, Quantity] = field(default_factory=dict)
+    over: Quantity | None = None
     printed_unit: str | None = None
 
     @property
     def combined(self) -> bool:
         """Whether other rows take part in ours."""
-        return self.relative_to is not None or bool(self.minus)
+        return self.relative_to is not None or bool(self.minus) or self.over is not None
 
     def stored(self, row: Row, by_label: Mapping[str, Row]) -> float | None:
-        """Ours in SI base units (a ratio where `relative_to` is given); `None` if not measured."""
+        """Ours in SI base units (a ratio where `relative_to` is given); `None` if not measured.
+
+        An exponent stands at the row where its sweep ends, and only there.
+        """
         if self.quantity is None:
             return None
+        if self.over is not None:
+            law = self.law(row, by_label)
+            return None if law is None else law.exponent
         value = self._net(row, by_label)
         if value is None or self.relative_to is None:
             return value
         other = by_label.get(self.relative_to)
         below = None if other is None else self._net(other, by_label)
         return value / below if below else None
+
+    def law(self, row: Row, by_label: Mapping[str, Row]) -> PowerLaw | None:
+        """The power law of the sweep that ends at a row; `None` elsewhere."""
+        if self.quantity is None or self.over is None:
+            return None
+        swept = growth.swept_with(row, by_label.values(), self.over)
+        if not growth.ends_sweep(row, swept, self.over):
+            return None
+        return growth.fit(swept, self.quantity, self.over)
 
     def _net(self, row: Row, by_label: Mapping[str, Row]) -> float | None:
         assert self.quantity is not None
@@ -124,7 +149,11 @@ def _given(
     convention: ConventionSpec,
 ) -> Counterpart:
     quantity = find(spec.value, rows)
-    if spec.relative_to is not None:
+    over = None if spec.over is None else find(spec.over, rows)
+    if over is not None:
+        numeric(over)
+        shown = EXPONENT
+    elif spec.relative_to is not None:
         shown = unit(spec.unit or "1", "ratio")
     elif spec.unit is not None:
         shown = unit(spec.unit, quantity.dimension)
@@ -134,14 +163,27 @@ def _given(
     unjudged = OTHER_HARDWARE if quantity.dimension == "seconds" else ""
     if not spec.judged:
         unjudged = unjudged or SHOWN_ONLY
+    usual = reference.tolerance if over is None else growth.TOLERANCE
     return Counterpart(
         key,
         quantity,
         shown,
-        reference.tolerance if spec.tolerance is None else spec.tolerance,
+        usual if spec.tolerance is None else spec.tolerance,
         unjudged,
         spec.relative_to,
         spec.minus,
         spec.not_reproducible,
         {label: find(name, rows) for label, name in spec.instead.items()},
+        over,
     )
+
+
+def numeric(over: Quantity) -> Quantity:
+    """A quantity that something can grow over.
+
+    Raises:
+        HarnessError: it is text.
+    """
+    if over.dimension == "text":
+        raise HarnessError(f"{over.name!r} is text; name a size to grow over, such as positions")
+    return over

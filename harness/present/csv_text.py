@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from harness.present.table import Table
+from harness.present.cells import Table
 
 # Spreadsheets run a cell that starts so as a formula (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")

@@ -106,6 +106,25 @@ def operations_per_second(row: Row) -> float | None:
     return None if operations is None or not seconds else float(operations / seconds)
 
 
+# Of the work between the convolutions: what squeezes, relates and scales. Bias, batch norm and ReLU
+# belong to the convolutions; copies and residual sums are no reasoning.
+REASONING_KINDS = ("mul", "pool", "reduce", "softmax")
+
+
+def reasoning_operations(row: Row) -> int | None:
+    """Matmul MACs and the elementwise operations of the reasoning, convolutions left out."""
+    matmul, kinds = row.get("matmul_macs"), row.get("elementwise_ops")
+    if matmul is None or kinds is None:
+        return None
+    return int(matmul + sum(kinds.get(kind, 0) for kind in REASONING_KINDS))
+
+
+def positions(row: Row) -> int | None:
+    """Positions of the first input: the product of its sides behind batch and channels."""
+    shapes = row.get("input")
+    return _product(shapes[0][2:]) if shapes and len(shapes[0]) > 2 else None
+
+
 def shape_text(shapes: Any) -> str:
     """`1x2048x128x128`; several inputs are joined by a comma."""
     if not shapes:

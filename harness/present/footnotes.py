@@ -3,14 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from harness.present.counterpart import EXPONENT
 from harness.present.derived import shape_text
+from harness.present.growth import TOLERANCE
 from harness.present.part import Context, Part, convention_of
 from harness.present.quantities import find
 from harness.present.quantity import Row
 from harness.present.reading import Reading
+from harness.present.sweep import sweep_name
 from harness.present.tally import count
 from harness.present.verdict import reference_table, unmatched
-from harness.suite.presentation import ConventionSpec, TableSpec
+from harness.suite.presentation import ConventionSpec, ReferenceSpec, TableSpec
 
 _UNITS = {1e9: "1e9", 2.0**30: "2^30", 1e6: "1e6", 1.0: "1"}
 
@@ -62,14 +65,29 @@ def formula(convention: ConventionSpec) -> str:
 
 def _meanings(readings: Sequence[Reading], convention: ConventionSpec) -> list[str]:
     lines = []
-    if any(reading.quantity.name == "operations" for reading in readings):
-        words = f": {convention.description}" if convention.description else ""
-        lines.append(
-            f"FLOPs, convention {convention.name}: {convention.unit_name} = "
-            f"{formula(convention)}{words}."
-        )
+    for each in conventions(readings, convention):
+        words = f": {each.description}" if each.description else ""
+        lines.append(f"{definition(each)}{words}.")
     notes = {r.quantity.head: r.quantity.note for r in readings if r.quantity.note}
     return lines + [f"{head}: {note}." for head, note in notes.items()]
+
+
+def conventions(
+    readings: Iterable[Reading], convention: ConventionSpec
+) -> tuple[ConventionSpec, ...]:
+    """The conventions that readings are counted by, each once; the suite's own is `convention`."""
+    found = {
+        each.name: each
+        for reading in readings
+        if reading.quantity.unit is None
+        for each in (reading.quantity.convention or convention,)
+    }
+    return tuple(found.values())
+
+
+def definition(convention: ConventionSpec) -> str:
+    """`FLOPs, convention macs: GMACs = (conv MACs + matmul MACs) / 1e9`."""
+    return f"FLOPs, convention {convention.name}: {convention.unit_name} = {formula(convention)}"
 
 
 def setup(rows: Sequence[Row]) -> list[str]:
@@ -119,8 +137,7 @@ def _reference(part: Part, rows: Sequence[Row]) -> list[str]:
     caption = f', "{table.caption}"' if table.caption else ""
     lines = [
         f"Reported: {table.paper}, {table.key}{caption}.",
-        f"Reproduced: within {100 * reference.tolerance:g} % plus half a unit of the last printed "
-        f"digit{_tolerances(part)}. {_sentence(count(rows).text)}",
+        f"Reproduced: {_within(reference)}. {_sentence(count(rows).text)}",
     ]
     missing = unmatched(rows, part)
     if missing:
@@ -128,14 +145,28 @@ def _reference(part: Part, rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _tolerances(part: Part) -> str:
-    assert part.reference is not None
+def _within(reference: ReferenceSpec) -> str:
+    """What counts as reproduced, of figures and of exponents, whichever there are."""
     own = [
         f"{key} within {100 * each.tolerance:g} %"
-        for key, each in part.reference.figures.items()
-        if each.tolerance is not None and each.tolerance != part.reference.tolerance
+        for key, each in reference.figures.items()
+        if each.over is None
+        and each.tolerance is not None
+        and each.tolerance != reference.tolerance
     ]
-    return f" ({', '.join(own)})" if own else ""
+    words = [
+        f"exponent of {key} within {TOLERANCE if each.tolerance is None else each.tolerance:g}"
+        for key, each in reference.figures.items()
+        if each.over is not None
+    ]
+    if not words or len(words) < len(reference.figures):
+        listed = f" ({', '.join(own)})" if own else ""
+        words.insert(
+            0,
+            f"within {100 * reference.tolerance:g} % plus half a unit of the last printed "
+            f"digit{listed}",
+        )
+    return "; ".join(words)
 
 
 def _sentence(text: str) -> str:
@@ -149,7 +180,10 @@ def _reasons(rows: Sequence[Row]) -> list[str]:
         for figure, each in (row.get("verdicts") or {}).items():
             if each["verdict"] in ("differs", "not reproducible", "not judged"):
                 key = (each["verdict"], figure, each["reason"])
-                found.setdefault(key, []).append(str(row.get("label")))
+                # An exponent is that of a sweep, not of the row where it ends.
+                whole = each["unit"] == EXPONENT.name
+                name = sweep_name(row) if whole else str(row.get("label"))
+                found.setdefault(key, []).append(name)
     lines = []
     for (verdict, figure, reason), labels in found.items():
         # That a figure is not judged goes for the whole column.

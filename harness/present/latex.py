@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from harness.present.table import Column, Table
+from harness.present.cells import Column, Table
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",

@@ -79,7 +79,7 @@ def _ticks(axes: Axes, values: Sequence[float]) -> None:
     """Few swept values are the ticks themselves: nothing was measured between them."""
     swept = sorted(set(values))
     if len(swept) <= 8 and all(value == int(value) for value in swept):
-        axes.set_xticks(swept, [f"{value:g}" for value in swept])
+        axes.set_xticks(swept, [f"{value:.0f}" for value in swept])
         axes.minorticks_off()
 
 

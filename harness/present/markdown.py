@@ -4,7 +4,7 @@ import re
 
 from tabulate import tabulate
 
-from harness.present.table import Table
+from harness.present.cells import Table
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&$])")
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from harness.errors import HarnessError
-from harness.present import bar, line, scatter, style
+from harness.present import bar, grouped_bar, line, scatter, style
 from harness.present.canvas import canvas
-from harness.present.footnotes import formula, pairs, setup
+from harness.present.footnotes import conventions, definition, pairs, setup
 from harness.present.part import Context, Part, convention_of
 from harness.present.quantity import Row
 from harness.present.reading import Reading, read
@@ -31,7 +31,7 @@ def draw(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | Non
             axes.set_axis_off()
             axes.text(0.5, 0.5, "nothing to show", ha="center", va="center", color=style.FAINT)
             return figure
-        return _KINDS[spec.kind](view)
+        return (grouped_bar.draw if len(view.ys) > 1 else _KINDS[spec.kind])(view)
 
 
 def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | None = None) -> View:
@@ -42,20 +42,28 @@ def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | Non
     def reading(name: str | None) -> Reading | None:
         return None if name is None else read(_plotted(name), part, annotated, convention)
 
-    y, series = read(spec.y, part, annotated, convention), reading(spec.series)
+    ys = tuple(read(name, part, annotated, convention) for name in spec.ys)
+    y, series = ys[0], reading(spec.series)
     x = None if spec.kind == "bar" else reading(spec.x)
-    for name, each in ((spec.y, y), (spec.x, x if spec.kind == "scatter" else None)):
+    numeric = [*zip(spec.ys, ys, strict=True), (spec.x, x if spec.kind == "scatter" else None)]
+    for name, each in numeric:
         if each is not None and each.is_text:
             raise HarnessError(f"a {spec.kind} plot needs numbers; {name!r} is text")
-    needed = [each for each in (x, y) if each is not None]
+    for name, each in zip(spec.ys, ys, strict=True):
+        if each.quantity.dimension != y.quantity.dimension:
+            raise HarnessError(
+                f"{name!r} cannot stand on one axis with {spec.ys[0]!r}; plot it apart"
+            )
+    needed = [each for each in (x, *ys) if each is not None]
     kept = shown(annotated, needed)
-    named = f"{y.name} by {_within_text(x.name)}" if x is not None else y.name
+    heads = " and ".join(dict.fromkeys(each.name for each in ys))
+    named = f"{y.name} by {_within_text(x.name)}" if x is not None else heads
     title = spec.title or f"{part.title or part.name}: {named}"
     left_out = missing(annotated, kept, needed)
     notes = [*_notes(needed, convention), *setup(annotated)]
     notes += pairs("Machine", {} if context is None else context.machine)
     notes += [*_printed(spec, y, kept), *([left_out] if left_out else [])]
-    return View(spec, title, kept, x, y, series, tuple(notes))
+    return View(spec, title, kept, x, y, series, tuple(notes), ys)
 
 
 def _plotted(name: str) -> str:
@@ -69,11 +77,7 @@ def _within_text(head: str) -> str:
 
 
 def _notes(readings: Sequence[Reading], convention: ConventionSpec) -> list[str]:
-    notes = []
-    if any(each.quantity.name == "operations" for each in readings):
-        notes.append(
-            f"FLOPs, convention {convention.name}: {convention.unit_name} = {formula(convention)}."
-        )
+    notes = [f"{definition(each)}." for each in conventions(readings, convention)]
     for each in readings:
         if each.quantity.interval is not None:
             notes.append(f"{each.quantity.head}: median and the 95 % interval of the median.")

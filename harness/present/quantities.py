@@ -6,9 +6,11 @@ derived one combines several; either is `None` where a part of it was not measur
 
 import json
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.measure.convention import CONVENTIONS, operations
 from harness.present.derived import (
     algorithmic_matmul_macs,
     as_json,
@@ -19,6 +21,8 @@ from harness.present.derived import (
     interval_share,
     iqr_share,
     operations_per_second,
+    positions,
+    reasoning_operations,
     shape_text,
     stored,
     sum_of_outputs,
@@ -27,6 +31,7 @@ from harness.present.derived import (
 )
 from harness.present.nearest import hint
 from harness.present.quantity import Quantity, Row
+from harness.present.sweep import sweep_name
 
 
 def _texts() -> list[Quantity]:
@@ -37,6 +42,7 @@ def _texts() -> list[Quantity]:
     quantities.append(
         Quantity("input", "Input", "text", lambda row: shape_text(row.get("input")) or None)
     )
+    quantities.append(Quantity("sweep", "Sweep", "text", sweep_name))
     quantities.append(
         Quantity(
             "warnings", "Warnings", "text", lambda row: "; ".join(row.get("warnings") or ()) or None
@@ -49,9 +55,33 @@ _PEAK = "largest sum of live storages during the forward"
 _LATENCY = ("latency_low_seconds", "latency_high_seconds")
 
 
+def _by_convention() -> list[Quantity]:
+    """The same counters under each convention, side by side in one table."""
+    return [
+        Quantity(
+            f"operations_{name}",
+            "FLOPs",
+            "operations",
+            partial(operations, convention=convention),
+            None,
+            convention=convention,
+        )
+        for name, convention in CONVENTIONS.items()
+    ]
+
+
 def _numbers() -> list[Quantity]:
     return [
         Quantity("input_height", "Input height", "pixels", input_height, "px", 0),
+        Quantity(
+            "positions",
+            "Positions N = H W",
+            "count",
+            positions,
+            decimals=0,
+            symbol="N",
+            note="of the first input",
+        ),
         Quantity("params", "Parameters", "count", stored("params"), "M"),
         Quantity("param_bytes", "Parameter memory", "bytes", stored("param_bytes"), "MiB", 1),
         Quantity("input_bytes", "Input memory", "bytes", input_bytes, "MiB", 1),
@@ -65,6 +95,7 @@ def _numbers() -> list[Quantity]:
             note="twice the multiply-accumulates of convolutions and matrix products",
         ),
         Quantity("macs", "MACs", "operations", total("conv_macs", "matmul_macs"), "G"),
+        *_by_convention(),
         Quantity("conv_macs", "Convolution MACs", "operations", stored("conv_macs"), "G"),
         Quantity("matmul_macs", "Matmul MACs", "operations", stored("matmul_macs"), "G"),
         Quantity(
@@ -94,6 +125,24 @@ def _numbers() -> list[Quantity]:
             "elementwise_total", "Elementwise operations", "operations", elementwise_total, "G"
         ),
         Quantity(
+            "reasoning_operations",
+            "Reasoning operations",
+            "operations",
+            reasoning_operations,
+            "G",
+            note="matmul MACs plus elementwise multiplications, pooling, reductions and softmax; "
+            "convolutions and their biases, norms and ReLUs, residual sums and copies left out",
+        ),
+        Quantity(
+            "affinity_elements",
+            "Affinity elements",
+            "count",
+            stored("affinity_elements"),
+            decimals=0,
+            note="elements of the relations between positions, channels or nodes that the module "
+            "declares for one forward at batch 1; logits and their softmax count once",
+        ),
+        Quantity(
             "coverage",
             "Counter coverage",
             "ratio",
@@ -118,7 +167,7 @@ def _numbers() -> list[Quantity]:
             sum_of_outputs,
             "MiB",
             2,
-            note="outputs of modules in MiB plus outputs of functions in 1e6 bytes, as SRNet prints",
+            note="outputs of modules in MiB plus outputs of functions in 1e6 bytes, as SRNet has",
         ),
         Quantity(
             "live_peak_with_params_bytes",

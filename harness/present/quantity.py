@@ -23,6 +23,8 @@ class Quantity:
         decimals: of an exact value in its usual unit.
         interval: names of the row's values that bound it, for measured quantities.
         note: what exactly it is, for the foot of a table.
+        convention: what "FLOPs" means for this one; `None`: what the suite says.
+        symbol: what formulas call it; empty if they do not.
     """
 
     name: str
@@ -33,16 +35,20 @@ class Quantity:
     decimals: int = 3
     interval: tuple[str, str] | None = None
     note: str = ""
+    convention: ConventionSpec | None = None
+    symbol: str = ""
 
     def usual_unit(self, convention: ConventionSpec) -> Unit:
         """The unit in which it is shown when nothing else is asked for."""
         if self.unit is None:
-            return Unit(convention.unit_name, convention.unit)
+            counted = self.convention or convention
+            return Unit(counted.unit_name, counted.unit)
         return unit(self.unit, self.dimension)
 
     def titled(self, shown: Unit, convention: ConventionSpec) -> str:
         """Head with unit; the convention is named where the unit does not say it."""
         name = shown.name
+        convention = self.convention or convention
         if self.unit is None and convention.name not in name.casefold():
             name = f"{name}, {convention.name}" if name != "1" else convention.name
         return with_unit(self.head, name)

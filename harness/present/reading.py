@@ -28,6 +28,7 @@ _PRINTED_AS: Mapping[str, str] = {
 
 # Decimals of printed figures' usual units where the unit is not the quantity's usual one.
 _RATIO_DECIMALS = 4
+EXPONENT_DECIMALS = 3
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Reading:
     @property
     def head(self) -> str:
         """Head with unit, and convention where it matters."""
-        if self.by is not None and self.by.relative_to is not None:
+        if self.by is not None and (self.by.relative_to or self.by.over):
             return with_unit(self.name, self.unit.name)
         titled = self.quantity.titled(self.unit, self.convention)
         return titled.replace(self.quantity.head, self.name, 1)
@@ -106,12 +107,14 @@ class Reading:
         number = self.ours(row)
         if number is None:
             return None
-        if self.quantity.interval is not None:
+        if self.quantity.interval is not None and (self.by is None or self.by.over is None):
             low, high = self.interval(row) or (None, None)
             return supported(number, low, high)
         return fixed(number, self._decimals())
 
     def _decimals(self) -> int:
+        if self.by is not None and self.by.over is not None:
+            return EXPONENT_DECIMALS
         if self.by is not None and self.by.relative_to is not None:
             return _RATIO_DECIMALS
         if self.unit.factor == 1:
@@ -135,9 +138,11 @@ def read(name: str, part: Part, rows: Sequence[Row], convention: ConventionSpec)
     table = reference_table(part)
     by = {} if table is None else counterparts(part, rows, table, convention)
     bound = by.get(name) or by.get(_PRINTED_AS.get(name, ""))
-    if bound is not None and bound.quantity is None:
+    if bound is not None and bound.quantity is not None:
+        quantity = bound.quantity
+    elif bound is not None:
         quantity, bound = _printed_alone(name), None
-    elif bound is None:
+    else:
         quantity = find(name, rows)
         bound = next(
             (
@@ -149,8 +154,6 @@ def read(name: str, part: Part, rows: Sequence[Row], convention: ConventionSpec)
             ),
             None,
         )
-    else:
-        quantity = bound.quantity
     unit = quantity.usual_unit(convention) if bound is None else bound.unit
     return Reading(quantity, unit, convention, bound, labelled(rows))
 

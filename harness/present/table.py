@@ -1,9 +1,10 @@
 """Table: the asked columns of a suite's rows, ready to be written in any format."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from harness.present import growth_table
+from harness.present.cells import ABSENT, Cell, Column, Table
 from harness.present.footnotes import footnotes
 from harness.present.numbers import percent
 from harness.present.part import Context, Part, convention_of
@@ -13,62 +14,9 @@ from harness.present.units import with_unit
 from harness.present.verdict import annotate
 from harness.suite.presentation import TableSpec
 
-ABSENT = "–"
+__all__ = ["Table", "make"]
+
 _CAUSE_WIDTH = 40
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What is shown, and the stored value behind it (SI base units; `None` if there is none)."""
-
-    text: str
-    raw: Any
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column.
-
-    Attributes:
-        head: complete, with unit.
-        cells: one per row.
-        align: of text and head.
-        stored: its name in CSV files.
-        group: head shared with the columns beside it, and `sub` its own one below; empty if alone.
-        sub: see `group`.
-        shown: False for values that only CSV files hold.
-    """
-
-    head: str
-    cells: tuple[Cell, ...]
-    align: Literal["left", "right"]
-    stored: str
-    group: str = ""
-    sub: str = ""
-    shown: bool = True
-
-
-@dataclass(frozen=True)
-class Table:
-    """Columns under a title, with what has to be said at its foot."""
-
-    title: str
-    columns: tuple[Column, ...]
-    footnotes: tuple[str, ...]
-
-    @property
-    def shown(self) -> tuple[Column, ...]:
-        """Columns for people."""
-        return tuple(column for column in self.columns if column.shown)
-
-    @property
-    def lines(self) -> list[list[str]]:
-        """Shown texts, row by row."""
-        return [list(line) for line in zip(*(_texts(column) for column in self.shown), strict=True)]
-
-
-def _texts(column: Column) -> list[str]:
-    return [cell.text for cell in column.cells]
 
 
 def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | None = None) -> Table:
@@ -83,6 +31,8 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | No
     context = context or Context()
     convention = convention_of(part, context)
     annotated = annotate(rows, part, convention)
+    if spec.kind == "growth":
+        return growth_table.make(spec, part, annotated, context)
     readings = [
         read(name, part, annotated, convention) for name in spec.columns if name != "verdict"
     ]

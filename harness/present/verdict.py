@@ -1,14 +1,17 @@
 """Verdicts: what a paper prints against what we count, figure by figure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from harness.errors import HarnessError
+from harness.present import growth
 from harness.present.counterpart import Counterpart, counterpart
 from harness.present.part import Part, convention_of
 from harness.present.printed import Figure, PrintedRow, PrintedTable, load
-from harness.present.quantity import Row
+from harness.present.quantities import find
+from harness.present.quantity import Quantity, Row
+from harness.present.sweep import axis_of, sweep_name
 from harness.suite.presentation import ConventionSpec, ReferenceSpec
 
 Judgement = Literal["reproduced", "differs", "not reproducible", "not judged"]
@@ -28,7 +31,8 @@ class Verdict:
         printed_text: as it stands in the paper.
         ours: in `unit`; `None` if not measured.
         unit: of both.
-        difference: (ours - printed) / |printed|; `None` if not measured or printed as 0.
+        difference: (ours - printed) / |printed|; `None` if not measured, printed as 0, or an
+            exponent.
         verdict: `None` if not measured.
         reason: why it is not judged, not reproducible or not measured; how far it is if it differs.
     """
@@ -60,8 +64,9 @@ def judge(
         by: says unit, tolerance, and whether it is judged at all.
         why_not_reproducible: a known reason why it cannot be reproduced.
     """
+    comparable = ours is not None and printed.value != 0 and by.over is None
     difference = (
-        None if ours is None or printed.value == 0 else (ours - printed.value) / abs(printed.value)
+        (ours - printed.value) / abs(printed.value) if comparable and ours is not None else None
     )
     judgement: Judgement | None
     if by.unjudged:
@@ -70,7 +75,7 @@ def judge(
         judgement, reason = None, "not measured"
     elif why_not_reproducible is not None:
         judgement, reason = "not reproducible", why_not_reproducible
-    elif within(ours, printed, by.tolerance):
+    elif _agrees(ours, printed, by):
         judgement, reason = "reproduced", ""
     else:
         judgement = "differs"
@@ -79,6 +84,13 @@ def judge(
     return Verdict(
         by.figure, printed.value, printed.text, ours, by.unit.name, difference, judgement, reason
     )
+
+
+def _agrees(ours: float, printed: Figure, by: Counterpart) -> bool:
+    if by.over is None:
+        return within(ours, printed, by.tolerance)
+    # An exponent of 0 has no relative tolerance.
+    return abs(ours - printed.value) <= by.tolerance + _SLACK
 
 
 def reference_table(part: Part) -> PrintedTable | None:
@@ -155,16 +167,54 @@ def _verdicts(
     by: Mapping[str, Counterpart],
     by_label: Mapping[str, Row],
 ) -> tuple[Verdict, ...]:
+    verdicts = list(_growth_verdicts(row, reference, table, by, by_label))
     printed = printed_row(row, reference, table)
-    if printed is None:
-        return ()
     label = str(row.get("label"))
-    verdicts = []
-    for key, number in _figures(printed, row, reference):
+    for key, number in () if printed is None else _figures(printed, row, reference):
         each = by[key]
-        why = each.not_reproducible.get(label, reference.not_reproducible.get(label))
-        verdicts.append(judge(number, each.ours(row, by_label), each, why))
+        if each.over is None:
+            why = each.not_reproducible.get(label, reference.not_reproducible.get(label))
+            verdicts.append(judge(number, each.ours(row, by_label), each, why))
     return tuple(verdicts)
+
+
+def growth_row(
+    row: Row, over: Quantity, reference: ReferenceSpec, table: PrintedTable
+) -> PrintedRow | None:
+    """The printed row beside which the sweep of a row stands, if there is one."""
+    name = sweep_name(row, axis_of(over))
+    name = reference.rows.get(name, name)
+    return next((each for each in table.rows if each.name == name), None)
+
+
+def _growth_verdicts(
+    row: Row,
+    reference: ReferenceSpec,
+    table: PrintedTable,
+    by: Mapping[str, Counterpart],
+    by_label: Mapping[str, Row],
+) -> Iterable[Verdict]:
+    """Printed orders against fitted exponents, at the row where a sweep ends."""
+    for key, each in by.items():
+        over = each.over
+        if over is None:
+            continue
+        printed = growth_row(row, over, reference, table)
+        order = None if printed is None else growth.expected(printed, key)
+        swept = growth.swept_with(row, by_label.values(), over)
+        if order is None or not growth.ends_sweep(row, swept, over):
+            continue
+        name = sweep_name(row, axis_of(over))
+        why = each.not_reproducible.get(name, reference.not_reproducible.get(name))
+        law = each.law(row, by_label)
+        found = judge(order, None if law is None else law.exponent, each, why)
+        if found.verdict == "differs" and law is not None:
+            reason = (
+                f"exponent {law.exponent:.3f} over {growth.range_text(law, over)}; "
+                f"{order.text} has {order.value:g}"
+            )
+            found = replace(found, reason=reason)
+        yield found
 
 
 def row_verdict(verdicts: Sequence[Verdict], decides: str | None) -> Judgement | None:
@@ -181,6 +231,12 @@ def counterparts(
     """The counterpart of every printed figure of a table."""
     assert part.reference is not None
     return {key: counterpart(key, part.reference, rows, convention) for key in table.entries}
+
+
+def growth_axes(part: Part, rows: Sequence[Row]) -> tuple[Quantity, ...]:
+    """What the reference's exponents are fitted over."""
+    figures = () if part.reference is None else part.reference.figures.values()
+    return tuple(find(each.over, rows) for each in figures if each.over is not None)
 
 
 def labelled(rows: Iterable[Row]) -> dict[str, Row]:
@@ -230,6 +286,8 @@ def unmatched(rows: Sequence[Row], part: Part) -> tuple[str, ...]:
     if table is None or part.reference is None:
         return ()
     met = [printed_row(row, part.reference, table) for row in rows]
+    for over in growth_axes(part, rows):
+        met += [growth_row(row, over, part.reference, table) for row in rows]
     left = [each for each in table.rows if not any(each is other for other in met)]
     return tuple(_name(each) for each in left)
 

@@ -22,6 +22,7 @@ class View:
         y: reading of the shown quantity.
         series: reading that splits the rows.
         notes: lines below the plot.
+        ys: all readings of y, `y` the first; several only for bars side by side.
     """
 
     spec: PlotSpec
@@ -31,6 +32,7 @@ class View:
     y: Reading
     series: Reading | None
     notes: tuple[str, ...]
+    ys: tuple[Reading, ...] = ()
 
     def groups(self) -> dict[str, list[Row]]:
         """Rows by series, in the order of first appearance; one unnamed series without a split."""

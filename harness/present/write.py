@@ -58,7 +58,7 @@ def write_plots(
     from harness.present.style import render
 
     written = []
-    wanted = [spec.name or f"{part.name}-{spec.kind}-{spec.y}" for spec in part.plots]
+    wanted = [spec.name or f"{part.name}-{spec.kind}-{'-'.join(spec.ys)}" for spec in part.plots]
     for name, spec in zip(_names(wanted), part.plots, strict=True):
         figure = draw(spec, part, rows, context)
         for kind in ("png", "svg"):

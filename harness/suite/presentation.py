@@ -1,8 +1,16 @@
 """What a suite asks to see: references, tables and plots. Data only; `harness.present` reads it."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PositiveFloat,
+    Tag,
+    model_validator,
+)
 
 
 class Strict(BaseModel):
@@ -32,9 +40,24 @@ class FigureSpec(Strict):
     minus: tuple[str, ...] = Field(
         default=(), description="Labels of rows that are subtracted from ours (printed overheads)."
     )
+    over: str | None = Field(
+        default=None,
+        description="For printed orders such as O(C (HW)^2): the quantity (positions) over which "
+        "ours is fitted as a power law, whose exponent is compared. The tolerance is then that of "
+        "the exponent, 0.05 if absent.",
+    )
     not_reproducible: dict[str, str] = Field(
         default_factory=dict, description="Label: why this printed figure cannot be reproduced."
     )
+
+    @model_validator(mode="after")
+    def _exponent(self) -> "FigureSpec":
+        if self.over is not None and (self.unit or self.relative_to or self.minus or self.instead):
+            raise ValueError(
+                "an exponent (over) has no unit and no other rows; "
+                "remove unit, relative_to, minus and instead, or over"
+            )
+        return self
 
 
 class ReferenceSpec(Strict):
@@ -76,9 +99,39 @@ class TableSpec(Strict):
     name: str | None = Field(
         default=None, description="File name without ending; the suite's if absent."
     )
+    kind: Literal["rows", "growth"] = Field(
+        default="rows",
+        description="rows: a line per case. growth: a line per module swept over sizes, with the "
+        "exponent at which each column grows, beside the printed order.",
+    )
     title: str | None = None
     columns: tuple[str, ...] = Field(min_length=1)
+    over: str | None = Field(
+        default=None, description="Of growth: the swept quantity; positions if absent."
+    )
     note: str | None = None
+
+    @model_validator(mode="after")
+    def _kind(self) -> "TableSpec":
+        if self.kind == "rows" and self.over is not None:
+            raise ValueError("over stands beside rows; write kind: growth, or remove over")
+        if self.kind == "growth" and {"label", "verdict"} & set(self.columns):
+            raise ValueError(
+                "a growth table names its modules and shows a verdict by itself; "
+                "remove label and verdict from columns"
+            )
+        return self
+
+
+def _name_or_list(value: Any) -> str:
+    return "list" if isinstance(value, (list, tuple)) else "name"
+
+
+YAxis = Annotated[
+    Annotated[str, Tag("name")]
+    | Annotated[Annotated[tuple[str, ...], Field(min_length=1)], Tag("list")],
+    Discriminator(_name_or_list),
+]
 
 
 class PlotSpec(Strict):
@@ -88,7 +141,7 @@ class PlotSpec(Strict):
     name: str | None = None
     title: str | None = None
     x: str | None = Field(default=None, description="Quantity or grid axis; labels for bars.")
-    y: str
+    y: YAxis = Field(description="Quantity; for bars a list shows several side by side.")
     series: str | None = Field(
         default=None, description="Grid axis or column that splits the lines."
     )
@@ -98,7 +151,14 @@ class PlotSpec(Strict):
     def _axes(self) -> "PlotSpec":
         if self.kind != "bar" and self.x is None:
             raise ValueError(f"a {self.kind} plot needs x")
+        if not isinstance(self.y, str) and (self.kind != "bar" or self.series is not None):
+            raise ValueError("only bars without series show a list as y; name one quantity")
         return self
+
+    @property
+    def ys(self) -> tuple[str, ...]:
+        """The quantities of y, in order."""
+        return (self.y,) if isinstance(self.y, str) else self.y
 
 
 class ConventionSpec(Strict):

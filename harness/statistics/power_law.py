@@ -1,0 +1,79 @@
+"""A power law y = c x^a fitted to a few points: the exponent, and how far one exponent holds."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+
+@dataclass(frozen=True)
+class PowerLaw:
+    """A fitted exponent.
+
+    Attributes:
+        exponent: slope of the least-squares line through log y over log x.
+        stderr: standard error of the slope; `None` with two points, which any line meets.
+        local_low: smallest slope between neighbouring points.
+        local_high: largest slope between neighbouring points.
+        smallest: of x.
+        largest: of x.
+        points: number of different x.
+    """
+
+    exponent: float
+    stderr: float | None
+    local_low: float
+    local_high: float
+    smallest: float
+    largest: float
+    points: int
+
+
+def fit_power_law(x: Sequence[float], y: Sequence[float]) -> PowerLaw:
+    """Fit by ordinary least squares on logarithms.
+
+    With u = log x, v = log y and n points, a = S_uv / S_uu and the standard error of a is
+    sqrt((S_vv - a S_uv) / (n - 2) / S_uu) (Draper and Smith 1998, section 1.4). Values that are
+    counted rather than measured carry no noise: the standard error then says by how much one power
+    law misses them, as where a lower-order term still weighs. Several y at one x count as one, at
+    their geometric mean.
+
+    Args:
+        x: at least two different positive values.
+        y: as many positive values.
+
+    Raises:
+        ValueError: too few, unequally many, or values that are not positive and finite.
+    """
+    if len(x) != len(y):
+        raise ValueError(f"{len(x)} values of x and {len(y)} of y; give as many of both")
+    if not all(0 < value < math.inf for value in (*x, *y)):
+        raise ValueError("a power law needs positive, finite values")
+    points = _points(x, y)
+    if len(points) < 2:
+        raise ValueError("an exponent needs at least two different x")
+    n = len(points)
+    u_mean = math.fsum(u for u, _ in points) / n
+    v_mean = math.fsum(v for _, v in points) / n
+    s_uu = math.fsum((u - u_mean) ** 2 for u, _ in points)
+    s_uv = math.fsum((u - u_mean) * (v - v_mean) for u, v in points)
+    exponent = s_uv / s_uu
+    residuals = math.fsum((v - v_mean - exponent * (u - u_mean)) ** 2 for u, v in points)
+    local = [(v1 - v0) / (u1 - u0) for (u0, v0), (u1, v1) in pairwise(points)]
+    return PowerLaw(
+        exponent,
+        math.sqrt(residuals / (n - 2) / s_uu) if n > 2 else None,
+        min(local),
+        max(local),
+        min(x),
+        max(x),
+        n,
+    )
+
+
+def _points(x: Sequence[float], y: Sequence[float]) -> list[tuple[float, float]]:
+    """(log x, log y) in the order of x, each x once."""
+    found: dict[float, list[float]] = {}
+    for at, value in zip(x, y, strict=True):
+        found.setdefault(math.log(at), []).append(math.log(value))
+    return [(u, math.fsum(values) / len(values)) for u, values in sorted(found.items())]
