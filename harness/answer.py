@@ -6,6 +6,7 @@ code nor wait for bytes that never come.
 
 import json
 import os
+from collections import deque
 from typing import Any
 
 _CHUNK = 1 << 16
@@ -44,37 +45,46 @@ class AnswerReader:
 
     Args:
         descriptor: of the pipe; stays the caller's.
+
+    Attributes:
+        closed: whether nobody can write any more.
     """
 
     def __init__(self, descriptor: int) -> None:
         os.set_blocking(descriptor, False)
+        self.closed = False
         self._descriptor = descriptor
-        self._rest = b""
+        self._rest = bytearray()  # of a line whose end has not arrived
+        self._lines: deque[bytes] = deque()
 
     def take(self) -> list[list[Any]]:
         """Every whole message that has arrived since the last call.
 
         Raises:
-            AnswerError: a line that is no message; it is dropped, and the lines behind it are kept
-                for the next call.
+            AnswerError: the next line is no message, or has no end; it is dropped, and what lies
+                behind it comes with the next call.
         """
+        self._split(self._arrived())
         messages: list[list[Any]] = []
-        *lines, self._rest = (self._rest + self._arrived()).split(b"\n")
-        for number, line in enumerate(lines, 1):
-            if not line:
-                continue
-            message = _message(line)
+        while self._lines:
+            message = _message(self._lines[0])
+            if message is None and messages:
+                break  # first what came before it
+            line = self._lines.popleft()
             if message is None:
-                self._rest = b"\n".join([*lines[number:], self._rest])
-                if messages:  # say first what came before it, and meet the line again
-                    self._rest = line + b"\n" + self._rest
-                    return messages
                 raise AnswerError(f"{line[:40]!r} is no answer of a worker")
             messages.append(message)
-        if len(self._rest) > _LONGEST_LINE:
-            self._rest = b""
-            raise AnswerError("an answer without an end")
         return messages
+
+    def _split(self, arrived: bytes) -> None:
+        if len(self._rest) + len(arrived) > _LONGEST_LINE and b"\n" not in arrived:
+            self._rest.clear()
+            raise AnswerError("an answer without an end")
+        head, feed, rest = arrived.rpartition(b"\n")
+        if feed:
+            self._lines.extend(line for line in bytes(self._rest + head).split(b"\n") if line)
+            self._rest = bytearray()
+        self._rest += rest
 
     def _arrived(self) -> bytes:
         """What lies in the pipe, at most as much as a line may be long."""
@@ -85,6 +95,7 @@ class AnswerReader:
             except BlockingIOError:
                 break
             if not chunk:
+                self.closed = True
                 break
             chunks.append(chunk)
             size += len(chunk)

@@ -28,7 +28,7 @@ from harness.case import Job
 from harness.printable import last_lines
 from harness.worker import work
 
-TAIL_LINES = 20
+TAIL_LINES = 40  # faulthandler names the innermost call first, some thirty lines above the end
 _TAIL_BYTES = 16 * 1024
 _CHUNK = 1 << 16
 _LAST_EFFORT = 2.0  # seconds for killed processes to leave

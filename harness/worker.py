@@ -33,7 +33,7 @@ _MISSING_OPERATORS = (
     "is not currently implemented",
     "not supported on",
 )
-_TRACE_LINES = 20
+_TRACE_LINES = 12
 _CAUSE_WIDTH = 500
 
 Send = Callable[..., None]
@@ -65,13 +65,12 @@ def work(job: Job, send: Send) -> None:
 
 def classify(error: BaseException) -> tuple[Status, str]:
     """Status and one-line cause of an exception that a case raised."""
-    from harness.measure.finite import (
-        NonFiniteOutputError,
-    )  # imports torch; the CLI answers at once
+    # It imports torch, for which `harness --help` shall not wait.
+    from harness.measure.finite import NonFiniteOutputError, NoOutputError
 
     text, name = _text(error), type(error).__name__
     line = printable(_first_line(text))[:_CAUSE_WIDTH]
-    if isinstance(error, NonFiniteOutputError):
+    if isinstance(error, (NonFiniteOutputError, NoOutputError)):
         return "invalid", line
     if isinstance(error, MemoryError) or (
         isinstance(error, (RuntimeError, OSError)) and any(s in text for s in _ALLOCATION_FAILURES)

@@ -22,6 +22,7 @@ from harness.outcome import Outcome, Status
 from harness.supervisor import TAIL_LINES, supervise
 
 _GRACE = 5.0  # seconds for a process that has answered, or was told to end, before it is killed
+_UNKNOWN_EXIT = 255  # what multiprocessing says when the fork server is gone
 _ATTEMPTS, _PAUSE = 3, 0.2  # to start a process, and seconds between two
 
 
@@ -122,20 +123,27 @@ class LocalEngine:
         if not self._running:
             return
         timeout = max(0.0, min(r.limit for r in self._running) - time.monotonic())
-        wait([x for r in self._running for x in (r.pipe, r.process.sentinel)], timeout)
+        sentinels = [r.process.sentinel for r in self._running if r.process.is_alive()]
+        wait([*(r.pipe for r in self._running), *sentinels], timeout)
         for running in list(self._running):
-            gone = not running.process.is_alive()  # before listening: nothing can follow then
+            gone = _gone(running)  # before listening: nothing can follow then
             yield from _listen(running)
-            if running.ended or gone or _exhausted(running):
+            if running.ended or gone or running.answers.closed or _exhausted(running):
                 self._running.remove(running)
                 yield _finish(running)
+
+
+def _gone(running: _Running) -> bool:
+    """Whether a supervisor was killed; one whose fork server was killed goes on."""
+    return not running.process.is_alive() and running.process.exitcode != _UNKNOWN_EXIT
 
 
 def _listen(running: _Running) -> Iterator[Event]:
     """Take every message that has arrived."""
     try:
-        for message in running.answers.take():
-            yield from _understand(running, *message)
+        while messages := running.answers.take():
+            for message in messages:
+                yield from _understand(running, *message)
     except (AnswerError, TypeError, ValueError, AttributeError) as error:
         # What a hostile module wrote into the pipe can be anything; what follows it, too.
         running.judge(
@@ -192,7 +200,8 @@ def _finish(running: _Running) -> Finished:
     running.pipe.close()
     _leave(running.process)
     status, cause = running.verdict or _cause_of_exit(running)
-    tail = (*running.output, *running.trace)[-TAIL_LINES:]
+    room = TAIL_LINES - len(running.trace)
+    tail = (*running.output[-room:], *running.trace)
     return Finished(
         running.job,
         Outcome(

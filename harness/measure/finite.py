@@ -1,4 +1,4 @@
-"""A module whose output is not finite was not measured: its time and memory mean nothing."""
+"""A module without a finite output was not measured: its time and memory mean nothing."""
 
 import torch
 from torch import Tensor
@@ -9,14 +9,22 @@ class NonFiniteOutputError(Exception):
     """The module returned NaN or infinity."""
 
 
+class NoOutputError(Exception):
+    """The module returned no tensor at all."""
+
+
 def require_finite(out: object) -> None:
     """Check every floating-point or complex tensor of an output.
 
     Raises:
+        NoOutputError: there is none, nor one of integers.
         NonFiniteOutputError: how many elements are NaN or infinite.
     """
-    for tensor in tree_leaves(out):
-        if isinstance(tensor, Tensor) and (tensor.is_floating_point() or tensor.is_complex()):
+    tensors = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
+    if not tensors:
+        raise NoOutputError(f"the module returned no tensor: {type(out).__name__}")
+    for tensor in tensors:
+        if tensor.is_floating_point() or tensor.is_complex():
             bad = int((~torch.isfinite(tensor)).sum())
             if bad:
                 raise NonFiniteOutputError(
