@@ -1,0 +1,142 @@
+"""Ctrl-C, SIGTERM, SIGKILL: finished records stay, nothing survives, --resume ends where a whole
+run ends."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+from harness_user import COMMAND, User, wait_for
+
+HANGING = """
+    suite: mini
+    input: [1, 8, 6, 6]
+    measure: [params, flops]
+    timeout: 300
+    cases:
+      - {label: A, module: self_attention}
+      - {label: B, module: self_attention, with: {key_channels: 2}}
+      - {label: hanging, module: 'sabotage:DaemonisesAndHangs'}
+      - {label: D, module: self_attention, with: {key_channels: 6}}
+"""
+
+
+def steady(row):
+    """What a row says apart from the clock."""
+    return {k: v for k, v in row.items() if "seconds" not in k and k != "machine_key"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_stops_at_once_and_says_how_to_go_on(saboteur, number):
+    user = saboteur
+    user.write("mini.yaml", HANGING)
+    process = user.start("run", "mini.yaml")
+    wait_for(lambda: "B: ok" in user.err and "D: ok" in user.err and _daemon(user))
+    start = time.monotonic()
+    process.send_signal(number)
+    assert process.wait(30) == 130
+    assert time.monotonic() - start < 2
+    assert user.survivors() == []
+    assert "Traceback" not in user.err
+    (hint,) = [line for line in user.err.splitlines() if line.startswith("interrupted; ")]
+    assert hint == (
+        "interrupted; 3 of 4 cases are kept; "
+        "go on with: python -m harness run mini.yaml --resume"
+    )  # fmt: skip
+    assert {record["label"] for record in user.records()} == {"A", "B", "D"}
+
+
+def _daemon(user: User) -> bool:
+    """Whether the hanging case runs: harness, its server and tracker, supervisor, case, daemon."""
+    return len(user.processes()) >= 6
+
+
+def test_ctrl_c_of_a_terminal_reaches_only_the_run(saboteur):
+    """A terminal signals the whole foreground group; the run still decides alone."""
+    user = saboteur
+    user.write("mini.yaml", HANGING)
+    process = user.start("run", "mini.yaml", "--json", start_new_session=True)
+    wait_for(lambda: "D: ok" in user.err and _daemon(user))
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(30) == 130
+    assert user.survivors() == []
+    assert "Traceback" not in user.err
+    rows = json.loads((user.folder / "out.txt").read_text())
+    assert [row["label"] for row in rows] == ["A", "B", "D"]
+
+
+def test_a_resumed_run_ends_as_a_whole_one(saboteur):
+    user = saboteur
+    whole = HANGING.replace("sabotage:DaemonisesAndHangs", "se")
+    user.write("mini.yaml", HANGING)
+    process = user.start("run", "mini.yaml")
+    wait_for(lambda: "D: ok" in user.err)
+    refused = user.run("run", "mini.yaml", "--resume")
+    assert refused.returncode == 2
+    assert "another process is writing this run" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+    process.send_signal(signal.SIGINT)
+    process.wait(30)
+
+    user.write("mini.yaml", whole.replace("module: 'se'", "module: se, with: {reduction: 2}"))
+    resumed = user.run("run", "mini.yaml", "--resume", "--json")
+    assert resumed.returncode == 0, resumed.stderr
+    assert resumed.stderr.count(": ok, ") == 1  # what was finished was not measured again
+    again = user.run("run", "mini.yaml", "--resume", "--json")
+    assert again.stderr.count(": ok, ") == 0
+    undisturbed = user.run("run", "mini.yaml", "--json")
+    rows = [[steady(r) for r in json.loads(d.stdout)] for d in (resumed, again, undisturbed)]
+    assert [row["label"] for row in rows[0]] == ["A", "B", "hanging", "D"]
+    assert rows[0] == rows[1] == rows[2]
+    assert len(user.runs()) == 2
+    described = json.loads((user.runs()[0] / "run.json").read_text())
+    assert described["suite"]["jobs"][2]["module"] == "se"
+    assert len(described["resumed"]) == 2
+
+
+def test_other_metrics_are_measured_when_resumed(user):
+    user.write("mini.yaml", HANGING.replace("'sabotage:DaemonisesAndHangs'", "aspp"))
+    first = user.run("run", "mini.yaml", "--metrics", "params", "--only", "A", "--only", "B")
+    assert first.returncode == 0, first.stderr
+    resumed = user.run(
+        "run", "mini.yaml", "--metrics", "params,flops", "--only", "A", "--resume", "--json"
+    )
+    (row,) = json.loads(resumed.stdout)
+    assert row["flops"] > 0
+    assert len(user.runs()) == 1
+
+
+MANY = "suite: mini\ninput: [1, 8, 6, 6]\nmeasure: [params, flops]\ncases:\n" + "\n".join(
+    f"  - {{label: L{n}, module: self_attention, with: {{key_channels: {n + 1}}}}}"
+    for n in range(10)
+)
+
+
+@pytest.mark.slow
+def test_a_run_killed_again_and_again_ends_as_a_whole_one(user):
+    user.write("mini.yaml", MANY)
+    random.seed(2)
+    resume: list[str] = []
+    for _ in range(3):
+        before = len(user.records()) if user.runs() else 0
+        process = subprocess.Popen(
+            [*COMMAND, "run", "mini.yaml", *resume],
+            cwd=user.folder, env=user.environment, stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        wait_for(lambda before=before: user.runs() and len(user.records()) > before)
+        time.sleep(random.random() * 0.5)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        assert user.survivors() == [], user.describe_survivors()
+        resume = ["--resume"]
+    done = user.run("run", "mini.yaml", "--resume", "--json")
+    assert done.returncode == 0, done.stderr
+    assert len({r["label"] for r in user.records()}) == len(user.records()) == 10
+    whole = user.run("run", "mini.yaml", "--json")
+    assert [steady(r) for r in json.loads(done.stdout)] == [
+        steady(r) for r in json.loads(whole.stdout)
+    ]

@@ -1,0 +1,27 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from harness_user import User
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def user(tmp_path: Path):
+    """Somebody with an empty folder and the command line; nothing of theirs may survive."""
+    someone = User(tmp_path)
+    yield someone
+    someone.leave()
+
+
+@pytest.fixture(scope="session")
+def sabotage_file() -> Path:
+    return HERE / "sabotage.py"
+
+
+@pytest.fixture
+def saboteur(user: User, sabotage_file: Path) -> User:
+    """A user whose folder has the hostile modules."""
+    shutil.copy(sabotage_file, user.folder)
+    return user

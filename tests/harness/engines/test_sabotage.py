@@ -1,0 +1,149 @@
+"""Whatever a module does, it is one row with a cause, and the others are measured."""
+
+import json
+import re
+import shutil
+
+import pytest
+from harness_user import User
+
+# class: status, cause
+STATIC = {
+    "Raises": ("error", r"ValueError: on purpose"),
+    "RaisesHugely": ("error", r"RuntimeError: \ufffd\[31mgrün \ufffd 日本 very long .*"),
+    "RaisesSurrogates": ("error", r"KeyError: .*"),
+    "RaisesUnspeakable": ("error", r"Unspeakable|RuntimeError: no words"),
+    "Interrupts": ("error", r"KeyboardInterrupt"),
+    "Exits": ("error", r"the module ended the process: exit code 7"),
+    "LeavesAtOnce": (
+        "error",
+        r"the worker ended with exit code 3 without an answer, in metric flops",
+    ),
+    "LeavesQuietly": ("error", r"the worker ended with exit code 0 without an answer, .*"),
+    "Aborts": ("killed", r"killed by SIGABRT, in metric flops"),
+    "Segfaults": ("killed", r"killed by SIGSEGV, in metric flops"),
+    "KillsItself": ("killed", r"killed by SIGKILL, in metric flops"),
+    "KillsGroup": ("killed", r"killed by SIGKILL, in metric flops"),
+    "KillsParent": ("killed", r"killed by SIGKILL, in metric flops"),
+    "KillsForkServer": ("timeout", r"no answer within 1 s, in metric flops"),
+    "StopsParent": ("timeout", r"no answer within 1 s, in metric flops"),
+    "StopsItself": ("timeout", r"no answer within 1 s, in metric flops"),
+    "Hangs": ("timeout", r"no answer within 1 s, in metric flops"),
+    "HangsDeaf": ("timeout", r"no answer within 1 s, in metric flops"),
+    "PrintsForever": ("timeout", r"no answer within 1 s, in metric flops"),
+    "Recurses": ("error", r"RecursionError: .*"),
+    "AllocatesOverflow": ("oom", r"out of memory: Storage size calculation overflowed.*"),
+    "RaisesMemoryError": ("oom", r"out of memory: MemoryError"),
+    "Noise": ("error", r"ValueError: after noise"),
+    "ClosesStreams": ("ok", None),
+    "ClosesEverything": ("error", r"the worker ended with exit code \d without an answer, .*"),
+    "ReplacesStreams": ("ok", None),
+    "ChangesFolder": ("ok", None),
+    "ForksSleeper": ("ok", None),
+    "Daemonises": ("ok", None),
+    "DaemonisesAndHangs": ("timeout", r"no answer within 1 s, .*"),
+    "DaemonisesAndDies": ("killed", r"killed by SIGKILL, .*"),
+    "StartsProgram": ("ok", None),
+    "StartsThreads": ("ok", None),
+    "WritesEverywhere": ("error", r"the module wrote into the pipe of its measurements: .*"),
+    "WritesHalfAndHangs": ("timeout", r"no answer within 1 s, .*"),
+    "WritesOtherJson": ("error", r"the module wrote into the pipe of its measurements: .*"),
+    "FloodsPipe": ("error", r"the module wrote into the pipe of its measurements: .*"),
+    "ReturnsOtherShape": ("ok", None),
+}
+# Only a real pass can tell.
+REAL = {
+    "AllocatesReal": ("oom", r"out of memory: .*can't allocate memory.*"),
+    "HitsLimit": ("oom", r"out of memory: .*"),
+    "ReturnsNaN": ("invalid", r"288 of 288 output elements are NaN or infinite"),
+    "ReturnsNothing": ("invalid", r"the module returned no tensor: NoneType"),
+    "ReturnsText": ("invalid", r"the module returned no tensor: str"),
+    "LacksOperator": ("unsupported", r".*not implemented for 'Half'"),
+}
+EXPECTED = STATIC | REAL
+SLOW_ENOUGH = 60  # seconds for a case that answers, on a busy machine
+
+
+def suite(name: str, classes: dict[str, object], measure: str) -> str:
+    lines = [f"suite: {name}", "input: [1, 8, 6, 6]", f"measure: {measure}", "cases:"]
+    for cls, (status, _) in classes.items():
+        limit = 1 if status == "timeout" else SLOW_ENOUGH
+        lines.append(f"  - {{label: {cls}, module: 'sabotage:{cls}', timeout: {limit}}}")
+        lines.append(f"  - {{label: after {cls}, module: se, with: {{reduction: 2}}}}")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="module")
+def sabotaged(tmp_path_factory, sabotage_file):
+    """Rows by label of a run over everything hostile, what it printed, and who survived it."""
+    user = User(tmp_path_factory.mktemp("sabotaged"))
+    shutil.copy(sabotage_file, user.folder)
+    found, printed, left = {}, [], []
+    for name, classes, measure in (
+        ("static", STATIC, "[params, flops]"),
+        ("real", REAL, "[resident]"),
+    ):
+        user.write(f"{name}.yaml", suite(name, classes, measure))
+        done = user.run("run", f"{name}.yaml", "--json")
+        assert done.returncode == 1, done.stderr
+        rows = json.loads(done.stdout)
+        assert [row["label"] for row in rows] == [
+            label for cls in classes for label in (cls, f"after {cls}")
+        ]
+        found.update({(row["label"]): row for row in rows})
+        tails = {record["label"]: record["tail"] for record in user.records(name)}
+        printed.append((done, tails))
+        left += user.survivors()
+    user.leave()
+    return found, printed, left
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cls", EXPECTED)
+def test_one_row_with_status_and_cause(sabotaged, cls):
+    status, cause = EXPECTED[cls]
+    row = sabotaged[0][cls]
+    assert row["status"] == status, row["cause"]
+    if cause is None:
+        assert row["cause"] is None
+        return
+    assert re.fullmatch(cause, row["cause"])
+    assert row["cause"].isprintable()
+    assert len(row["cause"]) < 600
+
+
+def test_the_other_cases_are_measured(sabotaged):
+    others = {label: row for label, row in sabotaged[0].items() if label.startswith("after ")}
+    assert {label: row["status"] for label, row in others.items()} == dict.fromkeys(others, "ok")
+    assert len({row["params"] for row in others.values() if row["params"]}) == 1
+
+
+def test_nothing_survives(sabotaged):
+    assert sabotaged[2] == []
+
+
+def test_what_finished_before_the_failure_is_kept(sabotaged):
+    assert sabotaged[0]["Segfaults"]["params"] == 8
+
+
+def test_the_terminal_sees_no_tracebacks_and_no_noise(sabotaged):
+    for done, _ in sabotaged[1]:
+        assert "Traceback" not in done.stderr
+        assert "warn" not in done.stderr.replace("Warning,", "")
+        lines = done.stderr.splitlines()
+        assert all(line.isprintable() for line in lines)
+        assert sum(bool(re.match(r"\[\d+/\d+\] ", line)) for line in lines) in (
+            2 * len(STATIC),
+            2 * len(REAL),
+        )
+
+
+def test_the_last_lines_are_kept_and_printable(sabotaged):
+    tails = sabotaged[1][0][1]
+    assert any("last words" in line for line in tails["Noise"])
+    assert any("ValueError: after noise" in line for line in tails["Noise"])
+    assert any("Segmentation fault" in line for line in tails["Segfaults"])
+    assert "spam" in tails["PrintsForever"]
+    for tail in tails.values():
+        assert len(tail) <= 40
+        assert all(line.isprintable() and len(line) <= 500 for line in tail)

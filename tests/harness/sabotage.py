@@ -1,0 +1,302 @@
+"""Whatever a stranger's module can do to a harness; tests copy this file beside a suite."""
+
+import ctypes
+import gc
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+from torch import nn
+
+LONG = 600
+
+
+class Saboteur(nn.Module):
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(in_channels))
+
+    def forward(self, x):
+        out = self.act(x)
+        return x * 2 if out is None else out
+
+    def act(self, x):
+        raise NotImplementedError
+
+
+class Raises(Saboteur):
+    def act(self, x):
+        raise ValueError("on purpose\nsecond line")
+
+
+class RaisesHugely(Saboteur):
+    def act(self, x):
+        raise RuntimeError(
+            "\n\n  \x1b[31mgrün \u202e 日本 " + "very long " * 100_000 + "\nmore" * 1000
+        )
+
+
+class RaisesSurrogates(Saboteur):
+    def act(self, x):
+        raise KeyError("\udcff\x00\r\x07")
+
+
+class Unspeakable(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+class RaisesUnspeakable(Saboteur):
+    def act(self, x):
+        raise Unspeakable
+
+
+class Interrupts(Saboteur):
+    def act(self, x):
+        raise KeyboardInterrupt
+
+
+class Exits(Saboteur):
+    def act(self, x):
+        sys.exit(7)
+
+
+class LeavesAtOnce(Saboteur):
+    def act(self, x):
+        os._exit(3)
+
+
+class LeavesQuietly(Saboteur):
+    def act(self, x):
+        os._exit(0)
+
+
+class Aborts(Saboteur):
+    def act(self, x):
+        os.abort()
+
+
+class Segfaults(Saboteur):
+    def act(self, x):
+        ctypes.string_at(0)
+
+
+class KillsItself(Saboteur):
+    def act(self, x):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class KillsGroup(Saboteur):
+    def act(self, x):
+        os.killpg(0, signal.SIGKILL)
+
+
+class KillsParent(Saboteur):
+    def act(self, x):
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(LONG)
+
+
+class KillsForkServer(Saboteur):
+    def act(self, x):
+        stat = Path(f"/proc/{os.getppid()}/stat").read_text()
+        os.kill(int(stat.rpartition(")")[2].split()[1]), signal.SIGKILL)
+        time.sleep(LONG)
+
+
+class StopsParent(Saboteur):
+    def act(self, x):
+        os.kill(os.getppid(), signal.SIGSTOP)
+        time.sleep(LONG)
+
+
+class StopsItself(Saboteur):
+    def act(self, x):
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
+class Hangs(Saboteur):
+    def act(self, x):
+        time.sleep(LONG)
+
+
+class HangsDeaf(Saboteur):
+    def act(self, x):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM):
+            signal.signal(number, signal.SIG_IGN)
+        while True:
+            pass
+
+
+class PrintsForever(Saboteur):
+    def act(self, x):
+        while True:
+            os.write(1, b"spam\n" * 10_000)
+
+
+class Recurses(Saboteur):
+    def act(self, x):
+        return self.act(x)
+
+
+class AllocatesOverflow(Saboteur):
+    def act(self, x):
+        return torch.empty(2**62)
+
+
+class AllocatesReal(Saboteur):
+    def act(self, x):
+        return torch.empty(2**55)
+
+
+class RaisesMemoryError(Saboteur):
+    def act(self, x):
+        raise MemoryError
+
+
+class HitsLimit(Saboteur):
+    def act(self, x):
+        resource.setrlimit(resource.RLIMIT_AS, (1, 1))
+        gc.collect()
+        return torch.ones(1 << 30)
+
+
+class ReturnsNaN(Saboteur):
+    def act(self, x):
+        return x / 0
+
+
+class ReturnsNothing(Saboteur):
+    def forward(self, x):
+        return None
+
+
+class ReturnsText(Saboteur):
+    def forward(self, x):
+        return "text"
+
+
+class ReturnsOtherShape(Saboteur):
+    def act(self, x):
+        return x.flatten()[:3]
+
+
+class LacksOperator(Saboteur):
+    def act(self, x):
+        return torch.linalg.cholesky(torch.eye(3).half())
+
+
+class Noise(Saboteur):
+    def act(self, x):
+        for stream in (1, 2):
+            os.write(stream, os.urandom(200_000))
+        os.write(1, b"\nlast words \x1b[2J\xff\n")
+        raise ValueError("after noise")
+
+
+class ClosesStreams(Saboteur):
+    def act(self, x):
+        os.close(1)
+        os.close(2)
+
+
+class ClosesEverything(Saboteur):
+    def act(self, x):
+        os.closerange(0, 4096)
+
+
+class ReplacesStreams(Saboteur):
+    def act(self, x):
+        sys.stdout, sys.stderr = None, object()
+        sys.__stdout__ = sys.__stderr__ = 3
+
+
+class ChangesFolder(Saboteur):
+    def act(self, x):
+        os.chdir("/")
+
+
+class ForksSleeper(Saboteur):
+    def act(self, x):
+        for _ in range(3):
+            if os.fork() == 0:
+                time.sleep(LONG)
+                os._exit(0)
+
+
+class Daemonises(Saboteur):
+    def act(self, x):
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                for number in (signal.SIGTERM, signal.SIGHUP):
+                    signal.signal(number, signal.SIG_IGN)
+                os.closerange(0, 4096)
+                time.sleep(LONG)
+            os._exit(0)
+        os.wait()
+
+
+class StartsProgram(Saboteur):
+    def act(self, x):
+        subprocess.Popen(["sleep", str(LONG)], start_new_session=True)
+
+
+class DaemonisesAndHangs(Daemonises):
+    def act(self, x):
+        super().act(x)
+        time.sleep(LONG)
+
+
+class DaemonisesAndDies(Daemonises):
+    def act(self, x):
+        super().act(x)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class StartsThreads(Saboteur):
+    def act(self, x):
+        for _ in range(3):
+            threading.Thread(target=time.sleep, args=(LONG,)).start()
+
+
+def descriptors():
+    found = (int(path.name) for path in Path("/proc/self/fd").iterdir())
+    return [descriptor for descriptor in found if descriptor > 2]
+
+
+def write_everywhere(content):
+    for descriptor in descriptors():
+        with suppress(OSError):
+            os.write(descriptor, content)
+
+
+class WritesEverywhere(Saboteur):
+    def act(self, x):
+        write_everywhere(b"\x00\xffgarbage\n\n[]\n")
+
+
+class WritesHalfAndHangs(Saboteur):
+    def act(self, x):
+        write_everywhere(b'\xff\xff\xff\xff["values", ')
+        time.sleep(LONG)
+
+
+class WritesOtherJson(Saboteur):
+    def act(self, x):
+        write_everywhere(b'["values", 3]\n["nonsense"]\n["exited"]\n["values", 1, 2, 3]\n')
+
+
+class FloodsPipe(Saboteur):
+    def act(self, x):
+        for descriptor in descriptors():
+            with suppress(OSError):
+                for _ in range(1500):
+                    os.write(descriptor, b"x" * 65536)
