@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections import Counter
+from dataclasses import replace
 
 import torch
 from fvcore.nn import FlopCountAnalysis
@@ -10,11 +11,14 @@ from fvcore.nn import FlopCountAnalysis
 from harness.case import Job
 from harness.measure.counters import OperatorCounter, Tally
 from harness.measure.subject import Subject, real_subject, shrunk
+from harness.measure.values import on_fake_or_real
 
 # Sides large enough for every pyramid level (6 bins) and interlaced group (8), small enough that a
 # 2048-channel head takes a fraction of a second.
 FEATURE_SIDE = 16
 IMAGE_SIDE = 64
+# A check must stay cheap; a detector's heads on a thousand regions cost this whatever the image.
+LARGEST_MACS = 10**10
 
 # fvcore's operator names; it counts one per multiply-accumulate.
 CONV = {"conv"}
@@ -29,13 +33,16 @@ def measure_witness(job: Job) -> dict[str, object]:
     Returns:
         `witness`: for `conv` and `matmul` the MACs `ours` and `fvcore`, and whether they `agree`
         (`None` where fvcore has no rule for an operator that the module calls, which is named).
-        `None` with a warning where the module does not run at a small size or cannot be traced.
+        `None` with a warning where the module does not run at a small size or cannot be traced, and
+        without one where even the small size costs more than `LARGEST_MACS`.
     """
     case = shrunk(job.case, IMAGE_SIDE if job.case.inputs[0][1] <= 4 else FEATURE_SIDE)
+    case = replace(case, pass_="inference")
     try:
+        ours, _ = on_fake_or_real(case, job.seed, job.search_path, _ours)
+        if ours.conv_macs + ours.matmul_macs > LARGEST_MACS:
+            return {"witness": None}
         subject = real_subject(case, job.seed, job.search_path)
-        subject.module.eval()
-        ours = _ours(subject)
     except Exception as error:  # a module made for one size only; the other metrics measure that
         return _no_witness(f"the module does not run at {list(case.inputs[0])}", error)
     try:
@@ -65,8 +72,8 @@ def _no_witness(what: str, error: Exception) -> dict[str, object]:
 
 def _ours(subject: Subject) -> Tally:
     counter = OperatorCounter()
-    with torch.no_grad(), counter:
-        subject.module(*subject.inputs)
+    with counter:
+        subject.forward()
     return counter.total()
 
 
