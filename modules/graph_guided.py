@@ -66,7 +66,7 @@ class GraphHead(nn.Module):
         Returns:
             (B, out_channels, H, W).
         """
-        height, width = x.shape[2:]
+        height, width = (int(side) for side in x.shape[2:])  # a tracer gives tensors
         context = graph_attend(
             flatten_positions(self.theta(x)),
             flatten_positions(self.phi(x)),
