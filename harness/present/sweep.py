@@ -1,5 +1,6 @@
 """Sweep: the rows that one entry of a suite makes of one module along a swept axis."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -33,7 +34,7 @@ def sweep_name(row: Row, axis: str = INPUT) -> str:
             rest = {each: text for each, text in listed.items() if each != axis}
             return labels.append(name.removesuffix(appended), rest)
     before, found, after = name.rpartition(texts[axis])
-    return " ".join(f"{before}{after}".split()).strip(" ,;:@=") if found else name
+    return _tidy(f"{before}{after}") if found else name
 
 
 def sweeps(rows: Iterable[Row], axis: str = INPUT) -> dict[str, list[Row]]:
@@ -42,6 +43,12 @@ def sweeps(rows: Iterable[Row], axis: str = INPUT) -> dict[str, list[Row]]:
     for row in rows:
         found.setdefault(sweep_name(row, axis), []).append(row)
     return found
+
+
+def _tidy(text: str) -> str:
+    """A label without what a removed value leaves: `NL ()`, `NL, , k=3`, two spaces."""
+    whole = re.sub(r"\(\s*\)|\[\s*\]", "", text)
+    return " ".join(re.sub(r"[\s,;]*([,;])", r"\1", whole).split()).strip(" ,;:@=")
 
 
 def _listed(value: Any) -> Any:

@@ -1,0 +1,217 @@
+"""Growth: sweeps, verdicts on printed orders, the growth table."""
+
+import pytest
+from made_rows import Suite, failed
+
+from harness.errors import HarnessError
+from harness.present.csv_text import csv_text
+from harness.present.latex import latex
+from harness.present.markdown import markdown
+from harness.present.sweep import sweep_name, sweeps
+from harness.present.table import make
+from harness.present.tally import count
+from harness.present.verdict import annotate, unmatched
+from harness.suite.presentation import FigureSpec, ReferenceSpec, TableSpec
+
+SIDES = (64, 128, 256)
+REFERENCE = ReferenceSpec(
+    paper="srnet",
+    table="table1",
+    figures={
+        "computation": FigureSpec(value="reasoning_operations", over="positions"),
+        "affinity_memory": FigureSpec(value="affinity_elements", over="positions"),
+    },
+)
+SPEC = TableSpec(kind="growth", columns=("computation", "affinity_memory"))
+
+
+def made(name, side, macs, affinity):
+    shape = [1, 512, side, side]
+    return {
+        "suite": "srnet-table1",
+        "label": f"{name} (input=1x512x{side}x{side})",
+        "status": "ok",
+        "input": [shape],
+        "factors": {"input": shape},
+        "conv_macs": 10**12 * side,  # channel reduction: left out
+        "matmul_macs": macs,
+        "elementwise_ops": {"batch_norm": 10**12 * side},
+        "affinity_elements": affinity,
+        "warnings": [],
+    }
+
+
+def swept(name="Non-local", macs=lambda n: 512 * n**2, affinity=lambda n: n**2, sides=SIDES):
+    return [made(name, side, macs(side**2), affinity(side**2)) for side in sides]
+
+
+def judged(rows, spec=REFERENCE):
+    return annotate(rows, Suite(reference=spec))
+
+
+@pytest.mark.parametrize(
+    ("label", "factors", "name"),
+    [
+        ("NL (input=1x512x64x64)", {"input": [1, 512, 64, 64]}, "NL"),
+        ("NL (input=1x512x64x64, k=3)", {"input": [1, 512, 64, 64], "k": 3}, "NL (k=3)"),
+        ("NL 1x512x64x64", {"input": [1, 512, 64, 64]}, "NL"),
+        ("NL, 1x512x64x64, k=3", {"input": [1, 512, 64, 64], "k": 3}, "NL, k=3"),
+        ("NL (1x512x64x64)", {"input": [1, 512, 64, 64]}, "NL"),
+        ("1x512x64x64: NL", {"input": [1, 512, 64, 64]}, "NL"),
+        ("NL", {"k": 3}, "NL"),
+        ("NL", {}, "NL"),
+        ("non_local (input=1x8x4x4)", {"module": "non_local", "input": (1, 8, 4, 4)}, "non_local"),
+    ],
+)
+def test_a_sweep_is_the_label_without_the_swept_value(label, factors, name):
+    assert sweep_name({"label": label, "factors": factors}) == name
+
+
+def test_sweeps_keep_the_order_of_the_suite():
+    rows = [*swept("B"), *swept("A")]
+    assert {name: len(each) for name, each in sweeps(rows).items()} == {"B": 3, "A": 3}
+    assert list(sweeps(rows)) == ["B", "A"]
+
+
+def test_an_order_is_judged_once_where_the_sweep_ends():
+    rows = judged(swept()[::-1])  # whatever the order of the rows
+    at_end = rows[0]["verdicts"]
+    assert [row["verdicts"] for row in rows[1:]] == [{}, {}]
+    computation = at_end["computation"]
+    assert computation["verdict"] == "reproduced"
+    assert (computation["printed"], computation["printed_text"]) == (2, "O(C (HW)^2)")
+    assert computation["ours"] == pytest.approx(2)
+    assert computation["difference"] is None
+    assert count(rows).text.startswith("2 printed figures: 2 reproduced")
+
+
+@pytest.mark.parametrize(
+    ("exponent", "verdict"),
+    [(1.951, "reproduced"), (1.949, "differs"), (2.049, "reproduced"), (2.051, "differs")],
+)
+def test_the_tolerance_is_absolute(exponent, verdict):
+    rows = judged(swept(macs=lambda n: round(1e9 * n**exponent)))
+    assert rows[-1]["verdicts"]["computation"]["verdict"] == verdict
+
+
+def test_an_exponent_of_zero_is_judged_too():
+    rows = judged(swept("SRNet", macs=lambda n: 768 * n, affinity=lambda _: 512))
+    assert rows[-1]["verdicts"]["affinity_memory"]["verdict"] == "reproduced"
+    rows = judged(swept("SRNet", affinity=lambda n: round(1000 * n**0.06)))
+    assert rows[-1]["verdicts"]["affinity_memory"]["verdict"] == "differs"
+
+
+def test_what_differs_says_its_exponent_and_sizes():
+    rows = judged(swept(affinity=lambda n: n))
+    assert rows[-1]["verdicts"]["affinity_memory"]["reason"] == (
+        "exponent 1.000 over N = 4,096 to 65,536, 3 sizes; O((HW)^2) has 2"
+    )
+
+
+def test_an_own_tolerance_and_a_known_reason():
+    loose = FigureSpec(
+        value="reasoning_operations",
+        over="positions",
+        tolerance=0.3,
+        not_reproducible={"DANet": "a reason"},
+    )
+    spec = ReferenceSpec(paper="srnet", table="table1", figures={"computation": loose})
+    rows = judged([*swept(macs=lambda n: round(1e6 * n**1.75)), *swept("DANet")], spec)
+    assert rows[2]["verdicts"]["computation"]["verdict"] == "reproduced"
+    assert rows[5]["verdicts"]["computation"]["reason"] == "a reason"
+
+
+@pytest.mark.parametrize("sides", [(64,), (64, 64)])
+def test_one_size_has_no_exponent(sides):
+    found = judged(swept(sides=sides))[-1]["verdicts"]["computation"]
+    assert (found["ours"], found["verdict"], found["reason"]) == (None, None, "not measured")
+
+
+def test_failed_sizes_are_left_out_of_the_fit():
+    lost = failed("x", "timeout", "too slow") | {
+        key: made("Non-local", 512, None, None)[key] for key in ("label", "input", "factors")
+    }
+    rows = judged([*swept(), lost])
+    assert rows[-1]["verdicts"]["computation"]["verdict"] == "reproduced"
+    assert make(SPEC, Suite(reference=REFERENCE), rows).lines[0][3] == "2.000 ± 0.000"
+
+
+def test_rows_of_the_paper_that_nothing_stands_beside():
+    part = Suite(reference=REFERENCE)
+    missing = unmatched(swept(), part)
+    assert missing == ("A2Net", "CGNL", "CCNet", "DANet", "SRNet")
+    renamed = ReferenceSpec(**{**REFERENCE.model_dump(), "rows": {"NL": "Non-local"}})
+    assert unmatched(swept("NL"), Suite(reference=renamed)) == missing
+
+
+def test_growth_table():
+    part = Suite(reference=REFERENCE)
+    table = make(SPEC, part, [*swept(), *swept("Ours", macs=lambda n: n)])
+    assert table.lines == [
+        [
+            *("Non-local", "O(C (HW)^2)", "2", "2.000 ± 0.000", "2.000 to 2.000", "reproduced"),
+            *("O((HW)^2)", "2", "2.000 ± 0.000", "2.000 to 2.000", "reproduced"),
+        ],
+        [
+            *("Ours", "–", "–", "1.000 ± 0.000", "1.000 to 1.000", "–"),
+            *("–", "–", "2.000 ± 0.000", "2.000 to 2.000", "–"),
+        ],
+    ]
+    foot = "\n".join(table.footnotes)
+    assert "N = 4,096 to 65,536, 3 sizes" in foot
+    assert "exponent of computation within 0.05; exponent of affinity_memory within 0.05." in foot
+    assert "half a unit" not in foot
+    assert "2 printed figures: 2 reproduced" in foot
+    header, first, _ = csv_text(table).splitlines()
+    values = dict(zip(header.split(","), first.split(","), strict=True))
+    assert values["sweep"] == "Non-local"
+    assert float(values["computation_exponent"]) == pytest.approx(2)
+    assert float(values["computation_local_low"]) == pytest.approx(2)
+    assert (values["computation_smallest"], values["computation_largest"]) == ("4096", "65536")
+    assert values["computation_verdict"] == "reproduced"
+    assert r"O\(C \(HW\)" in markdown(table) or "O(C (HW)" in markdown(table)
+    assert r"\begin{tabular}{llrrrllrrrl}" in latex(table, "growth")
+
+
+def test_growth_without_a_reference_shows_exponents_alone():
+    table = make(
+        TableSpec(kind="growth", columns=("matmul_macs",), over="input_height"), Suite(), swept()
+    )
+    assert [column.sub for column in table.shown] == ["", "exponent", "local"]
+    assert table.lines == [["Non-local", "4.000 ± 0.000", "4.000 to 4.000"]]
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (TableSpec(kind="growth", columns=("module",)), "'module' is text and cannot grow"),
+        (TableSpec(kind="growth", columns=("macs",), over="device"), "'device' is text"),
+        (TableSpec(kind="growth", columns=("mac",)), "did you mean"),
+    ],
+)
+def test_what_cannot_grow_is_refused(spec, message):
+    with pytest.raises(HarnessError, match=message):
+        make(spec, Suite(), swept())
+
+
+def test_a_figure_over_text_is_refused():
+    spec = ReferenceSpec(
+        paper="srnet",
+        table="table1",
+        figures={"computation": FigureSpec(value="macs", over="label")},
+    )
+    with pytest.raises(HarnessError, match="'label' is text"):
+        judged(swept(), spec)
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments", "message"),
+    [
+        (FigureSpec, {"value": "macs", "over": "positions", "unit": "G"}, "no unit"),
+        (TableSpec, {"columns": ("macs",), "over": "positions"}, "kind: growth"),
+        (TableSpec, {"columns": ("label", "macs"), "kind": "growth"}, "remove label and verdict"),
+    ],
+)
+def test_suites_that_contradict_themselves(model, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        model(**arguments)
