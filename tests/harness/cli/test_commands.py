@@ -15,6 +15,7 @@ from modules.catalog import CATALOG
 @pytest.fixture
 def invoke(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)  # pytest-xdist sets it for its workers
     return lambda *arguments: CliRunner().invoke(app, arguments)
 
 
