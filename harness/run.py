@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from harness.environment import LIBRARIES
 from harness.present.part import Context
+from harness.present.roofs import with_roofs
 from harness.present.table import Table, make
 from harness.present.tally import Tally, count
 from harness.present.verdict import annotate
 from harness.present.write import write_plots, write_tables
 from harness.records.record import Record
 from harness.records.run_directory import RunDirectory
+from harness.roofline.calibration import DEFAULT_FOLDER
 from harness.suite.suite import Suite
 
 
@@ -36,7 +39,7 @@ class Run:
     def part_rows(self, part: Suite) -> list[dict[str, Any]]:
         """The rows of one included suite."""
         rows = [r.row(part.convention) for r in self.records if r.suite == part.name]
-        return annotate(rows, part)
+        return annotate(with_roofs(rows, self._calibrations, self._threads), part)
 
     def tables(self, part: Suite) -> list[Table]:
         """The tables that one included suite asks for."""
@@ -56,9 +59,25 @@ class Run:
                 write_plots(part, rows, self.directory.path, self.context)
 
     @property
+    def _environment(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.directory.description()["environment"]
+        return found
+
+    @property
+    def _threads(self) -> int | None:
+        """Of the cases that leave the number to PyTorch."""
+        threads: int | None = self._environment.get("threads")
+        return threads
+
+    @property
+    def _calibrations(self) -> tuple[Path, ...]:
+        # Runs lie in <root>/<suite>/<time>: calibrations beside that root belong to them.
+        return (DEFAULT_FOLDER, self.directory.path.parent.parent.parent / DEFAULT_FOLDER.name)
+
+    @property
     def context(self) -> Context:
         """Machine and versions, as `run.json` has them."""
-        environment: Mapping[str, Any] = self.directory.description()["environment"]
+        environment = self._environment
         machine = {
             name: value
             for name, value in environment["machine"].items()
@@ -70,4 +89,5 @@ class Run:
         git = environment.get("git")
         if git:
             versions["commit"] = git["commit"][:12] + (" (dirty)" if git.get("dirty") else "")
-        return Context(machine=machine, versions=versions)
+        warnings = tuple(environment.get("warnings", ()))
+        return Context(machine=machine, versions=versions, warnings=warnings)

@@ -8,6 +8,7 @@ from typing import ParamSpec
 
 import typer
 
+from harness.cli.calibrate import calibrate
 from harness.cli.catalog import list_modules
 from harness.cli.environment import environment
 from harness.cli.output import console, forgive_encodings
@@ -45,6 +46,7 @@ app.command("show")(_interruptible(show))
 app.command("validate")(_interruptible(validate))
 app.command("schema")(_interruptible(schema))
 app.command("env")(_interruptible(environment))
+app.command("calibrate")(_interruptible(calibrate))
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from harness.present.counterpart import EXPONENT
 from harness.present.derived import shape_text
 from harness.present.growth import TOLERANCE
 from harness.present.part import Context, Part, convention_of
+from harness.present.performance import ON_CEILINGS, uncalibrated
 from harness.present.quantities import find
 from harness.present.quantity import Row
 from harness.present.reading import Reading
@@ -39,6 +40,9 @@ def footnotes(
     lines += setup(rows)
     lines += pairs("Versions", context.versions)
     lines += pairs("Machine", context.machine)
+    lines += [f"Warning, whole run: {text}" for text in context.warnings]
+    if any(reading.quantity.name in ON_CEILINGS for reading in readings):
+        lines += uncalibrated(rows)
     lines += _reference(part, rows)
     lines += _reasons(rows)
     lines += _case_notes(part, rows)

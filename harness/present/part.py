@@ -54,11 +54,13 @@ class Context:
         convention: what "FLOPs" means; `None`: the part's own.
         machine: name of a property: its value (CPU, GPU, memory, ...).
         versions: name of a package: its version.
+        warnings: what may have spoiled the numbers of the whole run.
     """
 
     convention: ConventionSpec | None = None
     machine: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, Any] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
 
 
 def convention_of(part: Part, context: Context | None = None) -> ConventionSpec:

@@ -5,17 +5,18 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from harness.errors import HarnessError
-from harness.present import bar, grouped_bar, line, scatter, style
+from harness.present import bar, grouped_bar, line, roofline, scatter, style
 from harness.present.canvas import canvas
 from harness.present.footnotes import conventions, definition, pairs, setup
 from harness.present.part import Context, Part, convention_of
+from harness.present.performance import uncalibrated
 from harness.present.quantity import Row
 from harness.present.reading import Reading, read
 from harness.present.verdict import annotate
 from harness.present.view import View, missing, shown
 from harness.suite.presentation import ConventionSpec, PlotSpec
 
-_KINDS = {"bar": bar.draw, "scatter": scatter.draw, "line": line.draw}
+_KINDS = {"bar": bar.draw, "scatter": scatter.draw, "line": line.draw, "roofline": roofline.draw}
 
 
 def draw(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | None = None) -> Figure:
@@ -45,7 +46,7 @@ def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | Non
     ys = tuple(read(name, part, annotated, convention) for name in spec.ys)
     y, series = ys[0], reading(spec.series)
     x = None if spec.kind == "bar" else reading(spec.x)
-    numeric = [*zip(spec.ys, ys, strict=True), (spec.x, x if spec.kind == "scatter" else None)]
+    numeric = [*zip(spec.ys, ys, strict=True), (spec.x, None if spec.kind == "line" else x)]
     for name, each in numeric:
         if each is not None and each.is_text:
             raise HarnessError(f"a {spec.kind} plot needs numbers; {name!r} is text")
@@ -56,12 +57,16 @@ def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | Non
             )
     needed = [each for each in (x, *ys) if each is not None]
     kept = shown(annotated, needed)
+    if spec.kind == "roofline":  # both axes are logarithmic
+        kept = tuple(row for row in kept if all((each.ours(row) or 0) > 0 for each in needed))
     heads = " and ".join(dict.fromkeys(each.name for each in ys))
     named = f"{y.name} by {_within_text(x.name)}" if x is not None else heads
     title = spec.title or f"{part.title or part.name}: {named}"
     left_out = missing(annotated, kept, needed)
     notes = [*_notes(needed, convention), *setup(annotated)]
     notes += pairs("Machine", {} if context is None else context.machine)
+    if spec.kind == "roofline":
+        notes += uncalibrated(kept)
     notes += [*_printed(spec, y, kept), *([left_out] if left_out else [])]
     return View(spec, title, kept, x, y, series, tuple(notes), ys)
 

@@ -30,6 +30,7 @@ from harness.present.derived import (
     with_input,
 )
 from harness.present.nearest import hint
+from harness.present.performance import QUANTITIES as PERFORMANCE
 from harness.present.quantity import Quantity, Row
 from harness.present.sweep import sweep_name
 
@@ -268,7 +269,9 @@ def _numbers() -> list[Quantity]:
     ]
 
 
-QUANTITIES: Mapping[str, Quantity] = {each.name: each for each in (*_texts(), *_numbers())}
+QUANTITIES: Mapping[str, Quantity] = {
+    each.name: each for each in (*_texts(), *_numbers(), *PERFORMANCE)
+}
 
 # Short names of a suite. `flops` is what the suite's convention calls so, everywhere in a suite.
 ALIASES: Mapping[str, str] = {
@@ -277,6 +280,7 @@ ALIASES: Mapping[str, str] = {
     "memory": "live_peak_bytes",
     "memory_training": "live_peak_training_bytes",
     "resident": "resident_peak_bytes",
+    "energy": "energy_joules",
 }
 
 _FACTORS = "factors."

@@ -52,7 +52,13 @@ def draw(view: View) -> Figure:
 
 
 def annotate_points(
-    figure: Figure, axes: Axes, x: Sequence[float], y: Sequence[float], labels: Sequence[str]
+    figure: Figure,
+    axes: Axes,
+    x: Sequence[float],
+    y: Sequence[float],
+    labels: Sequence[str],
+    *,
+    obstacles: Sequence[Box] = (),
 ) -> None:
     """Labels beside points of settled axes, tied to them by thin lines where they stand apart."""
     per_point = figure.dpi / 72
@@ -68,7 +74,7 @@ def annotate_points(
     )
     for text in texts:
         text.remove()
-    for label, spot, box in zip(labels, spots, place(spots, sizes, bounds), strict=True):
+    for label, spot, box in zip(labels, spots, place(spots, sizes, bounds, obstacles), strict=True):
         near = box.nearest(spot)
         apart = box.distance(spot) > LEADER
         axes.annotate(

@@ -7,7 +7,19 @@ from typing import Literal
 from harness.errors import HarnessError
 from harness.present.nearest import hint
 
-Dimension = Literal["operations", "count", "bytes", "seconds", "ratio", "pixels", "text"]
+Dimension = Literal[
+    "operations",
+    "count",
+    "bytes",
+    "seconds",
+    "ratio",
+    "pixels",
+    "text",
+    "intensity",
+    "bandwidth",
+    "energy",
+    "power",
+]
 
 _DECIMAL = {"1": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 _BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
@@ -29,6 +41,10 @@ UNITS: Mapping[Dimension, Mapping[str, float]] = {
     "ratio": {"1": 1.0, "%": 0.01},
     "pixels": {"px": 1.0},
     "text": {"1": 1.0},
+    "intensity": {"FLOP/B": 1.0},
+    "bandwidth": {"B/s": 1.0, "MB/s": 1e6, "GB/s": 1e9, "TB/s": 1e12},
+    "energy": {"J": 1.0, "mJ": 1e-3, "kJ": 1e3},
+    "power": {"W": 1.0, "mW": 1e-3, "kW": 1e3},
 }
 
 

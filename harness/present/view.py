@@ -64,4 +64,4 @@ def _why(row: Row, readings: Sequence[Reading]) -> str:
         short = line if len(line) <= _CAUSE_WIDTH else line[: _CAUSE_WIDTH - 3] + "..."
         return f"{status}: {short}" if short else status
     absent = [each.quantity.head for each in readings if each.text(row) is None]
-    return f"no {', '.join(absent)}"
+    return f"no {', '.join(absent)}" if absent else "0 has no place on a logarithmic axis"

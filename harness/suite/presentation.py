@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -127,28 +128,53 @@ def _name_or_list(value: Any) -> str:
     return "list" if isinstance(value, (list, tuple)) else "name"
 
 
+def _as_tuple(value: Any) -> Any:
+    # Behind a `before` validator of a model JSON's lists arrive as such, which no tuple takes.
+    return tuple(value) if isinstance(value, list) else value
+
+
 YAxis = Annotated[
     Annotated[str, Tag("name")]
-    | Annotated[Annotated[tuple[str, ...], Field(min_length=1)], Tag("list")],
+    | Annotated[
+        Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_as_tuple)], Tag("list")
+    ],
     Discriminator(_name_or_list),
 ]
+
+
+ROOFLINE_AXES = {"x": "arithmetic_intensity", "y": "flops_per_second"}
+"""What a roofline shows, Williams et al. 2009."""
 
 
 class PlotSpec(Strict):
     """One plot of the results."""
 
-    kind: Literal["bar", "scatter", "line"]
+    kind: Literal["bar", "scatter", "line", "roofline"]
     name: str | None = None
     title: str | None = None
     x: str | None = Field(default=None, description="Quantity or grid axis; labels for bars.")
-    y: YAxis = Field(description="Quantity; for bars a list shows several side by side.")
+    y: YAxis = Field(
+        default="",
+        description="Quantity; for bars a list shows several side by side. A roofline has its own.",
+    )
     series: str | None = Field(
         default=None, description="Grid axis or column that splits the lines."
     )
     log: Literal["auto", "none", "x", "y", "both"] = "auto"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _roofline(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("kind") == "roofline":
+            return {**ROOFLINE_AXES, **given}
+        return given
+
     @model_validator(mode="after")
     def _axes(self) -> "PlotSpec":
+        if not self.y:
+            raise ValueError(f"a {self.kind} plot needs y")
+        if self.kind == "roofline" and {"x": self.x, "y": self.y} != ROOFLINE_AXES:
+            raise ValueError("a roofline has its own axes; remove x and y")
         if self.kind != "bar" and self.x is None:
             raise ValueError(f"a {self.kind} plot needs x")
         if not isinstance(self.y, str) and (self.kind != "bar" or self.series is not None):

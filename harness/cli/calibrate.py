@@ -1,0 +1,88 @@
+"""`harness calibrate`: the ceilings of this machine, for the roofline columns and plot."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from harness.cli.options import OptionError
+from harness.cli.output import console
+from harness.roofline.calibration import DEFAULT_FOLDER, Calibration, Entry, load, save
+from harness.roofline.rate import Rate
+
+
+def calibrate(
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads; PyTorch's number if absent.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of the calibrations, one per machine.")
+    ] = DEFAULT_FOLDER,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Measure peak FLOP/s by data type and the memory's bandwidth; keep them for this machine.
+
+    Tables and plots of runs on this machine, earlier ones too, then show the share of the roof.
+    """
+    from harness.roofline.calibrate import calibrate as measure
+
+    chosen, count = _choices(device, threads)
+    errors = console(stderr=True)
+    with errors.status(f"calibrating {chosen}, under 30 s"):
+        entry = measure(chosen, count)
+    key = str(entry.environment["machine_key"])
+    earlier = load(key, (out,)) or Calibration(key)
+    path = save(earlier.with_entry(entry), out)
+    if as_json:
+        sys.stdout.write(json.dumps({"machine_key": key, **asdict(entry)}, indent=1) + "\n")
+    else:
+        console().print(_table(entry))
+    for warning in entry.environment.get("warnings", ()):
+        errors.print(f"warning: {warning}", markup=False, soft_wrap=True, style="yellow")
+    errors.print(f"kept: {path}", markup=False, soft_wrap=True)
+
+
+def _choices(device: str, threads: int | None) -> tuple[str, int]:
+    import torch
+
+    if device not in ("auto", "cpu", "cuda"):
+        raise OptionError(f"--device {device}: no such device; write auto, cpu or cuda")
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise OptionError("--device cuda: PyTorch sees no GPU here; write --device cpu")
+    chosen = "cuda" if device != "cpu" and available else "cpu"
+    return chosen, threads or torch.get_num_threads()
+
+
+def _table(entry: Entry) -> Table:
+    threads = "" if entry.threads is None else f", {entry.threads} threads"
+    table = Table(
+        title=f"Ceilings of {entry.device}{threads}", title_justify="left", header_style="bold"
+    )
+    for head in ("ceiling", "median", "95 % interval", "measured with"):
+        table.add_column(head, justify="right" if head in ("median", "95 % interval") else "left")
+    for dtype, peak in entry.ceilings.peaks.items():
+        if peak.rate is None:
+            table.add_row(f"{dtype} peak", "–", "", Text(peak.cause or ""))
+        else:
+            how = f"matrix product of side {peak.side}, {peak.rate.samples} runs"
+            table.add_row(f"{dtype} peak", *_texts(peak.rate, "FLOP/s"), how)
+    size = entry.ceilings.array_bytes / 2**20
+    how = f"copy of {size:.0f} MiB, read + written, {entry.ceilings.bandwidth.samples} runs"
+    table.add_row("bandwidth", *_texts(entry.ceilings.bandwidth, "B/s"), how)
+    return table
+
+
+def _texts(rate: Rate, unit: str) -> tuple[str, str]:
+    scale, prefix = next(
+        ((factor, name) for factor, name in ((1e12, "T"), (1e9, "G")) if rate.median >= factor),
+        (1e6, "M"),
+    )
+    middle, low, high = (f"{value / scale:.3g}" for value in (rate.median, rate.low, rate.high))
+    return f"{middle} {prefix}{unit}", f"{low} to {high}"
