@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.errors import HarnessError
 from harness.present.counterpart import Counterpart
+from harness.present.nearest import hint
 from harness.present.numbers import fixed, supported
 from harness.present.part import Part
 from harness.present.quantities import find
@@ -25,6 +27,9 @@ _PRINTED_AS: Mapping[str, str] = {
     "memory": "memory_mb",
     "latency": "time_ms",
 }
+
+# Between a quantity and the label of the row that is taken off it: `operations over ResNet-50`.
+OVER = " over "
 
 # Decimals of printed figures' usual units where the unit is not the quantity's usual one.
 _RATIO_DECIMALS = 4
@@ -130,11 +135,14 @@ def read(name: str, part: Part, rows: Sequence[Row], convention: ConventionSpec)
     """The reading of that name.
 
     A name stands beside a printed figure if it is the figure's own name, its short name (`flops`
-    for `gflops`), or the quantity that the reference makes its counterpart of.
+    for `gflops`), or the quantity that the reference makes its counterpart of. `params over LABEL`
+    is an overhead: the quantity less that of the row of that label.
 
     Raises:
-        HarnessError: no quantity and no printed figure has that name; names the nearest.
+        HarnessError: no quantity, printed figure or row has that name; names the nearest.
     """
+    if OVER in name:
+        return _overhead(name, rows, convention)
     table = reference_table(part)
     by = {} if table is None else counterparts(part, rows, table, convention)
     bound = by.get(name) or by.get(_PRINTED_AS.get(name, ""))
@@ -156,6 +164,17 @@ def read(name: str, part: Part, rows: Sequence[Row], convention: ConventionSpec)
         )
     unit = quantity.usual_unit(convention) if bound is None else bound.unit
     return Reading(quantity, unit, convention, bound, labelled(rows))
+
+
+def _overhead(name: str, rows: Sequence[Row], convention: ConventionSpec) -> Reading:
+    base, _, label = name.partition(OVER)
+    by_label = labelled(rows)
+    if label not in by_label:
+        raise HarnessError(f"no case is labelled {label!r}{hint(label, by_label)}")
+    quantity = find(base, rows)
+    unit = quantity.usual_unit(convention)
+    by = Counterpart(name, quantity, unit, 0.0, minus=(label,))
+    return Reading(quantity, unit, convention, by, by_label)
 
 
 def _printed_alone(figure: str) -> Quantity:
