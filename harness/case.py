@@ -6,10 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from harness.timing import DEFAULT_TIMING, Timing
+
 Shape = tuple[int, ...]
 Device = Literal["cpu", "cuda"]
 DType = Literal["float32", "float64", "float16", "bfloat16"]
 Pass = Literal["inference", "training"]
+
+
+# Options that came later are part of the key only where they are used, so that keys of earlier runs
+# stay what they were.
+_OPTIONS = ("channels_last", "compile")
 
 
 @dataclass(frozen=True)
@@ -22,7 +29,9 @@ class Case:
         inputs: one shape per positional argument of `forward`, batch first.
         device: where it runs.
         dtype: floating type of parameters and inputs.
-        pass_: `inference` (no gradients, eval mode) or `training` (forward and backward, train mode).
+        pass_: `inference` (no gradients, eval mode) or `training` (both directions, train mode).
+        channels_last: parameters and inputs of four axes in the NHWC memory format.
+        compile: the module goes through `torch.compile` before it is run on real tensors.
     """
 
     module: str
@@ -31,11 +40,14 @@ class Case:
     device: Device = "cpu"
     dtype: DType = "float32"
     pass_: Pass = "inference"
+    channels_last: bool = False
+    compile: bool = False
 
     @property
     def key(self) -> str:
         """Hash of exactly what is measured; equal cases have equal keys on every machine."""
-        canonical = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        used = {name: v for name, v in asdict(self).items() if v or name not in _OPTIONS}
+        canonical = json.dumps(used, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
@@ -53,6 +65,9 @@ class Job:
         seed: of parameters and inputs.
         search_path: folders put in front of `sys.path`, for a user's own modules.
         factors: values of the grid's axes that made this case, for tables and plots.
+        timing: how the latency is sampled.
+        replicate: number, from 1, of this process among those of the same case.
+        force: run also what is predicted not to fit into the free memory.
     """
 
     suite: str
@@ -64,3 +79,6 @@ class Job:
     seed: int = 0
     search_path: tuple[str, ...] = ()
     factors: Mapping[str, Any] = field(default_factory=dict)
+    timing: Timing = DEFAULT_TIMING
+    replicate: int = 1
+    force: bool = False

@@ -1,102 +1,106 @@
 """Latency: the median time of one pass, with its interval and all raw samples."""
 
 import time
+from collections.abc import Callable
 
 import torch
 
 from harness.case import Job
-from harness.measure.finite import require_finite
+from harness.measure.cache_flush import cpu_flush, cuda_flush
+from harness.measure.compiled import compiled
+from harness.measure.criterion import criterion_of, wall_budget
+from harness.measure.cuda_pass import CudaPass, GraphPass
 from harness.measure.sampling import Sampled, sample_until
-from harness.measure.stopping import MAX_TIME, SettledNoise
+from harness.measure.sm_clock import THROTTLED, clock_share
 from harness.measure.subject import Subject, real_subject
+from harness.measure.timed_pass import Clock, TimedPass
 from harness.statistics.median import median_interval, quartiles
+from harness.statistics.outliers import outliers
 
-# A forward of a 2048-channel head takes seconds on a CPU; NVBench's 15 s would make a table of
-# twelve rows a matter of many minutes, and the interval says what the shorter budget costs.
-CPU_BUDGET = 5.0
 NOISY, VERY_NOISY = 0.10, 0.25  # IQR over median; Georges et al. 2007 advise against reading beyond
 
 
-def measure_latency(job: Job) -> dict[str, object]:
-    """Time one pass of a case: fixed threads on the CPU, events on CUDA.
+def measure_latency(job: Job, clock: Clock = time.perf_counter) -> dict[str, object]:
+    """Time one pass of a case as `job.timing` says: fixed threads on the CPU, events on CUDA.
+
+    Args:
+        job: what to time, and how.
+        clock: in seconds; a fake one in tests.
 
     Returns:
-        `latency_seconds` (median), `latency_low_seconds` and `latency_high_seconds` (interval of the
-        median), `latency_confidence` (its probability: 0.95 or more from 6 samples on),
+        `latency_seconds` (median), `latency_low_seconds` and `latency_high_seconds` (interval of
+        the median), `latency_confidence` (its probability: 0.95 or more from 6 samples on),
         `latency_q1_seconds`, `latency_q3_seconds`, `latency_samples_seconds` and
-        `latency_warmup_seconds` (every sample), `warnings`.
+        `latency_warmup_seconds` (every sample), `latency_flags` (of throttled, outlier, too few,
+        unmet, unsteady), `latency_outlier_samples` and `latency_throttled_samples` (indices),
+        `latency_unmet` (what the criterion lacked), `latency_cache`, `threads`, `compile_seconds`
+        of a compiled case, and `warnings`.
     """
     subject = real_subject(job.case, job.seed, job.search_path)
-    cuda = job.case.device == "cuda"
-    take = _CudaPass(subject) if cuda else _Pass(subject)
-    budget = MAX_TIME if cuda else CPU_BUDGET
-    sampled = sample_until(take, SettledNoise(), time.perf_counter, budget)
-    return summarise(sampled)
+    figures: dict[str, object] = {
+        "latency_cache": job.timing.cache,
+        "threads": torch.get_num_threads(),
+    }
+    if job.case.compile:
+        subject, figures["compile_seconds"] = compiled(subject, clock)
+    take = _pass(subject, job, clock)
+    timing, device = job.timing, job.case.device
+    sampled = sample_until(take, criterion_of(timing, device), clock, wall_budget(timing, device))
+    shares = take.clock_shares[len(sampled.warmup) :] if isinstance(take, CudaPass) else []
+    summary = summarise(sampled, shares)
+    if timing.cuda_graph and device == "cpu":
+        _warnings(summary).append("no CUDA graph: the case runs on the CPU")
+    return summary | figures
 
 
-class _Pass:
-    """One timed pass of a subject; the output of the first is checked, outside of its time.
+def _pass(subject: Subject, job: Job, clock: Clock) -> TimedPass:
+    cold = job.timing.cache == "cold"
+    if job.case.device == "cpu":
+        return TimedPass(subject, clock, cpu_flush() if cold else None)
+    kind: Callable[..., CudaPass] = GraphPass if job.timing.cuda_graph else CudaPass
+    properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+    share = clock_share(str(getattr(properties, "uuid", "")))
+    return kind(subject, clock, cuda_flush() if cold else None, share)
 
-    The first pass is a warm-up in any case, so the check costs no pass of its own.
+
+def summarise(
+    sampled: Sampled, clock_shares: list[float | None] | None = None
+) -> dict[str, object]:
+    """Median, interval, quartiles, flags and the warnings that the samples call for.
+
+    Args:
+        sampled: what sampling gave.
+        clock_shares: SM clock over its default at each sample, where it is known.
     """
-
-    def __init__(self, subject: Subject) -> None:
-        self._subject = subject
-        self._checked = False
-
-    def __call__(self) -> float:
-        """Run one pass; its duration in seconds.
-
-        Raises:
-            NonFiniteOutputError: the first output is NaN or infinite somewhere.
-        """
-        seconds, out = self._timed()
-        if not self._checked:
-            require_finite(out)
-            self._checked = True
-        self._subject.clear_gradients()
-        return seconds
-
-    def _timed(self) -> tuple[float, object]:
-        start = time.perf_counter()
-        out = _forward(self._subject)
-        return time.perf_counter() - start, out
-
-
-class _CudaPass(_Pass):
-    """Timed by events on the device, since its work is asynchronous."""
-
-    def _timed(self) -> tuple[float, object]:
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        out = _forward(self._subject)
-        end.record()
-        end.synchronize()
-        return float(start.elapsed_time(end)) / 1e3, out
-
-
-def _forward(subject: Subject) -> object:
-    if subject.case.pass_ == "training":
-        return subject.forward()
-    with torch.inference_mode():
-        return subject.module(*subject.inputs)
-
-
-def summarise(sampled: Sampled) -> dict[str, object]:
-    """Median, interval, quartiles and the warnings that the samples call for."""
-    interval = median_interval(sampled.samples)
-    first, third = quartiles(sampled.samples)
-    warnings = list(sampled.flags)
+    samples = sampled.samples
+    interval = median_interval(samples)
+    first, third = quartiles(samples)
+    strange = outliers(samples)
+    throttled = [
+        i for i, share in enumerate(clock_shares or ()) if share is not None and share < THROTTLED
+    ]
+    few = interval.confidence < 0.95
     spread = (third - first) / interval.median if interval.median else 0.0
-    if spread >= VERY_NOISY:
-        warnings.append(f"very noisy: IQR is {spread:.0%} of the median; do not compare this row")
-    elif spread >= NOISY:
-        warnings.append(f"noisy: IQR is {spread:.0%} of the median")
-    if interval.confidence < 0.95:
+    warnings = list(sampled.flags) + _noise(spread)
+    if few:
         warnings.append(
-            f"{len(sampled.samples)} samples: the interval is their range "
+            f"{len(samples)} samples: the interval is their range "
             f"(confidence {interval.confidence:.0%})"
         )
+    if strange:
+        warnings.append("outliers among the samples: something else ran, or a clock changed")
+    if throttled:
+        warnings.append(
+            f"throttled: SM clock below {THROTTLED:.0%} of its default at {len(throttled)} of "
+            f"{len(samples)} samples"
+        )
+    flags = {
+        "throttled": throttled,
+        "outlier": strange,
+        "too few": few,
+        "unmet": sampled.unmet,
+        "unsteady": not sampled.steady,
+    }
     return {
         "latency_seconds": interval.median,
         "latency_low_seconds": interval.low,
@@ -104,7 +108,23 @@ def summarise(sampled: Sampled) -> dict[str, object]:
         "latency_confidence": interval.confidence,
         "latency_q1_seconds": first,
         "latency_q3_seconds": third,
-        "latency_samples_seconds": list(sampled.samples),
+        "latency_samples_seconds": list(samples),
         "latency_warmup_seconds": list(sampled.warmup),
+        "latency_flags": [name for name, raised in flags.items() if raised],
+        "latency_outlier_samples": strange,
+        "latency_throttled_samples": throttled,
+        "latency_unmet": sampled.unmet,
         "warnings": warnings,
     }
+
+
+def _noise(spread: float) -> list[str]:
+    if spread >= VERY_NOISY:
+        return [f"very noisy: IQR is {spread:.0%} of the median; do not compare this row"]
+    return [f"noisy: IQR is {spread:.0%} of the median"] if spread >= NOISY else []
+
+
+def _warnings(summary: dict[str, object]) -> list[str]:
+    warnings = summary["warnings"]
+    assert isinstance(warnings, list)
+    return warnings

@@ -25,11 +25,15 @@ class Sampled:
         warmup: seconds of each warm-up pass.
         samples: seconds of each measured pass, none dropped.
         flags: what a reader must know, one sentence each.
+        unmet: what the criterion lacked when the budget ended the sampling; `None` if it was met.
+        steady: whether the last two passes of the warm-up agreed.
     """
 
     warmup: tuple[float, ...]
     samples: tuple[float, ...]
     flags: tuple[str, ...] = field(default=())
+    unmet: str | None = None
+    steady: bool = True
 
 
 def sample_until(
@@ -52,17 +56,19 @@ def sample_until(
     start = clock()
     samples: list[float] = []
     flags: list[str] = []
+    unmet: str | None = None
     shortest = inf  # kept, since a fast pass gives more samples than a search of them could bear
     while not samples or not criterion.finished():
         if samples and clock() - start + shortest > budget:
-            flags.append(f"stopped at the budget of {budget:g} s: {criterion.unmet()}")
+            unmet = criterion.unmet()
+            flags.append(f"stopped at the budget of {budget:g} s: {unmet}")
             break
         samples.append(take())
         shortest = min(shortest, samples[-1])
         criterion.add(samples[-1])
     if not _steady(warmup):
         flags.append("the warm-up did not become steady")
-    return Sampled(tuple(warmup), tuple(samples), tuple(flags))
+    return Sampled(tuple(warmup), tuple(samples), tuple(flags), unmet, _steady(warmup))
 
 
 def _warm_up(take: Callable[[], float], clock: Callable[[], float], until: float) -> list[float]:

@@ -97,11 +97,17 @@ def _subject(case: Case, module: nn.Module, device: torch.device) -> Subject:
     dtype = getattr(torch, case.dtype)
     module.train(case.pass_ == "training")
     gradients = case.pass_ == "training"
-    inputs = tuple(
-        torch.randn(shape, device=device, dtype=dtype, requires_grad=gradients)
-        for shape in case.inputs
-    )
-    return Subject(case, module, inputs)
+    inputs = tuple(torch.randn(shape, device=device, dtype=dtype) for shape in case.inputs)
+    if case.channels_last:
+        for parameter in module.parameters():  # `module.to` cannot convert fake ones
+            parameter.data = _channels_last(parameter.data)
+        inputs = tuple(_channels_last(tensor) for tensor in inputs)
+    return Subject(case, module, tuple(tensor.requires_grad_(gradients) for tensor in inputs))
+
+
+def _channels_last(tensor: Tensor) -> Tensor:
+    """The tensor in NHWC order if it has four axes, as PyTorch's `channels_last` wants it."""
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
 
 
 def shrunk(case: Case, side: int) -> Case:
