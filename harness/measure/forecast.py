@@ -1,0 +1,65 @@
+"""The forecast: whether a case fits into the free memory, asked before it takes any."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from harness.case import Device, Job
+from harness.errors import HarnessError
+from harness.measure.free_memory import free_bytes
+
+
+class PredictedOutOfMemoryError(HarnessError):
+    """The case needs more memory than is free."""
+
+
+def require_room(
+    job: Job, known: Mapping[str, Any], free: Callable[[Device], int] = free_bytes
+) -> None:
+    """Refuse a case whose predicted need exceeds the free memory.
+
+    The need is parameters, buffers, inputs and the live peak of the case's pass (gradients are part
+    of the training peak). It is a lower bound: operators' temporaries come on top.
+
+    Args:
+        job: what is about to run.
+        known: values of the metrics measured so far; what is missing is predicted now.
+        free: bytes free on a device.
+
+    Raises:
+        PredictedOutOfMemoryError: names both figures and the option that runs it all the same.
+    """
+    if job.force:
+        return
+    need = _predicted_need(job, known)
+    if need is None:
+        return
+    room = free(job.case.device)
+    if need > room:
+        raise PredictedOutOfMemoryError(
+            f"predicted {_gigabytes(need)}, {_gigabytes(room)} free; --force runs it"
+        )
+
+
+def _predicted_need(job: Job, known: Mapping[str, Any]) -> int | None:
+    training = job.case.pass_ == "training"
+    peak = "live_peak_training_bytes" if training else "live_peak_bytes"
+    parts = [known.get(name) for name in (peak, "param_bytes", "buffer_bytes", "input_bytes")]
+    if all(part is not None for part in parts):
+        return sum(int(part) for part in parts if part is not None)
+    return _on_fake_tensors(job)
+
+
+def _on_fake_tensors(job: Job) -> int | None:
+    from harness.measure.memory import live_peak
+    from harness.measure.subject import fake_subject
+
+    try:
+        with fake_subject(job.case, job.search_path) as subject:
+            held = {id(t): t.numel() * t.element_size() for t in (*subject.state, *subject.inputs)}
+            return live_peak(subject) + sum(held.values())
+    except Exception:  # a module that needs values, or one that fails: the metric will say how
+        return None
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.3g} GB"
