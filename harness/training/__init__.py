@@ -1,0 +1,1 @@
+"""Accuracy: data, training and evaluation of context modules inside a segmentation network."""

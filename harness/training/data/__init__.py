@@ -1,0 +1,1 @@
+"""Labelled images to train on: the procedural `scenes` and five real data sets."""
