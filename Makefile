@@ -11,7 +11,7 @@ run: $(READY)
 
 # One OpenMP thread per test process: two processes with two threads each would share two cores.
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,16 +1,18 @@
 """The state of the git checkout that the measured code comes from."""
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """Commit and whether files differ from it; `None` outside a git checkout."""
+    """Commit and whether files differ from it (`None`: unknown); `None` outside a checkout."""
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return None
-    return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain"))}
+    changes = _git(folder, "status", "--porcelain")
+    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
@@ -19,8 +21,11 @@ def _git(folder: Path, *arguments: str) -> str | None:
             ["git", "-C", str(folder), *arguments],
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=10,
             check=True,
+            # `git status` would take the index lock, at which a commit made meanwhile fails.
+            env=os.environ | {"GIT_OPTIONAL_LOCKS": "0"},
         )
     except (OSError, subprocess.SubprocessError):
         return None

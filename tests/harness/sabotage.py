@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import json
 import os
 import resource
 import signal
@@ -300,3 +301,37 @@ class FloodsPipe(Saboteur):
             with suppress(OSError):
                 for _ in range(1500):
                     os.write(descriptor, b"x" * 65536)
+
+
+class ConstructorRaises(Saboteur):
+    def __init__(self, in_channels: int) -> None:
+        raise LookupError("while it was built")
+
+
+class ConstructorExits(Saboteur):
+    def __init__(self, in_channels: int) -> None:
+        sys.exit("no")
+
+
+class RaisesStopIteration(Saboteur):
+    def act(self, x):
+        raise StopIteration
+
+
+class ForksItself(Saboteur):
+    """Parent and child both go on measuring."""
+
+    def act(self, x):
+        os.fork()
+
+
+class BlocksSignals(Saboteur):
+    def act(self, x):
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        time.sleep(LONG)
+
+
+class BreaksJson(Saboteur):
+    def act(self, x):
+        json.dumps = None
+        json.JSONEncoder.encode = None

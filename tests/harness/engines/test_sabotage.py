@@ -50,10 +50,16 @@ STATIC = {
     "WritesOtherJson": ("error", r"the module wrote into the pipe of its measurements: .*"),
     "FloodsPipe": ("error", r"the module wrote into the pipe of its measurements: .*"),
     "ReturnsOtherShape": ("ok", None),
+    "ConstructorRaises": ("error", r"LookupError: while it was built"),
+    "ConstructorExits": ("error", r"the module ended the process: exit code no"),
+    "RaisesStopIteration": ("error", r"StopIteration"),
+    "ForksItself": ("ok", None),
+    "BlocksSignals": ("timeout", r"no answer within 1 s, in metric flops"),
+    "BreaksJson": ("error", r".+"),
 }
 # Only a real pass can tell.
 REAL = {
-    "AllocatesReal": ("oom", r"out of memory: .*can't allocate memory.*"),
+    "AllocatesReal": ("oom", r"out of memory: .*can't allocate memory.*|predicted .* GB, .* free.*"),
     "HitsLimit": ("oom", r"out of memory: .*"),
     "ReturnsNaN": ("invalid", r"288 of 288 output elements are NaN or infinite"),
     "ReturnsNothing": ("invalid", r"the module returned no tensor: NoneType"),

@@ -36,7 +36,7 @@ plots: [{kind: scatter, x: latency, y: memory}]
 
 quick = settings(
     deadline=None,
-    max_examples=120,
+    max_examples=200,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
