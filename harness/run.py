@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.environment import LIBRARIES
 from harness.present.part import Context
+from harness.present.replicates import combine
 from harness.present.roofs import with_roofs
 from harness.present.table import Table, make
 from harness.present.tally import Tally, count
@@ -38,7 +39,7 @@ class Run:
 
     def part_rows(self, part: Suite) -> list[dict[str, Any]]:
         """The rows of one included suite."""
-        rows = [r.row(part.convention) for r in self.records if r.suite == part.name]
+        rows = combine([r.row(part.convention) for r in self.records if r.suite == part.name])
         return annotate(with_roofs(rows, self._calibrations, self._threads), part)
 
     def tables(self, part: Suite) -> list[Table]:

@@ -3,7 +3,7 @@
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -137,7 +137,7 @@ class _Measuring:
                 listener(Progress(event, len(self.records), self.total, remaining))
 
 
-_Identity = tuple[str, str, str]
+_Identity = tuple[str, str, str, int]
 
 
 def _require_devices(jobs: Sequence[Job]) -> None:
@@ -155,7 +155,11 @@ def _require_devices(jobs: Sequence[Job]) -> None:
 
 
 def _identity(job: Job) -> _Identity:
-    return (job.suite, job.label, job.case.key)
+    return (job.suite, job.label, job.case.key, job.replicate)
+
+
+def _identity_of(record: Record) -> _Identity:
+    return (record.suite, record.label, record.case_key, record.replicate)
 
 
 def _slots(jobs: list[Job]) -> int:
@@ -206,13 +210,19 @@ def _finished(
     asked = {_identity(job): job for job in jobs}
     found = {}
     for record in directory.records():
-        identity = (record.suite, record.label, record.case_key)
+        identity = _identity_of(record)
         job = asked.get(identity)
         if job is None or record.machine_key != machine:
             continue
-        if (record.metrics, record.threads, record.seed) == (job.metrics, job.threads, job.seed):
+        if job.force and record.status == "oom":
+            continue  # it may not have been run at all
+        if _asked(record) == (job.metrics, job.threads, job.seed, asdict(job.timing)):
             found[identity] = record
     return found
+
+
+def _asked(record: Record) -> tuple[object, ...]:
+    return (record.metrics, record.threads, record.seed, dict(record.timing))
 
 
 class _Expectation:
@@ -224,7 +234,7 @@ class _Expectation:
         self._taken: list[float] = []
 
     def finished(self, record: Record) -> None:
-        self._left.pop((record.suite, record.label, record.case_key), None)
+        self._left.pop(_identity_of(record), None)
         self._taken.append(record.elapsed_seconds)
 
     def remaining(self) -> float | None:

@@ -33,6 +33,11 @@ _MISSING_OPERATORS = (
     "is not currently implemented",
     "not supported on",
 )
+# Of our own errors, by name, since their modules import torch.
+_STATUS_OF: dict[str, Status] = {
+    "PredictedOutOfMemoryError": "oom",
+    "CudaGraphError": "unsupported",
+}
 _TRACE_LINES = 12
 _CAUSE_WIDTH = 500
 
@@ -50,12 +55,19 @@ def work(job: Job, send: Send) -> None:
         job: what to measure.
         send: takes the parts of one message.
     """
+    from harness.measure.forecast import require_room
+
     try:
         _prepare(job)
-        for name in job.metrics:
+        known: dict[str, object] = {}
+        # Static metrics first: a case that is predicted not to fit keeps them.
+        for name in sorted(job.metrics, key=lambda name: name not in STATIC):
             send("metric", name)
             start = time.perf_counter()
+            if name not in STATIC:
+                require_room(job, known)
             values = metric(name)(job)
+            known |= values
             send("values", name, values, time.perf_counter() - start)
         send("done")
     except BaseException as error:  # also SystemExit and KeyboardInterrupt of a module
@@ -79,7 +91,7 @@ def classify(error: BaseException) -> tuple[Status, str]:
     if isinstance(error, NotImplementedError) or any(s in text for s in _MISSING_OPERATORS):
         return "unsupported", line or name
     if isinstance(error, HarnessError):
-        return "error", line or name
+        return _STATUS_OF.get(type(error).__name__, "error"), line or name
     if isinstance(error, SystemExit):
         return "error", f"the module ended the process: exit code {line or 0}"
     return "error", f"{name}: {line}" if line else name

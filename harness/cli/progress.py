@@ -24,6 +24,7 @@ class Reporter:
         self._console = console
         self._start = time.monotonic()
         self._several = len(suite.parts()) > 1
+        self._replicated = any(job.replicate > 1 for job in suite.all_jobs())
         self._status: Status | None = None
         if console.is_terminal:
             self._status = console.status("starting")
@@ -46,6 +47,8 @@ class Reporter:
         """Show one event."""
         event = progress.event
         name = f"{event.job.suite}: {event.job.label}" if self._several else event.job.label
+        if self._replicated:
+            name += f" #{event.job.replicate}"
         place = f"[{progress.done}/{progress.total}]"
         if isinstance(event, Finished):
             outcome = event.outcome

@@ -44,6 +44,9 @@ def run(  # noqa: PLR0917 - typer calls it with names
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON array of rows on stdout; all else on stderr.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Run also what is predicted not to fit into memory.")
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the latest run; finished cases are kept.")
     ] = False,
@@ -60,6 +63,7 @@ def run(  # noqa: PLR0917 - typer calls it with names
         dtype=dtype,
         threads=threads,
         only=tuple(only) if only else None,
+        force=force,
     )
     with strangers():
         suite = load(suite_file, overrides)

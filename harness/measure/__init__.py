@@ -14,6 +14,8 @@ METRICS: dict[str, str] = {
     "memory": "harness.measure.memory:measure_memory",
     "witness": "harness.measure.witness:measure_witness",
     "resident": "harness.measure.resident:measure_resident",
+    "allocator": "harness.measure.allocator:measure_allocator",
+    "memory_model": "harness.measure.memory_model:measure_memory_model",
     "latency": "harness.measure.latency:measure_latency",
     "energy": "harness.measure.energy:measure_energy",
 }

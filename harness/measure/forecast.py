@@ -36,7 +36,7 @@ def require_room(
     room = free(job.case.device)
     if need > room:
         raise PredictedOutOfMemoryError(
-            f"predicted {_gigabytes(need)}, {_gigabytes(room)} free; --force runs it"
+            f"predicted {_shown(need)}, {_shown(room)} free; --force runs it"
         )
 
 
@@ -61,5 +61,5 @@ def _on_fake_tensors(job: Job) -> int | None:
         return None
 
 
-def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:.3g} GB"
+def _shown(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

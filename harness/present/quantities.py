@@ -31,6 +31,7 @@ from harness.present.derived import (
 )
 from harness.present.nearest import hint
 from harness.present.performance import QUANTITIES as PERFORMANCE
+from harness.present.processes import QUANTITIES as PROCESSES
 from harness.present.quantity import Quantity, Row
 from harness.present.sweep import sweep_name
 
@@ -270,7 +271,7 @@ def _numbers() -> list[Quantity]:
 
 
 QUANTITIES: Mapping[str, Quantity] = {
-    each.name: each for each in (*_texts(), *_numbers(), *PERFORMANCE)
+    each.name: each for each in (*_texts(), *_numbers(), *PERFORMANCE, *PROCESSES)
 }
 
 # Short names of a suite. `flops` is what the suite's convention calls so, everywhere in a suite.
@@ -280,6 +281,8 @@ ALIASES: Mapping[str, str] = {
     "memory": "live_peak_bytes",
     "memory_training": "live_peak_training_bytes",
     "resident": "resident_peak_bytes",
+    "allocator": "allocator_peak_bytes",
+    "memory_model": "measured_peak_bytes",
     "energy": "energy_joules",
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 from harness.case import Job
 from harness.measure.convention import CONVENTIONS, operations
 from harness.outcome import Outcome
+from harness.timing import DEFAULT_TIMING
 
 SCHEMA = 1
 
@@ -34,6 +35,10 @@ STORED = (
     "live_peak_training_bytes",
     "input_bytes",
     "resident_peak_bytes",
+    "predicted_peak_bytes",
+    "measured_peak_bytes",
+    "allocator_peak_bytes",
+    "allocator_reserved_bytes",
     "latency_seconds",
     "latency_low_seconds",
     "latency_high_seconds",
@@ -42,6 +47,9 @@ STORED = (
     "latency_q3_seconds",
     "latency_samples_seconds",
     "latency_warmup_seconds",
+    "latency_flags",
+    "latency_unmet",
+    "compile_seconds",
     "energy_joules",
     "energy_valid",
     "energy_window_seconds",
@@ -73,6 +81,8 @@ class Record:
         finished_at: UTC, ISO 8601.
         threads: CPU threads asked for.
         seed: of parameters and inputs.
+        timing: how the latency was to be sampled.
+        replicate: number, from 1, of its process among those of the same case.
     """
 
     suite: str
@@ -92,6 +102,8 @@ class Record:
     finished_at: str
     threads: int | None = None
     seed: int = 0
+    timing: Mapping[str, Any] = field(default_factory=lambda: asdict(DEFAULT_TIMING))
+    replicate: int = 1
     schema: int = field(default=SCHEMA)
 
     @classmethod
@@ -115,6 +127,8 @@ class Record:
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
             threads=job.threads,
             seed=job.seed,
+            timing=asdict(job.timing),
+            replicate=job.replicate,
         )
 
     def to_line(self) -> str:
@@ -137,6 +151,9 @@ class Record:
         for name, kind in _KINDS.items():
             if not isinstance(data.get(name), kind):
                 raise ValueError(f"{name} is {'wrong' if name in data else 'missing'}")
+        for name, kind in _LATER_KINDS.items():
+            if name in data and not isinstance(data[name], kind):
+                raise ValueError(f"{name} is wrong")
         if not data["case"].keys() >= _CASE_NAMES:
             raise ValueError("case is wrong")
         known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
@@ -158,6 +175,9 @@ class Record:
             "device": case["device"],
             "dtype": case["dtype"],
             "pass": case["pass_"],
+            "channels_last": case.get("channels_last", False),
+            "compile": case.get("compile", False),
+            "replicate": self.replicate,
             "threads": self.threads,
             "case_key": self.case_key,
             "machine_key": self.machine_key,
@@ -178,6 +198,7 @@ _KINDS: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("metrics", "warnings", "tail"), list),
     "elapsed_seconds": (int, float),
 }
+_LATER_KINDS: Mapping[str, type] = {"timing": dict, "replicate": int}
 _CASE_NAMES = {"module", "arguments", "inputs", "device", "dtype", "pass_"}
 
 

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from harness.case import Case, Device, Job, Shape
 from harness.suite import label as labels
 from harness.suite.arguments import Constructors
 from harness.suite.grid import Combination
+from harness.suite.latency import timing
 from harness.suite.recipe import Place, Recipe
 from harness.suite.schema import CASE_AXES, MOST_CASES, STATIC, Conditions, SuiteSpec
 from harness.suite.suite import Overrides
@@ -46,6 +47,7 @@ class Expansion:
     notes: dict[str, str] = field(default_factory=dict)
     _used_defaults: set[str] = field(default_factory=set)
     _unchecked: bool = False
+    _repeats: dict[str, int] = field(default_factory=dict)
 
     def run(self) -> None:
         """Fill `jobs` and `notes`."""
@@ -56,9 +58,24 @@ class Expansion:
             made = list(self._jobs(recipe, constructors))
             self._check_labels(recipe, made, first)
             self.jobs += made
+            self._repeats.update({job.label: self._processes(recipe) for job in made})
             if recipe.spec.note is not None and recipe.place:
                 self.notes.update({job.label: recipe.spec.note for job in made})
         self._check_defaults(constructors)
+        self.jobs = self._replicated()
+
+    def _replicated(self) -> list[Job]:
+        """Every case once, then every case a second time, and so on.
+
+        Processes of one case are so spread over the run, and what drifts meets all cases alike.
+        """
+        most = max(self._repeats.values(), default=1)
+        return [
+            replace(job, replicate=number)
+            for number in range(1, most + 1)
+            for job in self.jobs
+            if number <= self._repeats[job.label]
+        ]
 
     def _check_top(self) -> None:
         document, spec = self.source.document, self.spec
@@ -86,11 +103,12 @@ class Expansion:
 
     def _jobs(self, recipe: Recipe, constructors: Constructors) -> Iterator[Job]:
         before = len(recipe.document.problems)
-        combinations = recipe.combinations(self.budget.left)
+        processes = self._processes(recipe)
+        combinations = recipe.combinations(self.budget.left // processes)
         if combinations is None or not self._has_module(recipe):
             self._unchecked = True
             return
-        self.budget.left -= len(combinations)
+        self.budget.left -= len(combinations) * processes
         has_input = self._has_input(recipe)
         has_label = _check_template(recipe)
         for combination in combinations:
@@ -99,6 +117,9 @@ class Expansion:
             if arguments is not None and has_input and has_label:
                 yield self._job(recipe, module, arguments, combination)
         self._unchecked |= len(recipe.document.problems) > before
+
+    def _processes(self, recipe: Recipe) -> int:
+        return int(_first(recipe.spec.repeats, self.spec.repeats, 1))
 
     def _has_module(self, recipe: Recipe) -> bool:
         if recipe.spec.module is not None or "module" in recipe.axes:
@@ -159,6 +180,8 @@ class Expansion:
             device=_device(_first(self.overrides.device, spec.device, self.spec.device, "auto")),
             dtype=self._condition(recipe, combination, "dtype", "float32"),
             pass_=self._condition(recipe, combination, "pass", "inference"),
+            channels_last=_first(spec.channels_last, self.spec.channels_last, False),
+            compile=_first(spec.compile, self.spec.compile, False),
         )
         return Job(
             suite=self.spec.suite,
@@ -172,6 +195,8 @@ class Expansion:
             seed=_first(spec.seed, self.spec.seed, 0),
             search_path=_search_path(self.source) if ":" in module else (),
             factors=dict(combination),
+            timing=timing(spec.latency, self.spec.latency),
+            force=self.overrides.force,
         )
 
     def _condition(self, recipe: Recipe, combination: Combination, key: str, default: Any) -> Any:

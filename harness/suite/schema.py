@@ -17,9 +17,20 @@ from pydantic import (
 )
 
 from harness.case import DType, Pass
+from harness.suite.latency import LatencySpec
 from harness.suite.presentation import PlotSpec, ReferenceSpec, Strict, TableSpec
 
-Metric = Literal["params", "flops", "memory", "witness", "resident", "latency", "energy"]
+Metric = Literal[
+    "params",
+    "flops",
+    "memory",
+    "witness",
+    "resident",
+    "allocator",
+    "memory_model",
+    "latency",
+    "energy",
+]
 Convention = Literal["flops", "macs", "torchstat", "toolbox", "gibi_macs"]
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 
@@ -37,6 +48,9 @@ MOST_ELEMENTS = 1 << 40
 
 MOST_CASES = 20_000
 """Of one include tree, grids written out."""
+
+MOST_REPEATS = 100
+"""Of one case."""
 
 MOST_EXCLUDES = 1000
 """Of one grid."""
@@ -77,9 +91,7 @@ def _name_or_list(value: Any) -> str:
     return "list" if isinstance(value, (list, tuple)) else "name"
 
 
-MetricChoice = Literal[
-    "static", "params", "flops", "memory", "witness", "resident", "latency", "energy"
-]
+MetricChoice = Literal["static", Metric]
 Measure = Annotated[
     Annotated[MetricChoice, Tag("name")]
     | Annotated[Annotated[tuple[MetricChoice, ...], Field(min_length=1)], Tag("list")],
@@ -124,6 +136,20 @@ class Conditions(Strict):
     timeout: Seconds | None = Field(default=None, description="Seconds per case; 600 if absent.")
     threads: Threads | None = Field(default=None, description="CPU threads; PyTorch's if absent.")
     seed: Seed | None = Field(default=None, description="Of parameters and inputs; 0 if absent.")
+    latency: LatencySpec | None = Field(
+        default=None, description="How latency is sampled; until its noise settles if absent."
+    )
+    channels_last: bool | None = Field(
+        default=None, description="Parameters and inputs in NHWC order; false if absent."
+    )
+    compile: bool | None = Field(
+        default=None,
+        description="torch.compile before the real passes, its time apart; false if absent.",
+    )
+    repeats: Annotated[int, Field(ge=1, le=MOST_REPEATS)] | None = Field(
+        default=None,
+        description="Fresh processes per case; 1 if absent. The row is the median of theirs.",
+    )
     grid: Axes = Field(
         default_factory=dict,
         description="Axis: values. Axes are arguments of the constructor, or module, input, dtype, "

@@ -1,7 +1,7 @@
 """A suite as loaded: plain, frozen, with every case written out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ class Overrides:
         dtype: floating type.
         threads: CPU threads.
         only: labels to keep, of the suite and what it includes.
+        force: run also what is predicted not to fit into the free memory.
     """
 
     inputs: tuple[Shape, ...] | None = None
@@ -28,6 +29,7 @@ class Overrides:
     dtype: str | None = None
     threads: int | None = None
     only: tuple[str, ...] | None = None
+    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,14 @@ def _describe_job(job: Job, note: str | None) -> dict[str, Any]:
         "device": case.device,
         "dtype": case.dtype,
         "pass": case.pass_,
+        "channels_last": case.channels_last,
+        "compile": case.compile,
         "metrics": list(job.metrics),
         "timeout": job.timeout,
         "threads": job.threads,
         "seed": job.seed,
         "factors": dict(job.factors),
+        "latency": asdict(job.timing),
+        "replicate": job.replicate,
         "note": note,
     }

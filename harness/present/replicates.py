@@ -1,0 +1,94 @@
+"""Replicates: several processes of one case become one row, the median of theirs."""
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from harness.present.quantity import Row
+from harness.statistics.median import median_interval, quartiles
+
+
+def combine(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """One row per case, in the order of the first processes.
+
+    A number that differs between the processes becomes its median. The latency is the median of the
+    processes' medians, with the interval of that median: samples within a process share its memory
+    layout and its machine's mood, so processes are what is independent.
+
+    `latency_processes_seconds` has the median of each process, `latency_samples_seconds` every
+    sample of all; `processes` counts those that ran. One process that failed makes the row failed,
+    and the cause says which.
+
+    Args:
+        rows: of one run; those of one case agree in suite, label and key.
+    """
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        case = (row.get("suite"), row.get("label"), row.get("case_key"))
+        groups.setdefault(case, []).append(row)
+    return [_combined(group) for group in groups.values()]
+
+
+def _combined(group: Sequence[Row]) -> dict[str, Any]:
+    if len(group) == 1:
+        return dict(group[0])
+    fine = [row for row in group if row.get("status") == "ok"] or group
+    made = {**fine[0], **{name: _middle(name, fine) for name in _differing(fine)}}
+    made |= {
+        "processes": len(group),
+        "warnings": _united("warnings", group),
+        "latency_flags": _united("latency_flags", group),
+        "elapsed_seconds": sum(row.get("elapsed_seconds") or 0.0 for row in group),
+    }
+    made.pop("replicate", None)
+    return made | _latency(fine) | _failure(group)
+
+
+def _differing(rows: Sequence[Row]) -> list[str]:
+    """Names of numbers that all rows have and on which they do not agree."""
+    return [
+        name
+        for name in rows[0]
+        if all(_is_number(row.get(name)) for row in rows)
+        and any(row[name] != rows[0][name] for row in rows)
+    ]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _middle(name: str, rows: Sequence[Row]) -> float:
+    return float(statistics.median(row[name] for row in rows))
+
+
+def _united(name: str, rows: Sequence[Row]) -> list[Any]:
+    return list(dict.fromkeys(item for row in rows for item in row.get(name) or ()))
+
+
+def _latency(rows: Sequence[Row]) -> dict[str, Any]:
+    medians = [row["latency_seconds"] for row in rows if row.get("latency_seconds") is not None]
+    if not medians:
+        return {}
+    interval = median_interval(medians)
+    first, third = quartiles(medians)
+    return {
+        "latency_seconds": interval.median,
+        "latency_low_seconds": interval.low,
+        "latency_high_seconds": interval.high,
+        "latency_confidence": interval.confidence,
+        "latency_q1_seconds": first,
+        "latency_q3_seconds": third,
+        "latency_processes_seconds": medians,
+        "latency_samples_seconds": [
+            sample for row in rows for sample in row.get("latency_samples_seconds") or ()
+        ],
+    }
+
+
+def _failure(group: Sequence[Row]) -> dict[str, Any]:
+    for number, row in enumerate(group, 1):
+        if row.get("status") != "ok":
+            cause = f"process {number} of {len(group)}: {row.get('cause') or row.get('status')}"
+            return {"status": row.get("status"), "cause": cause}
+    return {}
