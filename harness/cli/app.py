@@ -15,6 +15,7 @@ from harness.cli.output import console, forgive_encodings
 from harness.cli.run import INTERRUPTED, run
 from harness.cli.schema import schema
 from harness.cli.show import show
+from harness.cli.spread import spread
 from harness.cli.validate import validate
 from harness.errors import HarnessError
 
@@ -54,7 +55,7 @@ def main() -> None:
     forgive_encodings()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app()
+        app(args=spread(sys.argv[1:]))
     except HarnessError as error:
         console(stderr=True).print(str(error), markup=False, soft_wrap=True)
         sys.exit(error.exit_code)
