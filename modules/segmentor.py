@@ -10,14 +10,16 @@ from modules.context import build_context, forward_with_extras, output_channels
 from modules.hrnet import HRNet
 from modules.layers import ConvBNReLU, one_of
 from modules.resnet import ResNet
+from modules.small_backbone import SmallBackbone
 from modules.weights import load_weights
 
 Frame = Literal["head", "between"]
 Output = Literal["logits", "features"]
+Backbone = ResNet | HRNet | SmallBackbone
 
 # Dilated residual networks with the deep stem are what the papers' tables were counted with.
 _DILATED: dict[str, Any] = {"stem": "3x3", "output_stride": 8}
-BACKBONES: dict[str, tuple[type[ResNet] | type[HRNet], dict[str, Any]]] = {
+BACKBONES: dict[str, tuple[type[Backbone], dict[str, Any]]] = {
     "resnet18": (ResNet, {"depth": 18, **_DILATED}),
     "resnet34": (ResNet, {"depth": 34, **_DILATED}),
     "resnet50": (ResNet, {"depth": 50, **_DILATED}),
@@ -26,6 +28,7 @@ BACKBONES: dict[str, tuple[type[ResNet] | type[HRNet], dict[str, Any]]] = {
     "hrnetv2_w18": (HRNet, {"width": 18}),
     "hrnetv2_w32": (HRNet, {"width": 32}),
     "hrnetv2_w48": (HRNet, {"width": 48}),
+    "small": (SmallBackbone, {}),
 }
 
 
@@ -162,7 +165,7 @@ class Segmentor(nn.Module):
 
 def build_backbone(
     name: str, in_channels: int, arguments: Mapping[str, Any] | None = None
-) -> ResNet | HRNet:
+) -> Backbone:
     """A backbone of `BACKBONES`.
 
     Raises:

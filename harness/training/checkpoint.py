@@ -1,0 +1,195 @@
+"""Checkpoints: trainings on disk, keyed by what was trained, whole or under way."""
+
+import fcntl
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.errors import HarnessError
+
+FOLDER_VARIABLE = "HARNESS_CHECKPOINTS"
+"""Environment variable that names another folder than `DEFAULT_FOLDER`."""
+
+DEFAULT_FOLDER = Path("results/checkpoints")
+
+_FINISHED, _PROGRESS, _DESCRIPTION = "weights.safetensors", "progress.safetensors", "training.json"
+_MODEL, _MOMENTUM = "model.", "momentum."
+
+
+class CheckpointError(HarnessError):
+    """Checkpoints cannot be read or written."""
+
+
+def default_folder() -> Path:
+    """Where trainings are kept: `$HARNESS_CHECKPOINTS`, else `results/checkpoints`."""
+    return Path(os.environ.get(FOLDER_VARIABLE) or DEFAULT_FOLDER)
+
+
+def training_key(description: Mapping[str, Any]) -> str:
+    """Hash of what is trained; equal trainings have equal keys."""
+    canonical = json.dumps(description, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True)
+class State:
+    """A training at one step.
+
+    Attributes:
+        step: how many steps are done.
+        model: parameters and buffers by name.
+        momentum: of the optimizer, by parameter name; empty where the training is whole.
+        notes: plain data that belongs to it (loss, seconds, state of the gradient scaler).
+    """
+
+    step: int
+    model: Mapping[str, Tensor]
+    momentum: Mapping[str, Tensor] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Checkpoint:
+    """The folder of one training: `training.json`, and `weights` or `progress` as safetensors.
+
+    Files appear whole or not at all. A damaged one counts as absent: the training is repeated.
+
+    Args:
+        root: folder of all trainings.
+        description: what is trained, as plain data; its hash names the folder.
+
+    Attributes:
+        key: that hash.
+        folder: of this training.
+    """
+
+    def __init__(self, root: Path, description: Mapping[str, Any]) -> None:
+        self.key = training_key(description)
+        self.folder = root / self.key
+        self._description = description
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the training; another process that wants the same one waits, then finds it whole.
+
+        Raises:
+            CheckpointError: the folder cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = (self.folder / "lock").open("w")
+        except OSError as error:
+            raise self._unwritable(error) from error
+        with file:  # closing it, as ending the process, gives the lock back
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def finished(self) -> State | None:
+        """The whole training; `None` if there is none."""
+        return _read(self.folder / _FINISHED)
+
+    def progress(self) -> State | None:
+        """How far an interrupted training came; `None` if there is none."""
+        return _read(self.folder / _PROGRESS)
+
+    def save_progress(self, state: State) -> None:
+        """Keep a training that is under way."""
+        self._write(_PROGRESS, state)
+
+    def save_finished(self, state: State) -> None:
+        """Keep a whole training, and forget how it came about."""
+        text = json.dumps(self._description, indent=1, sort_keys=True) + "\n"
+        self._replace(_DESCRIPTION, text.encode())
+        self._write(_FINISHED, state)
+        (self.folder / _PROGRESS).unlink(missing_ok=True)
+
+    def _write(self, name: str, state: State) -> None:
+        safetensors = _safetensors()
+        tensors = {_MODEL + key: _plain(x) for key, x in state.model.items()}
+        tensors |= {_MOMENTUM + key: _plain(x) for key, x in state.momentum.items()}
+        metadata = {"step": str(state.step), "notes": json.dumps(dict(state.notes))}
+        self._replace(name, safetensors.save(tensors, metadata))
+
+    def _replace(self, name: str, content: bytes) -> None:
+        try:
+            handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=self.folder)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(temporary).chmod(0o644)  # mkstemp makes files private
+                Path(temporary).replace(self.folder / name)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> CheckpointError:
+        return CheckpointError(
+            f"{self.folder}: cannot be written: {error.strerror}; name another folder in "
+            f"${FOLDER_VARIABLE}"
+        )
+
+
+def _plain(x: Tensor) -> Tensor:
+    """As safetensors takes it: on the CPU, contiguous, sharing memory with no other."""
+    return x.detach().to("cpu", copy=True).contiguous()
+
+
+def _read(path: Path) -> State | None:
+    _safetensors()
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        step, notes = int(metadata["step"]), json.loads(metadata["notes"])
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError):
+        return None
+    return State(step, _part(tensors, _MODEL), _part(tensors, _MOMENTUM), notes)
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): x for key, x in tensors.items() if key.startswith(prefix)}
+
+
+def _safetensors() -> Any:
+    try:
+        import safetensors.torch
+    except ImportError as error:
+        raise CheckpointError(
+            "keeping trainings needs the optional extra `weights`: "
+            "pip install 'context-harness[weights]'"
+        ) from error
+    return safetensors.torch
+
+
+def fits(state: State, model: Mapping[str, Tensor]) -> bool:
+    """Whether a state has exactly the tensors of a model."""
+    return state.model.keys() == model.keys() and all(
+        state.model[name].shape == x.shape for name, x in model.items()
+    )
+
+
+def load_into(model: torch.nn.Module, state: State) -> None:
+    """Fill a model from a state.
+
+    Raises:
+        CheckpointError: names or shapes differ.
+    """
+    if not fits(state, model.state_dict()):
+        raise CheckpointError("a checkpoint does not fit its network; remove its folder")
+    model.load_state_dict(dict(state.model))

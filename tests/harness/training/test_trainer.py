@@ -1,0 +1,175 @@
+import math
+
+import pytest
+import torch
+from tiny_data import SIZE, TinyData, tiny_recipe
+
+from harness.training.checkpoint import Checkpoint
+from harness.training.evaluate import evaluate
+from harness.training.network import build_network, network_arguments
+from harness.training.predict import Views
+from harness.training.trainer import DivergenceError, Trainer, resolve_precision
+
+CPU = torch.device("cpu")
+
+
+class Killed(BaseException):
+    """Stands for the end of the process in the middle of a step."""
+
+
+class DyingData(TinyData):
+    """Data whose reading ends the process at the n-th image."""
+
+    left = {"images": 0}
+
+    def __getitem__(self, index):
+        self.left["images"] -= 1
+        if self.left["images"] < 0:
+            raise Killed
+        return super().__getitem__(index)
+
+
+def trainer(recipe=None, module="ppm", arguments=None, seed=0, data=None, **more):
+    recipe = recipe or tiny_recipe()
+    given = network_arguments(module, arguments or {"out_channels": 8}, recipe, 3, (SIZE, SIZE))
+    network = build_network(given, seed)
+    return Trainer(network, data or TinyData(), recipe, seed, CPU, **more)
+
+
+def parameters(made):
+    return made.network.state_dict()
+
+
+def same(left, right):
+    return left.keys() == right.keys() and all(torch.equal(left[n], right[n]) for n in left)
+
+
+def test_the_same_seed_gives_the_same_bits_and_the_same_miou():
+    runs = [trainer(seed=3), trainer(seed=3), trainer(seed=4)]
+    scores = []
+    for run in runs:
+        torch.rand(7)  # what was drawn before does not matter
+        run.run()
+        scores.append(evaluate(run.network, TinyData("val"), run.recipe, Views()).miou)
+    assert same(parameters(runs[0]), parameters(runs[1]))
+    assert scores[0] == scores[1]
+    assert not same(parameters(runs[0]), parameters(runs[2]))
+
+
+def test_training_leaves_the_global_generator_as_it_was():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    trainer().run()
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_tiny_set_is_learnt():
+    recipe = tiny_recipe(steps=120, optimizer={"learning_rate": 0.2})
+    run = trainer(recipe)
+    before = evaluate(run.network, TinyData("val"), recipe, Views()).miou
+    run.run()
+    assert evaluate(run.network, TinyData("val"), recipe, Views()).miou > max(0.7, before)
+
+
+@pytest.mark.parametrize("images_until_death", [1, 13, 30])
+def test_an_interrupted_training_goes_on_to_the_same_bits(tmp_path, images_until_death):
+    whole = trainer()
+    whole.run()
+    ticks = iter(range(10_000))
+    description = {"name": "interrupted"}
+
+    def attempt(data):
+        return trainer(
+            data=data,
+            checkpoint=Checkpoint(tmp_path, description),
+            save_every=2,
+            clock=lambda: next(ticks),
+        )
+
+    DyingData.left["images"] = images_until_death
+    with pytest.raises(Killed):
+        attempt(DyingData()).run()
+    again = attempt(TinyData())
+    trained = again.run()
+    assert same(parameters(again), parameters(whole))
+    assert (trained.first_step > 0) == (images_until_death > 12)
+    assert trained.first_step < trained.steps
+
+
+def test_a_whole_training_is_taken_over_without_a_step(tmp_path):
+    checkpoint = Checkpoint(tmp_path, {"name": "whole"})
+    first = trainer(checkpoint=checkpoint)
+    done = first.run()
+    DyingData.left["images"] = 0
+    second = trainer(seed=9, data=DyingData(), checkpoint=Checkpoint(tmp_path, {"name": "whole"}))
+    taken = second.run()
+    assert taken.first_step == taken.steps == done.steps
+    assert (taken.loss, taken.seconds) == (done.loss, done.seconds)
+    assert same(parameters(first), parameters(second))
+
+
+def test_a_damaged_checkpoint_costs_a_training_and_nothing_else(tmp_path):
+    description = {"name": "damaged"}
+    first = trainer(checkpoint=Checkpoint(tmp_path, description))
+    first.run()
+    file = Checkpoint(tmp_path, description).folder / "weights.safetensors"
+    file.write_bytes(file.read_bytes()[:100])
+    second = trainer(checkpoint=Checkpoint(tmp_path, description))
+    assert second.run().first_step == 0
+    assert same(parameters(first), parameters(second))
+
+
+def test_a_diverged_training_says_so():
+    recipe = tiny_recipe(optimizer={"learning_rate": 1e12})
+    with pytest.raises(DivergenceError, match="learning_rate"):
+        trainer(recipe).run()
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "loss", "expected"),
+    [
+        ("ppm", {"out_channels": 8}, {}, {"main", "auxiliary"}),
+        ("ppm", {"out_channels": 8}, {"main": "ohem", "ohem_min_kept": 50}, {"main", "auxiliary"}),
+        ("ppm", {"out_channels": 8}, {"auxiliary": 0.0}, {"main"}),
+        (
+            "context_prior",
+            {"out_channels": 8, "context_channels": 8, "kernel_size": 3},
+            {},
+            {"main", "auxiliary", "affinity"},
+        ),
+        (
+            "region_attention",
+            {"channels": 8, "out_channels": 8, "representatives": 2},
+            {},
+            {"main", "auxiliary", "semantic", "boundary"},
+        ),
+    ],
+)
+def test_each_paper_has_its_terms(module, arguments, loss, expected):
+    seen = []
+    run = trainer(tiny_recipe(steps=2, loss=loss), module, arguments, listener=seen.append)
+    run.run()
+    assert seen[-1].terms.keys() == expected
+    assert all(math.isfinite(term) for term in seen[-1].terms.values())
+    weights = {"auxiliary": 0.4}
+    total = sum(weights.get(name, 1.0) * term for name, term in seen[-1].terms.items())
+    assert math.isfinite(total)
+
+
+def test_readers_in_other_processes_give_the_same_training():
+    alone, helped = trainer(), trainer(tiny_recipe(workers=2))
+    alone.run()
+    helped.run()
+    assert same(parameters(alone), parameters(helped))
+
+
+def test_half_precision_trains_on_the_cpu_when_asked():
+    run = trainer(tiny_recipe(precision="bfloat16"))
+    assert math.isfinite(run.run().loss)
+    assert next(run.network.parameters()).dtype == torch.float32
+
+
+def test_auto_precision_is_float32_on_the_cpu():
+    assert resolve_precision("auto", CPU) == "float32"
+    assert resolve_precision("float16", CPU) == "float16"
