@@ -21,7 +21,10 @@ from harness.cli.spread import spread
         ),
         (["run", "--only=--x", "s.yaml"], ["run", "--only=--x", "s.yaml"]),
         (["run", "--only", "odd.yaml", "s.yaml"], ["run", "--only", "odd.yaml", "s.yaml"]),
-        (["show", "ppm", "--with", "a=1", "b=2"], ["show", "ppm", "--with", "a=1", "--with", "b=2"]),
+        (
+            ["show", "ppm", "--with", "a=1", "b=2"],
+            ["show", "ppm", "--with", "a=1", "--with", "b=2"],
+        ),
         (["run", "--only", "A", "--", "B", "C"], ["run", "--only", "A", "--", "B", "C"]),
     ],
 )
