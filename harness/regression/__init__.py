@@ -1,0 +1,1 @@
+"""Regressions: comparing runs, baselines, and the verdicts of a change."""

@@ -1,0 +1,238 @@
+"""Verdicts on a grid: what has changed between two versions of the same cases, and how surely."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from harness.regression.metrics import METRICS
+from harness.regression.needed import replicates_needed
+from harness.regression.replicates import CaseMetric, Replicates
+from harness.statistics.benjamini_hochberg import adjusted
+from harness.statistics.welch import CONFIDENCE, Ratio, welch
+
+Verdict = Literal["same", "faster", "slower", "less", "more", "unclear", "new", "gone", "failed"]
+"""`faster` and `slower` are said of seconds, `less` and `more` of everything else."""
+
+ALPHA = 0.01
+"""Share of false calls among calls; where nothing differs, the probability of any call."""
+
+MIN_EFFECT = 0.02
+"""Differences smaller than this are nobody's regression."""
+
+LEAST_REPLICATES = 3
+"""Processes a side below which a measured metric gets no verdict: two have a spread of one degree
+of freedom, and what two processes agree on by chance is not known."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is known of one case and metric.
+
+    Attributes:
+        verdict: see `Verdict`.
+        effect: ratio b / a less 1; `None` where one side lacks, infinite where a is 0.
+        low: lower end of the effect's interval; equal to `effect` for exact metrics.
+        high: upper end.
+        p: of the hypothesis of no difference; `None` where none was tested.
+        p_adjusted: the same after Benjamini-Hochberg over the grid.
+        replicates_a: processes of a.
+        replicates_b: processes of b.
+        reason: why the verdict is not a plain one, and what would settle it; else empty.
+        value_a: geometric mean of a's replicates (the value itself for exact metrics).
+        value_b: likewise.
+        regression: whether b is worse than a: slower, more, or failed where a did not.
+    """
+
+    verdict: Verdict
+    effect: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    p_adjusted: float | None = None
+    replicates_a: int = 0
+    replicates_b: int = 0
+    reason: str = ""
+    value_a: float | None = None
+    value_b: float | None = None
+    regression: bool = False
+
+
+def decide(
+    a: Mapping[CaseMetric, Replicates],
+    b: Mapping[CaseMetric, Replicates],
+    *,
+    noise_floor: float = 0.0,
+    alpha: float = ALPHA,
+    min_effect: float = MIN_EFFECT,
+    confidence: float = CONFIDENCE,
+) -> dict[CaseMetric, Comparison]:
+    """Verdict of every case and metric that either side has.
+
+    A measured metric differs where the p value of Welch's test on logarithms, adjusted by Benjamini
+    and Hochberg over all measured metrics of the grid, is below `alpha` *and* the ratio is at least
+    1 + m or at most 1 / (1 + m), m the larger of `min_effect` and `noise_floor`. It is the same
+    where the whole interval of the ratio lies between these two (an equivalence test: Schuirmann
+    1987), however small the p value. All else is unclear. The limits are reciprocal, so that
+    exchanging a and b exchanges faster and slower and changes nothing else.
+
+    An exact metric is compared exactly, and one process is enough.
+
+    Args:
+        a: replicates before, in SI base units; those of one key are of different processes.
+        b: replicates after.
+        noise_floor: largest effect that equal code has shown on this machine.
+        alpha: see `ALPHA`. Where more replicates are added after a look, divide it by the number
+            of looks.
+        min_effect: see `MIN_EFFECT`.
+        confidence: of intervals; 0.95 makes `same` an equivalence test at 2.5 % a side.
+
+    Returns:
+        In the order of b, what only a has after that.
+
+    Raises:
+        ValueError: a limit is out of range, or a replicate of a measured metric is not positive.
+    """
+    _check(noise_floor, alpha, min_effect)
+    threshold = max(noise_floor, min_effect)
+    measured = [key for key in b if _Pair(key, a.get(key, ()), b[key]).is_testable]
+    ratios = {key: welch(a[key], b[key], confidence) for key in measured}
+    p_values = dict(zip(ratios, adjusted([ratio.p for ratio in ratios.values()]), strict=True))
+    limits = _Limits(alpha, threshold, len(measured))
+    result: dict[CaseMetric, Comparison] = {}
+    for key in (*b, *(key for key in a if key not in b)):
+        pair = _Pair(key, a.get(key, ()), b.get(key, ()))
+        if key in ratios:
+            result[key] = _measured(pair, ratios[key], p_values[key], limits)
+        elif pair.before and pair.after:
+            result[key] = _exact(pair) if not pair.is_measured else _too_few(pair, limits)
+        elif pair.before or pair.after:
+            result[key] = _one_sided(pair)
+    return result
+
+
+def _check(noise_floor: float, alpha: float, min_effect: float) -> None:
+    if not 0 < alpha < 1:
+        raise ValueError("alpha is a probability between 0 and 1")
+    if not (0 <= min_effect < math.inf and 0 <= noise_floor < math.inf):
+        raise ValueError("min_effect and noise_floor are shares such as 0.02, not negative")
+
+
+@dataclass(frozen=True)
+class _Limits:
+    alpha: float
+    effect: float
+    tests: int
+
+
+@dataclass(frozen=True)
+class _Pair:
+    key: CaseMetric
+    before: Replicates
+    after: Replicates
+
+    @property
+    def is_measured(self) -> bool:
+        return METRICS[self.key.metric].kind == "measured"
+
+    @property
+    def is_testable(self) -> bool:
+        return self.is_measured and self.fewer >= LEAST_REPLICATES
+
+    @property
+    def fewer(self) -> int:
+        return min(len(self.before), len(self.after))
+
+
+def _measured(pair: _Pair, ratio: Ratio, p_adjusted: float, limits: _Limits) -> Comparison:
+    verdict, reason = _judge(pair, ratio, p_adjusted, limits)
+    return Comparison(
+        verdict,
+        ratio.ratio - 1,
+        ratio.low - 1,
+        ratio.high - 1,
+        ratio.p,
+        p_adjusted,
+        len(pair.before),
+        len(pair.after),
+        reason,
+        _geometric_mean(pair.before),
+        _geometric_mean(pair.after),
+        regression=verdict in ("slower", "more"),
+    )
+
+
+def _judge(pair: _Pair, ratio: Ratio, p_adjusted: float, limits: _Limits) -> tuple[Verdict, str]:
+    seconds = METRICS[pair.key.metric].seconds
+    upper = 1 + limits.effect
+    if p_adjusted < limits.alpha:
+        if ratio.ratio >= upper:
+            return ("slower" if seconds else "more"), ""
+        if ratio.ratio <= 1 / upper:
+            return ("faster" if seconds else "less"), ""
+    if 1 / upper < ratio.low and ratio.high < upper:
+        return "same", ""
+    # As hard as Benjamini-Hochberg is on the only case of the grid that differs.
+    needed = replicates_needed(
+        pair.before, pair.after, limits.effect, alpha=limits.alpha / limits.tests
+    )
+    more = (
+        f"{max(needed, pair.fewer + 1)} processes a side would show {limits.effect:.1%} "
+        "with this spread"
+    )
+    if p_adjusted < limits.alpha:
+        return "unclear", f"differs, but perhaps by less than {limits.effect:.1%}; {more}"
+    counts = f"{len(pair.before)} and {len(pair.after)} processes"
+    return "unclear", f"too much spread for {counts}; {more}"
+
+
+def _exact(pair: _Pair) -> Comparison:
+    counts = Comparison("unclear", replicates_a=len(pair.before), replicates_b=len(pair.after))
+    for side, values in (("first", pair.before), ("second", pair.after)):
+        if len({*values}) > 1:
+            reason = f"processes of the {side} run disagree on a value that should be exact"
+            return replace(counts, reason=reason)
+    old, new = pair.before[0], pair.after[0]
+    effect = new / old - 1 if old else (math.inf if new else 0.0)
+    verdict: Verdict = "same" if new == old else ("more" if new > old else "less")
+    return replace(
+        counts,
+        verdict=verdict,
+        effect=effect,
+        low=effect,
+        high=effect,
+        value_a=old,
+        value_b=new,
+        regression=verdict == "more",
+    )
+
+
+def _too_few(pair: _Pair, limits: _Limits) -> Comparison:
+    value_a, value_b = _geometric_mean(pair.before), _geometric_mean(pair.after)
+    needed = replicates_needed(pair.before, pair.after, limits.effect, alpha=limits.alpha)
+    return Comparison(
+        "unclear",
+        effect=value_b / value_a - 1,
+        replicates_a=len(pair.before),
+        replicates_b=len(pair.after),
+        reason=f"{len(pair.before)} and {len(pair.after)} processes; a verdict needs at least "
+        f"{LEAST_REPLICATES} a side, a good one {needed} (repeats: {needed} in the suite)",
+        value_a=value_a,
+        value_b=value_b,
+    )
+
+
+def _one_sided(pair: _Pair) -> Comparison:
+    return Comparison(
+        "gone" if pair.before else "new",
+        replicates_a=len(pair.before),
+        replicates_b=len(pair.after),
+        value_a=_geometric_mean(pair.before) if pair.before else None,
+        value_b=_geometric_mean(pair.after) if pair.after else None,
+    )
+
+
+def _geometric_mean(values: Replicates) -> float:
+    if len({*values}) == 1:
+        return values[0]  # exact, and 0 where all are
+    return math.exp(math.fsum(map(math.log, values)) / len(values))
