@@ -1,6 +1,7 @@
 """Graph Guided Context Fusion (GGCF; Li, Yang, Chen and Wen)."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -135,9 +136,15 @@ class GraphGuidedContextFusion(nn.Module):
             always explicit.
         block_keys: keys gathered at once; more is faster on a GPU, less takes less memory.
 
+    Attributes:
+        evaluation_arguments: arguments that act in eval mode alone, so that networks which differ
+            only in them share one training (Section 3.4 prunes for inference).
+
     Raises:
         ValueError: no or unknown heads, or numbers out of range.
     """
+
+    evaluation_arguments: ClassVar[tuple[str, ...]] = ("prune_rate", "prune_keep", "prune_order")
 
     def __init__(
         self,
