@@ -13,7 +13,7 @@ class PredictedOutOfMemoryError(HarnessError):
 
 
 def require_room(
-    job: Job, known: Mapping[str, Any], free: Callable[[Device], int] = free_bytes
+    job: Job, known: Mapping[str, Any], free: Callable[[Device], int] | None = None
 ) -> None:
     """Refuse a case whose predicted need exceeds the free memory.
 
@@ -23,7 +23,7 @@ def require_room(
     Args:
         job: what is about to run.
         known: values of the metrics measured so far; what is missing is predicted now.
-        free: bytes free on a device.
+        free: bytes free on a device; this machine's if absent.
 
     Raises:
         PredictedOutOfMemoryError: names both figures and the option that runs it all the same.
@@ -33,7 +33,7 @@ def require_room(
     need = _predicted_need(job, known)
     if need is None:
         return
-    room = free(job.case.device)
+    room = (free or free_bytes)(job.case.device)
     if need > room:
         raise PredictedOutOfMemoryError(
             f"predicted {_shown(need)}, {_shown(room)} free; --force runs it"

@@ -64,7 +64,7 @@ MISTAKES = {
         f"suite: s\ncases:\n  - {{{BLOCK}}}\n  - inputt: 3\n    module: blocks:Block\n",
         "4:5: cases.1.inputt: unknown key; did you mean input?",
     ),
-    "far from any key": (of_case(f"{BLOCK}, zzz: 1"), "cases.0.zzz: unknown key; the keys are chan"),
+    "far from any key": (of_case(f"{BLOCK}, zzz: 1"), "cases.0.zzz: unknown key; the keys are ch"),
     "unknown key of a table": (
         of_case(BLOCK) + "tables: [{columns: [label], titel: x}]\n",
         "4:29: tables.0.titel: unknown key; did you mean title?",
