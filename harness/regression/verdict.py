@@ -1,7 +1,7 @@
 """Verdicts on a grid: what has changed between two versions of the same cases, and how surely."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -62,12 +62,12 @@ def decide(
     a: Mapping[CaseMetric, Replicates],
     b: Mapping[CaseMetric, Replicates],
     *,
-    noise_floor: float = 0.0,
+    noise_floor: float | Mapping[str, float] = 0.0,
     alpha: float = ALPHA,
     min_effect: float = MIN_EFFECT,
     confidence: float = CONFIDENCE,
 ) -> dict[CaseMetric, Comparison]:
-    """Verdict of every case and metric that either side has.
+    """Verdict of every case and metric of which either side has a value.
 
     A measured metric differs where the p value of Welch's test on logarithms, adjusted by Benjamini
     and Hochberg over all measured metrics of the grid, is below `alpha` *and* the ratio is at least
@@ -81,7 +81,8 @@ def decide(
     Args:
         a: replicates before, in SI base units; those of one key are of different processes.
         b: replicates after.
-        noise_floor: largest effect that equal code has shown on this machine.
+        noise_floor: largest effect that equal code has shown on this machine; of each metric by its
+            name, or one for all.
         alpha: see `ALPHA`. Where more replicates are added after a look, divide it by the number
             of looks.
         min_effect: see `MIN_EFFECT`.
@@ -93,12 +94,14 @@ def decide(
     Raises:
         ValueError: a limit is out of range, or a replicate of a measured metric is not positive.
     """
-    _check(noise_floor, alpha, min_effect)
-    threshold = max(noise_floor, min_effect)
+    floors = (
+        noise_floor if isinstance(noise_floor, Mapping) else dict.fromkeys(METRICS, noise_floor)
+    )
+    _check(floors.values(), alpha, min_effect)
     measured = [key for key in b if _Pair(key, a.get(key, ()), b[key]).is_testable]
     ratios = {key: welch(a[key], b[key], confidence) for key in measured}
     p_values = dict(zip(ratios, adjusted([ratio.p for ratio in ratios.values()]), strict=True))
-    limits = _Limits(alpha, threshold, len(measured))
+    limits = _Limits(alpha, min_effect, floors, len(measured))
     result: dict[CaseMetric, Comparison] = {}
     for key in (*b, *(key for key in a if key not in b)):
         pair = _Pair(key, a.get(key, ()), b.get(key, ()))
@@ -111,18 +114,28 @@ def decide(
     return result
 
 
-def _check(noise_floor: float, alpha: float, min_effect: float) -> None:
+def _floors(noise_floor: float | Mapping[str, float]) -> Mapping[str, float]:
+    if isinstance(noise_floor, Mapping):
+        return noise_floor
+    return dict.fromkeys(METRICS, noise_floor)
+
+
+def _check(floors: Iterable[float], alpha: float, min_effect: float) -> None:
     if not 0 < alpha < 1:
         raise ValueError("alpha is a probability between 0 and 1")
-    if not (0 <= min_effect < math.inf and 0 <= noise_floor < math.inf):
+    if not all(0 <= effect < math.inf for effect in (min_effect, *floors)):
         raise ValueError("min_effect and noise_floor are shares such as 0.02, not negative")
 
 
 @dataclass(frozen=True)
 class _Limits:
     alpha: float
-    effect: float
+    min_effect: float
+    floors: Mapping[str, float]
     tests: int
+
+    def effect(self, metric: str) -> float:
+        return max(self.min_effect, self.floors.get(metric, 0.0))
 
 
 @dataclass(frozen=True)
@@ -133,7 +146,7 @@ class _Pair:
 
     @property
     def is_measured(self) -> bool:
-        return METRICS[self.key.metric].kind == "measured"
+        return METRICS[self.key.metric].is_measured
 
     @property
     def is_testable(self) -> bool:
@@ -164,7 +177,8 @@ def _measured(pair: _Pair, ratio: Ratio, p_adjusted: float, limits: _Limits) -> 
 
 def _judge(pair: _Pair, ratio: Ratio, p_adjusted: float, limits: _Limits) -> tuple[Verdict, str]:
     seconds = METRICS[pair.key.metric].seconds
-    upper = 1 + limits.effect
+    least = limits.effect(pair.key.metric)
+    upper = 1 + least
     if p_adjusted < limits.alpha:
         if ratio.ratio >= upper:
             return ("slower" if seconds else "more"), ""
@@ -173,15 +187,10 @@ def _judge(pair: _Pair, ratio: Ratio, p_adjusted: float, limits: _Limits) -> tup
     if 1 / upper < ratio.low and ratio.high < upper:
         return "same", ""
     # As hard as Benjamini-Hochberg is on the only case of the grid that differs.
-    needed = replicates_needed(
-        pair.before, pair.after, limits.effect, alpha=limits.alpha / limits.tests
-    )
-    more = (
-        f"{max(needed, pair.fewer + 1)} processes a side would show {limits.effect:.1%} "
-        "with this spread"
-    )
+    needed = replicates_needed(pair.before, pair.after, least, alpha=limits.alpha / limits.tests)
+    more = f"{max(needed, pair.fewer + 1)} processes a side would show {least:.1%} with this spread"
     if p_adjusted < limits.alpha:
-        return "unclear", f"differs, but perhaps by less than {limits.effect:.1%}; {more}"
+        return "unclear", f"differs, but perhaps by less than {least:.1%}; {more}"
     counts = f"{len(pair.before)} and {len(pair.after)} processes"
     return "unclear", f"too much spread for {counts}; {more}"
 
@@ -209,7 +218,8 @@ def _exact(pair: _Pair) -> Comparison:
 
 def _too_few(pair: _Pair, limits: _Limits) -> Comparison:
     value_a, value_b = _geometric_mean(pair.before), _geometric_mean(pair.after)
-    needed = replicates_needed(pair.before, pair.after, limits.effect, alpha=limits.alpha)
+    least = limits.effect(pair.key.metric)
+    needed = replicates_needed(pair.before, pair.after, least, alpha=limits.alpha)
     return Comparison(
         "unclear",
         effect=value_b / value_a - 1,
@@ -233,6 +243,6 @@ def _one_sided(pair: _Pair) -> Comparison:
 
 
 def _geometric_mean(values: Replicates) -> float:
-    if len({*values}) == 1:
-        return values[0]  # exact, and 0 where all are
+    if len({*values}) == 1 or 0 in values:
+        return values[0]  # exact: processes agree
     return math.exp(math.fsum(map(math.log, values)) / len(values))
