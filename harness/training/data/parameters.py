@@ -147,7 +147,7 @@ def _two_integers(name: str, value: Any, *, alone: bool = False) -> tuple[int, i
 
 
 def _weights(given: Any) -> dict[str, float]:
-    """Shares of the kinds that have one, in the order of `KINDS`, so that equal mixes hash alike."""
+    """Shares of the kinds in use, in the order of `KINDS`, so that equal mixes hash alike."""
     named = {given: 1.0} if isinstance(given, str) else given
     if not isinstance(named, Mapping) or not named:
         raise DataError(f"context of scenes is {given!r}; name a kind, or give kinds their weights")
