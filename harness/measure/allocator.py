@@ -1,6 +1,7 @@
 """Allocator peak: what PyTorch's allocator held on the GPU at most, in a pass of its own."""
 
 from harness.case import Job
+from harness.measure.compiled import as_run
 from harness.measure.cuda_allocator import allocator_peak
 from harness.measure.finite import require_finite
 from harness.measure.subject import real_subject
@@ -17,7 +18,7 @@ def measure_allocator(job: Job) -> dict[str, object]:
     """
     if job.case.device != "cuda":
         return {"allocator_peak_bytes": None, "allocator_reserved_bytes": None}
-    subject = real_subject(job.case, job.seed, job.search_path)
+    subject = as_run(real_subject(job.case, job.seed, job.search_path))
     require_finite(subject.forward())
     subject.clear_gradients()
     peak = allocator_peak(subject.forward)

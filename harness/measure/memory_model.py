@@ -22,7 +22,8 @@ from harness.measure.workspace import cpu_workspaces, cuda_workspaces, predict
 def measure_memory_model(job: Job) -> dict[str, object]:
     """Predict the peak of one pass, then measure it.
 
-    Inputs, parameters and buffers are left out of both.
+    Inputs, parameters and buffers are left out of both. Of a case that is compiled, the module as
+    written is predicted and measured: a compiler changes the operators.
 
     Returns:
         `predicted_peak_bytes`; `predicted_peak_operator`, which runs at that peak;

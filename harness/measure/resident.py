@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness.case import Job
+from harness.measure.compiled import as_run
 from harness.measure.finite import require_finite
 from harness.measure.subject import real_subject
 
@@ -20,7 +21,7 @@ def measure_resident(job: Job) -> dict[str, object]:
     """
     if job.case.device != "cpu":
         return {"resident_peak_bytes": None}
-    subject = real_subject(job.case, job.seed, job.search_path)
+    subject = as_run(real_subject(job.case, job.seed, job.search_path))
     for tensor in (*subject.state, *subject.inputs):
         tensor.detach().sum()  # touched, so that all pages of the state are resident
     _give_back_free_memory()
