@@ -8,8 +8,10 @@ from typing import ParamSpec
 
 import typer
 
+from harness.cli.baseline import accept, list_baselines
 from harness.cli.calibrate import calibrate
 from harness.cli.catalog import list_modules
+from harness.cli.compare import compare
 from harness.cli.environment import environment
 from harness.cli.output import console, forgive_encodings
 from harness.cli.run import INTERRUPTED, run
@@ -48,6 +50,13 @@ app.command("validate")(_interruptible(validate))
 app.command("schema")(_interruptible(schema))
 app.command("env")(_interruptible(environment))
 app.command("calibrate")(_interruptible(calibrate))
+app.command("compare")(_interruptible(compare))
+baseline = typer.Typer(
+    help="Accepted runs, with which later ones are compared.", no_args_is_help=True
+)
+baseline.command("accept")(_interruptible(accept))
+baseline.command("list")(_interruptible(list_baselines))
+app.add_typer(baseline, name="baseline")
 
 
 def main() -> None:

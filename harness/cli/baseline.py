@@ -1,0 +1,70 @@
+"""`harness baseline`: the accepted runs that later ones are compared with."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from harness.cli.compare import Baselines
+from harness.cli.output import console
+from harness.regression.baselines import DEFAULT_ROOT, Baseline, every
+from harness.regression.baselines import accept as accept_run
+from harness.regression.noise import noise_of_runs
+from harness.regression.observed import observe
+
+
+def accept(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run, or a suite's folder.")],
+    noise: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="RUN", help="Another run of the same version: how it differs is noise."
+        ),
+    ] = None,
+    baselines: Baselines = DEFAULT_ROOT,
+) -> None:
+    """Make RUN the baseline of its suite on this kind of machine, in place of the earlier one."""
+    found = observe(run)
+    floor = noise_of_runs(found, map(observe, noise or ()))
+    made = accept_run(found, baselines, floor)
+    errors = console(stderr=True)
+    if found.failures:
+        labels = ", ".join(repr(case.label) for case in found.failures)
+        errors.print(f"failed in the baseline: {labels}", markup=False, soft_wrap=True)
+    git = found.environment.get("git") or {}
+    if git.get("dirty"):
+        errors.print(
+            f"measured with files that differ from commit {git['commit'][:12]}: nobody will find "
+            "this code again",
+            markup=False,
+            soft_wrap=True,
+        )
+    console().print(f"accepted: {made.path}", markup=False, soft_wrap=True)
+
+
+def list_baselines(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array on stdout.")] = False,
+    baselines: Baselines = DEFAULT_ROOT,
+) -> None:
+    """List the accepted runs by machine and suite."""
+    found = every(baselines)
+    if as_json:
+        sys.stdout.write(json.dumps([_plain(each) for each in found], indent=1) + "\n")
+        return
+    table = Table("machine", "suite", "run", "commit", "accepted", "noise", header_style="bold")
+    for each in found:
+        noise = ", ".join(f"{name} {floor:.1%}" for name, floor in each.noise_floor.items())
+        texts = (each.machine_key, each.suite, each.run, each.commit or "", each.accepted_at, noise)
+        table.add_row(*map(Text, texts))
+    console().print(table)
+
+
+def _plain(baseline: Baseline) -> dict[str, object]:
+    folder = str(baseline.folder)
+    names = {"machine_key": baseline.machine_key, "suite": baseline.suite}
+    return names | asdict(baseline) | {"folder": folder}

@@ -1,0 +1,89 @@
+"""`harness compare`: what one run has changed against another, or against its baseline."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.output import console
+from harness.regression.baselines import DEFAULT_ROOT, find_for, observed
+from harness.regression.compare import compare as compare_runs
+from harness.regression.limits import Limits
+from harness.regression.noise import noise_of_runs
+from harness.regression.observed import Observed, observe
+from harness.regression.report import Report
+from harness.regression.verdict import ALPHA, MIN_EFFECT
+
+Baselines = Annotated[
+    Path, typer.Option("--baselines", metavar="DIR", help="Folder of the accepted runs.")
+]
+
+
+def compare(  # noqa: PLR0917 - typer calls it with names
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="A run, or a suite's folder.")],
+    run_b: Annotated[
+        Path | None,
+        typer.Argument(metavar="RUN_B", help="If absent, RUN_A is compared with its baseline."),
+    ] = None,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Markdown for the comment of a pull request.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    noise: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="RUN", help="Another run of the first version: how it differs is noise."
+        ),
+    ] = None,
+    alpha: Annotated[
+        float, typer.Option(min=1e-9, max=0.5, help="Share of false calls among calls.")
+    ] = ALPHA,
+    min_effect: Annotated[
+        float, typer.Option(min=0.0, max=10.0, help="Smallest share that matters: 0.02 is 2 %.")
+    ] = MIN_EFFECT,
+    baselines: Baselines = DEFAULT_ROOT,
+) -> None:
+    """Say per case and metric whether RUN_B is the same as RUN_A, better, worse, or unclear.
+
+    Exit codes: 0 nothing is worse, 1 a regression, 2 a mistake in the options, 3 nothing is worse
+    for sure but something is unclear.
+    """
+    before, after, known = _sides(run_a, run_b, baselines)
+    floor = known | noise_of_runs(before, map(observe, noise or ()))
+    report = compare_runs(before, after, Limits(alpha, min_effect, floor))
+    if as_json:
+        sys.stdout.write(json.dumps(report.as_json(), indent=1, allow_nan=False) + "\n")
+    elif as_markdown:
+        from harness.regression.markdown import markdown
+
+        sys.stdout.write(markdown(report))
+    else:
+        _print(report)
+    raise typer.Exit(report.exit_code)
+
+
+def _sides(
+    run_a: Path, run_b: Path | None, baselines: Path
+) -> tuple[Observed, Observed, dict[str, float]]:
+    """Before, after, and the noise that is known of the machine."""
+    if run_b is not None:
+        return observe(run_a), observe(run_b), {}
+    after = observe(run_a)
+    baseline = find_for(after, baselines)
+    return observed(baseline), after, dict(baseline.noise_floor)
+
+
+def _print(report: Report) -> None:
+    from harness.present.console import console_table
+    from harness.regression.markdown import rule, summary
+    from harness.regression.tables import changes
+
+    where = console()
+    table = changes(report)
+    if table.lines:
+        where.print(console_table(table))
+    for note in (*report.notes, rule(report)):
+        where.print(f"- {note}", markup=False, soft_wrap=True, style="dim")
+    where.print(summary(report), markup=False, soft_wrap=True)
