@@ -31,10 +31,11 @@ def measure_latency(job: Job, clock: Clock = time.perf_counter) -> dict[str, obj
         `latency_seconds` (median), `latency_low_seconds` and `latency_high_seconds` (interval of
         the median), `latency_confidence` (its probability: 0.95 or more from 6 samples on),
         `latency_q1_seconds`, `latency_q3_seconds`, `latency_samples_seconds` and
-        `latency_warmup_seconds` (every sample), `latency_flags` (of throttled, outlier, too few,
-        unmet, unsteady), `latency_outlier_samples` and `latency_throttled_samples` (indices),
-        `latency_unmet` (what the criterion lacked), `latency_cache`, `threads`, `compile_seconds`
-        of a compiled case, and `warnings`.
+        `latency_warmup_seconds` (every sample), `latency_flags` (of noisy, throttled, outlier,
+        too few, unmet, unsteady), `latency_outlier_samples` and `latency_throttled_samples`
+        (indices), `latency_unmet` (what the criterion lacked), `latency_cache`, `threads`,
+        `compile_seconds` of a compiled case, and `warnings` (those of the latency also as
+        `latency_warnings`).
     """
     subject = real_subject(job.case, job.seed, job.search_path)
     figures: dict[str, object] = {
@@ -95,6 +96,7 @@ def summarise(
             f"{len(samples)} samples"
         )
     flags = {
+        "noisy": spread >= NOISY,
         "throttled": throttled,
         "outlier": strange,
         "too few": few,
@@ -114,6 +116,7 @@ def summarise(
         "latency_outlier_samples": strange,
         "latency_throttled_samples": throttled,
         "latency_unmet": sampled.unmet,
+        "latency_warnings": list(warnings),
         "warnings": warnings,
     }
 

@@ -1,6 +1,7 @@
 """Replicates: several processes of one case become one row, the median of theirs."""
 
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,7 +37,7 @@ def _combined(group: Sequence[Row]) -> dict[str, Any]:
     made = {**fine[0], **{name: _middle(name, fine) for name in _differing(fine)}}
     made |= {
         "processes": len(group),
-        "warnings": _united("warnings", group),
+        "warnings": _warnings(group),
         "latency_flags": _united("latency_flags", group),
         "elapsed_seconds": sum(row.get("elapsed_seconds") or 0.0 for row in group),
     }
@@ -64,6 +65,17 @@ def _middle(name: str, rows: Sequence[Row]) -> float:
 
 def _united(name: str, rows: Sequence[Row]) -> list[Any]:
     return list(dict.fromkeys(item for row in rows for item in row.get(name) or ()))
+
+
+def _warnings(group: Sequence[Row]) -> list[str]:
+    """Each warning once; of the latencies, in how many processes which flag was raised."""
+    latency = set(_united("latency_warnings", group))
+    warnings = [each for each in _united("warnings", group) if each not in latency]
+    raised = Counter(flag for row in group for flag in row.get("latency_flags") or ())
+    if raised:
+        counts = ", ".join(f"{flag} in {count}" for flag, count in raised.items())
+        warnings.append(f"latency of {len(group)} processes: {counts}")
+    return warnings
 
 
 def _latency(rows: Sequence[Row]) -> dict[str, Any]:

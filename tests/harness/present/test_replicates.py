@@ -66,11 +66,15 @@ def test_other_numbers_that_differ_become_their_median_too():
 
 
 def test_flags_and_warnings_are_united():
-    first = row("A", 1.0, latency_flags=["outlier"], warnings=["x"])
+    first = row("A", 1.0, latency_flags=["outlier"], warnings=["x", "z"], latency_warnings=["z"])
     second = row("A", 1.0, latency_flags=["outlier", "unmet"], warnings=["y", "x"])
     (made,) = combine([first, second])
     assert made["latency_flags"] == ["outlier", "unmet"]
-    assert made["warnings"] == ["x", "y"]
+    assert made["warnings"] == [
+        "x",
+        "y",
+        "latency of 2 processes: outlier in 2, unmet in 1",
+    ]
 
 
 def test_one_lost_process_is_named_and_the_others_count():
