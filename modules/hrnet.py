@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from modules.layers import ConvBNReLU
 from modules.resnet import BasicBlock, Block, Bottleneck
+from modules.weights import load_weights
 
 _SAME = Block()
 # Exchange units per stage 2, 3, 4 (Sun et al. 2019, section 3.2: 1, 4, 3) and residual units per
@@ -75,9 +76,10 @@ class HRNet(nn.Module):
         width: channels of the branch of highest resolution (18, 32 or 48 in the paper).
         align_corners: of every interpolation; the published weights for Cityscapes exist in both
             kinds.
+        weights: a file for `modules.weights.load_weights`.
 
     Raises:
-        ValueError: `width` is not positive.
+        ValueError: `width` is not positive, or the weights do not fit.
     """
 
     # Names in published weights: the ImageNet head, and the segmentation head.
@@ -91,7 +93,12 @@ class HRNet(nn.Module):
     output_stride = 4
 
     def __init__(
-        self, in_channels: int = 3, *, width: int = 48, align_corners: bool = False
+        self,
+        in_channels: int = 3,
+        *,
+        width: int = 48,
+        align_corners: bool = False,
+        weights: str | None = None,
     ) -> None:
         super().__init__()
         if width < 1:
@@ -117,6 +124,8 @@ class HRNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if weights is not None:
+            load_weights(self, weights)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, 15 * width, H / 4, W / 4)."""

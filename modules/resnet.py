@@ -5,6 +5,8 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
+from modules.weights import load_weights
+
 Stem = Literal["7x7", "3x3"]
 
 
@@ -135,9 +137,10 @@ class ResNet(nn.Module):
         multi_grid: one factor per block of layer4, or none for the pattern above.
         groups: blocks of the 3x3 convolutions (32 in ResNeXt-101 32x4d).
         width_per_group: channels per group in layer1 (4 in ResNeXt-101 32x4d).
+        weights: a file for `modules.weights.load_weights`.
 
     Raises:
-        ValueError: an argument is outside of what is listed here.
+        ValueError: the weights do not fit, or an argument is outside of what is listed here.
     """
 
     classifier_names = ("fc.",)
@@ -152,6 +155,7 @@ class ResNet(nn.Module):
         multi_grid: Sequence[int] = (),
         groups: int = 1,
         width_per_group: int = 64,
+        weights: str | None = None,
     ) -> None:
         super().__init__()
         if depth not in DEPTHS:
@@ -183,6 +187,8 @@ class ResNet(nn.Module):
         self.out_channels = channels
         self.output_stride = output_stride
         _initialise(self)
+        if weights is not None:
+            load_weights(self, weights)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> the map of layer4; earlier maps are released on the way."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor, unset_fake_temporarily
 
 # What training scripts wrap their state in, and what wrappers put in front of every name.
 _WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model")
@@ -25,7 +26,9 @@ def load_weights(
     """Fill all parameters and buffers of `module` from a file, or leave all of them as they are.
 
     Wrappers (`state_dict`, `model`) and prefixes that all names share (`module.`, `backbone.`) are
-    taken off. Counters of batches (`num_batches_tracked`) may be missing: older files have none.
+    taken off. Counters of batches (`num_batches_tracked`) may be missing: older files have none. A
+    module of fake tensors, on which costs are counted, is checked against the file and stays as
+    it is.
 
     Args:
         module: the network; its floating type and device stay.
@@ -40,12 +43,14 @@ def load_weights(
     if not path.is_file():
         raise WeightsError(f"{path}: there is no such file; download the weights first")
     read = _read_safetensors if path.suffix == ".safetensors" else _read_torch
-    state = _unwrap(read(path), path)
+    with unset_fake_temporarily():
+        state = _unwrap(read(path), path)
     skipped = tuple(getattr(module, "classifier_names", ()) if ignore is None else ignore)
     own = module.state_dict()
     state = {name: x for name, x in state.items() if name in own or not name.startswith(skipped)}
     _check(own, state, path)
-    module.load_state_dict(state, strict=False)
+    if not any(isinstance(x, FakeTensor) for x in own.values()):
+        module.load_state_dict(state, strict=False)
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

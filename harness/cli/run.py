@@ -12,6 +12,7 @@ from rich.console import Console
 from harness.cli.options import Input, SuiteFile, parse_names, parse_shapes
 from harness.cli.output import console, strangers
 from harness.cli.progress import Reporter
+from harness.cli.weights import with_weights
 from harness.errors import HarnessError
 from harness.present.check import check
 from harness.records.record import finite
@@ -38,6 +39,10 @@ def run(  # noqa: PLR0917 - typer calls it with names
         str | None, typer.Option(help="float32, float64, float16 or bfloat16.")
     ] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads of every case.")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Backbone weights: safetensors, or a torch file."),
+    ] = None,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder of the run directories.")
     ] = DEFAULT_ROOT,
@@ -69,6 +74,8 @@ def run(  # noqa: PLR0917 - typer calls it with names
         suite = load(suite_file, overrides)
         # A reference may speak of cases that `only` leaves out.
         check(load(suite_file) if only else suite)
+        if weights is not None:
+            suite = with_weights(suite, weights)
     errors = console(stderr=True)
     with Reporter(errors, suite) as reporter:
         execution = execute(suite, out, listener=reporter, resume=resume)

@@ -1,0 +1,61 @@
+"""`--weights FILE` in a real process: backbones are filled, and what does not fit is one line."""
+
+import json
+
+import torch
+from harness_user import User
+from safetensors.torch import save_file
+
+from modules.resnet import ResNet
+
+SUITE = """
+suite: backbone
+input: [1, 3, 33, 33]
+measure: [params, flops, latency]
+latency: {criterion: fixed, samples: 1}
+cases:
+  - {label: alone, module: resnet, with: {depth: 18}}
+  - label: whole
+    module: segmentor
+    with: {backbone: resnet18, backbone_arguments: {stem: 7x7}, output: features}
+"""
+
+
+def test_weights_reach_backbones_and_networks_and_counts_stay(tmp_path):
+    user = User(tmp_path)
+    (tmp_path / "s.yaml").write_text(SUITE)
+    state = ResNet(3, depth=18).state_dict()
+    save_file(state, tmp_path / "w.safetensors")
+    plain = user.run("run", "s.yaml", "--metrics", "params,flops", "--json")
+    filled = user.run("run", "s.yaml", "--json", "--weights", "w.safetensors")
+    assert filled.returncode == 0, filled.stderr
+    for before, after in zip(json.loads(plain.stdout), json.loads(filled.stdout), strict=True):
+        assert (before["params"], before["flops"]) == (after["params"], after["flops"])
+        assert after["latency_seconds"] > 0
+        assert list(after["arguments"].values())[-1].endswith("w.safetensors")
+
+
+def test_weights_of_another_network_fail_the_case_with_the_reason(tmp_path):
+    user = User(tmp_path)
+    (tmp_path / "s.yaml").write_text(SUITE)
+    torch.save(ResNet(3, depth=34).state_dict(), tmp_path / "w.pth")
+    done = user.run("run", "s.yaml", "--json", "--only", "alone", "--weights", "w.pth")
+    row = json.loads(done.stdout)[0]
+    assert done.returncode == 1
+    assert row["status"] == "error"
+    assert "does not fit the network" in row["cause"]
+
+
+def test_a_missing_file_and_a_suite_without_backbone_are_mistakes(tmp_path):
+    user = User(tmp_path)
+    (tmp_path / "s.yaml").write_text(SUITE)
+    missing = user.run("run", "s.yaml", "--weights", "nowhere.pth")
+    assert missing.returncode == 2
+    assert "nowhere.pth: there is no such file" in missing.stderr
+    (tmp_path / "w.pth").write_bytes(b"")
+    (tmp_path / "t.yaml").write_text(
+        "suite: t\ninput: [1, 8, 6, 6]\nmeasure: [params]\ncases: [{label: a, module: se}]\n"
+    )
+    useless = user.run("run", "t.yaml", "--weights", "w.pth")
+    assert useless.returncode == 2
+    assert "no case takes weights" in useless.stderr
