@@ -68,6 +68,7 @@ class Job:
         timing: how the latency is sampled.
         replicate: number, from 1, of this process among those of the same case.
         force: run also what is predicted not to fit into the free memory.
+        accuracy: recipe, data and evaluation of the metric `accuracy`, as plain data.
     """
 
     suite: str
@@ -82,3 +83,4 @@ class Job:
     timing: Timing = DEFAULT_TIMING
     replicate: int = 1
     force: bool = False
+    accuracy: Mapping[str, Any] | None = None

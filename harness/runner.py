@@ -216,13 +216,15 @@ def _finished(
             continue
         if job.force and record.status == "oom":
             continue  # it may not have been run at all
-        if _asked(record) == (job.metrics, job.threads, job.seed, asdict(job.timing)):
+        asked_now = (job.metrics, job.threads, job.seed, asdict(job.timing), job.accuracy)
+        if _asked(record) == asked_now:
             found[identity] = record
     return found
 
 
 def _asked(record: Record) -> tuple[object, ...]:
-    return (record.metrics, record.threads, record.seed, dict(record.timing))
+    timing = dict(record.timing)
+    return (record.metrics, record.threads, record.seed, timing, record.accuracy)
 
 
 class _Expectation:

@@ -18,6 +18,7 @@ METRICS: dict[str, str] = {
     "memory_model": "harness.measure.memory_model:measure_memory_model",
     "latency": "harness.measure.latency:measure_latency",
     "energy": "harness.measure.energy:measure_energy",
+    "accuracy": "harness.measure.accuracy:measure_accuracy",
 }
 
 # Need neither the case's memory nor its time, and give the same answer on every machine.

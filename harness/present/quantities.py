@@ -72,6 +72,41 @@ def _by_convention() -> list[Quantity]:
     ]
 
 
+_MIOU = ("miou_low", "miou_high")
+
+
+def _accuracies() -> list[Quantity]:
+    """Shares that `accuracy` measures, as papers print them: in percent."""
+    return [
+        Quantity(
+            "miou",
+            "mIoU",
+            "ratio",
+            stored("miou"),
+            "%",
+            2,
+            note="mean over the classes, of all validation pixels together; over several seeds the "
+            "mean of theirs",
+        ),
+        Quantity("miou_low", "mIoU, low", "ratio", stored(_MIOU[0]), "%", 2),
+        Quantity("miou_high", "mIoU, high", "ratio", stored(_MIOU[1]), "%", 2),
+        Quantity("pixel_acc", "Pixel accuracy", "ratio", stored("pixel_acc"), "%", 2),
+        Quantity("class_iou", "IoU by class", "text", as_json("class_iou")),
+        Quantity(
+            "boundary_f",
+            "Boundary F",
+            "ratio",
+            stored("boundary_f"),
+            "%",
+            2,
+            note="mean over the classes at the first tolerance of the evaluation",
+        ),
+        Quantity("train_steps", "Training steps", "count", stored("train_steps"), decimals=0),
+        Quantity("train_loss", "Training loss", "ratio", stored("train_loss")),
+        Quantity("train_seconds", "Training time", "seconds", stored("train_seconds"), "s", 0),
+    ]
+
+
 def _numbers() -> list[Quantity]:
     return [
         Quantity("input_height", "Input height", "pixels", input_height, "px", 0),
@@ -259,6 +294,7 @@ def _numbers() -> list[Quantity]:
             "%",
             1,
         ),
+        *_accuracies(),
         Quantity(
             "flops_per_second",
             "FLOP/s (2 per MAC)",

@@ -56,6 +56,20 @@ STORED = (
     "energy_passes",
     "energy_watts",
     "witness",
+    "miou",
+    "miou_low",
+    "miou_high",
+    "miou_confidence",
+    "miou_seeds",
+    "pixel_acc",
+    "class_iou",
+    "boundary_f",
+    "class_boundary_f",
+    "train_steps",
+    "train_loss",
+    "train_seconds",
+    "train_keys",
+    "data_version",
 )
 
 
@@ -83,6 +97,7 @@ class Record:
         seed: of parameters and inputs.
         timing: how the latency was to be sampled.
         replicate: number, from 1, of its process among those of the same case.
+        accuracy: how it was to be trained and judged; `None` where it was not.
     """
 
     suite: str
@@ -104,6 +119,7 @@ class Record:
     seed: int = 0
     timing: Mapping[str, Any] = field(default_factory=lambda: asdict(DEFAULT_TIMING))
     replicate: int = 1
+    accuracy: Mapping[str, Any] | None = None
     schema: int = field(default=SCHEMA)
 
     @classmethod
@@ -129,6 +145,7 @@ class Record:
             seed=job.seed,
             timing=asdict(job.timing),
             replicate=job.replicate,
+            accuracy=job.accuracy,
         )
 
     def to_line(self) -> str:
@@ -198,7 +215,11 @@ _KINDS: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("metrics", "warnings", "tail"), list),
     "elapsed_seconds": (int, float),
 }
-_LATER_KINDS: Mapping[str, type] = {"timing": dict, "replicate": int}
+_LATER_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "timing": dict,
+    "replicate": int,
+    "accuracy": (dict, type(None)),
+}
 _CASE_NAMES = {"module", "arguments", "inputs", "device", "dtype", "pass_"}
 
 

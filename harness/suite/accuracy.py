@@ -1,0 +1,150 @@
+"""What a case's accuracy asks for: recipe, data and evaluation, found and checked."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+import harness
+from harness.suite import explain, reader
+from harness.suite.problem import Problem
+from harness.suite.recipe import Place, Recipe
+from harness.suite.schema import Conditions, SuiteSpec
+from harness.suite.tree import Source
+from harness.training.recipe import DataSpec, EvaluationSpec, RecipeSpec
+from harness.wording import suggest
+
+ENDINGS = (".yaml", ".yml")
+_ADAPTER = TypeAdapter(RecipeSpec)
+
+
+@dataclass(eq=False)
+class Accuracies:
+    """Makes what `Job.accuracy` holds, for the cases of one suite file.
+
+    Attributes:
+        source: the file; mistakes go to its document.
+        spec: what it says.
+    """
+
+    source: Source
+    spec: SuiteSpec
+    _read: dict[Path, RecipeSpec | None] = field(default_factory=dict)
+
+    def of(self, recipe: Recipe) -> dict[str, Any] | None:
+        """Recipe, data and evaluation of a case as plain data; `None` after a reported mistake."""
+        name, place = self._word(recipe, "recipe")
+        if name is None:
+            if self.source.complete:
+                recipe.document.report(
+                    recipe.place,
+                    "missing required key",
+                    "add recipe: name, here or for the whole suite",
+                    absent="recipe",
+                )
+            return None
+        path = self._find(name, place)
+        found = self._load(path) if path is not None else None
+        if path is None or found is None:
+            return None
+        data: DataSpec | None = self._word(recipe, "data")[0] or found.data
+        if data is None:
+            what, cure = "missing required key", "add data: {name: scenes}; the recipe names none"
+            recipe.document.report(recipe.place, what, cure, absent="data")
+            return None
+        chosen = found.for_data(data.name)
+        return {
+            "recipe": _plain(chosen, path),
+            "data": {"name": data.name, "root": data.root, "parameters": data.parameters},
+            "evaluation": self._evaluation(recipe, chosen),
+        }
+
+    def _word(self, recipe: Recipe, key: str) -> tuple[Any, Place]:
+        """The case's own word, else the suite's, and where it stands."""
+        own = getattr(recipe.spec, key)
+        if own is not None:
+            return own, (*recipe.place, key)
+        return getattr(self.spec, key), (key,)
+
+    def _evaluation(self, recipe: Recipe, chosen: RecipeSpec) -> dict[str, Any]:
+        """Key by key: the recipe's, changed by the suite's, changed by the case's."""
+        merged = chosen.evaluation.model_dump(mode="json")
+        specs: list[Conditions] = [self.spec, recipe.spec]
+        for spec in specs:
+            if spec.evaluation is not None:
+                merged |= spec.evaluation.model_dump(mode="json", exclude_unset=True)
+        return EvaluationSpec.model_validate_json(json.dumps(merged), strict=True).model_dump(
+            mode="json"
+        )
+
+    def _find(self, name: str, place: Place) -> Path | None:
+        folder = self.source.document.path.parent
+        if name.endswith(ENDINGS):
+            path = folder / name
+            if path.is_file():
+                return path
+            what, cure = "no such file", "check the path, it is taken from the suite's folder"
+            self.source.document.report(place, f"{what}: {name}", cure)
+            return None
+        known: dict[str, Path] = {}
+        for shelf in shelves(folder):
+            for file in sorted(shelf.glob("*.yaml")):
+                known.setdefault(file.stem, file)
+        if name not in known:
+            cure = suggest(name, known, "recipes") if known else "write the path of its YAML file"
+            self.source.document.report(place, f"no recipe is called {name}", cure)
+        return known.get(name)
+
+    def _load(self, path: Path) -> RecipeSpec | None:
+        if path not in self._read:
+            spec, problems = read_recipe(path)
+            self.source.document.problems.extend(problems)
+            self._read[path] = spec
+        return self._read[path]
+
+
+def shelves(start: Path) -> Iterator[Path]:
+    """Folders of recipes, nearest first.
+
+    `recipes` beside or above the suite, then the package's own copy (an installed wheel), then the
+    repository's (a source checkout).
+    """
+    package = Path(harness.__file__).resolve().parent
+    places = [each / "recipes" for each in (start, *start.parents)]
+    places += [package / "_recipes", package.parent / "suites" / "recipes"]
+    for place in dict.fromkeys(places):
+        if place.is_dir():
+            yield place
+
+
+def read_recipe(path: Path) -> tuple[RecipeSpec | None, list[Problem]]:
+    """A recipe file, or every mistake in it, those for single data sets included."""
+    document = reader.read(path)
+    if document.root is None:
+        if not document.problems:
+            document.report((), "empty", "begin with recipe: name")
+        return None, document.problems
+    try:
+        spec: RecipeSpec = explain.validate(_ADAPTER, document.root.plain())
+    except ValidationError as error:
+        explain.report(document, error, RecipeSpec)
+        return None, document.problems
+    for name in spec.per_data:
+        try:
+            spec.for_data(name)
+        except ValidationError as error:
+            explain.report(document, error, RecipeSpec, ("per_data", name))
+    return (None if document.problems else spec), document.problems
+
+
+def _plain(spec: RecipeSpec, path: Path) -> dict[str, Any]:
+    """The recipe as a job carries it, files as absolute paths."""
+    plain = spec.model_dump(mode="json", exclude={"per_data"})
+    weights = spec.network.backbone_weights
+    if weights is not None:
+        resolved = (path.parent / Path(weights).expanduser()).resolve()
+        plain["network"]["backbone_weights"] = str(resolved)
+    return plain
