@@ -1,12 +1,14 @@
 """`harness compare`: what one run has changed against another, or against its baseline."""
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from harness.cli.options import OptionError
 from harness.cli.output import console
 from harness.regression.baselines import DEFAULT_ROOT, find_for, observed
 from harness.regression.compare import compare as compare_runs
@@ -52,6 +54,8 @@ def compare(  # noqa: PLR0917 - typer calls it with names
     """
     before, after, known = _sides(run_a, run_b, baselines)
     floor = known | noise_of_runs(before, map(observe, noise or ()))
+    if not (math.isfinite(alpha) and math.isfinite(min_effect)):
+        raise OptionError("--alpha and --min-effect are numbers such as 0.01 and 0.02")
     report = compare_runs(before, after, Limits(alpha, min_effect, floor))
     if as_json:
         sys.stdout.write(json.dumps(report.as_json(), indent=1, allow_nan=False) + "\n")
@@ -78,12 +82,14 @@ def _sides(
 def _print(report: Report) -> None:
     from harness.present.console import console_table
     from harness.regression.markdown import rule, summary
-    from harness.regression.tables import changes
+    from harness.regression.tables import changes, reasons
 
     where = console()
-    table = changes(report)
+    table = changes(report, reasons=False)
     if table.lines:
         where.print(console_table(table))
+    for reason in reasons(report):
+        where.print(f"- {reason}", markup=False, soft_wrap=True)
     for note in (*report.notes, rule(report)):
         where.print(f"- {note}", markup=False, soft_wrap=True, style="dim")
     where.print(summary(report), markup=False, soft_wrap=True)

@@ -25,7 +25,7 @@ def _machines(a: Observed, b: Observed) -> Iterator[str]:
     elif any(METRICS[key.metric].is_measured for key in b.replicates):
         yield (
             "the runs were measured one after the other, so that what drifted on the machine "
-            "between them counts as a difference; `harness gate` interleaves both versions"
+            "between them counts as a difference; harness gate interleaves both versions"
         )
     before, after = a.environment.get("governor"), b.environment.get("governor")
     if before != after:
@@ -55,7 +55,7 @@ def _records(a: Observed, b: Observed) -> Iterator[str]:
         if run.found < run.expected:
             yield (
                 f"the {which} run is not complete: {run.found} of {run.expected} processes have "
-                "ended; go on with `harness run --resume`"
+                "ended; go on with harness run --resume"
             )
         flagged = sorted(case.label for case, flags in run.flags.items() if "throttled" in flags)
         if flagged:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from harness.present.derived import elementwise_total, stored
-from harness.present.units import Dimension, Unit, unit
+from harness.present.units import Dimension
 
 Values = Mapping[str, Any]
 
@@ -19,20 +19,20 @@ class Metric:
         head: how tables call it.
         kind: `exact` values follow from module and input alone and are the same on every machine;
             `measured` ones vary from process to process and belong to one machine.
-        unit: in which it is shown.
+        dimension: of its units.
         read: its value among those of a record, in SI base units; `None` if not measured.
     """
 
     name: str
     head: str
     kind: Literal["exact", "measured"]
-    unit: Unit
+    dimension: Dimension
     read: Callable[[Values], Any] = field(repr=False)
 
     @property
     def seconds(self) -> bool:
         """Whether more of it is slower."""
-        return self.unit.name in ("s", "ms", "us", "ns")
+        return self.dimension == "seconds"
 
     @property
     def is_measured(self) -> bool:
@@ -45,37 +45,34 @@ def _joules(values: Values) -> Any:
     return None if values.get("energy_valid") is False else values.get("energy_joules")
 
 
-def _made(
-    name: str,
-    head: str,
-    dimension: Dimension,
-    shown: str,
-    read: Callable[[Values], Any] | None = None,
-    *,
-    measured: bool = False,
-) -> Metric:
-    kind: Literal["exact", "measured"] = "measured" if measured else "exact"
-    return Metric(name, head, kind, unit(shown, dimension), read or stored(name))
+def _exact(name: str, head: str, dimension: Dimension) -> Metric:
+    read = elementwise_total if name == "elementwise_total" else stored(name)
+    return Metric(name, head, "exact", dimension, read)
+
+
+def _measured(name: str, head: str, dimension: Dimension) -> Metric:
+    read = _joules if name == "energy_joules" else stored(name)
+    return Metric(name, head, "measured", dimension, read)
 
 
 METRICS: Mapping[str, Metric] = {
     each.name: each
     for each in (
-        _made("latency_seconds", "Latency", "seconds", "ms", measured=True),
-        _made("energy_joules", "Energy", "energy", "J", _joules, measured=True),
-        _made("resident_peak_bytes", "Resident peak", "bytes", "MiB", measured=True),
-        _made("measured_peak_bytes", "Measured peak", "bytes", "MiB", measured=True),
-        _made("allocator_peak_bytes", "Allocator peak", "bytes", "MiB", measured=True),
-        _made("allocator_reserved_bytes", "Reserved", "bytes", "MiB", measured=True),
-        _made("params", "Parameters", "count", "M"),
-        _made("buffer_bytes", "Buffer memory", "bytes", "MiB"),
-        _made("conv_macs", "Convolution MACs", "operations", "G"),
-        _made("transposed_conv_macs", "Transposed convolution MACs", "operations", "G"),
-        _made("matmul_macs", "Matmul MACs", "operations", "G"),
-        _made("elementwise_total", "Elementwise operations", "operations", "G", elementwise_total),
-        _made("bytes_moved", "Bytes moved", "bytes", "MiB"),
-        _made("live_peak_bytes", "Live peak", "bytes", "MiB"),
-        _made("live_peak_training_bytes", "Live peak, training", "bytes", "MiB"),
+        _measured("latency_seconds", "Latency", "seconds"),
+        _measured("energy_joules", "Energy", "energy"),
+        _measured("resident_peak_bytes", "Resident peak", "bytes"),
+        _measured("measured_peak_bytes", "Measured peak", "bytes"),
+        _measured("allocator_peak_bytes", "Allocator peak", "bytes"),
+        _measured("allocator_reserved_bytes", "Reserved", "bytes"),
+        _exact("params", "Parameters", "count"),
+        _exact("buffer_bytes", "Buffer memory", "bytes"),
+        _exact("conv_macs", "Convolution MACs", "operations"),
+        _exact("transposed_conv_macs", "Transposed convolution MACs", "operations"),
+        _exact("matmul_macs", "Matmul MACs", "operations"),
+        _exact("elementwise_total", "Elementwise operations", "operations"),
+        _exact("bytes_moved", "Bytes moved", "bytes"),
+        _exact("live_peak_bytes", "Live peak", "bytes"),
+        _exact("live_peak_training_bytes", "Live peak, training", "bytes"),
     )
 }
 

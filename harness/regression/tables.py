@@ -1,11 +1,12 @@
 """Tables of a comparison: what has changed, and what has not."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.present.cells import ABSENT, Cell, Column, Table
 from harness.present.numbers import fixed, percent, supported
+from harness.present.units import Unit, unit
 from harness.regression.metrics import CASE, METRICS, Metric
 from harness.regression.replicates import CaseId, CaseMetric
 from harness.regression.report import Report
@@ -14,6 +15,15 @@ from harness.regression.verdict import Comparison, Verdict
 _URGENCY: tuple[Verdict, ...] = (
     "failed", "slower", "more", "unclear", "faster", "less", "new", "gone", "same",
 )  # fmt: skip
+_UNITS: Mapping[str, tuple[str, ...]] = {
+    "seconds": ("us", "ms", "s"),
+    "energy": ("mJ", "J", "kJ"),
+    "bytes": ("B", "KiB", "MiB", "GiB"),
+    "count": ("1", "k", "M", "G"),
+    "operations": ("1", "k", "M", "G", "T"),
+}
+_DECIMALS = 3
+
 # A person reads these once per case, not once per metric.
 _OF_A_CASE = ("new", "gone")
 
@@ -27,11 +37,23 @@ class _Line:
     found: Comparison
 
 
-def changes(report: Report) -> Table:
-    """Everything but `same`: regressions first."""
-    lines = _merged(report)
-    lines.sort(key=lambda line: (not line.found.regression, _URGENCY.index(line.found.verdict)))
-    return _table("Changes", lines, _suites(report) > 1, reasons=True)
+def changes(report: Report, *, reasons: bool = True) -> Table:
+    """Everything but `same`: regressions first.
+
+    Args:
+        report: of two runs.
+        reasons: whether the last column says why.
+    """
+    return _table("Changes", _changed(report), _suites(report) > 1, reasons=reasons)
+
+
+def reasons(report: Report) -> list[str]:
+    """Why the verdicts of `changes` are as they are, for where a column is too narrow."""
+    return [
+        f"{', '.join(filter(None, (line.key.label, line.metric)))}: {line.found.reason}"
+        for line in _changed(report)
+        if line.found.reason
+    ]
 
 
 def unchanged(report: Report) -> Table:
@@ -42,6 +64,13 @@ def unchanged(report: Report) -> Table:
         if each.verdict == "same"
     ]
     return _table("Same", lines, _suites(report) > 1, reasons=False)
+
+
+def _changed(report: Report) -> list[_Line]:
+    lines = _merged(report)
+    return sorted(
+        lines, key=lambda line: (not line.found.regression, _URGENCY.index(line.found.verdict))
+    )
 
 
 def _merged(report: Report) -> list[_Line]:
@@ -94,23 +123,29 @@ def _value(line: _Line, value: float | None) -> str:
     if value is None:
         return ABSENT
     metric, found = METRICS[line.key.metric], line.found
+    values = [each for each in (found.value_a, found.value_b) if each is not None]
+    shown = _unit(metric, max(values))
     if metric.is_measured:
-        return _measured(metric, value, found)
-    text = fixed(metric.unit.scale(value), 3)
-    other = found.value_b if value is found.value_a else found.value_a
-    if other is not None and other != value and text == fixed(metric.unit.scale(other), 3):
-        return f"{value:,.0f}"  # they differ in digits that the unit hides
-    return f"{text} {metric.unit.name}"
+        return f"{_measured(value, shown, found)} {shown.name}"
+    texts = {fixed(shown.scale(each), _DECIMALS) for each in values}
+    if len(texts) < len({*values}):
+        shown = unit(_UNITS[metric.dimension][0], metric.dimension)  # that unit hides what differs
+    text = fixed(shown.scale(value), 0 if shown.factor == 1 else _DECIMALS)
+    return text if shown.name == "1" else f"{text} {shown.name}"
 
 
-def _measured(metric: Metric, value: float, found: Comparison) -> str:
+def _unit(metric: Metric, value: float) -> Unit:
+    """The largest unit in which a value is at least 1."""
+    units = [unit(name, metric.dimension) for name in _UNITS[metric.dimension]]
+    return next((each for each in reversed(units) if value >= each.factor), units[0])
+
+
+def _measured(value: float, shown: Unit, found: Comparison) -> str:
     """With no more digits than the interval of the ratio supports."""
-    low = high = None
-    if found.effect is not None and found.low is not None and found.high is not None:
-        low, high = (value * (1 + end) / (1 + found.effect) for end in (found.low, found.high))
-    scale = metric.unit.scale
-    bounds = (None, None) if low is None or high is None else (scale(low), scale(high))
-    return f"{supported(scale(value), *bounds)} {metric.unit.name}"
+    if found.p is None or found.effect is None or found.low is None or found.high is None:
+        return supported(shown.scale(value), None, None)
+    low, high = (value * (1 + end) / (1 + found.effect) for end in (found.low, found.high))
+    return supported(shown.scale(value), shown.scale(low), shown.scale(high))
 
 
 def _effect(found: Comparison) -> str:
