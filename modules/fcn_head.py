@@ -25,10 +25,12 @@ class FCNHead(nn.Module):
         super().__init__()
         positive(in_channels=in_channels, channels=channels, out_channels=out_channels)
         self.out_channels = out_channels
-        self.reduce = ConvBNReLU(in_channels, channels, 3)
-        self.fuse = ConvBNReLU(channels, out_channels, 3)
+        # One flat sequence: nothing outside holds the first map while the second norm writes.
+        self.layers = nn.Sequential(
+            *ConvBNReLU(in_channels, channels, 3), *ConvBNReLU(channels, out_channels, 3)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
-        y: Tensor = self.fuse(self.reduce(x))
+        y: Tensor = self.layers(x)
         return y

@@ -84,6 +84,7 @@ def _strangers(part: Suite) -> Iterator[tuple[Location, HarnessError]]:
         spoken.append(((*place, "not_reproducible"), tuple(spec.not_reproducible)))
         spoken.append(((*place, "instead"), tuple(spec.instead)))
         spoken.append(((*place, "minus"), spec.minus))
+        spoken.append(((*place, "minus_of"), (*spec.minus_of, *spec.minus_of.values())))
         spoken.append((place, (spec.relative_to,) if spec.relative_to else ()))
     for location, names in spoken:
         for name in names:

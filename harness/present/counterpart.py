@@ -43,6 +43,7 @@ class Counterpart:
         relative_to: label of the row that ours is divided by.
         minus: labels of rows that are subtracted from ours.
         not_reproducible: label: why.
+        minus_of: label: label of the row that is subtracted from that row alone.
         instead: label: the quantity that stands there instead of `quantity`.
         over: what ours is fitted over, where an exponent of growth is printed; the tolerance is
             then absolute.
@@ -58,13 +59,14 @@ class Counterpart:
     minus: tuple[str, ...] = ()
     not_reproducible: Mapping[str, str] = field(default_factory=dict)
     instead: Mapping[str, Quantity] = field(default_factory=dict)
+    minus_of: Mapping[str, str] = field(default_factory=dict)
     over: Quantity | None = None
     printed_unit: str | None = None
 
     @property
     def combined(self) -> bool:
         """Whether other rows take part in ours."""
-        return self.relative_to is not None or bool(self.minus) or self.over is not None
+        return self.relative_to is not None or bool(self.minus or self.minus_of or self.over)
 
     def stored(self, row: Row, by_label: Mapping[str, Row]) -> float | None:
         """Ours in SI base units (a ratio where `relative_to` is given); `None` if not measured.
@@ -96,7 +98,11 @@ class Counterpart:
         assert self.quantity is not None
         value = self.instead.get(str(row.get("label")), self.quantity).number(row)
         # A row that others are overheads over is printed whole.
-        for label in self.minus if row.get("label") not in self.minus else ():
+        own = str(row.get("label"))
+        minus = self.minus if own not in self.minus else ()
+        if own in self.minus_of:
+            minus = (*minus, self.minus_of[own])
+        for label in minus:
             other = by_label.get(label)
             taken = None if other is None else self.quantity.number(other)
             if value is None or taken is None:
@@ -174,6 +180,7 @@ def _given(
         spec.minus,
         spec.not_reproducible,
         {label: find(name, rows) for label, name in spec.instead.items()},
+        spec.minus_of,
         over,
     )
 

@@ -47,6 +47,10 @@ class FigureSpec(Strict):
         "ours is fitted as a power law, whose exponent is compared. The tolerance is then that of "
         "the exponent, 0.05 if absent.",
     )
+    minus_of: dict[str, str] = Field(
+        default_factory=dict,
+        description="Label: label of the row that is subtracted from it alone (printed overheads).",
+    )
     not_reproducible: dict[str, str] = Field(
         default_factory=dict, description="Label: why this printed figure cannot be reproduced."
     )

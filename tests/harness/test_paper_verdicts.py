@@ -11,7 +11,7 @@ JUDGED_FIGURES = {
     "ocnet_figure4": 2,
     "srnet_table1": 6 * 2,
     "srnet_table3": 12 * 3,
-    "srnet_table5": 4,
+    "srnet_table5": 8,
     "ranet_table3": 5 * 3,
     "ggcf_efficiency": 2,
 }
@@ -31,7 +31,7 @@ NOT_REPRODUCIBLE = {
         "memory_mb": {"+PSP", "+NL", "+CGNL", "+RCCA", "+EMAU"},
     },
     "srnet_table1": {},
-    "srnet_table5": {},
+    "srnet_table5": {"gflops_overhead": {"R-50 +NL", "R-50 +SR", "R-101 +NL", "R-101 +SR"}},
     "ranet_table3": {
         "gflops": {"Asymmetric NL", "CCNet", "DANet", "PSANet", "RANet"},
         "params_m": {"Asymmetric NL", "CCNet", "DANet", "PSANet"},
@@ -45,8 +45,8 @@ DECIDES = dict.fromkeys(PARTS, "gflops") | {
     "ocnet_figure4": "gflops_ratio",
     "srnet_table1": "computation",
 }
-# Overheads of SRNet's Table 5, which fit no placement of the module.
-UNMATCHED = {"srnet_table5": ("R-50 +NL", "R-50 +SR", "R-101 +NL", "R-101 +SR")}
+# Rows without that figure have no verdict, but for the overheads of SRNet's Table 5.
+OTHERS = {"srnet_table5": {"not reproducible"}}
 
 
 def rows(name: str):
@@ -84,7 +84,7 @@ def test_verdict_of_each_row_is_that_of_its_operations(name):
         label: "not reproducible" if label in refused else "reproduced" for label in printed
     }
     others = set(rows(name)) - set(printed)
-    assert {rows(name)[label]["verdict"] for label in others} <= {None}
+    assert {rows(name)[label]["verdict"] for label in others} <= OTHERS.get(name, {None})
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -111,4 +111,4 @@ def test_figures_called_not_reproducible_really_do_differ(name):
 
 @pytest.mark.parametrize("name", PARTS)
 def test_every_printed_row_has_ours_beside_it(name):
-    assert unmatched(list(rows(name).values()), suite(name)) == UNMATCHED.get(name, ())
+    assert unmatched(list(rows(name).values()), suite(name)) == ()

@@ -21,7 +21,6 @@ every = pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
 
 # Printed rows beside which no case stands, and why.
 LEFT_OUT = {
-    "srnet-table5": {"R-50 +NL", "R-50 +SR", "R-101 +NL", "R-101 +SR"},  # fit no placement
     "srnet-components": {"miou=74.8"},  # the network without the module
 }
 # Labels that stand in a table of the paper other than the reference's.
