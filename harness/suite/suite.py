@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.case import Job, Shape
 from harness.suite.presentation import PlotSpec, ReferenceSpec, TableSpec, describe
+from harness.timing import DEFAULT_TIMING
 
 
 @dataclass(frozen=True)
@@ -98,15 +99,25 @@ def _describe_job(job: Job, note: str | None) -> dict[str, Any]:
         "device": case.device,
         "dtype": case.dtype,
         "pass": case.pass_,
-        "channels_last": case.channels_last,
-        "compile": case.compile,
         "metrics": list(job.metrics),
         "timeout": job.timeout,
         "threads": job.threads,
         "seed": job.seed,
         "factors": dict(job.factors),
-        "latency": asdict(job.timing),
-        "replicate": job.replicate,
         "accuracy": job.accuracy,
         "note": note,
+        **_options(job),
     }
+
+
+def _options(job: Job) -> dict[str, Any]:
+    """What a job says beyond the defaults; most say nothing."""
+    said = asdict(job.timing).items() - asdict(DEFAULT_TIMING).items()
+    options: dict[str, Any] = {
+        "channels_last": job.case.channels_last,
+        "compile": job.case.compile,
+        "latency": dict(sorted(said)),
+        "replicate": job.replicate if job.replicate > 1 else None,
+        "force": job.force,
+    }
+    return {name: value for name, value in options.items() if value}
