@@ -15,7 +15,7 @@ class SmallBackbone(nn.Module):
 
         in -> w/4 -> w/4 -> w/4 -> w, stride 2 -> w, stride 2
 
-    Cost: 9 HW (in w / 4 + w^2 / 8 + w^2 / 16 + w^2 / 16) MACs with w = width, 39 M at 64 x 64.
+    Cost: 9 HW (in w / 4 + w^2 / 8 + w^2 / 16 + w^2 / 16) MACs with w = width, 39.5 M at 64 x 64.
 
     Attributes:
         feature_channels: channels of the maps that `features` gives.

@@ -1,0 +1,66 @@
+"""A training whose process is killed, and the one that takes it up."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from harness.training.checkpoint import Checkpoint
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+
+PROGRAM = """
+import os, signal, sys
+from pathlib import Path
+
+import torch
+torch.set_num_threads(1)
+from test_trainer import CPU, trainer
+from tiny_data import TinyData, tiny_recipe
+from harness.training.checkpoint import Checkpoint
+
+class Deadly(TinyData):
+    def __getitem__(self, index):
+        Deadly.read = getattr(Deadly, "read", 0) + 1
+        if Deadly.read > 14:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(index)
+
+trainer(data=Deadly(), checkpoint=Checkpoint(Path(sys.argv[1]), {"name": "k"}), save_every=0).run()
+"""
+
+
+def test_a_killed_training_goes_on_to_the_same_bits(tmp_path):
+    from test_trainer import parameters, same, trainer
+
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)]),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
+    ended = subprocess.run(command, env=environment, check=False, capture_output=True)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        checkpoint = Checkpoint(tmp_path, {"name": "k"})
+        assert checkpoint.finished() is None
+        again, whole = trainer(checkpoint=checkpoint), trainer()
+        trained = again.run()
+        whole.run()
+    finally:
+        torch.set_num_threads(threads)
+    assert trained.first_step == 3  # 12 images of 4 a batch were read before the 15th
+    assert same(parameters(again), parameters(whole))
+    assert checkpoint.progress() is None
+    assert sorted(p.name for p in checkpoint.folder.iterdir()) == [
+        "lock",
+        "training.json",
+        "weights.safetensors",
+    ]

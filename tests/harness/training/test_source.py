@@ -1,0 +1,68 @@
+import importlib
+import sys
+
+import pytest
+from torch import nn
+
+from harness.training.source import source_digest
+
+BLOCK = """
+from torch import nn
+
+from made_layers.helper import scale
+
+
+class Block(nn.Module):
+    def forward(self, x):
+        return scale(x)
+"""
+HELPER = """
+def scale(x):
+    return 2 * x
+"""
+
+
+@pytest.fixture
+def digest(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    package = tmp_path / "made_layers"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def of(block=BLOCK, helper=HELPER):
+        (package / "block.py").write_text(block)
+        (package / "helper.py").write_text(helper)
+        for name in [name for name in sys.modules if name.startswith("made_layers")]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+        made = importlib.import_module("made_layers.block").Block()
+        return source_digest(nn.Sequential(made, nn.ReLU()))
+
+    yield of
+    for name in [name for name in sys.modules if name.startswith("made_layers")]:
+        del sys.modules[name]
+
+
+def test_a_changed_layer_changes_it(digest):
+    before = digest()
+    assert digest() == before
+    assert digest(block=BLOCK.replace("scale(x)", "scale(x) + 1")) != before
+
+
+def test_so_does_a_function_that_the_layer_imports(digest):
+    assert digest(helper=HELPER.replace("2 * x", "3 * x")) != digest()
+
+
+def test_comments_and_docstrings_do_not(digest):
+    described = HELPER.replace("    return", '    """Twice."""\n    # why not\n    return')
+    assert digest(helper=described) == digest()
+
+
+def test_networks_of_other_classes_differ():
+    from modules.pyramid_pooling import PyramidPooling
+    from modules.squeeze_excitation import SqueezeExcitation
+
+    ppm = source_digest(PyramidPooling(8, out_channels=8))
+    assert ppm == source_digest(PyramidPooling(16, out_channels=4))
+    assert ppm != source_digest(SqueezeExcitation(64))

@@ -1,0 +1,68 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from modules.segmentor import Segmentor
+from modules.small_backbone import SmallBackbone
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 30), (1, 5)])
+def test_maps_have_their_strides_and_widths(size):
+    backbone = SmallBackbone(3, width=8)
+    x = torch.randn(2, 3, *size)
+    maps = backbone.features(x)
+    assert [m.shape[1] for m in maps] == list(backbone.feature_channels) == [2, 8, 8]
+    for stride, each in zip((1, 2, backbone.output_stride), maps, strict=True):
+        assert each.shape[-2:] == tuple(-(-side // stride) for side in size)
+    torch.testing.assert_close(backbone.eval()(x), backbone.features(x)[-1])
+
+
+def reach(size, y, x, output):
+    """Rows and columns of the image that one place of an output depends on."""
+    backbone = SmallBackbone(1, width=4).eval().double()
+    for parameter in backbone.parameters():
+        torch.nn.init.constant_(parameter, 0.1)
+    image = torch.ones(1, 1, size, size, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(output(backbone(image))[0, 0, y, x], image)
+    rows, columns = torch.nonzero(gradient[0, 0], as_tuple=True)
+    return rows, columns
+
+
+def test_a_position_sees_thirteen_pixels():
+    rows, columns = reach(64, 8, 9, lambda m: m)
+    radius = SmallBackbone.receptive_radius
+    assert (int(rows.min()), int(rows.max())) == (32 - radius, 32 + radius)
+    assert (int(columns.min()), int(columns.max())) == (36 - radius, 36 + radius)
+
+
+def test_a_prediction_sees_at_most_eleven_pixels_to_each_side():
+    def upsampled(m):
+        return F.interpolate(m, (64, 64), mode="bilinear", align_corners=False)
+
+    farthest = 0
+    for pixel in range(32, 36):
+        rows, _ = reach(64, pixel, 30, upsampled)
+        farthest = max(farthest, int((rows - pixel).abs().max()))
+    assert farthest == 11
+
+
+def test_cost_is_the_printed_one():
+    backbone = SmallBackbone(3, width=64)
+    convolutions = [m for m in backbone.modules() if isinstance(m, torch.nn.Conv2d)]
+    positions = [64 * 64] * 3 + [32 * 32, 16 * 16]
+    macs = sum(c.weight.numel() * n for c, n in zip(convolutions, positions, strict=True))
+    w, pixels = 64, 64 * 64
+    assert macs == 9 * pixels * (3 * w // 4 + w * w // 8 + w * w // 16 + w * w // 16)
+    assert round(macs / 1e6, 1) == 39.5
+
+
+def test_a_segmentor_takes_it_with_an_auxiliary_head():
+    network = Segmentor(3, backbone="small", backbone_arguments={"width": 8}, classes=4)
+    out = network(torch.randn(2, 3, 20, 24))
+    assert out.logits.shape == out.auxiliary.shape == (2, 4, 20, 24)
+
+
+@pytest.mark.parametrize("width", [0, -4, 6])
+def test_a_width_that_has_no_quarter_is_refused(width):
+    with pytest.raises(ValueError, match="multiple of 4"):
+        SmallBackbone(3, width=width)
