@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.environment import LIBRARIES
+from harness.measure import STATIC
 from harness.present.part import Context
 from harness.present.replicates import combine
 from harness.present.roofs import with_roofs
@@ -90,5 +91,7 @@ class Run:
         git = environment.get("git")
         if git:
             versions["commit"] = git["commit"][:12] + (" (dirty)" if git.get("dirty") else "")
-        warnings = tuple(environment.get("warnings", ()))
+        # Conditions of the machine bear on what was timed, not on what was counted.
+        timed = any(not set(record.metrics) <= set(STATIC) for record in self.records)
+        warnings = tuple(environment.get("warnings", ())) if timed else ()
         return Context(machine=machine, versions=versions, warnings=warnings)
