@@ -1,0 +1,257 @@
+"""`harness history`: each case over commits, and the commits between which it changed."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from harness.cli.options import OptionError
+from harness.cli.output import console
+
+if TYPE_CHECKING:
+    from harness.regression.history import Change, History
+    from harness.regression.series import Series
+
+_MOST = 50
+"""Changes in the terminal; all are in `--json`."""
+
+
+def history(  # noqa: PLR0917 - typer calls it with names
+    suites: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SUITE]...", help="Names of suites or suite files; all if absent."),
+    ] = None,
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Folder with runs at any depth; repeatable."),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="latency, memory, params, ...; or all. Repeatable."),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="LABEL", help="Only this case; repeatable."),
+    ] = None,
+    machine: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY", help="Only runs of this machine; repeatable."),
+    ] = None,
+    min_change: Annotated[
+        float, typer.Option(metavar="PERCENT", help="Smallest change that is told.")
+    ] = 2.0,
+    plots: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Draw every case over commits (PNG and SVG)."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object with every point on stdout.")
+    ] = False,
+) -> None:
+    """Read all runs, find where each case became slower or faster, and name the commits.
+
+    Points are runs in the order of their commits; a change is named as a range that `git log`
+    takes. Needs the extra `history` (DuckDB).
+    """
+    from harness.regression.history import Limits, read_history
+    from harness.runner import DEFAULT_ROOT
+
+    if not 0 <= min_change < float("inf"):
+        raise OptionError(f"--min-change {min_change}: give a percentage of 0 or more")
+    found = read_history(
+        runs or [DEFAULT_ROOT],
+        _metrics(metric or ["latency"]),
+        suites=[_name(suite) for suite in suites or ()],
+        labels=only or (),
+        machines=machine or (),
+        limits=Limits(min_change=min_change / 100),
+    )
+    errors = console(stderr=True)
+    for warning in found.warnings:
+        errors.print(f"warning: {warning}", markup=False, soft_wrap=True, style="yellow")
+    if as_json:
+        sys.stdout.write(json.dumps(_data(found), indent=1, allow_nan=False) + "\n")
+    else:
+        _print(found)
+    if plots is not None:
+        number = _draw(found, plots)
+        errors.print(f"drawn: {number} plots in {plots}", markup=False, soft_wrap=True)
+
+
+def _metrics(names: list[str]) -> tuple[str, ...]:
+    """Stored names of the metrics asked for.
+
+    Raises:
+        OptionError: there is no such metric; names the nearest.
+    """
+    from harness.present.nearest import hint
+    from harness.present.quantities import ALIASES
+    from harness.regression.metrics import METRICS
+
+    if names == ["all"]:
+        return tuple(METRICS)
+    short = {alias: name for alias, name in ALIASES.items() if name in METRICS}
+    for name in names:
+        if name not in METRICS and name not in short:
+            known = hint(name, [*short, *METRICS])
+            raise OptionError(f"--metric {name}: no such metric{known}; write a name or 'all'")
+    return tuple(dict.fromkeys(short.get(name, name) for name in names))
+
+
+def _name(suite: str) -> str:
+    """The name of a suite, also of one given as its file."""
+    path = Path(suite)
+    if path.suffix not in (".yaml", ".yml"):
+        return suite
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        data = YAML(typ="safe", pure=True).load(path)
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        reason = getattr(error, "strerror", None) or "not YAML"
+        raise OptionError(f"{suite}: {reason}; give a suite's name or its file") from error
+    name = data.get("suite") if isinstance(data, dict) else None
+    return str(name or path.stem)
+
+
+def _print(found: "History") -> None:
+    where = console()
+    newest = sorted(found.changes, key=lambda change: change.first.run.started_at, reverse=True)
+    if newest:
+        table = Table(header_style="bold")
+        for head in ("suite", "case", "metric", "before", "after", "change, %", "since", "commits"):
+            numeric = head in ("before", "after", "change, %")
+            table.add_column(head, justify="right" if numeric else "left", overflow="fold")
+        for change in newest[:_MOST]:
+            table.add_row(*map(Text, _row(change, found)))
+        where.print(table)
+        if len(newest) > _MOST:
+            where.print(f"and {len(newest) - _MOST} older changes: --json has all of them")
+    cases = len({(each.suite, each.case_key, each.label) for each in found.series})
+    where.print(
+        f"{found.runs} runs, {cases} cases, {len(found.series)} series, "
+        f"{len(found.changes)} changes of at least {found.limits.min_change:.1%}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _row(change: "Change", found: "History") -> list[str]:
+    from harness.present.numbers import percent
+    from harness.present.units import with_unit
+
+    series = change.series
+    unit = series.unit
+    return [
+        series.suite,
+        _label(series, found),
+        with_unit(series.metric.head, unit.name),
+        f"{unit.scale(change.before):.4g}",
+        f"{unit.scale(change.after):.4g}",
+        percent(change.change, 1),
+        change.first.run.started_at[:10],
+        _where(change),
+    ]
+
+
+def _label(series: "Series", found: "History") -> str:
+    """The label; with machine and threads where the same case was measured under several."""
+    alike = [
+        (each.machine_key, each.condition)
+        for each in found.series
+        if (each.suite, each.label, each.metric) == (series.suite, series.label, series.metric)
+    ]
+    if len(alike) == 1:
+        return series.label
+    threads = series.condition[0] if series.condition else None
+    parts = [series.machine_key, f"threads: {threads}" if threads else ""]
+    return f"{series.label} ({', '.join(filter(None, parts))})"
+
+
+def _where(change: "Change") -> str:
+    from harness.regression.commits import number_between
+
+    commits, notes = change.commits, list(change.besides)
+    if commits and commits[0] != commits[1]:
+        number = number_between(*commits)
+        if number:
+            notes.insert(0, "1 commit" if number == 1 else f"{number} commits")
+    return change.where + (f" ({', '.join(notes)})" if notes else "")
+
+
+def _data(found: "History") -> dict[str, Any]:
+    return {
+        "runs": found.runs,
+        "limits": vars(found.limits),
+        "warnings": list(found.warnings),
+        "series": [
+            {
+                "suite": series.suite,
+                "label": series.label,
+                "case_key": series.case_key,
+                "machine_key": series.machine_key or None,
+                "threads": series.condition[0] if series.condition else None,
+                "metric": series.metric.name,
+                "points": [
+                    {
+                        "run": str(point.run.path),
+                        "started_at": point.run.started_at,
+                        "commit": point.run.commit,
+                        "dirty": point.run.dirty,
+                        "value": point.value,
+                        "processes": point.processes,
+                    }
+                    for point in series.points
+                ],
+                "changes": [_change_data(change) for change in found.of(series)],
+            }
+            for series in found.series
+        ],
+    }
+
+
+def _change_data(change: "Change") -> dict[str, Any]:
+    commits = change.commits or (None, None)
+    return {
+        "index": change.index,
+        "before": change.before,
+        "after": change.after,
+        "change": change.change if change.before else None,
+        "p": change.p,
+        "last_commit_before": commits[0],
+        "first_commit_after": commits[1],
+        "where": change.where,
+        "besides": list(change.besides),
+    }
+
+
+def _draw(found: "History", folder: Path) -> int:
+    # matplotlib takes half a second to import.
+    from harness.present.history_plot import draw_history
+    from harness.present.style import render
+    from harness.present.write import write_whole
+
+    taken: set[str] = set()
+    for series in found.series:
+        name = _file_name(series, taken)
+        figure = draw_history(series, found.of(series), found.limits)
+        for kind in ("png", "svg"):
+            write_whole(folder / f"{name}.{kind}", render(figure, kind))
+    return len(taken)
+
+
+def _file_name(series: "Series", taken: set[str]) -> str:
+    """Letters, digits, - and _ of suite, label, metric and machine; a second one gets a number."""
+    parts = (series.suite, series.label, series.metric.name, series.machine_key)
+    base = "-".join(re.sub(r"[^\w.]+", "_", part).strip("_.") for part in parts if part)
+    name, number = base[:150], 2
+    while name in taken:
+        name, number = f"{base[:150]}-{number}", number + 1
+    taken.add(name)
+    return name

@@ -1,0 +1,113 @@
+"""A metric of a case over commits: each run a point, each level a line, each change named."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness.present import style
+from harness.present.canvas import canvas
+from harness.present.numbers import percent
+from harness.present.units import with_unit
+from harness.regression.history import SHORT, Change, Limits
+from harness.regression.series import EVERY_MACHINE, Series
+
+_HEIGHT = 3.2
+_TICKS = 9
+_ROOM = 0.12  # of the values' range, above and below
+
+
+def draw_history(series: Series, changes: Sequence[Change], limits: Limits) -> Figure:
+    """One series with its changes.
+
+    Points are evenly spaced in the order of commits. The axis does not begin at zero: what is
+    looked for is a few per cent.
+    """
+    shown = series.unit
+    with style.house():
+        title = f"{series.suite}: {series.label}"
+        figure, axes = canvas(_HEIGHT, title, _notes(series, changes, limits))
+        values = [shown.scale(value) for value in series.values]
+        axes.plot(
+            range(len(values)),
+            values,
+            linestyle="none",
+            marker=style.marker(0),
+            markersize=3.5,
+            color=style.colour(0),
+            alpha=0.55 if len(values) > 60 else 0.9,
+        )
+        _levels(axes, series, changes)
+        _range(axes, values)
+        for change in changes:
+            _mark(axes, change)
+        _commits(axes, series)
+        axes.set_ylabel(with_unit(series.metric.head, shown.name))
+        axes.grid(visible=True, axis="y")
+        return figure
+
+
+def _levels(axes: Axes, series: Series, changes: Sequence[Change]) -> None:
+    """The mean between two changes."""
+    unit, values = series.unit, series.values
+    ends = [0, *(change.index for change in changes), len(values)]
+    for start, stop in pairwise(ends):
+        mean = unit.scale(sum(values[start:stop]) / (stop - start))
+        axes.hlines(mean, start - 0.5, stop - 0.5, color=style.INK, linewidth=1.3)
+
+
+def _range(axes: Axes, values: Sequence[float]) -> None:
+    low, high = min(values), max(values)
+    room = _ROOM * (high - low) or 0.02 * abs(high) or 1.0
+    axes.set_ylim(low - room, high + 2 * room)  # names of changes stand above
+    axes.set_xlim(-0.5, len(values) - 0.5)
+
+
+def _mark(axes: Axes, change: Change) -> None:
+    worse = change.after > change.before
+    colour = style.PRINTED if worse else style.PALETTE[2]
+    axes.axvline(change.index - 0.5, color=colour, linewidth=1.0, linestyle="--")
+    late = change.index > len(change.series.points) / 2
+    axes.annotate(
+        f"{percent(change.change, 1)} %\n{change.where}",
+        (change.index - 0.5, 1.0),
+        xycoords=("data", "axes fraction"),
+        xytext=(-3 if late else 3, -2),
+        textcoords="offset points",
+        ha="right" if late else "left",
+        va="top",
+        size=6.5,
+        color=colour,
+    )
+
+
+def _commits(axes: Axes, series: Series) -> None:
+    """A few commits as ticks; the day of the run where none is known."""
+    points = series.points
+    step = max(1, -(-len(points) // _TICKS))
+    places = range(0, len(points), step)
+    names = []
+    for place in places:
+        run = points[place].run
+        names.append(run.commit[:7] if run.commit else run.started_at[:10])
+    axes.set_xticks(list(places), names)
+    axes.set_xlabel("Commit")
+
+
+def _notes(series: Series, changes: Sequence[Change], limits: Limits) -> list[str]:
+    first, last = series.points[0].run, series.points[-1].run
+    where = "every machine" if series.machine_key == EVERY_MACHINE else series.machine_key
+    what = f"{len(series.points)} runs, {first.started_at[:10]} to {last.started_at[:10]}; {where}"
+    if series.metric.is_measured:
+        rule = (
+            f"Changes: E-divisive with means, Student's t, p x runs < {limits.max_p:g}, at least "
+            f"{limits.min_change:.1%}. Each point is the median of a run's processes."
+        )
+    else:
+        rule = "Changes: every difference, since the metric is exact."
+    lines = [f"{what}. {rule} The axis does not begin at zero."]
+    for change in changes:
+        if change.besides:
+            lines.append(f"{change.where[: 2 * SHORT + 2]}: also {', '.join(change.besides)}")
+    return lines
