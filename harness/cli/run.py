@@ -43,6 +43,10 @@ def run(  # noqa: PLR0917 - typer calls it with names
         Path | None,
         typer.Option(metavar="FILE", help="Backbone weights: safetensors, or a torch file."),
     ] = None,
+    data_root: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of the images that accuracy is measured on."),
+    ] = None,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder of the run directories.")
     ] = DEFAULT_ROOT,
@@ -69,6 +73,7 @@ def run(  # noqa: PLR0917 - typer calls it with names
         threads=threads,
         only=tuple(only) if only else None,
         force=force,
+        data_root=data_root,
     )
     with strangers():
         suite = load(suite_file, overrides)

@@ -28,7 +28,7 @@ from harness.training.network import (
     network_arguments,
     trained_arguments,
 )
-from harness.training.recipe import EvaluationSpec, RecipeSpec
+from harness.training.recipe import GENERATED, EvaluationSpec, RecipeSpec
 from harness.training.source import source_digest
 from harness.training.trainer import Trained, Trainer, deterministic, resolve_precision
 from modules.segmentor import Segmentor
@@ -155,7 +155,7 @@ def make_plan(job: Job) -> Plan:
         )
     recipe = RecipeSpec.model_validate_json(json.dumps(asked["recipe"]), strict=True)
     given = asked["data"]
-    root = given["root"] or (os.environ.get(ROOT_VARIABLE) if given["name"] != "scenes" else None)
+    root = given["root"] or (os.environ.get(ROOT_VARIABLE) if given["name"] != GENERATED else None)
     train, val = (
         open_data(
             given["name"],

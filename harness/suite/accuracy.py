@@ -14,7 +14,7 @@ from harness.suite.problem import Problem
 from harness.suite.recipe import Place, Recipe
 from harness.suite.schema import Conditions, SuiteSpec
 from harness.suite.tree import Source
-from harness.training.recipe import DataSpec, EvaluationSpec, RecipeSpec
+from harness.training.recipe import GENERATED, DataSpec, EvaluationSpec, RecipeSpec
 from harness.wording import suggest
 
 ENDINGS = (".yaml", ".yml")
@@ -28,10 +28,12 @@ class Accuracies:
     Attributes:
         source: the file; mistakes go to its document.
         spec: what it says.
+        data_root: folder of real images that the command line names.
     """
 
     source: Source
     spec: SuiteSpec
+    data_root: Path | None = None
     _read: dict[Path, RecipeSpec | None] = field(default_factory=dict)
 
     def of(self, recipe: Recipe) -> dict[str, Any] | None:
@@ -58,9 +60,18 @@ class Accuracies:
         chosen = found.for_data(data.name)
         return {
             "recipe": _plain(chosen, path),
-            "data": {"name": data.name, "root": data.root, "parameters": data.parameters},
+            "data": {"name": data.name, "root": self._root(data), "parameters": data.parameters},
             "evaluation": self._evaluation(recipe, chosen),
         }
+
+    def _root(self, data: DataSpec) -> str | None:
+        """As an absolute path: the command line's, else the suite's, taken from its folder."""
+        if self.data_root is not None and data.name != GENERATED:
+            return str(self.data_root.resolve())
+        if data.root is None:
+            return None
+        folder = self.source.document.path.parent
+        return str((folder / Path(data.root).expanduser()).resolve())
 
     def _word(self, recipe: Recipe, key: str) -> tuple[Any, Place]:
         """The case's own word, else the suite's, and where it stands."""

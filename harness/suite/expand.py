@@ -55,7 +55,7 @@ class Expansion:
         """Fill `jobs` and `notes`."""
         self._check_top()
         constructors = Constructors(_search_path(self.source))
-        self._accuracies = Accuracies(self.source, self.spec)
+        self._accuracies = Accuracies(self.source, self.spec, self.overrides.data_root)
         first: dict[str, str] = {}
         for recipe in self._recipes():
             made = list(self._jobs(recipe, constructors))

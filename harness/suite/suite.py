@@ -22,6 +22,7 @@ class Overrides:
         threads: CPU threads.
         only: labels to keep, of the suite and what it includes.
         force: run also what is predicted not to fit into the free memory.
+        data_root: folder of real images, for accuracy.
     """
 
     inputs: tuple[Shape, ...] | None = None
@@ -31,6 +32,7 @@ class Overrides:
     threads: int | None = None
     only: tuple[str, ...] | None = None
     force: bool = False
+    data_root: Path | None = None
 
 
 @dataclass(frozen=True)

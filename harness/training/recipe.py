@@ -10,6 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 DataName = Literal["scenes", "cityscapes", "ade20k", "pascal_context", "coco_stuff", "camvid"]
+GENERATED: DataName = "scenes"
+"""The data that needs no images; its root is a cache."""
+
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 # Mean and deviation of ImageNet's channels (RGB, 0 to 1), which published backbones expect.

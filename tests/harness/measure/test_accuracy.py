@@ -7,7 +7,7 @@ import torch
 from harness.case import Case, Job
 from harness.errors import HarnessError
 from harness.measure import metric
-from harness.suite import load
+from harness.suite import Overrides, load
 from harness.suite.problem import SuiteError
 from harness.training.checkpoint import FOLDER_VARIABLE
 
@@ -205,3 +205,13 @@ def test_a_recipe_meets_the_data_of_its_case(jobs):
     assert (here.accuracy["recipe"]["batch"], there.accuracy["recipe"]["batch"]) == (2, 3)
     with pytest.raises(HarnessError, match="/nowhere"):
         measured(there)
+
+
+def test_the_command_line_names_the_folder_of_real_images_alone(jobs, tmp_path):
+    jobs(f"{{label: a, {PPM}}}", f"{{label: b, {PPM}, data: {{name: camvid, root: images}}}}")
+    file = tmp_path / "tiny.yaml"
+    roots = [job.accuracy["data"]["root"] for job in load(file).all_jobs()]
+    assert roots == [str(tmp_path / "data"), str(tmp_path / "images")]
+    elsewhere = Overrides(data_root=tmp_path / "elsewhere")
+    roots = [job.accuracy["data"]["root"] for job in load(file, elsewhere).all_jobs()]
+    assert roots == [str(tmp_path / "data"), str(tmp_path / "elsewhere")]
