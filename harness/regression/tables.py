@@ -151,7 +151,11 @@ def _measured(value: float, shown: Unit, found: Comparison) -> str:
 def _effect(found: Comparison) -> str:
     if found.effect is None:
         return ABSENT
-    return "from 0" if math.isinf(found.effect) else percent(found.effect, 1)
+    if math.isinf(found.effect):
+        return "from 0"
+    text = percent(found.effect, 1)
+    hidden = text == percent(0, 1) and found.verdict in ("less", "more")
+    return f"{100 * found.effect:+.1g}" if hidden else text
 
 
 def _interval(found: Comparison) -> str:
