@@ -1,0 +1,73 @@
+"""`harness export`: a run in the format of another tool."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.options import OptionError
+from harness.cli.output import console
+
+if TYPE_CHECKING:
+    from harness.exporters.exported import Exported
+
+
+def export(
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="A run directory, or the folder of a suite's runs."),
+    ],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help="pytest-benchmark, github-action-benchmark, bencher, csv, parquet or mlflow.",
+        ),
+    ],
+    out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Where to write; stdout if absent. For mlflow a tracking URI."
+        ),
+    ] = None,
+) -> None:
+    """Write RUN in the format of another tool; values keep SI base units where it names none."""
+    from harness.exporters.exported import read_run
+    from harness.exporters.formats import FORMATS, MLFLOW
+    from harness.present.nearest import hint
+    from harness.present.write import write_whole
+
+    if to == MLFLOW:
+        from harness.exporters.mlflow import mlflow
+
+        console(stderr=True).print(mlflow(read_run(run), out), markup=False, soft_wrap=True)
+        return
+    if to not in FORMATS:
+        known = ", ".join([*FORMATS, MLFLOW])
+        raise OptionError(
+            f"--to {to}: no such format{hint(to, [*FORMATS, MLFLOW])}; known: {known}"
+        )
+    if to == "parquet" and out is None and sys.stdout.isatty():
+        raise OptionError("--to parquet: not for a terminal; name a file with --out")
+    exported = read_run(run)
+    content = FORMATS[to].write(exported)
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    if out is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    else:
+        write_whole(Path(out), data)
+    if FORMATS[to].partial:
+        _say_what_is_missing(exported)
+
+
+def _say_what_is_missing(exported: "Exported") -> None:
+    failed = [row for row in exported.rows if row.get("status") != "ok"]
+    if failed:
+        names = ", ".join(f"{row['label']} ({row['status']})" for row in failed[:10])
+        more = f" and {len(failed) - 10} more" if len(failed) > 10 else ""
+        console(stderr=True).print(
+            f"left out, since they have no values: {names}{more}", markup=False, soft_wrap=True
+        )
