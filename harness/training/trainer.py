@@ -27,8 +27,11 @@ from harness.training.recipe import Precision, RecipeSpec
 from harness.training.schedule import poly
 from modules.segmentor import Segmentor
 
-SAVE_EVERY = 60.0
-"""Seconds of work that an interruption costs at most."""
+SAVE_EVERY = 10.0
+"""Seconds of work that an interruption costs, where a save takes little time."""
+
+SAVE_SHARE = 0.05
+"""Largest share of the time that saves may take; on slow disks they become rarer."""
 
 CHECK_EVERY = 50
 """Steps between two looks at the loss; each waits for the GPU."""
@@ -91,7 +94,8 @@ class Trainer:
         device: where it runs.
         checkpoint: where it is kept; `None` keeps nothing.
         listener: told how it goes.
-        save_every: seconds between two saves.
+        save_every: least seconds between two saves.
+        save_share: largest share of the time that saves may take.
         clock: in seconds.
     """
 
@@ -103,6 +107,7 @@ class Trainer:
     checkpoint: Checkpoint | None = None
     listener: Callable[[Progress], None] | None = None
     save_every: float = SAVE_EVERY
+    save_share: float = SAVE_SHARE
     clock: Callable[[], float] = time.monotonic
 
     def run(self) -> Trained:
@@ -138,7 +143,8 @@ class Trainer:
         first, spent = self._take_up(optimizer, scaler, steps)
         loss = TrainingLoss(self.recipe.loss).to(self.device)
         report = _Report(self.listener, steps)
-        begun = saved = self.clock()
+        begun = self.clock()
+        due = begun + self.save_every
         batches = Batches(self.data, self.recipe, self.seed, first, steps)
         readers = _readers(self.recipe.workers, self.device)
         pinned = self.device.type == "cuda"
@@ -159,10 +165,10 @@ class Trainer:
             scaler.step(optimizer)
             scaler.update()
             report.add(step, total.detach(), terms)
-            if self.checkpoint is not None and self.clock() - saved >= self.save_every:
-                seconds = spent + self.clock() - begun
-                self._save_progress(step + 1, optimizer, scaler, seconds)
+            if self.checkpoint is not None and (now := self.clock()) >= due:
+                self._save_progress(step + 1, optimizer, scaler, spent + now - begun)
                 saved = self.clock()
+                due = saved + max(self.save_every, (saved - now) / self.save_share)
         seconds = spent + self.clock() - begun
         if self.checkpoint is not None:
             notes = {"loss": report.loss, "seconds": seconds}

@@ -30,7 +30,8 @@ class Deadly(TinyData):
             os.kill(os.getpid(), signal.SIGKILL)
         return super().__getitem__(index)
 
-trainer(data=Deadly(), checkpoint=Checkpoint(Path(sys.argv[1]), {"name": "k"}), save_every=0).run()
+checkpoint = Checkpoint(Path(sys.argv[1]), {"name": "k"})
+trainer(data=Deadly(), checkpoint=checkpoint, save_every=0, save_share=1e9).run()
 """
 
 

@@ -1,4 +1,5 @@
 import math
+import threading
 from typing import ClassVar
 
 import pytest
@@ -19,11 +20,13 @@ class Killed(BaseException):
 
 
 class DyingData(TinyData):
-    """Data whose reading ends the process at the n-th image."""
+    """Data whose reading takes a second and ends the process at the n-th image."""
 
     left: ClassVar = {"images": 0}
+    now: ClassVar = {"seconds": 0.0}
 
     def __getitem__(self, index):
+        self.now["seconds"] += 1
         self.left["images"] -= 1
         if self.left["images"] < 0:
             raise Killed
@@ -77,15 +80,14 @@ def test_a_tiny_set_is_learnt():
 def test_an_interrupted_training_goes_on_to_the_same_bits(tmp_path, images_until_death):
     whole = trainer()
     whole.run()
-    ticks = iter(range(10_000))
     description = {"name": "interrupted"}
 
     def attempt(data):
         return trainer(
             data=data,
             checkpoint=Checkpoint(tmp_path, description),
-            save_every=2,
-            clock=lambda: next(ticks),
+            save_every=4,
+            clock=lambda: DyingData.now["seconds"],
         )
 
     DyingData.left["images"] = images_until_death
@@ -94,8 +96,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(tmp_path, images_until
     again = attempt(TinyData())
     trained = again.run()
     assert same(parameters(again), parameters(whole))
-    assert (trained.first_step > 0) == (images_until_death > 12)
-    assert trained.first_step < trained.steps
+    assert trained.first_step == images_until_death // 4  # saved behind every batch of 4
 
 
 def test_a_whole_training_is_taken_over_without_a_step(tmp_path):
@@ -119,6 +120,46 @@ def test_a_damaged_checkpoint_costs_a_training_and_nothing_else(tmp_path):
     second = trainer(checkpoint=Checkpoint(tmp_path, description))
     assert second.run().first_step == 0
     assert same(parameters(first), parameters(second))
+
+
+def test_one_of_two_equal_trainings_waits_for_the_other(tmp_path):
+    description = {"name": "shared"}
+    second = trainer(checkpoint=Checkpoint(tmp_path, description))
+    waiting = threading.Thread(target=second.run)
+    first = Checkpoint(tmp_path, description)
+    with first.lock():
+        waiting.start()
+        waiting.join(0.2)
+        assert waiting.is_alive()
+        assert first.finished() is None
+    waiting.join(60)
+    assert not waiting.is_alive()
+    assert first.finished() is not None
+
+
+def test_slow_saves_become_rarer(tmp_path):
+    class SlowCheckpoint(Checkpoint):
+        saves = 0
+
+        def save_progress(self, state):
+            self.saves += 1
+            DyingData.now["seconds"] += 3
+            super().save_progress(state)
+
+    def saves(share):
+        DyingData.left["images"] = 10**6
+        kept = SlowCheckpoint(tmp_path, {"share": share})
+        trainer(
+            data=DyingData(),
+            checkpoint=kept,
+            save_every=4,
+            save_share=share,
+            clock=lambda: DyingData.now["seconds"],
+        ).run()
+        return kept.saves
+
+    assert saves(1.0) == 8  # after each of the 8 batches
+    assert saves(0.25) < 4
 
 
 def test_a_diverged_training_says_so():
