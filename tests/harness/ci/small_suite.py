@@ -1,0 +1,24 @@
+"""A module and a suite of a user, small enough to be measured in a test."""
+
+MODULE = """
+    import torch
+    from torch import Tensor, nn
+
+    class Gate(nn.Module):
+        def __init__(self, in_channels: int, *, maps: int = 1) -> None:
+            super().__init__()
+            self.score = nn.Conv2d(in_channels, maps, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * torch.sigmoid(self.score(x).mean(1, keepdim=True))
+"""
+
+SUITE = """
+    suite: mine
+    input: [1, 8, 9, 9]
+    measure: [params, flops, latency]
+    latency: {criterion: fixed, samples: 3}
+    threads: 1
+    cases:
+      - {label: Gate, module: "gate:Gate"}
+"""
