@@ -31,18 +31,14 @@ def parquet(run: Exported) -> bytes:
             "Parquet is written by pyarrow, which is not installed; "
             "pip install 'context-harness[parquet]'"
         ) from error
-    table = pyarrow.Table.from_pandas(frame(run.rows), preserve_index=False)
-    for name in LISTS:
+    made = frame(run.rows)
+    lists = [name for name in LISTS if name in made.columns]
+    # Without the lists: what pandas would note of them, text, is not what is written.
+    table = pyarrow.Table.from_pandas(made.drop(columns=lists), preserve_index=False)
+    for name in lists:
         values = [_numbers(row.get(name)) for row in run.rows]
-        if not any(value is not None for value in values):
-            continue
         column = pyarrow.array(values, pyarrow.list_(pyarrow.float64()))
-        place = table.schema.get_field_index(name)
-        table = (
-            table.append_column(name, column)
-            if place < 0
-            else table.set_column(place, name, column)
-        )
+        table = table.add_column(list(made.columns).index(name), name, column)
     described = {
         "suite": run.suite,
         "started_at": run.started_at,

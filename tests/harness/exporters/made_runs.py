@@ -1,0 +1,84 @@
+"""Run directories as `harness run` leaves them, made without measuring."""
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from harness.case import Case, Job
+from harness.outcome import Outcome
+from harness.records.record import Record
+from harness.records.run_directory import DESCRIPTION, RECORDS
+
+MACHINE = "492be8573315"
+STATIC = {
+    "params": 216,
+    "buffer_bytes": 160,
+    "conv_macs": 5760,
+    "matmul_macs": 10368,
+    "elementwise_ops": {"relu": 288, "softmax": 1296},
+    "live_peak_bytes": 12672,
+}
+
+
+def timed(seconds: float, samples: int = 7, seed: int = 0) -> dict[str, Any]:
+    """Values of a latency."""
+    draw = random.Random(seed)
+    drawn = sorted(seconds * (1 + draw.gauss(0, 0.01)) for _ in range(samples))
+    return {
+        "latency_seconds": drawn[samples // 2],
+        "latency_low_seconds": drawn[0],
+        "latency_high_seconds": drawn[-1],
+        "latency_samples_seconds": drawn,
+    }
+
+
+def record(label: str = "A", values: Mapping[str, Any] | None = None, **changes: Any) -> Record:
+    case = Case("self_attention", {"key_channels": len(label)}, ((1, 8, 6, 6),))
+    job = Job("mini", label, case, ("params", "flops", "latency"), 60.0, threads=1)
+    outcome = Outcome("ok", values=dict(STATIC | timed(0.01) if values is None else values))
+    return replace(Record.of(job, outcome, MACHINE), **changes)
+
+
+FAILED = record("broken", {"params": 3}, status="error", cause="RuntimeError: no")
+
+
+def environment(commit: str | None = None, torch: str = "2.13.0", dirty: bool = False) -> Any:
+    return {
+        "machine": {"architecture": "x86_64", "system": "Linux", "cpu": "EPYC", "cores": 2},
+        "machine_key": MACHINE,
+        "python": "3.11.7",
+        "libraries": {"context-harness": "0.1.0", "torch": torch},
+        "threads": 2,
+        "system_version": "6.18",
+        "git": {"commit": commit, "dirty": dirty} if commit else None,
+    }
+
+
+def write_run(
+    root: Path,
+    number: int,
+    records: Sequence[Record],
+    described: Mapping[str, Any] | None = None,
+    suite: str = "mini",
+) -> Path:
+    """A run directory; runs of rising numbers begin an hour after each other."""
+    day, hour = divmod(number, 24)
+    month, day = divmod(day, 28)
+    at = f"{2026 + month // 12:04}-{1 + month % 12:02}-{1 + day:02}T{hour:02}:00:00+00:00"
+    name = at[:19].replace("-", "").replace(":", "") + f"Z-{number % 65536:04x}"
+    path = root / suite / name
+    path.mkdir(parents=True)
+    description = {
+        "schema": 1,
+        "suite": {"suite": suite, "convention": "flops", "jobs": [], "included": []},
+        "environment": described or environment(),
+        "started_at": at,
+        "command": "harness run mini.yaml",
+    }
+    (path / DESCRIPTION).write_text(json.dumps(description, indent=2), encoding="utf-8")
+    lines = "".join(each.to_line() + "\n" for each in records)
+    (path / RECORDS).write_text(lines, encoding="utf-8")
+    return path
