@@ -13,6 +13,8 @@ from harness.cli.calibrate import calibrate
 from harness.cli.catalog import list_modules
 from harness.cli.compare import compare
 from harness.cli.environment import environment
+from harness.cli.export import export
+from harness.cli.history import history
 from harness.cli.output import console, forgive_encodings
 from harness.cli.run import INTERRUPTED, run
 from harness.cli.schema import schema
@@ -51,6 +53,8 @@ app.command("schema")(_interruptible(schema))
 app.command("env")(_interruptible(environment))
 app.command("calibrate")(_interruptible(calibrate))
 app.command("compare")(_interruptible(compare))
+app.command("export")(_interruptible(export))
+app.command("history")(_interruptible(history))
 baseline = typer.Typer(
     help="Accepted runs, with which later ones are compared.", no_args_is_help=True
 )
