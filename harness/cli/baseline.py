@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,10 +13,17 @@ from rich.text import Text
 
 from harness.cli.compare import Baselines
 from harness.cli.output import console
-from harness.regression.baselines import DEFAULT_ROOT, Baseline, every
+from harness.regression.baselines import (
+    DEFAULT_ROOT,
+    Baseline,
+    BaselineError,
+    every,
+    find,
+    observed,
+)
 from harness.regression.baselines import accept as accept_run
 from harness.regression.noise import noise_of_runs
-from harness.regression.observed import observe
+from harness.regression.observed import Observed, observe
 
 
 def accept(
@@ -31,8 +39,12 @@ def accept(
     """Make RUN the baseline of its suite on this kind of machine, in place of the earlier one."""
     found = observe(run)
     floor = noise_of_runs(found, map(observe, noise or ()))
+    lost = _lost(found, baselines)
     made = accept_run(found, baselines, floor)
     errors = console(stderr=True)
+    if lost:
+        labels = ", ".join(map(repr, lost))
+        errors.print(f"no longer in the baseline: {labels}", markup=False, soft_wrap=True)
     if found.failures:
         labels = ", ".join(repr(case.label) for case in found.failures)
         errors.print(f"failed in the baseline: {labels}", markup=False, soft_wrap=True)
@@ -45,6 +57,15 @@ def accept(
             soft_wrap=True,
         )
     console().print(f"accepted: {made.path}", markup=False, soft_wrap=True)
+
+
+def _lost(run: Observed, baselines: Path) -> list[str]:
+    """Labels that the earlier baseline has and this one will not; none where it is damaged."""
+    with suppress(BaselineError):
+        earlier = find(baselines, run.machine_key, run.suite)
+        if earlier is not None:
+            return [label for _, label in sorted(observed(earlier).labels - run.labels)]
+    return []
 
 
 def list_baselines(

@@ -1,6 +1,5 @@
 """Two runs compared: a verdict per case and metric."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from harness.errors import HarnessError
@@ -92,24 +91,21 @@ def _unlike(key: CaseMetric, reason: str, a: Observed, b: Observed) -> Compariso
 def _explained(key: CaseMetric, found: Comparison, a: Observed, b: Observed) -> Comparison:
     """New and gone with what is known of the other side."""
     if found.verdict == "new":
-        if key.case in a.failures:
-            return replace(found, reason=f"failed before: {a.failures[key.case]}")
-        return replace(
-            found, reason=_same_label(key.case, a.cases) or _unmeasured(key, a, "before")
-        )
+        return replace(found, reason=_why_without(key.case, a, "before"))
     if found.verdict == "gone":
-        return replace(found, reason=_same_label(key.case, b.cases) or _unmeasured(key, b, "now"))
+        return replace(found, reason=_why_without(key.case, b, "now"))
     return found
 
 
-def _same_label(case: CaseId, others: Iterable[CaseId]) -> str:
-    if any(each[:2] == case[:2] and each.key != case.key for each in others):
+def _why_without(case: CaseId, run: Observed, when: str) -> str:
+    """Why a run has no value of a case; empty where it has not even the label."""
+    if case in run.failures:
+        return f"failed {when}: {run.failures[case]}"
+    if case in run.conditions:
+        return f"not measured {when}"
+    if (case.suite, case.label) in run.labels:
         return "another case has this label in the other run: arguments, input or options differ"
     return ""
-
-
-def _unmeasured(key: CaseMetric, run: Observed, when: str) -> str:
-    return f"not measured {when}" if key.case in run.conditions else ""
 
 
 def _cases(a: Observed, b: Observed) -> dict[CaseMetric, Comparison]:

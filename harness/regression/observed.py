@@ -1,7 +1,9 @@
 """A run as a comparison sees it: one number per process, by case and metric."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +54,16 @@ class Observed:
         """In the order of the records."""
         return tuple(self.conditions)
 
+    @cached_property
+    def labels(self) -> frozenset[tuple[str, str]]:
+        """Suite and label of every case."""
+        return frozenset((case.suite, case.label) for case in self.cases)
+
     @property
     def commit(self) -> str | None:
         """First twelve digits of the commit, marked where files differed from it."""
-        git = self.environment.get("git")
-        if not git:
+        git = _mapping(self.environment.get("git"))
+        if not git.get("commit"):
             return None
         return str(git["commit"])[:12] + (" (dirty)" if git.get("dirty") else "")
 
@@ -78,8 +85,8 @@ def observe(path: Path) -> Observed:
         raise EmptyRunError(f"{directory.path}: no case of this run has ended; go on with --resume")
     machine = records[-1].machine_key
     by_case = _last([record for record in records if record.machine_key == machine])
-    environment = description.get("environment") or {}
-    suite = description.get("suite") or {}
+    environment = _mapping(description.get("environment"))
+    suite = _mapping(description.get("suite"))
     return Observed(
         path=directory.path,
         suite=str(suite.get("suite") or records[-1].suite),
@@ -92,6 +99,10 @@ def observe(path: Path) -> Observed:
         expected=_cases(suite),
         found=sum(map(len, by_case.values())),
     )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _last(records: Sequence[Record]) -> dict[CaseId, list[Record]]:
@@ -109,10 +120,14 @@ def _replicates(by_case: Mapping[CaseId, Sequence[Record]]) -> dict[CaseMetric, 
         for metric in METRICS.values():
             values = [metric.read(record.values) for record in records]
             # A time or energy of 0 is a clock that was too coarse.
-            usable = [v for v in values if v is not None and (v > 0 or not metric.is_measured)]
+            usable = [v for v in values if _is_number(v) and (v > 0 or not metric.is_measured)]
             if usable:
                 found[CaseMetric(*case, metric.name)] = tuple(usable)
     return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _failure(records: Sequence[Record]) -> str | None:

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from made_runs import OTHER_MACHINE, STATIC, Made, latencies, run_directory
+from made_runs import MACHINE, OTHER_MACHINE, STATIC, Made, latencies, run_directory
 
 from harness.records.run_directory import RunDirectory, RunDirectoryError
 from harness.regression.compare import NothingInCommonError, compare
@@ -215,6 +215,17 @@ def test_energy_over_too_short_a_window_is_not_compared(tmp_path):
     metrics = {key.metric for key in seen.replicates}
     assert "latency_seconds" in metrics
     assert not {"energy_joules", "resident_peak_bytes"} & metrics
+
+
+@pytest.mark.parametrize("odd", [None, [], "text", 7])
+def test_odd_descriptions_and_values_are_left_out(tmp_path, odd):
+    made = Made("A", (0.1,), values={"params": odd if odd != 7 else float("nan")})
+    path = run_directory(tmp_path, [made], environment=odd, suite=odd)
+    seen = observe(path)
+    assert (seen.suite, seen.commit, seen.machine_key) == ("mini", None, MACHINE)
+    metrics = {key.metric for key in seen.replicates}
+    assert "params" not in metrics
+    assert "latency_seconds" in metrics
 
 
 def test_a_run_without_records(tmp_path):

@@ -85,6 +85,25 @@ def test_mistakes_are_one_line_and_2(user, arguments, said):
     assert "Traceback" not in done.stderr
 
 
+def test_accepting_fewer_cases_is_said(user):
+    root = user.folder / "results" / "runs"
+    both = run_directory(root, [Made("A", (0.1,)), Made("B", (0.1,), key_channels=2)])
+    one = run_directory(root, [Made("A", (0.1,))])
+    assert user.run("baseline", "accept", str(both)).stderr == ""
+    done = user.run("baseline", "accept", str(one))
+    assert (done.returncode, done.stderr) == (0, "no longer in the baseline: 'B'\n")
+
+
+def test_a_damaged_baseline_can_be_replaced(user, runs):
+    run = runs()
+    user.run("baseline", "accept", run)
+    (pointer,) = (user.folder / "results" / "baselines").glob("*/*/accepted.json")
+    pointer.write_text("{")
+    assert "accept a run anew" in user.run("compare", run).stderr
+    assert user.run("baseline", "accept", run).returncode == 0
+    assert user.run("compare", run).returncode == 0
+
+
 def test_failed_cases_and_dirty_files_are_said_when_accepting(user):
     made = [Made("A", (None,), {}, status="oom", cause="full"), Made("B", (0.1,), key_channels=2)]
     git = {"commit": "f" * 40, "dirty": True}
