@@ -1,0 +1,178 @@
+"""`harness gate`: hold the checkout against another commit, on this machine, now."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from harness.cli.options import Input, OptionError, parse_shapes
+from harness.cli.output import console, strangers
+from harness.regression.gate import BUDGET, Progress, Settings
+from harness.regression.selftest import PAIRS, self_test
+from harness.regression.session import PROCESS_SECONDS, GateReport, gate_suite
+from harness.regression.verdict import ALPHA, MIN_EFFECT
+from harness.suite import Overrides, load
+
+NOT_REACHED = 1
+_SAY_EVERY = 30.0  # seconds between two lines of progress where nobody looks at a terminal
+
+
+def gate(  # noqa: PLR0917 - typer calls it with names
+    suite_file: Annotated[
+        Path | None, typer.Argument(metavar="SUITE", help="A suite file (YAML).")
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REF", help="Branch, tag or commit that the checkout is held against."
+        ),
+    ] = None,
+    input_: Input = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="LABEL", help="Only this case; repeatable."),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="float32, float64, float16 or bfloat16.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads of every case.")] = None,
+    budget: Annotated[
+        float, typer.Option(min=0.001, help="Seconds that may be spent on replicates.")
+    ] = BUDGET,
+    process_seconds: Annotated[
+        float, typer.Option(min=0.001, help="Seconds of samples in each process.")
+    ] = PROCESS_SECONDS,
+    min_effect: Annotated[
+        float, typer.Option(min=0.0, help="Smallest difference that matters, as a share.")
+    ] = MIN_EFFECT,
+    alpha: Annotated[
+        float, typer.Option(help="Probability of any false alarm where nothing differs.")
+    ] = ALPHA,
+    seed: Annotated[int, typer.Option(help="Of the order in which processes run.")] = 0,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the table as Markdown.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on stdout; all else on stderr.")
+    ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option("--self-test", help="Try the gate on equal versions and known slow-downs."),
+    ] = False,
+    pairs: Annotated[
+        int, typer.Option(min=1, help="Pairs of equal versions of --self-test.")
+    ] = PAIRS,
+) -> None:
+    """Measure SUITE with the checkout and with REF by turns, until every case has a verdict.
+
+    REF is checked out into a temporary worktree; the checkout stays as it is. Each replicate is a
+    fresh process. With --self-test no suite is needed: equal versions and versions slowed down by a
+    known amount are compared beside a noisy neighbour, and false alarms and power are printed.
+
+    Exit codes: 0 nothing is worse, 1 some case is slower or fails, 2 a mistake in suite, options or
+    REF, 3 nothing worse is found but some case is unclear, 130 interrupted.
+    """
+    if verify:
+        _self_test(pairs, seed, as_json)
+        return
+    if suite_file is None or against is None:
+        raise OptionError("harness gate needs --against REF and a SUITE, or --self-test")
+    if not 0 < alpha < 1:
+        raise OptionError(f"--alpha {alpha:g}: a probability between 0 and 1, such as 0.01")
+    overrides = Overrides(
+        inputs=parse_shapes(input_) if input_ else None,
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        only=tuple(only) if only else None,
+    )
+    with strangers():
+        suite = load(suite_file, overrides)
+    settings = Settings(budget=budget, alpha=alpha, min_effect=min_effect, seed=seed)
+    errors = console(stderr=True)
+    with _Shown(errors) as shown:
+        report = gate_suite(
+            suite, against, settings, process_seconds=process_seconds, listener=shown
+        )
+    _print(report, markdown, as_json)
+    if report.exit_code:
+        raise typer.Exit(report.exit_code)
+
+
+def _print(report: GateReport, markdown: Path | None, as_json: bool) -> None:
+    from harness.present.console import console_table
+    from harness.present.markdown import markdown as markdown_of_table
+    from harness.regression.gate_tables import gate_table, summary
+
+    table = gate_table(report)
+    if as_json:
+        sys.stdout.write(json.dumps(report.as_json(), indent=1, allow_nan=False) + "\n")
+    where = console(stderr=as_json)
+    where.print(console_table(table))
+    where.print(summary(report), markup=False, soft_wrap=True)
+    if markdown is not None:
+        try:
+            markdown.write_text(
+                f"{markdown_of_table(table)}\n{summary(report)}\n", encoding="utf-8"
+            )
+        except OSError as error:
+            raise OptionError(
+                f"--markdown {markdown}: {error.strerror}; name a file that can be written"
+            ) from error
+
+
+def _self_test(pairs: int, seed: int, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from harness.present.console import console_table
+    from harness.regression.gate_tables import self_test_table
+
+    errors = console(stderr=True)
+    with errors.status("self-test") as status:
+        verified = self_test(
+            pairs,
+            seed,
+            listener=lambda done, total: status.update(f"self-test: {done} of {total} grids"),
+        )
+    if as_json:
+        data = {**asdict(verified), "passed": verified.passed}
+        sys.stdout.write(json.dumps(data, indent=1) + "\n")
+    console(stderr=as_json).print(console_table(self_test_table(verified)))
+    if not verified.passed:
+        raise typer.Exit(NOT_REACHED)
+
+
+class _Shown:
+    """A listener that shows where the gate stands: a live line, or one now and then."""
+
+    def __init__(self, where: Console) -> None:
+        self._console = where
+        self._status = where.status("checking out") if where.is_terminal else None
+        self._said = time.monotonic()
+
+    def __enter__(self) -> "_Shown":
+        if self._status is not None:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        """Show where it stands."""
+        line = (
+            f"{progress.key.label}: {progress.pairs} pairs; {progress.unclear} of "
+            f"{progress.total} cases without a verdict, {progress.seconds:.0f} s"
+        )
+        if self._status is not None:
+            self._status.update(escape(line))
+        elif time.monotonic() - self._said >= _SAY_EVERY:
+            self._said = time.monotonic()
+            self._console.print(line, markup=False, soft_wrap=True)
