@@ -135,8 +135,8 @@ def _print(found: "History") -> None:
             where.print(f"and {len(newest) - _MOST} older changes: --json has all of them")
     cases = len({(each.suite, each.case_key, each.label) for each in found.series})
     where.print(
-        f"{found.runs} runs, {cases} cases, {len(found.series)} series, "
-        f"{len(found.changes)} changes of at least {found.limits.min_change:.1%}",
+        f"runs: {found.runs}; cases: {cases}; series: {len(found.series)}; "
+        f"changes of at least {found.limits.min_change:.1%}: {len(found.changes)}",
         markup=False,
         soft_wrap=True,
     )

@@ -84,10 +84,10 @@ class Change:
         """The range of commits, as git takes it, or the runs where no commit is known."""
         if self.commits is None:
             return f"runs {self.last.run.path.name} to {self.first.run.path.name}"
-        before, after = (commit[:SHORT] for commit in self.commits)
+        before, after = self.commits
         if before == after:
-            return f"{before}, unchanged" + (" but dirty" if self._dirty else "")
-        return f"{before}..{after}" + (" (dirty)" if self._dirty else "")
+            return f"{before[:SHORT]}, unchanged" + (" but dirty" if self._dirty else "")
+        return f"{before[:SHORT]}..{after[:SHORT]}" + (" (dirty)" if self._dirty else "")
 
     @property
     def _dirty(self) -> bool:

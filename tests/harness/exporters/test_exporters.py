@@ -14,8 +14,8 @@ import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_runs import FAILED, MACHINE, STATIC, environment, record, timed, write_run
 from pytest_benchmark.stats import Stats
+from stored_runs_made import FAILED, MACHINE, STATIC, environment, record, timed, write_run
 
 from harness.exporters.bencher import bencher
 from harness.exporters.csv import csv
