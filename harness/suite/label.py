@@ -53,7 +53,7 @@ def append(label: str, texts: Mapping[str, str]) -> str:
 
 
 def show(value: Any) -> str:
-    """A value of an axis in a label: sizes as 1x512x97x97, names as A, B, text without quotes, long ones cut."""
+    """A value of an axis in a label: sizes as 1x512x97x97, names as A, B; long ones are cut."""
     return shorten(_show(value), LONGEST_VALUE)
 
 

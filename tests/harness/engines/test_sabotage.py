@@ -59,7 +59,10 @@ STATIC = {
 }
 # Only a real pass can tell.
 REAL = {
-    "AllocatesReal": ("oom", r"out of memory: .*can't allocate memory.*|predicted .* GB, .* free.*"),
+    "AllocatesReal": (
+        "oom",
+        r"out of memory: .*can't allocate memory.*|predicted .* GB, .* free.*",
+    ),
     "HitsLimit": ("oom", r"out of memory: .*"),
     "ReturnsNaN": ("invalid", r"288 of 288 output elements are NaN or infinite"),
     "ReturnsNothing": ("invalid", r"the module returned no tensor: NoneType"),
