@@ -14,6 +14,7 @@ from harness.cli.catalog import list_modules
 from harness.cli.compare import compare
 from harness.cli.environment import environment
 from harness.cli.export import export
+from harness.cli.gate import gate
 from harness.cli.history import history
 from harness.cli.output import console, forgive_encodings
 from harness.cli.run import INTERRUPTED, run
@@ -53,6 +54,7 @@ app.command("schema")(_interruptible(schema))
 app.command("env")(_interruptible(environment))
 app.command("calibrate")(_interruptible(calibrate))
 app.command("compare")(_interruptible(compare))
+app.command("gate")(_interruptible(gate))
 app.command("export")(_interruptible(export))
 app.command("history")(_interruptible(history))
 baseline = typer.Typer(
