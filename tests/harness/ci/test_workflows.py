@@ -162,6 +162,8 @@ BRANCH = "Static metrics of this branch"
 LATENCY = "Gate on latency"
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_static_metrics_of_a_pull_request(user):
     runner = Runner(user, FOLDER / "cpu.yml", AGAINST="main")
     runner.git("switch", "--quiet", "--create", "dearer")
@@ -222,6 +224,7 @@ def test_exit_codes_of_gate_and_comparison(user, workflow, name, annotation, cod
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_gate_of_a_pull_request(user):
     """Really, on a budget that ends it early: equal code is never called slower."""
     runner = Runner(user, FOLDER / "cpu.yml", AGAINST="main", GATE_INPUT="1,8,9,9", GATE_BUDGET="1")
@@ -232,6 +235,7 @@ def test_the_gate_of_a_pull_request(user):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_night_on_the_gpu_runner(user):
     """All shell steps but the installation, with the CPU in place of the GPU."""
     runner = Runner(user, FOLDER / "gpu.yml", DEVICE="cpu", RUNS=str(user.folder / "runs"))

@@ -78,6 +78,7 @@ def listed(done) -> list[str]:
     return [line for line in done.stdout.splitlines() if ".yaml::" in line]
 
 
+@pytest.mark.slow
 def test_a_suite_is_benchmarked(installed):
     (installed.folder / "suites").mkdir()
     path = installed.write("suites/mini.yaml", MINI)
@@ -106,6 +107,7 @@ def test_a_suite_is_benchmarked(installed):
     assert installed.survivors() == []
 
 
+@pytest.mark.slow
 def test_compare_fails_a_slow_down_and_only_that(installed):
     installed.write("nap.py", NAP)
     installed.write("napping.yaml", NAPPING)
@@ -195,6 +197,7 @@ BAD = """
 """
 
 
+@pytest.mark.slow
 def test_cases_that_fail_are_failed_tests_with_their_cause(installed):
     installed.write("bad.py", BAD)
     installed.write("failing.yaml", FAILING)
