@@ -2,6 +2,7 @@
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from made_runs import MACHINE, OTHER_MACHINE, Made, latencies, run_directory
@@ -124,6 +125,17 @@ def test_readers_see_one_or_the_other(root, made):
         assert found.run.startswith((runs[0].path.name, runs[1].path.name))
     thread.join()
     assert seen
+
+
+def test_accepting_at_once_from_several_places(root, made):
+    runs = [made(0.01), made(0.02), made(0.03)]
+    with ThreadPoolExecutor(3) as pool:
+        accepted = list(pool.map(lambda number: accept(runs[number % 3], root), range(30)))
+    found = find(root, MACHINE, "mini")
+    assert found in accepted
+    assert observed(found).found == 5
+    names = {path.name for path in (root / MACHINE / "mini").iterdir()}
+    assert names == {"accepted.json", found.run}
 
 
 def test_a_folder_that_cannot_be_written(made, tmp_path):

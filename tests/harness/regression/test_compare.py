@@ -160,10 +160,11 @@ def test_a_renamed_case_is_the_same_case(compared):
     assert "'new' was called 'old' before" in report.notes
 
 
-def test_twins_are_not_renamed(compared):
-    before = [Made("A"), Made("B"), Made("C", key_channels=1)]
-    after = [Made("D"), Made("E"), Made("C", key_channels=1)]
-    report = compared(before, after)
+@pytest.mark.parametrize(("old", "new"), [("AB", "DE"), ("AB", "D"), ("A", "DE")])
+def test_twins_are_not_renamed(compared, old, new):
+    """Nobody knows which of two equal cases it was."""
+    other = Made("C", key_channels=1)
+    report = compared([*map(Made, old), other], [*map(Made, new), other])
     assert set(verdicts(report, "A").values()) == {"gone"}
     assert set(verdicts(report, "D").values()) == {"new"}
 
@@ -207,6 +208,16 @@ def test_the_last_record_of_a_process_counts(tmp_path):
     seen = observe(path)
     assert next(iter(seen.replicates.values())) == (0.2,)
     assert seen.failures == {}
+
+
+def test_records_of_another_machine_are_left_out(tmp_path):
+    path = run_directory(tmp_path, [Made("A", (0.5,))], machine=OTHER_MACHINE)
+    with RunDirectory.open(path).writer() as writer:
+        for record in Made("B", (0.2,), key_channels=2).records(MACHINE):
+            writer.append(record)
+    seen = observe(path)
+    assert seen.machine_key == MACHINE
+    assert [case.label for case in seen.cases] == ["B"]
 
 
 def test_energy_over_too_short_a_window_is_not_compared(tmp_path):

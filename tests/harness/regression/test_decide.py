@@ -63,6 +63,13 @@ def test_a_surely_different_but_small_effect_is_the_same():
     assert found.verdict == "same"
 
 
+def test_equal_means_with_much_spread_are_not_the_same():
+    loud = (1.0, 1.1, 0.9, 1.05, 0.95)
+    found = verdict(loud, loud)
+    assert found.effect == 0
+    assert found.verdict == "unclear"
+
+
 def test_more_is_said_of_what_is_no_time():
     assert verdict(STEADY, scaled(STEADY, 1.1), RESIDENT).verdict == "more"
     assert verdict(STEADY, scaled(STEADY, 0.9), RESIDENT).verdict == "less"
