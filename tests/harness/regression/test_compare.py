@@ -285,6 +285,13 @@ def test_markdown_fits_into_a_comment(compared):
     assert "2000 the same." in text
 
 
+def test_what_failed_before_too_comes_after_the_regressions(compared):
+    failing = Made("A", (None,), {}, status="oom", cause="full")
+    before = [failing, Made("B", key_channels=2)]
+    after = [failing, Made("B", static=MORE, key_channels=2)]
+    assert [line[0] for line in changes(compared(before, after)).lines] == ["B", "A"]
+
+
 def test_a_difference_that_the_unit_hides_is_shown(compared):
     before = Made("A", static={"params": 10_000_000})
     report = compared([before], [Made("A", static={"params": 10_000_001})])
