@@ -1,9 +1,12 @@
 """The measurement of a device's ceilings: peak FLOP/s by data type, and bandwidth."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from harness.roofline.bench import Bench
 from harness.roofline.rate import BUDGET, Rate, measure_rate
+
+if TYPE_CHECKING:  # it imports torch, for which every command of the CLI would wait
+    from harness.roofline.bench import Bench
 
 # A larger product whose single run would take more of the budget than this is left out: a data type
 # that the processor only emulates is slow at every size.
@@ -40,14 +43,14 @@ class Ceilings:
     array_bytes: int
 
 
-def measure_ceilings(bench: Bench) -> Ceilings:
+def measure_ceilings(bench: "Bench") -> Ceilings:
     """Measure all ceilings of a device with its bench."""
     bandwidth = measure_rate(bench.copy(), 2 * bench.array_bytes, bench.clock, 3 * BUDGET)
     peaks = {dtype: measure_peak(bench, dtype) for dtype in bench.dtypes}
     return Ceilings(peaks, bandwidth, bench.array_bytes)
 
 
-def measure_peak(bench: Bench, dtype: str) -> Peak:
+def measure_peak(bench: "Bench", dtype: str) -> Peak:
     """The fastest of square products of growing sides.
 
     The largest of several medians is, by the noise of each, slightly too high; that is the safe
