@@ -49,15 +49,15 @@ class SceneParameters:
     context: Mapping[str, float] = field(
         default_factory=lambda: dict.fromkeys(KINDS, 1 / len(KINDS))
     )
-    regions: int = 5
+    regions: int = 8
     region_size: tuple[int, int] = (8, 14)
     keys: int = 1
-    key_size: int = 7
+    key_size: int = 9
     ring_width: int = 3
     gap: int = 7
     margin: int = 6
     contrast: float = 0.2
-    noise: float = 0.06
+    noise: float = 0.03
     train: int = 2000
     val: int = 400
     seed: int = 0
