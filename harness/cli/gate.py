@@ -1,6 +1,7 @@
 """`harness gate`: hold the checkout against another commit, on this machine, now."""
 
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -8,7 +9,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from harness.cli.options import Input, OptionError, parse_shapes
 from harness.cli.output import console, strangers
@@ -83,8 +83,8 @@ def gate(  # noqa: PLR0917 - typer calls it with names
         return
     if suite_file is None or against is None:
         raise OptionError("harness gate needs --against REF and a SUITE, or --self-test")
-    if not 0 < alpha < 1:
-        raise OptionError(f"--alpha {alpha:g}: a probability between 0 and 1, such as 0.01")
+    if not math.isfinite(process_seconds):
+        raise OptionError("--process-seconds: a number of seconds, such as 0.5")
     overrides = Overrides(
         inputs=parse_shapes(input_) if input_ else None,
         device=device,
@@ -94,11 +94,17 @@ def gate(  # noqa: PLR0917 - typer calls it with names
     )
     with strangers():
         suite = load(suite_file, overrides)
-    settings = Settings(budget=budget, alpha=alpha, min_effect=min_effect, seed=seed)
-    errors = console(stderr=True)
-    with _Shown(errors) as shown:
+    try:
+        settings = Settings(budget=budget, alpha=alpha, min_effect=min_effect, seed=seed)
+    except ValueError as error:
+        raise OptionError(f"{error}; correct --budget, --alpha or --min-effect") from error
+    with _Line(console(stderr=True)) as line:
         report = gate_suite(
-            suite, against, settings, process_seconds=process_seconds, listener=shown
+            suite,
+            against,
+            settings,
+            process_seconds=process_seconds,
+            listener=lambda progress: line.show(_words(progress)),
         )
     _print(report, markdown, as_json)
     if report.exit_code:
@@ -133,12 +139,9 @@ def _self_test(pairs: int, seed: int, as_json: bool) -> None:
     from harness.present.console import console_table
     from harness.regression.gate_tables import self_test_table
 
-    errors = console(stderr=True)
-    with errors.status("self-test") as status:
+    with _Line(console(stderr=True)) as line:
         verified = self_test(
-            pairs,
-            seed,
-            listener=lambda done, total: status.update(f"self-test: {done} of {total} grids"),
+            pairs, seed, listener=lambda done, total: line.show(f"{done} of {total} grids")
         )
     if as_json:
         data = {**asdict(verified), "passed": verified.passed}
@@ -148,31 +151,39 @@ def _self_test(pairs: int, seed: int, as_json: bool) -> None:
         raise typer.Exit(NOT_REACHED)
 
 
-class _Shown:
-    """A listener that shows where the gate stands: a live line, or one now and then."""
+def _words(progress: Progress) -> str:
+    return (
+        f"{progress.key.label}: {progress.pairs} pairs; {progress.unclear} of {progress.total} "
+        f"cases without a verdict, {progress.seconds:.0f} s"
+    )
+
+
+class _Line:
+    """A line of progress that is written over, or one now and then where nobody looks.
+
+    Written between two processes. A spinner would run beside the measurements, in a thread that the
+    forks of the self-test do not bear.
+    """
 
     def __init__(self, where: Console) -> None:
         self._console = where
-        self._status = where.status("checking out") if where.is_terminal else None
         self._said = time.monotonic()
 
-    def __enter__(self) -> "_Shown":
-        if self._status is not None:
-            self._status.start()
+    def __enter__(self) -> "_Line":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._status is not None:
-            self._status.stop()
+        if self._console.is_terminal:
+            self._over("")
 
-    def __call__(self, progress: Progress) -> None:
-        """Show where it stands."""
-        line = (
-            f"{progress.key.label}: {progress.pairs} pairs; {progress.unclear} of "
-            f"{progress.total} cases without a verdict, {progress.seconds:.0f} s"
-        )
-        if self._status is not None:
-            self._status.update(escape(line))
+    def show(self, text: str) -> None:
+        """Say where things stand."""
+        if self._console.is_terminal:
+            self._over(text)
         elif time.monotonic() - self._said >= _SAY_EVERY:
             self._said = time.monotonic()
-            self._console.print(line, markup=False, soft_wrap=True)
+            self._console.print(text, markup=False, soft_wrap=True)
+
+    def _over(self, text: str) -> None:
+        width = self._console.width - 1
+        self._console.print(text[:width].ljust(width), end="\r", markup=False, soft_wrap=True)

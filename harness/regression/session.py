@@ -1,19 +1,21 @@
 """A gate on a suite: the user's checkout against another commit, on this machine."""
 
+import inspect
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.case import Job
+from harness.instantiate import resolve
 from harness.records.record import finite
 from harness.regression.gate import Gated, Listener, Settings, gate
 from harness.regression.interleave import Measured, Side
 from harness.regression.replicates import CaseMetric
-from harness.regression.version import Version, VersionError
+from harness.regression.version import Version, VersionError, belongs, has_harness
 from harness.regression.worktree import (
     Checkout,
     WorktreeError,
@@ -115,10 +117,12 @@ def gate_suite(
 
     Raises:
         WorktreeError: no repository, no such commit, or the checkout changed meanwhile.
-        VersionError: a version cannot be imported, stops answering, or runs no case at all.
+        VersionError: a version cannot be imported, stops answering, or runs no case at all; or the
+            repository holds none of the code that is measured.
     """
     jobs = _jobs(suite, process_seconds)
     after = working_tree(suite.path.resolve().parent)
+    _require_own_code(jobs.values(), after)
     seen = fingerprint(after.root)
     with ExitStack() as stack:
         before = stack.enter_context(worktree(after.root, ref))
@@ -161,6 +165,21 @@ def _jobs(suite: Suite, process_seconds: float) -> dict[CaseMetric, Job]:
             key = CaseMetric(job.suite, job.label, job.case.key)
             jobs[key] = replace(job, metrics=("latency",), timing=timing)
     return jobs
+
+
+def _require_own_code(jobs: Iterable[Job], checkout: Checkout) -> None:
+    """Installed packages are the same in both versions, whatever REF is."""
+    home = checkout.root.resolve()
+    if has_harness(home):
+        return
+    for job in jobs:
+        with suppress(TypeError, OSError):  # a class that was not read from a file
+            if belongs(Path(inspect.getfile(resolve(job.case.module, job.search_path))), home):
+                return
+    raise VersionError(
+        f"no module of the suite lies in {checkout.root}: every version of it runs the same "
+        "code; run the gate in the checkout that has the modules, with the suite inside it"
+    )
 
 
 def _require_any(before: Checkout, gated: Gated) -> None:

@@ -75,7 +75,7 @@ class Version:
                 f"{self.checkout} cannot be run: {lines}; choose a version that runs in this "
                 "environment, or install what it needs"
             )
-        if _has_harness(self._root):
+        if has_harness(self._root):
             for name in ("harness", "modules"):
                 if not Path(hello[name]).resolve().is_relative_to(self._root):
                     raise VersionError(
@@ -190,11 +190,12 @@ def paths_of(home: Path, search: Sequence[str] | None = None) -> tuple[str, ...]
     """Entries of `sys.path` that belong to a checkout; its top first if the harness lies there."""
     search = sys.path if search is None else search
     own = [str(Path(p).resolve()) for p in search if belongs(Path(p), home)]
-    top = [str(home)] if _has_harness(home) else []
+    top = [str(home)] if has_harness(home) else []
     return tuple(dict.fromkeys([*top, *own]))
 
 
-def _has_harness(root: Path) -> bool:
+def has_harness(root: Path) -> bool:
+    """Whether a checkout is one of this project."""
     return (root / "harness" / "case.py").is_file() and (root / "modules" / "catalog.py").is_file()
 
 

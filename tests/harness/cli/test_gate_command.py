@@ -151,6 +151,7 @@ def test_what_nobody_can_compare_is_a_mistake(repository):
     for arguments, said in (
         (("mine.yaml", "--against", "nowhere"), "'nowhere' is no commit of"),
         (("mine.yaml",), "needs --against REF and a SUITE, or --self-test"),
+        (("mine.yaml", "--against", "main", "--min-effect", "inf"), "min_effect a share"),
         (("--against", "main"), "needs --against REF and a SUITE, or --self-test"),
     ):
         done = user.run("gate", *arguments)
@@ -172,6 +173,17 @@ def test_ctrl_c_leaves_neither_worktree_nor_processes(repository):
     assert repository.state() == before
     assert scratch(user) == []
     assert "Traceback" not in user.err
+
+
+def test_a_repository_without_the_measured_code_is_no_version_of_it(repository):
+    """The built-in modules are installed elsewhere, the same for every REF."""
+    user = repository.user
+    user.write(
+        "builtin.yaml", SUITE.replace("'blocks:Block'", "se").replace("'blocks:Other'", "se")
+    )
+    with pytest.raises(VersionError, match="no module of the suite lies in"):
+        gate_suite(load(user.folder / "builtin.yaml"), "main", Settings())
+    assert len(repository.git("worktree", "list").splitlines()) == 1
 
 
 def test_paths_of_a_checkout_leave_out_its_environment(tmp_path):
