@@ -144,6 +144,8 @@ def _measured(value: float, shown: Unit, found: Comparison) -> str:
     """With no more digits than the interval of the ratio supports."""
     if found.p is None or found.effect is None or found.low is None or found.high is None:
         return supported(shown.scale(value), None, None)
+    if found.effect <= -1:
+        return supported(shown.scale(value), None, None)
     low, high = (value * (1 + end) / (1 + found.effect) for end in (found.low, found.high))
     return supported(shown.scale(value), shown.scale(low), shown.scale(high))
 

@@ -186,9 +186,13 @@ def _judge(pair: _Pair, ratio: Ratio, p_adjusted: float, limits: _Limits) -> tup
             return ("faster" if seconds else "less"), ""
     if 1 / upper < ratio.low and ratio.high < upper:
         return "same", ""
-    # As hard as Benjamini-Hochberg is on the only case of the grid that differs.
-    needed = replicates_needed(pair.before, pair.after, least, alpha=limits.alpha / limits.tests)
-    more = f"{max(needed, pair.fewer + 1)} processes a side would show {least:.1%} with this spread"
+    # What it takes to be sure of the difference seen, or of the least one of interest, as hard as
+    # Benjamini-Hochberg is on the only case of the grid that differs.
+    seen = max(ratio.ratio, 1 / ratio.ratio) - 1 if ratio.ratio else math.inf
+    shown = max(least, seen)
+    needed = replicates_needed(pair.before, pair.after, shown, alpha=limits.alpha / limits.tests)
+    needed = max(needed, pair.fewer + 1)
+    more = f"{needed} processes a side would show {shown:.1%} with this spread"
     if p_adjusted < limits.alpha:
         return "unclear", f"differs, but perhaps by less than {least:.1%}; {more}"
     counts = f"{len(pair.before)} and {len(pair.after)} processes"

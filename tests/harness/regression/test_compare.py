@@ -292,6 +292,12 @@ def test_what_failed_before_too_comes_after_the_regressions(compared):
     assert [line[0] for line in changes(compared(before, after)).lines] == ["B", "A"]
 
 
+def test_absurd_latencies_are_shown_all_the_same(compared):
+    before, after = Made("A", (1e-300, 1e300, 1.0)), Made("A", (1e-307, 1e-306, 1e-305))
+    for text in map(markdown, (compared([before], [after]), compared([after], [before]))):
+        assert "unclear" in text
+
+
 def test_a_difference_that_the_unit_hides_is_shown(compared):
     before = Made("A", static={"params": 10_000_000})
     report = compared([before], [Made("A", static={"params": 10_000_001})])

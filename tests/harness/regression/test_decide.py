@@ -83,11 +83,17 @@ def test_the_noise_floor_raises_the_least_effect():
     assert verdict(STEADY, b, noise_floor={"energy_joules": 0.08}).verdict == "slower"
 
 
+def processes_needed(comparison):
+    return int(comparison.reason.split("; ")[1].split()[0])
+
+
 def test_much_spread_is_unclear_and_says_how_many_processes_would_do():
     a = (1.0, 1.1, 0.9, 1.05, 0.95)
-    found = verdict(a, scaled(a, 1.03))
+    found = verdict(a, a)
     assert found.verdict == "unclear"
-    needed = int(found.reason.split("; ")[1].split()[0])
+    needed = processes_needed(found)
+    assert processes_needed(verdict(a, scaled(a, 1.1))) < needed / 10
+    assert processes_needed(verdict(a, scaled(a, 1 / 1.1))) < needed / 10
     draw = random.Random(3)
     spread = 0.079  # standard deviation of the logarithms of a
     detected = 0
