@@ -197,3 +197,23 @@ def test_exit_code_summary_table_and_json_say_the_same(machine, code, said):
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(ValueError, match=r"looks are|budget is"):
         Settings(**wrong)
+
+
+def test_every_look_that_may_come_costs_a_share_of_alpha():
+    """What is sure enough for one look is not for one of four."""
+
+    def gated(looks):
+        steps = iter((-3, -2, -1, 1, 2, 3))
+        now = iter(range(1000))
+
+        def measure(side, key):
+            return Measured(math.exp(0.05 + 0.006 * next(steps)) if side == "b" else 1.0)
+
+        # The clock is read at the start, before each block and at the end: three blocks, no more.
+        settings = Settings(looks=looks, budget=3.5)
+        return gate(KEYS[:1], measure, lambda: float(next(now)), settings).comparisons[KEYS[0]]
+
+    once, often = gated((6,)), gated((6, 12, 24, 48))
+    assert once.p_adjusted == often.p_adjusted
+    assert 0.01 / 4 < once.p_adjusted < 0.01
+    assert (once.verdict, often.verdict) == ("slower", "unclear")
