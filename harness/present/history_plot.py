@@ -15,7 +15,9 @@ from harness.regression.series import EVERY_MACHINE, Series
 
 _HEIGHT = 3.2
 _TICKS = 9
-_ROOM = 0.12  # of the values' range, above and below
+_ROOM = 0.1  # of the values' range, above and below
+_NAME_ROOM = 0.15  # of it, for the name of each change that stands apart from the one before
+_STEPS = 3  # heights at which names stand, so that neighbours do not meet
 
 
 def draw_history(series: Series, changes: Sequence[Change], limits: Limits) -> Figure:
@@ -39,9 +41,9 @@ def draw_history(series: Series, changes: Sequence[Change], limits: Limits) -> F
             alpha=0.55 if len(values) > 60 else 0.9,
         )
         _levels(axes, series, changes)
-        _range(axes, values)
-        for change in changes:
-            _mark(axes, change)
+        _range(axes, values, len(changes))
+        for number, change in enumerate(changes):
+            _mark(axes, change, number % _STEPS)
         _commits(axes, series)
         axes.set_ylabel(with_unit(series.metric.head, shown.name))
         axes.grid(visible=True, axis="y")
@@ -57,23 +59,24 @@ def _levels(axes: Axes, series: Series, changes: Sequence[Change]) -> None:
         axes.hlines(mean, start - 0.5, stop - 0.5, color=style.INK, linewidth=1.3)
 
 
-def _range(axes: Axes, values: Sequence[float]) -> None:
+def _range(axes: Axes, values: Sequence[float], changes: int) -> None:
     low, high = min(values), max(values)
-    room = _ROOM * (high - low) or 0.02 * abs(high) or 1.0
-    axes.set_ylim(low - room, high + 2 * room)  # names of changes stand above
+    spread = (high - low) or 0.2 * abs(high) or 1.0
+    above = _ROOM + _NAME_ROOM * min(changes, _STEPS)
+    axes.set_ylim(low - _ROOM * spread, high + above * spread)
     axes.set_xlim(-0.5, len(values) - 0.5)
 
 
-def _mark(axes: Axes, change: Change) -> None:
+def _mark(axes: Axes, change: Change, step: int) -> None:
     worse = change.after > change.before
     colour = style.PRINTED if worse else style.PALETTE[2]
     axes.axvline(change.index - 0.5, color=colour, linewidth=1.0, linestyle="--")
     late = change.index > len(change.series.points) / 2
     axes.annotate(
-        f"{percent(change.change, 1)} %\n{change.where}",
+        f"{percent(change.change, 1)} %  {change.where}",
         (change.index - 0.5, 1.0),
         xycoords=("data", "axes fraction"),
-        xytext=(-3 if late else 3, -2),
+        xytext=(-3 if late else 3, -2 - 10 * step),
         textcoords="offset points",
         ha="right" if late else "left",
         va="top",

@@ -1,0 +1,87 @@
+"""The history of 1,000 runs of 50 cases: seconds of the command, from its start to its answer.
+
+Records are as a run writes them, with 60 latency samples each: 115 MB in all.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from harness.case import Case, Job
+from harness.outcome import Outcome
+from harness.records.record import Record
+
+RUNS, CASES, SAMPLES = 1000, 50, 60
+SLOWED, AT, BY = 7, 600, 1.04
+"""The case that becomes slower, the run from which on, and the factor."""
+
+MOST = 2.0
+"""Seconds that the command may take."""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of runs, an hour apart, each of a commit of its own."""
+    root = tmp_path_factory.mktemp("runs")
+    draw = random.Random(0)
+    templates = [_record(number) for number in range(CASES)]
+    for number in range(RUNS):
+        day, hour = divmod(number, 24)
+        at = f"2026-{1 + day // 28:02}-{1 + day % 28:02}T{hour:02}:00:00+00:00"
+        folder = root / "made" / f"{at[:19].replace('-', '').replace(':', '')}Z-{number:04x}"
+        folder.mkdir(parents=True)
+        environment = {
+            "machine_key": "m", "python": "3.11.7", "threads": 2, "libraries": {"torch": "2.13.0"},
+            "git": {"commit": f"{number * 7919:040x}", "dirty": False},
+        }  # fmt: skip
+        described = {"suite": {"suite": "made"}, "environment": environment, "started_at": at}
+        (folder / "run.json").write_text(json.dumps(described, indent=2))
+        with (folder / "records.jsonl").open("w") as file:
+            for case, template in enumerate(templates):
+                factor = BY if case == SLOWED and number >= AT else 1.0
+                seconds = 0.01 * (case + 1) * factor * draw.gauss(1, 0.01)
+                samples = [seconds * draw.gauss(1, 0.003) for _ in range(SAMPLES)]
+                timed = {"latency_seconds": seconds, "latency_samples_seconds": samples}
+                line = {**template, "values": template["values"] | timed}
+                file.write(json.dumps(line, separators=(",", ":")) + "\n")
+    return root
+
+
+def _record(number: int) -> dict[str, object]:
+    case = Case("interlaced", {"key_channels": number + 1}, ((1, 512, 97, 97),))
+    job = Job("made", f"case {number}", case, ("params", "flops", "latency"), 60.0)
+    values = {"params": 10**6, "conv_macs": 10**10, "matmul_macs": 10**9, "coverage": 1.0}
+    values |= {"elementwise_ops": {"relu": 10**6, "softmax": 10**7}, "live_peak_bytes": 10**8}
+    return asdict(Record.of(job, Outcome("ok", values=values), "m"))
+
+
+def test_a_thousand_runs_of_fifty_cases(benchmark: BenchmarkFixture, runs: Path) -> None:
+    """The one slow-down is found, nothing else is, and the answer comes in time."""
+    command = [sys.executable, "-m", "harness", "history", "--runs", str(runs)]
+
+    def ask(*options: str) -> str:
+        done = subprocess.run(
+            [*command, *options], check=True, capture_output=True, text=True, env=os.environ
+        )
+        return done.stdout
+
+    answer = json.loads(ask("--json"))
+    table = benchmark.pedantic(ask, rounds=3, iterations=1)
+    assert f"runs: {RUNS}; cases: {CASES}" in table
+    changed = [series for series in answer["series"] if series["changes"]]
+    assert (answer["runs"], len(answer["series"])) == (RUNS, CASES)
+    assert [series["label"] for series in changed] == [f"case {SLOWED}"]
+    (change,) = changed[0]["changes"]
+    assert abs(change["index"] - AT) <= 1
+    assert abs(change["change"] - (BY - 1)) < 0.005
+    seconds = benchmark.stats.stats.median
+    print(f"\n{RUNS} runs of {CASES} cases: median {seconds:.2f} s, least "
+          f"{benchmark.stats.stats.min:.2f} s")  # fmt: skip
+    assert seconds <= MOST
