@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.present.units import Unit, unit
 from harness.records.stored_runs import Measurement, StoredRun
@@ -22,8 +22,7 @@ EVERY_MACHINE = ""
 """Machine of exact metrics, which are the same everywhere."""
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(NamedTuple):
     """A run's value: the median over its processes.
 
     Attributes:
@@ -104,11 +103,15 @@ def collect(
     made = []
     for (suite, label, key, machine, condition, number), found in values.items():
         points = tuple(
-            Point(runs[index], statistics.median(found[index]), len(found[index]))
+            Point(runs[index], _median(found[index]), len(found[index]))
             for index in sorted(found, key=order.__getitem__)
         )
         made.append(Series(suite, label, key, machine, condition, metrics[number], points))
     return made
+
+
+def _median(values: Sequence[float]) -> float:
+    return values[0] if len(values) == 1 else statistics.median(values)
 
 
 def _names(measurements: Iterable[Measurement]) -> dict[tuple[str, str, str], str]:

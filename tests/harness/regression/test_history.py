@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import random
 import subprocess
 import sys
@@ -292,3 +293,15 @@ def test_a_plot_shows_every_run_each_level_and_names_the_change(tmp_path):
     assert [list(level[:, 0]) for level in levels] == [[-0.5, 19.5], [19.5, 31.5]]
     assert changes[0].where in "".join(text.get_text() for text in axes.texts)
     assert axes.get_ylabel() == "Latency (ms)"
+
+
+def test_the_command_line_starts_without_torch():
+    """Every command would wait for it, the ones that only read files too."""
+    code = "import sys, harness.cli.app; sys.exit('torch' in sys.modules)"
+    assert (
+        subprocess.run([sys.executable, "-c", code], check=False, env=os.environ | PATH).returncode
+        == 0
+    )
+
+
+PATH = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
