@@ -7,6 +7,7 @@ as text, so that 0.10 keeps two decimals and half a unit of the last printed dig
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -142,8 +143,7 @@ def load(paper: str, table: str, start: Path | None = None) -> PrintedTable:
     """
     path = find_paper(paper, start)
     try:
-        # The base loader keeps every scalar as the text that stands in the file.
-        content: Any = YAML(typ="base", pure=True).load(path.read_text(encoding="utf-8"))
+        content = _content(path, path.stat().st_mtime_ns)
     except (OSError, UnicodeDecodeError, YAMLError) as error:
         raise HarnessError(f"{path}: cannot be read: {error}") from error
     tables = content.get("tables") if isinstance(content, dict) else None
@@ -162,6 +162,13 @@ def load(paper: str, table: str, start: Path | None = None) -> PrintedTable:
         str(body.get("caption", "")),
         tuple(_row(row) for row in rows),
     )
+
+
+@lru_cache(maxsize=16)
+def _content(path: Path, _modified: int) -> Any:
+    """What a file holds; every column of every table asks for it."""
+    # The base loader keeps every scalar as the text that stands in the file.
+    return YAML(typ="base", pure=True).load(path.read_text(encoding="utf-8"))
 
 
 def _row(entries: Mapping[str, Any]) -> PrintedRow:

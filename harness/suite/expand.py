@@ -213,8 +213,17 @@ class Expansion:
         )
 
     def _metrics(self, recipe: Recipe) -> tuple[str, ...]:
-        choice = _first(self.overrides.metrics, recipe.spec.measure, self.spec.measure, "static")
-        return metrics(choice)
+        asked = metrics(_first(recipe.spec.measure, self.spec.measure, "static"))
+        if self.overrides.metrics is None:
+            return asked
+        forced = metrics(self.overrides.metrics)
+        if "static" in self.overrides.metrics and "witness" not in {
+            *asked,
+            *self.overrides.metrics,
+        }:
+            # The second witness is a check that a suite asks for; `static` alone does not add it.
+            return tuple(name for name in forced if name != "witness")
+        return forced
 
     def _condition(self, recipe: Recipe, combination: Combination, key: str, default: Any) -> Any:
         name = "pass_" if key == "pass" else key
