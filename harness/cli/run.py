@@ -13,6 +13,7 @@ from harness.cli.options import Input, SuiteFile, parse_names, parse_shapes
 from harness.cli.output import console, strangers
 from harness.cli.progress import Reporter
 from harness.cli.weights import with_weights
+from harness.engines.local import start_server
 from harness.errors import HarnessError
 from harness.present.check import check
 from harness.records.record import finite
@@ -75,6 +76,8 @@ def run(  # noqa: PLR0917 - typer calls it with names
         force=force,
         data_root=data_root,
     )
+    if suite_file.is_file():
+        start_server()  # its imports take as long as reading the suite
     with strangers():
         suite = load(suite_file, overrides)
         # A reference may speak of cases that `only` leaves out.

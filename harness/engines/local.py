@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
@@ -58,6 +59,19 @@ class _Running:
             self.limit = min(self.limit, time.monotonic() + _GRACE)
 
 
+def start_server() -> None:
+    """Start the fork server, which imports torch meanwhile; a run needs it a little later."""
+    _context()
+    with suppress(OSError, EOFError), _without_main():
+        forkserver.ensure_running()
+
+
+def _context() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["harness.preload"])
+    return context
+
+
 class LocalEngine:
     """Runs jobs on this machine, `slots` at a time.
 
@@ -70,8 +84,7 @@ class LocalEngine:
         self._slots = slots
         self._queue: deque[Job] = deque()
         self._running: list[_Running] = []
-        self._context: ForkServerContext = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["harness.preload"])
+        self._context = _context()
 
     def submit(self, job: Job) -> None:
         """Queue a job."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from harness.measure.cost import FREE, Cost
+from harness.measure.leaves import tensors_of
 from harness.measure.operators import cost, has_named_rule
 from harness.measure.traffic import bytes_moved
 
@@ -187,14 +187,14 @@ def _name(func: Any) -> str:
 
 def _written(func: Any, args: Sequence[Any], out: Any) -> int:
     """Elements that a call wrote: its output; without one, the arguments that it changed."""
-    written = [t for t in tree_leaves(out) if isinstance(t, Tensor)]
+    written = tensors_of(out)
     schema = getattr(func, "_schema", None)
     if not written and schema is not None:
         for declared, given in zip(schema.arguments, args, strict=False):
             if declared.alias_info is not None and declared.alias_info.is_write:
-                written += [t for t in tree_leaves(given) if isinstance(t, Tensor)]
+                written += tensors_of(given)
     return sum(t.numel() for t in written)
 
 
 def _bytes(out: Any) -> int:
-    return sum(t.numel() * t.element_size() for t in tree_leaves(out) if isinstance(t, Tensor))
+    return sum(t.numel() * t.element_size() for t in tensors_of(out))

@@ -1,8 +1,8 @@
 """A module without a finite output was not measured: its time and memory mean nothing."""
 
 import torch
-from torch import Tensor
-from torch.utils._pytree import tree_leaves
+
+from harness.measure.leaves import tensors_of
 
 
 class NonFiniteOutputError(Exception):
@@ -20,7 +20,7 @@ def require_finite(out: object) -> None:
         NoOutputError: there is none, nor one of integers.
         NonFiniteOutputError: how many elements are NaN or infinite.
     """
-    tensors = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
+    tensors = tensors_of(out)
     if not tensors:
         raise NoOutputError(f"the module returned no tensor: {type(out).__name__}")
     for tensor in tensors:

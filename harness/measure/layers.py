@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
+from torch import nn
 
 from harness.case import Case
 from harness.measure.counters import OperatorCounter, Tally
+from harness.measure.leaves import tensors_of
 from harness.measure.subject import Subject
 from harness.measure.values import on_fake_or_real
 
@@ -68,7 +68,7 @@ def _layer(
 
 def _remember(outputs: dict[str, tuple[int, ...]], path: str) -> Any:
     def hook(_module: nn.Module, _args: Any, out: Any) -> None:
-        first = next((t for t in tree_leaves(out) if isinstance(t, Tensor)), None)
+        first = next(iter(tensors_of(out)), None)
         outputs[path] = tuple(first.shape) if first is not None else ()
 
     return hook

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, UntypedStorage
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+
+from harness.measure.leaves import tensors_of
 
 
 class LivePeak(TorchDispatchMode):
@@ -41,10 +42,9 @@ class LivePeak(TorchDispatchMode):
     ) -> Any:
         """Run the operator, then follow the storages of what it returned."""
         out = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(out):
-            if isinstance(tensor, Tensor):
-                for part in _dense_parts(tensor):
-                    self._follow(part.untyped_storage())
+        for tensor in tensors_of(out):
+            for part in _dense_parts(tensor):
+                self._follow(part.untyped_storage())
         self.peak_bytes = max(self.peak_bytes, self.live_bytes)
         return out
 

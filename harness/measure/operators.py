@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from harness.measure.attention import ATTENTION, Rule
 from harness.measure.cost import FREE, UNKNOWN, Cost
+from harness.measure.leaves import tensors_of
 from harness.measure.region_operators import REGION_OPERATORS
 
 CONVOLUTIONS = {
@@ -195,7 +195,7 @@ def _is_view(func: Any) -> bool:
 
 def _elementwise(func: Any, name: str, args: Sequence[Any], out: Any) -> Cost:
     elements = _numel(out)
-    inputs = max((t.numel() for t in tree_leaves(args) if isinstance(t, Tensor)), default=0)
+    inputs = max((t.numel() for t in tensors_of(args)), default=0)
     forward = _forward_name(name)
     if forward in POOLING or (name == "mean" and _is_global_pooling(args)):
         return Cost(elementwise=(("pool", inputs),))
@@ -231,7 +231,7 @@ def _is_global_pooling(args: Sequence[Any]) -> bool:
 
 def _numel(out: Any) -> int:
     """Elements of the first tensor of an output (the others are statistics and indices)."""
-    return next((t.numel() for t in tree_leaves(out) if isinstance(t, Tensor)), 0)
+    return next((t.numel() for t in tensors_of(out)), 0)
 
 
 def _vectors(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:

@@ -17,7 +17,7 @@ def measure_params(job: Job) -> dict[str, object]:
     def count(subject: Subject) -> dict[str, object]:
         return count_params(subject.module)
 
-    return on_fake_or_real(job.case, job.seed, job.search_path, count)[0]
+    return on_fake_or_real(job.case, job.seed, job.search_path, count, untouched=True)[0]
 
 
 def count_params(module: nn.Module) -> dict[str, object]:

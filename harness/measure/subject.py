@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._pytree import tree_leaves
 
 from harness.case import Case
 from harness.instantiate import build
+from harness.measure.leaves import tensors_of
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Subject:
 
 def scalar_loss(out: object) -> Tensor:
     """Sum of all floating outputs: gives every output element a gradient."""
-    tensors = [t for t in tree_leaves(out) if isinstance(t, Tensor) and t.is_floating_point()]
+    tensors = [t for t in tensors_of(out) if t.is_floating_point()]
     if not tensors:
         raise TypeError(
             "the module returned no floating-point tensor, so there is nothing to train"
@@ -74,13 +74,32 @@ def real_subject(case: Case, seed: int, search_path: tuple[str, ...] = ()) -> Su
     return _subject(case, module, device)
 
 
+# A fake subject that was looked at and not run, for whoever asks for the same case next.
+_unused: dict[tuple[str, tuple[str, ...]], tuple[FakeTensorMode, Subject]] = {}
+
+
 @contextmanager
-def fake_subject(case: Case, search_path: tuple[str, ...] = ()) -> Iterator[Subject]:
-    """Build a case on fake CPU tensors: shapes without memory, the same on every machine."""
+def fake_subject(
+    case: Case, search_path: tuple[str, ...] = (), *, untouched: bool = False
+) -> Iterator[Subject]:
+    """Build a case on fake CPU tensors: shapes without memory, the same on every machine.
+
+    Args:
+        case: what to build.
+        search_path: folders in which a user's module is looked up.
+        untouched: the caller only looks (counts parameters), so that the next may have the subject.
+    """
+    key = (case.key, search_path)
+    mode, subject = _unused.pop(key, None) or (FakeTensorMode(), None)
     # The module is built inside the mode, so that its parameters are fake too. Fake parameters
     # cannot be converted afterwards, so the dtype is set as the default while it is built.
-    with FakeTensorMode(), _default_dtype(getattr(torch, case.dtype)):
-        yield _subject(case, build(case, search_path), torch.device("cpu"))
+    with mode, _default_dtype(getattr(torch, case.dtype)):
+        if subject is None:
+            subject = _subject(case, build(case, search_path), torch.device("cpu"))
+        yield subject
+    if untouched:
+        _unused.clear()
+        _unused[key] = (mode, subject)
 
 
 @contextmanager

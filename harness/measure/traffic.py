@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
+
+from harness.measure.leaves import tensors_of
 
 # Read as many elements of their first argument as they return, however large it is.
 _SELECTING = {
@@ -27,11 +28,11 @@ def bytes_moved(func: Any, args: Sequence[Any], kwargs: dict[str, Any], out: Any
         kwargs: its keyword arguments.
         out: what it returned.
     """
-    returned = sum(map(_bytes, _distinct(tree_leaves(out))))
+    returned = sum(map(_bytes, _distinct(tensors_of(out))))
     given = list(args)
     name = func.overloadpacket.__name__
     targets = [] if out is not None else _changed(func, args)
-    written = returned + sum(map(_bytes, _distinct(tree_leaves(targets))))
+    written = returned + sum(map(_bytes, _distinct(tensors_of(targets))))
     read = 0
     if name.rstrip("_") == "copy" and given:
         given = given[1:]  # the target is written, not read
@@ -40,7 +41,7 @@ def bytes_moved(func: Any, args: Sequence[Any], kwargs: dict[str, Any], out: Any
         given = given[1:]
     # What `out=` names is written, not read.
     named = [value for key, value in kwargs.items() if key != "out"]
-    return read + written + sum(map(_bytes, _distinct(tree_leaves([given, named]))))
+    return read + written + sum(map(_bytes, _distinct(tensors_of([given, named]))))
 
 
 def _changed(func: Any, args: Sequence[Any]) -> list[Any]:

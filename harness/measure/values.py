@@ -29,7 +29,12 @@ _NEEDS_VALUES_TEXTS = ("no fake impl registered", "not supported for tensor subc
 
 
 def on_fake_or_real(
-    case: Case, seed: int, search_path: tuple[str, ...], measure: Callable[[Subject], T]
+    case: Case,
+    seed: int,
+    search_path: tuple[str, ...],
+    measure: Callable[[Subject], T],
+    *,
+    untouched: bool = False,
 ) -> tuple[T, str | None]:
     """Measure a case on fake tensors; on real ones where its module needs values.
 
@@ -38,12 +43,13 @@ def on_fake_or_real(
         seed: of real parameters and inputs.
         search_path: folders in which a user's module is looked up.
         measure: what to do with the built case.
+        untouched: `measure` only looks at it, see `fake_subject`.
 
     Returns:
         What `measure` returned, and why real tensors were taken (`None` for fake ones).
     """
     try:
-        with fake_subject(case, search_path) as subject:
+        with fake_subject(case, search_path, untouched=untouched) as subject:
             return measure(subject), None
     except Exception as error:
         if not _needs_values(error):

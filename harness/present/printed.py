@@ -7,8 +7,8 @@ as text, so that 0.10 keeps two decimals and half a unit of the last printed dig
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
