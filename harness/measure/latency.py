@@ -85,7 +85,7 @@ def summarise(
     warnings = list(sampled.flags) + _noise(spread)
     if few:
         warnings.append(
-            f"{len(samples)} samples: the interval is their range "
+            f"{len(samples)} sample{'s' if len(samples) > 1 else ''}: the interval is their range "
             f"(confidence {interval.confidence:.0%})"
         )
     if strange:

@@ -38,7 +38,7 @@ def supported(value: float, low: float | None, high: float | None) -> str:
     The last digit shown stands at the place of the leading digit of the interval's half width
     (JCGM 100:2008, 7.2.6: an uncertainty is given to one, at most two digits and the value to the
     same place). One digit always remains, and never more than `MOST_DIGITS` are shown. Without an
-    interval `UNSUPPORTED_DIGITS` remain.
+    interval, or with one of no width (a single sample), `UNSUPPORTED_DIGITS` remain.
 
     Args:
         value: the estimate.
@@ -50,13 +50,10 @@ def supported(value: float, low: float | None, high: float | None) -> str:
     if value == 0:
         return "0"
     lead = _place(value)
-    if low is None or high is None or not math.isfinite(high - low):
+    if low is None or high is None or low == high or not math.isfinite(high - low):
         return _quantized(value, lead - UNSUPPORTED_DIGITS + 1)
-    half = abs(high - low) / 2
-    exponent = lead - MOST_DIGITS + 1
-    if half > 0:
-        exponent = min(max(exponent, _place(half)), lead)
-    return _quantized(value, exponent)
+    exponent = max(lead - MOST_DIGITS + 1, _place(abs(high - low) / 2))
+    return _quantized(value, min(exponent, lead))
 
 
 def percent(share: float, decimals: int = 2) -> str:

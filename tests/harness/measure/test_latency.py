@@ -46,8 +46,9 @@ def test_noise_is_named(share, warning):
 @pytest.mark.parametrize(("count", "confidence"), [(1, "0%"), (2, "50%"), (3, "75%"), (5, "94%")])
 def test_few_samples_are_named(count, confidence):
     figures = summary([1.0] * count)
+    taken = "1 sample" if count == 1 else f"{count} samples"
     assert figures["warnings"] == [
-        f"{count} samples: the interval is their range (confidence {confidence})"
+        f"{taken}: the interval is their range (confidence {confidence})"
     ]
 
 

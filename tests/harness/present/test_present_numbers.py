@@ -17,7 +17,7 @@ from harness.present.numbers import fixed, percent, supported
         (52.374, 30.0, 80.0, "50"),  # half width 25: tens
         (52.374, 0.0, 900.0, "50"),  # one digit always remains
         (0.0312345, 0.03120, 0.03126, "0.03123"),
-        (52.374, 52.374, 52.374, "52.37"),  # no width: four digits at most
+        (52.374, 52.374, 52.374, "52"),  # no width, as of one sample: two digits
         (1234.5678, 1234.5677, 1234.5679, "1235"),
         (52.374, None, None, "52"),  # nothing known: two digits
         (0.0, 0.0, 0.0, "0"),
