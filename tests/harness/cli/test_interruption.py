@@ -127,10 +127,15 @@ def test_a_run_killed_again_and_again_ends_as_a_whole_one(user):
             cwd=user.folder, env=user.environment, stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        wait_for(lambda before=before: user.runs() and len(user.records()) > before)
-        time.sleep(random.random() * 0.5)
+        wait_for(
+            lambda before=before, process=process: (
+                process.poll() is not None or (user.runs() and len(user.records()) > before)
+            )
+        )
+        time.sleep(random.random() * 0.2)
         process.kill()
-        assert process.wait() == -signal.SIGKILL
+        # A quick machine may have finished what was left before it was killed.
+        assert process.wait() in (-signal.SIGKILL, 0)
         assert user.survivors() == [], user.describe_survivors()
         resume = ["--resume"]
     done = user.run("run", "mini.yaml", "--resume", "--json")

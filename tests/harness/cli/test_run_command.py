@@ -70,7 +70,7 @@ def test_tables_go_to_stdout_and_progress_to_stderr(user):
     assert "Label" in done.stdout
     assert "Label" not in done.stderr
     assert "[2/2]" in done.stderr
-    assert [r["label"] for r in user.records()] == ["A", "C"]
+    assert sorted(r["label"] for r in user.records()) == ["A", "C"]
     assert user.records()[0]["metrics"] == ["params"]
     assert user.records()[0]["values"].keys() == {"params", "param_bytes", "buffer_bytes"}
 
@@ -81,8 +81,13 @@ def test_overrides_of_input_and_metrics(user):
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
     assert {tuple(row["input"][0]) for row in rows} == {(2, 8, 5, 3)}
-    assert all(row["live_peak_bytes"] > 0 and row["witness"]["conv"]["agree"] for row in rows)
+    assert all(row["flops"] > 0 and row["live_peak_bytes"] > 0 for row in rows)
     assert all(row["latency_seconds"] is None for row in rows)
+    assert all(row["witness"] is None for row in rows)  # this suite asks for no second witness
+
+    user.write("asked.yaml", MINI.replace("[params, flops]", "[params, witness]"))
+    asked = user.run("run", "asked.yaml", "--metrics", "static", "--json")
+    assert all(row["witness"]["conv"]["agree"] for row in json.loads(asked.stdout))
 
 
 NOISY = """
