@@ -156,13 +156,27 @@ def convert(value: Any, hint: Any) -> Any:
     if adapter is None:
         return value
     try:
-        return adapter.validate_json(json.dumps(value), strict=True)
+        converted = adapter.validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         raise ArgumentTypeError(f"expected {type_name(hint)}") from error
     except PydanticUserError:  # a hint that names what cannot be found
         return value
     except (TypeError, ValueError) as error:
         raise ArgumentTypeError("expected a value that YAML can hold") from error
+    if not _same_truths(value, converted):
+        raise ArgumentTypeError(f"expected {type_name(hint)}")
+    return converted
+
+
+def _same_truths(value: Any, converted: Any) -> bool:
+    """Whether no truth value has become a number: pydantic finds `True` in `Literal[1]`."""
+    if isinstance(value, bool) or isinstance(converted, bool):
+        return value is converted
+    if isinstance(value, list) and isinstance(converted, Sequence):
+        return all(map(_same_truths, value, converted))
+    if isinstance(value, dict) and isinstance(converted, Mapping):
+        return all(map(_same_truths, value.values(), converted.values()))
+    return True
 
 
 def build(case: Case, search_path: Sequence[str] = ()) -> "nn.Module":

@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -119,6 +120,10 @@ class Version:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        # Its fork server notices only once it has imported torch. Supervisors lead groups of their
+        # own: they end their cases when the process that waits for them is gone.
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._log.close()
 
     def __enter__(self) -> "Version":

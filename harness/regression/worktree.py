@@ -161,22 +161,36 @@ def _git(folder: Path, *arguments: str) -> str:
     environment = {k: v for k, v in os.environ.items() if k not in _OF_A_HOOK}
     command = ["git", "-C", str(folder), "-c", f"core.hooksPath={os.devnull}", *arguments]
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             command,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            check=False,
-            timeout=_PATIENCE,
             env=environment | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"},
             start_new_session=True,  # Ctrl-C in a terminal is ours to handle, not git's
         )
+        out, err = _communicate(process)
     except (OSError, subprocess.SubprocessError) as error:
         raise WorktreeError(f"git cannot be run: {error}") from error
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        raise WorktreeError(printable(lines[-1]) if lines else f"git exit code {done.returncode}")
-    return done.stdout.strip()
+    if process.returncode:
+        lines = [line for line in err.splitlines() if line.strip()]
+        raise WorktreeError(
+            printable(lines[-1]) if lines else f"git exit code {process.returncode}"
+        )
+    return out.strip()
+
+
+def _communicate(process: "subprocess.Popen[str]") -> tuple[str, str]:
+    with process:
+        try:
+            return process.communicate(timeout=_PATIENCE)
+        except BaseException:
+            # `git worktree add` has the files written by a child, which would outlive it and write
+            # into a folder that is being removed. Both are in the session that git leads.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
 
 
 @contextmanager

@@ -212,6 +212,9 @@ def test_types_in_words(hint, name):
         ([1, True], Sequence[int]),
         (None, int),
         ("c", Literal["a", "b"]),
+        (True, Literal["a", 1]),
+        ([1, True], tuple[Literal[1], ...]),
+        ({"a": False}, dict[str, Literal[0]]),
         (float("nan"), int),
     ],
 )

@@ -175,6 +175,27 @@ def test_ctrl_c_leaves_neither_worktree_nor_processes(repository):
     assert "Traceback" not in user.err
 
 
+def test_ctrl_c_while_git_writes_files_stops_its_children_too(repository):
+    """A filter of the repository hangs: `git worktree add` waits for its child, and that for it."""
+    user = repository.user
+    user.write(".gitattributes", "*.dat filter=slow\n")
+    user.write("a.dat", "x")
+    repository.commit(BLOCKS, "filtered")
+    (user.folder / "a.dat").unlink()
+    (user.folder / ".gitattributes").unlink()
+    repository.commit(BLOCKS, "plain")
+    repository.git("config", "filter.slow.smudge", f"touch {user.folder}/begun.txt; sleep 100")
+    before = repository.state()
+    process = user.start("gate", "mine.yaml", "--against", "filtered")
+    wait_for((user.folder / "begun.txt").exists)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert user.survivors() == [], user.describe_survivors()
+    assert repository.state() == before
+    assert scratch(user) == []
+    assert "Traceback" not in user.err
+
+
 def test_a_repository_without_the_measured_code_is_no_version_of_it(repository):
     """The built-in modules are installed elsewhere, the same for every REF."""
     user = repository.user

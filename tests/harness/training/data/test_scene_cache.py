@@ -89,6 +89,18 @@ def test_the_default_folder_is_the_users_cache(monkeypatch, tmp_path):
     assert default_folder() == tmp_path / "context-harness" / "scenes"
 
 
+def test_an_archive_that_says_it_is_encrypted_is_made_again(tmp_path):
+    whole = {"a": np.arange(3, dtype=np.uint8)}
+    make = {"shapes": {"a": (3,)}, "make": lambda: whole}
+    cached(tmp_path, "v", **make)
+    file = tmp_path / "v.npz"
+    content = bytearray(file.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1  # general purpose bit 0 of the directory entry
+    content[6] |= 1
+    file.write_bytes(content)
+    assert (cached(tmp_path, "v", **make)["a"] == whole["a"]).all()
+
+
 @settings(deadline=None, max_examples=150)
 @given(at=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_no_flipped_bit_goes_unnoticed(tmp_path_factory, at, bit):
