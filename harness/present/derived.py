@@ -106,6 +106,15 @@ def operations_per_second(row: Row) -> float | None:
     return None if operations is None or not seconds else float(operations / seconds)
 
 
+def operations_per_second_spread(row: Row) -> tuple[float, float] | None:
+    """Operations over both ends of the interval of the median latency, the slower first."""
+    operations = row.get("flops")
+    low, high = row.get("latency_low_seconds"), row.get("latency_high_seconds")
+    if operations is None or not low or not high:
+        return None
+    return float(operations / high), float(operations / low)
+
+
 # Of the work between the convolutions: what squeezes, relates and scales. Bias, batch norm and ReLU
 # belong to the convolutions; copies and residual sums are no reasoning.
 REASONING_KINDS = ("mul", "pool", "reduce", "softmax")

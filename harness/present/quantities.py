@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.measure.convention import CONVENTIONS, operations
+from harness.present.accuracy import QUANTITIES as ACCURACY
 from harness.present.derived import (
     algorithmic_matmul_macs,
     as_json,
@@ -21,6 +22,7 @@ from harness.present.derived import (
     interval_share,
     iqr_share,
     operations_per_second,
+    operations_per_second_spread,
     positions,
     reasoning_operations,
     shape_text,
@@ -69,41 +71,6 @@ def _by_convention() -> list[Quantity]:
             convention=convention,
         )
         for name, convention in CONVENTIONS.items()
-    ]
-
-
-_MIOU = ("miou_low", "miou_high")
-
-
-def _accuracies() -> list[Quantity]:
-    """Shares that `accuracy` measures, as papers print them: in percent."""
-    return [
-        Quantity(
-            "miou",
-            "mIoU",
-            "ratio",
-            stored("miou"),
-            "%",
-            2,
-            note="mean over the classes, of all validation pixels together; over several seeds the "
-            "mean of theirs",
-        ),
-        Quantity("miou_low", "mIoU, low", "ratio", stored(_MIOU[0]), "%", 2),
-        Quantity("miou_high", "mIoU, high", "ratio", stored(_MIOU[1]), "%", 2),
-        Quantity("pixel_acc", "Pixel accuracy", "ratio", stored("pixel_acc"), "%", 2),
-        Quantity("class_iou", "IoU by class", "text", as_json("class_iou")),
-        Quantity(
-            "boundary_f",
-            "Boundary F",
-            "ratio",
-            stored("boundary_f"),
-            "%",
-            2,
-            note="mean over the classes at the first tolerance of the evaluation",
-        ),
-        Quantity("train_steps", "Training steps", "count", stored("train_steps"), decimals=0),
-        Quantity("train_loss", "Training loss", "ratio", stored("train_loss")),
-        Quantity("train_seconds", "Training time", "seconds", stored("train_seconds"), "s", 0),
     ]
 
 
@@ -259,6 +226,7 @@ def _numbers() -> list[Quantity]:
             stored("latency_seconds"),
             "ms",
             interval=_LATENCY,
+            interval_note="median and the 95 % interval of the median",
             note="median, with no more digits than its 95 % interval supports",
         ),
         Quantity("latency_low_seconds", "Latency, low", "seconds", stored(_LATENCY[0]), "ms"),
@@ -294,7 +262,6 @@ def _numbers() -> list[Quantity]:
             "%",
             1,
         ),
-        *_accuracies(),
         Quantity(
             "flops_per_second",
             "FLOP/s (2 per MAC)",
@@ -302,12 +269,14 @@ def _numbers() -> list[Quantity]:
             operations_per_second,
             "G",
             1,
+            spread=operations_per_second_spread,
+            interval_note="operations over the median latency and the 95 % interval of that median",
         ),
     ]
 
 
 QUANTITIES: Mapping[str, Quantity] = {
-    each.name: each for each in (*_texts(), *_numbers(), *PERFORMANCE, *PROCESSES)
+    each.name: each for each in (*_texts(), *_numbers(), *ACCURACY, *PERFORMANCE, *PROCESSES)
 }
 
 # Short names of a suite. `flops` is what the suite's convention calls so, everywhere in a suite.

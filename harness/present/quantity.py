@@ -22,6 +22,9 @@ class Quantity:
         unit: usual unit; `None` for operations, whose unit is the convention's.
         decimals: of an exact value in its usual unit.
         interval: names of the row's values that bound it, for measured quantities.
+        spread: its interval in SI base units, for quantities derived from measured ones.
+        interval_note: what value and interval are, for the foot of a plot.
+        rounded: whether its text has no more digits than its interval supports.
         note: what exactly it is, for the foot of a table.
         convention: what "FLOPs" means for this one; `None`: what the suite says.
         symbol: what formulas call it; empty if they do not.
@@ -34,6 +37,9 @@ class Quantity:
     unit: str | None = "1"
     decimals: int = 3
     interval: tuple[str, str] | None = None
+    spread: Callable[[Row], tuple[float, float] | None] | None = field(default=None, repr=False)
+    interval_note: str = ""
+    rounded: bool = True
     note: str = ""
     convention: ConventionSpec | None = None
     symbol: str = ""
@@ -59,3 +65,15 @@ class Quantity:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return None
         return value
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether rows can hold an interval of it."""
+        return self.interval is not None or self.spread is not None
+
+    def bounds(self, row: Row) -> tuple[float, float] | None:
+        """Ends of its interval in SI base units; `None` where the row has none."""
+        if self.spread is not None:
+            return self.spread(row)
+        low, high = (row.get(name) for name in self.interval or (None, None))
+        return None if low is None or high is None else (low, high)

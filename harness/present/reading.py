@@ -90,12 +90,10 @@ class Reading:
 
     def interval(self, row: Row) -> tuple[float, float] | None:
         """The interval of a measured value in the shown unit."""
-        if self.quantity.interval is None or (self.by is not None and self.by.combined):
+        if self.by is not None and self.by.combined:
             return None
-        low, high = (row.get(name) for name in self.quantity.interval)
-        if low is None or high is None:
-            return None
-        return self.unit.scale(low), self.unit.scale(high)
+        bounds = self.quantity.bounds(row)
+        return None if bounds is None else (self.unit.scale(bounds[0]), self.unit.scale(bounds[1]))
 
     def verdict(self, row: Row) -> Mapping[str, Any] | None:
         """The printed figure beside this row, judged; `None` if the paper prints none."""
@@ -112,7 +110,8 @@ class Reading:
         number = self.ours(row)
         if number is None:
             return None
-        if self.quantity.interval is not None and (self.by is None or self.by.over is None):
+        measured = self.quantity.has_interval and self.quantity.rounded
+        if measured and (self.by is None or self.by.over is None):
             low, high = self.interval(row) or (None, None)
             return supported(number, low, high)
         return fixed(number, self._decimals())
