@@ -52,6 +52,21 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """A process among those of the same case that sample in turns.
+
+    Attributes:
+        folder: of the ring's files; on this machine, for this ring alone.
+        member: number of the process, from 0.
+        members: how many there are.
+    """
+
+    folder: str
+    member: int
+    members: int
+
+
+@dataclass(frozen=True)
 class Job:
     """A case as a suite asks for it: how it is called, what is measured, under which limits.
 
@@ -69,6 +84,8 @@ class Job:
         replicate: number, from 1, of this process among those of the same case.
         force: run also what is predicted not to fit into the free memory.
         accuracy: recipe, data and evaluation of the metric `accuracy`, as plain data.
+        machine: key of the machines that may run it; `None`: any.
+        turn: set by an engine that runs the processes of a case together (`Timing.turns`).
     """
 
     suite: str
@@ -84,3 +101,5 @@ class Job:
     replicate: int = 1
     force: bool = False
     accuracy: Mapping[str, Any] | None = None
+    machine: str | None = None
+    turn: Turn | None = None

@@ -1,9 +1,25 @@
-"""What came back from the process of one case."""
+"""What came back from the process of one case, and from where."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Status = Literal["ok", "error", "oom", "timeout", "killed", "invalid", "unsupported"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """The machine that a case ran on, where that is not this one.
+
+    Attributes:
+        node: its name in the cluster.
+        machine_key: hash of the machine, as `harness.environment.machine_key` makes it.
+        environment: as `harness.environment.describe_environment` gives it there.
+    """
+
+    node: str
+    machine_key: str
+    environment: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -20,6 +36,7 @@ class Outcome:
         seconds: wall time of each metric.
         tail: last lines that a failed worker wrote to stdout and stderr.
         elapsed: seconds from the start of the process to its end.
+        place: where it ran; `None`: on this machine.
     """
 
     status: Status
@@ -29,3 +46,4 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
     tail: tuple[str, ...] = ()
     elapsed: float = 0.0
+    place: Place | None = None

@@ -2,14 +2,14 @@
 
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from harness.case import Job
-from harness.engines.engine import Engine, Event, Finished
+from harness.engines.engine import Engine, Event, Finished, RemoteEngine
 from harness.engines.local import LocalEngine
 from harness.environment import describe_environment
 from harness.errors import HarnessError
@@ -17,6 +17,7 @@ from harness.measure import STATIC
 from harness.records.record import Record
 from harness.records.run_directory import RecordWriter, RunDirectory, RunDirectoryError
 from harness.suite.suite import Suite
+from harness.timing import DEFAULT_TIMING
 
 DEFAULT_ROOT = Path("results/runs")
 STATIC_SLOTS = 2  # static cases neither time nor fill anything, so two share the machine
@@ -88,15 +89,19 @@ def execute(
             finished records are kept.
     """
     jobs = suite.all_jobs()
-    _require_devices(jobs)
+    remote = isinstance(engine, RemoteEngine)
+    if not remote:
+        _require_devices(jobs)
     environment = describe_environment(suite.path.parent)
     machine = environment["machine_key"]
     directory = _directory(suite, root, environment, resume)
     with directory.writer() as writer:  # before anything is read: nobody else adds to it from here
-        records = _finished(directory, jobs, machine) if resume else {}
+        records = _finished(directory, jobs, None if remote else machine) if resume else {}
         if resume:
             _note_resumption(directory, suite, environment)
         pending = [job for job in jobs if _identity(job) not in records]
+        if remote:
+            pending = _beside(pending, records.values())
         measuring = _Measuring(
             writer, machine, len(jobs), records, _Expectation(pending, directory)
         )
@@ -201,18 +206,18 @@ def _note_resumption(directory: RunDirectory, suite: Suite, environment: Mapping
 
 
 def _finished(
-    directory: RunDirectory, jobs: Sequence[Job], machine: str
+    directory: RunDirectory, jobs: Sequence[Job], machine: str | None
 ) -> dict[_Identity, Record]:
     """Records that need no second measurement, whatever their status.
 
-    Of the same case on the same machine, measured as the suite asks for it now.
+    Of the same case on the same machine (`None`: on any), measured as the suite asks for it now.
     """
     asked = {_identity(job): job for job in jobs}
     found = {}
     for record in directory.records():
         identity = _identity_of(record)
         job = asked.get(identity)
-        if job is None or record.machine_key != machine:
+        if job is None or (machine is not None and record.machine_key != machine):
             continue
         if job.force and record.status == "oom":
             continue  # it may not have been run at all
@@ -222,8 +227,22 @@ def _finished(
     return found
 
 
+def _beside(pending: Sequence[Job], records: Iterable[Record]) -> list[Job]:
+    """Jobs held to the kind of machine that the other cases of their table ran on."""
+    machines: dict[tuple[str, str], set[str]] = {}
+    for record in records:
+        table = (record.suite, record.case["device"])
+        machines.setdefault(table, set()).add(record.machine_key)
+    held = []
+    for job in pending:
+        known = machines.get((job.suite, job.case.device), set())
+        # Where several kinds had a part already, one more choice is as good as another.
+        held.append(replace(job, machine=next(iter(known))) if len(known) == 1 else job)
+    return held
+
+
 def _asked(record: Record) -> tuple[object, ...]:
-    timing = dict(record.timing)
+    timing = {**asdict(DEFAULT_TIMING), **record.timing}  # of a time with fewer options
     return (record.metrics, record.threads, record.seed, timing, record.accuracy)
 
 

@@ -18,6 +18,21 @@ Input = Annotated[
     ),
 ]
 
+EngineName = Annotated[
+    str,
+    typer.Option("--engine", metavar="NAME", help="Where cases run: local, ray or slurm."),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT", help="The cluster that the engine asks; its default if absent."
+    ),
+]
+EngineOptions = Annotated[
+    list[str] | None,
+    typer.Option("--engine-option", metavar="KEY=VALUE", help="Of the engine; repeatable."),
+]
+
 
 class OptionError(HarnessError):
     """An option's text cannot be read."""
@@ -45,3 +60,20 @@ def parse_shapes(text: str) -> tuple[Shape, ...]:
 def parse_names(text: str | None) -> tuple[str, ...] | None:
     """`params,flops` as a tuple; `None` stays."""
     return tuple(name.strip() for name in text.split(",") if name.strip()) if text else None
+
+
+def parse_pairs(option: str, texts: list[str] | None) -> dict[str, str]:
+    """`["partition=gpu", "time=60"]` as a mapping.
+
+    Raises:
+        OptionError: a text without `=`, or a key that is given twice.
+    """
+    pairs: dict[str, str] = {}
+    for text in texts or ():
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise OptionError(f"{option} {text}: no KEY=VALUE; write e.g. {option} partition=gpu")
+        if key.strip() in pairs:
+            raise OptionError(f"{option} {text}: {key.strip()} is given twice; leave one")
+        pairs[key.strip()] = value.strip()
+    return pairs

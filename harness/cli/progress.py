@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
-from harness.engines.engine import Finished, Measuring, Started
+from harness.engines.engine import Finished, Measuring, Started, Waiting
 from harness.runner import Progress
 from harness.suite.suite import Suite
 
@@ -57,6 +57,9 @@ class Reporter:
                 line += f": {outcome.cause}"
             style = "" if outcome.status == "ok" else "red"
             self._console.print(line, markup=False, soft_wrap=True, style=style)
+        elif isinstance(event, Waiting):
+            line = f"{place} {name}: waiting: {event.cause}"
+            self._console.print(line, markup=False, soft_wrap=True)
         if self._status is None:
             return
         now = f"{place} {name}"

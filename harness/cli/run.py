@@ -9,15 +9,25 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from harness.cli.options import Input, SuiteFile, parse_names, parse_shapes
+from harness.cli.options import (
+    Address,
+    EngineName,
+    EngineOptions,
+    Input,
+    SuiteFile,
+    parse_names,
+    parse_pairs,
+    parse_shapes,
+)
 from harness.cli.output import console, strangers
 from harness.cli.progress import Reporter
-from harness.cli.weights import with_weights
+from harness.suite.weights import with_weights
 from harness.engines.local import start_server
+from harness.engines.registry import LOCAL, make_engine
 from harness.errors import HarnessError
 from harness.present.check import check
 from harness.records.record import finite
-from harness.run import Run
+from harness.api.run import Run
 from harness.runner import DEFAULT_ROOT, Execution, execute
 from harness.suite import Overrides, Suite, load
 
@@ -60,6 +70,9 @@ def run(  # noqa: PLR0917 - typer calls it with names
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the latest run; finished cases are kept.")
     ] = False,
+    engine: EngineName = LOCAL,
+    address: Address = None,
+    engine_option: EngineOptions = None,
 ) -> None:
     """Measure every case of SUITE; print its tables and keep records, tables and plots.
 
@@ -76,7 +89,11 @@ def run(  # noqa: PLR0917 - typer calls it with names
         force=force,
         data_root=data_root,
     )
-    if suite_file.is_file():
+    options = parse_pairs("--engine-option", engine_option) | (
+        {"address": address} if address else {}
+    )
+    chosen = make_engine(engine, options)
+    if chosen is None and suite_file.is_file():
         start_server()  # its imports take as long as reading the suite
     with strangers():
         suite = load(suite_file, overrides)
@@ -86,7 +103,7 @@ def run(  # noqa: PLR0917 - typer calls it with names
             suite = with_weights(suite, weights)
     errors = console(stderr=True)
     with Reporter(errors, suite) as reporter:
-        execution = execute(suite, out, listener=reporter, resume=resume)
+        execution = execute(suite, out, listener=reporter, resume=resume, engine=chosen)
     result = Run(suite, execution.directory, execution.records)
     if execution.interrupted:
         _say_how_to_go_on(errors, execution, resume)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from typing import Any
 
 from harness.case import Job
 from harness.measure.convention import CONVENTIONS, operations
-from harness.outcome import Outcome
+from harness.outcome import Outcome, Place
 from harness.timing import DEFAULT_TIMING
 
 SCHEMA = 1
@@ -98,6 +99,8 @@ class Record:
         timing: how the latency was to be sampled.
         replicate: number, from 1, of its process among those of the same case.
         accuracy: how it was to be trained and judged; `None` where it was not.
+        node: name of the machine it ran on; `None` in records of before there were engines for
+            several.
     """
 
     suite: str
@@ -120,16 +123,24 @@ class Record:
     timing: Mapping[str, Any] = field(default_factory=lambda: asdict(DEFAULT_TIMING))
     replicate: int = 1
     accuracy: Mapping[str, Any] | None = None
+    node: str | None = None
     schema: int = field(default=SCHEMA)
 
     @classmethod
     def of(cls, job: Job, outcome: Outcome, machine_key: str) -> "Record":
-        """The record of a job that has ended just now."""
+        """The record of a job that has ended just now.
+
+        Args:
+            job: what was asked for.
+            outcome: what came back.
+            machine_key: of this machine, for an outcome that has no place of its own.
+        """
+        place = outcome.place or Place(platform.node(), machine_key)
         return cls(
             suite=job.suite,
             label=job.label,
             case_key=job.case.key,
-            machine_key=machine_key,
+            machine_key=place.machine_key,
             case=asdict(job.case),
             metrics=job.metrics,
             factors=dict(job.factors),
@@ -146,6 +157,7 @@ class Record:
             timing=asdict(job.timing),
             replicate=job.replicate,
             accuracy=job.accuracy,
+            node=place.node,
         )
 
     def to_line(self) -> str:
@@ -198,6 +210,7 @@ class Record:
             "threads": self.threads,
             "case_key": self.case_key,
             "machine_key": self.machine_key,
+            "node": self.node,
             "factors": dict(self.factors),
             **{name: self.values.get(name) for name in STORED},
             **{name: value for name, value in self.values.items() if name not in STORED},
@@ -219,6 +232,7 @@ _LATER_KINDS: Mapping[str, type | tuple[type, ...]] = {
     "timing": dict,
     "replicate": int,
     "accuracy": (dict, type(None)),
+    "node": (str, type(None)),
 }
 _CASE_NAMES = {"module", "arguments", "inputs", "device", "dtype", "pass_"}
 
