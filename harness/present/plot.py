@@ -8,6 +8,7 @@ from harness.errors import HarnessError
 from harness.present import bar, grouped_bar, line, roofline, scatter, style
 from harness.present.canvas import canvas
 from harness.present.footnotes import conventions, definition, pairs, setup
+from harness.present.guide import explained
 from harness.present.part import Context, Part, convention_of
 from harness.present.performance import uncalibrated
 from harness.present.quantity import Row
@@ -25,14 +26,18 @@ def draw(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | Non
     Raises:
         HarnessError: an axis names no quantity (names the nearest), or text where numbers belong.
     """
-    view = look(spec, part, rows, context)
+    return paint(look(spec, part, rows, context))
+
+
+def paint(view: View) -> Figure:
+    """The figure of a view, which may have been given another title or other notes."""
     with style.house():
         if not view.rows:
             figure, axes = canvas(1.0, view.title, view.notes)
             axes.set_axis_off()
             axes.text(0.5, 0.5, "nothing to show", ha="center", va="center", color=style.FAINT)
             return figure
-        return (grouped_bar.draw if len(view.ys) > 1 else _KINDS[spec.kind])(view)
+        return (grouped_bar.draw if len(view.ys) > 1 else _KINDS[view.spec.kind])(view)
 
 
 def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | None = None) -> View:
@@ -63,12 +68,12 @@ def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | Non
     named = f"{y.name} by {_within_text(x.name)}" if x is not None else heads
     title = spec.title or f"{part.title or part.name}: {named}"
     left_out = missing(annotated, kept, needed)
-    notes = [*_notes(needed, convention), *setup(annotated)]
+    notes = [*_notes(needed, convention), *_guided(spec, x, y, kept), *setup(annotated)]
     notes += pairs("Machine", {} if context is None else context.machine)
     if spec.kind == "roofline":
         notes += uncalibrated(kept)
     notes += [*_printed(spec, y, kept), *([left_out] if left_out else [])]
-    return View(spec, title, kept, x, y, series, tuple(notes), ys)
+    return View(spec, title, kept, x, y, series, tuple(notes), ys, tuple(annotated))
 
 
 def _plotted(name: str) -> str:
@@ -84,10 +89,23 @@ def _within_text(head: str) -> str:
 def _notes(readings: Sequence[Reading], convention: ConventionSpec) -> list[str]:
     notes = [f"{definition(each)}." for each in conventions(readings, convention)]
     for each in readings:
-        if each.quantity.interval is not None:
-            notes.append(f"{each.quantity.head}: median and the 95 % interval of the median.")
+        if each.quantity.has_interval:
+            notes.append(f"{each.quantity.head}: {each.quantity.interval_note}.")
         elif each.quantity.note:
             notes.append(f"{each.quantity.head}: {each.quantity.note}.")
+    return notes
+
+
+def _guided(spec: PlotSpec, x: Reading | None, y: Reading, rows: Sequence[Row]) -> list[str]:
+    """What a scatter's line is, and that of many points few are named."""
+    if x is None or spec.kind not in ("scatter", "roofline"):
+        return []
+    front = None
+    if spec.kind == "scatter":
+        front = explained(spec.guide, x, y)
+    notes = [front] if front is not None and len(rows) > 1 else []
+    if len(rows) > scatter.MOST_LABELS:
+        notes.append(f"{len(rows)} points, of which only those of a front are named.")
     return notes
 
 
