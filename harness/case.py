@@ -59,11 +59,13 @@ class Turn:
         folder: of the ring's files; on this machine, for this ring alone.
         member: number of the process, from 0.
         members: how many there are.
+        one_core: whether all of them sample on the same core; for cases of one thread.
     """
 
     folder: str
     member: int
     members: int
+    one_core: bool = False
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ class Timing:
         relative_stdev: standard deviation over mean below which the criteria of spread stop.
         cache: `hot` (passes back to back) or `cold` (caches flushed before every sample).
         cuda_graph: whether passes on CUDA are captured once and replayed.
+        turns: whether the processes of a case (`repeats`) live together and sample in turns; what
+            the machine does meanwhile then meets all alike.
     """
 
     criterion: Criterion = "settled_noise"
@@ -30,6 +32,7 @@ class Timing:
     relative_stdev: float | None = None
     cache: Cache = "hot"
     cuda_graph: bool = False
+    turns: bool = False
 
 
 DEFAULT_TIMING = Timing()

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import time
 import types
 from collections import deque
@@ -19,6 +20,7 @@ from typing import Any
 from harness.answer import AnswerError, AnswerReader
 from harness.case import Job
 from harness.engines.engine import Event, Finished, Measuring, Started
+from harness.engines.ring import next_ring, with_turns
 from harness.outcome import Outcome, Status
 from harness.supervisor import TAIL_LINES, supervise
 
@@ -50,7 +52,8 @@ class _Running:
     metric: str = "start"
 
     def __post_init__(self) -> None:
-        self.limit = self.started + self.job.timeout
+        members = self.job.turn.members if self.job.turn is not None else 1
+        self.limit = self.started + self.job.timeout * members  # it waits for the others
 
     def judge(self, status: Status, cause: str | None) -> None:
         """The first verdict stays; from then on the process has little time to leave."""
@@ -82,6 +85,7 @@ class LocalEngine:
 
     def __init__(self, slots: int = 1) -> None:
         self._slots = slots
+        self._rings: tempfile.TemporaryDirectory[str] | None = None
         self._queue: deque[Job] = deque()
         self._running: list[_Running] = []
         self._context = _context()
@@ -95,7 +99,7 @@ class LocalEngine:
         try:
             while self._queue or self._running:
                 while self._queue and len(self._running) < self._slots:
-                    yield self._start(self._queue.popleft())
+                    yield from self._start_next()
                 yield from self._wait()
         finally:
             self.cancel()
@@ -108,6 +112,20 @@ class LocalEngine:
         for running in self._running:
             _leave(running.process)
         self._running.clear()
+        if self._rings is not None:
+            self._rings.cleanup()
+            self._rings = None
+
+    def _start_next(self) -> Iterator[Event]:
+        """Start a job, or all processes of a case that sample in turns."""
+        ring = next_ring(self._queue)
+        if len(ring) > 1:
+            if self._rings is None:
+                self._rings = tempfile.TemporaryDirectory(prefix="harness-turns-")
+            # Named after the moment: no two rings of this engine begin at the same one.
+            ring = with_turns(ring, Path(self._rings.name) / str(time.monotonic_ns()))
+        for job in ring:
+            yield self._start(job)
 
     def _start(self, job: Job) -> Started | Finished:
         failure: Exception | None = None

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
@@ -14,6 +15,7 @@ from harness.measure.sampling import Sampled, sample_until
 from harness.measure.sm_clock import THROTTLED, clock_share
 from harness.measure.subject import Subject, real_subject
 from harness.measure.timed_pass import Clock, TimedPass
+from harness.measure.turns import InTurns, Turns
 from harness.statistics.median import median_interval, quartiles
 from harness.statistics.outliers import outliers
 
@@ -45,13 +47,25 @@ def measure_latency(job: Job, clock: Clock = time.perf_counter) -> dict[str, obj
     if job.case.compile:
         subject, figures["compile_seconds"] = compiled(subject, clock)
     take = _pass(subject, job, clock)
-    timing, device = job.timing, job.case.device
-    sampled = sample_until(take, criterion_of(timing, device), clock, wall_budget(timing, device))
+    sampled = _sampled(take, job, clock)
     shares = take.clock_shares[len(sampled.warmup) :] if isinstance(take, CudaPass) else []
     summary = summarise(sampled, shares)
-    if timing.cuda_graph and device == "cpu":
+    if job.timing.cuda_graph and job.case.device == "cpu":
         _warnings(summary).append("no CUDA graph: the case runs on the CPU")
+    if job.timing.turns and job.turn is None:
+        _warnings(summary).append("no turns: the case ran in one process, or on another device")
     return summary | figures
+
+
+def _sampled(take: Callable[[], float], job: Job, clock: Clock) -> Sampled:
+    timing, device = job.timing, job.case.device
+    criterion, budget = criterion_of(timing, device), wall_budget(timing, device)
+    if job.turn is None:
+        return sample_until(take, criterion, clock, budget)
+    with Turns(job.turn, clock) as turns:
+        sliced = InTurns(take, turns, clock)
+        sampled = sample_until(sliced, criterion, sliced.own_time, budget)
+    return replace(sampled, warmup=(*sampled.warmup, *sliced.settling))
 
 
 def _pass(subject: Subject, job: Job, clock: Clock) -> TimedPass:

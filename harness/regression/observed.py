@@ -1,6 +1,7 @@
 """A run as a comparison sees it: one number per process, by case and metric."""
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -121,6 +122,10 @@ def _replicates(by_case: Mapping[CaseId, Sequence[Record]]) -> dict[CaseMetric, 
             values = [metric.read(record.values) for record in records]
             # A time or energy of 0 is a clock that was too coarse.
             usable = [v for v in values if _is_number(v) and (v > 0 or not metric.is_measured)]
+            if metric.is_measured and usable and records[0].timing.get("turns"):
+                # Processes that sampled in turns met the same moods of the machine: they say how
+                # much processes differ, and count once where two runs are compared.
+                usable = [statistics.median(usable)]
             if usable:
                 found[CaseMetric(*case, metric.name)] = tuple(usable)
     return found

@@ -49,6 +49,11 @@ class LatencySpec(Strict):
     cuda_graph: bool | None = Field(
         default=None, description="Capture a pass on CUDA once and replay it."
     )
+    turns: bool | None = Field(
+        default=None,
+        description="The processes of a case (repeats) live together and sample in turns: what the "
+        "machine does meanwhile meets all alike.",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> "LatencySpec":

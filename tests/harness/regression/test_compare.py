@@ -325,3 +325,14 @@ def test_a_directory_of_runs_stands_for_the_latest(tmp_path):
     run_directory(tmp_path, [Made("A", (0.1,))])
     latest = run_directory(tmp_path, [Made("A", (0.2,))])
     assert observe(tmp_path / "mini").path == RunDirectory.open(latest).path
+
+
+def test_processes_that_sampled_in_turns_count_once(compared):
+    """They met the same moods of the machine: five of them are one observation of it."""
+    turns = Timing(turns=True)
+    report = compared(
+        [Made("a", latencies(1), timing=turns)],
+        [Made("a", latencies(2, seconds=0.0115), timing=turns)],
+    )
+    found = only(report, "a", "latency_seconds")
+    assert (found.verdict, found.replicates_a, found.replicates_b) == ("unclear", 1, 1)
