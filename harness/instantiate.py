@@ -8,11 +8,9 @@ import importlib
 import inspect
 import json
 import re
-import sys
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
@@ -21,6 +19,7 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from harness.case import Case
 from harness.errors import HarnessError
+from harness.searching import searching
 from harness.wording import quote, suggest
 
 if TYPE_CHECKING:
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 
 ENTRY_POINT_GROUP = "context_harness.modules"
 """Entry points under which an installed package adds names to the catalog."""
+
+_MAIN = "__main__"
 
 _USER_CLASS = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -119,6 +120,22 @@ def resolve(module: str, search_path: Sequence[str] = ()) -> "type[nn.Module]":
             return _module_class(module, _import(f"{point.module}:{point.attr}", ()))
     cure = suggest(module, names(), "modules") if names() else "write package.file:Class"
     raise ModuleError(f"unknown module {quote(module)}", cure)
+
+
+def name_of(cls: type) -> str:
+    """The name under which a suite and its processes find a class: `package.file:Class`.
+
+    Raises:
+        ModuleError: no other process can import it: it is written in a notebook, in the script that
+            runs, or inside a function.
+    """
+    file, name = cls.__module__, cls.__qualname__
+    if "<" in name:
+        what = f"class {cls.__name__} is made inside a function, where no other process finds it"
+        raise ModuleError(what, "move it to the top level of a file")
+    if file == _MAIN:
+        raise _in_main(name)
+    return f"{file}:{name}"
 
 
 def parameters_of(cls: "type[nn.Module]") -> Signature:
@@ -269,7 +286,9 @@ def _import(target: str, search_path: Sequence[str]) -> Any:
     if not _USER_CLASS.fullmatch(target):
         raise ModuleError(f"{quote(target)} names no class", "write package.file:Class")
     file, _, attribute = target.partition(":")
-    with _searching(tuple(search_path)):
+    if file == _MAIN:
+        raise _in_main(attribute)
+    with searching(tuple(search_path)):
         try:
             found: Any = importlib.import_module(file)
         except (Exception, SystemExit) as error:  # a user's file may raise anything
@@ -284,6 +303,14 @@ def _import(target: str, search_path: Sequence[str]) -> Any:
     return found
 
 
+def _in_main(name: str) -> ModuleError:
+    # Each case is measured in a process of its own, which imports the class by its name.
+    what = f"class {name} is written in this notebook or script, which no other process can import"
+    file = name.partition(".")[0].lower()
+    cure = f"put it into {file}.py (in a notebook: %%writefile {file}.py above the class)"
+    return ModuleError(what, f"{cure} and write module: '{file}:{name}'")
+
+
 def _no_attribute(file: str, attribute: str, owner: Any) -> ModuleError:
     from torch import nn
 
@@ -293,29 +320,3 @@ def _no_attribute(file: str, attribute: str, owner: Any) -> ModuleError:
         if isinstance(value, type) and issubclass(value, nn.Module)
     ]
     return ModuleError(f"{file} has no {attribute}", suggest(attribute, classes, "classes"))
-
-
-_origin: dict[str, tuple[str, ...]] = {}
-"""Name of an imported module: the search path under which it was first imported."""
-
-
-@contextmanager
-def _searching(search_path: tuple[str, ...]) -> Iterator[None]:
-    """Folders in front of `sys.path`; a file of the same name from other folders is forgotten.
-
-    Two suites may each have a `blocks.py` beside them, and `sys.modules` knows one of that name.
-    """
-    for name in [name for name, path in _origin.items() if path != search_path]:
-        sys.modules.pop(name, None)
-        del _origin[name]
-    before, saved = set(sys.modules), list(sys.path)
-    sys.path[:0] = search_path
-    importlib.invalidate_caches()
-    try:
-        yield
-    finally:
-        sys.path[:] = saved
-        for name in set(sys.modules) - before:
-            file = getattr(sys.modules[name], "__file__", None) or ""
-            if any(file.startswith(folder.rstrip("/") + "/") for folder in search_path):
-                _origin[name] = search_path

@@ -9,27 +9,25 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from harness.api.interrupted import RunInterrupted
+from harness.api.measure import measure, write_results
+from harness.api.options import validate
+from harness.api.progress import Reporter
+from harness.api.run import Run
 from harness.cli.options import (
     Address,
     EngineName,
     EngineOptions,
     Input,
     SuiteFile,
-    parse_names,
     parse_pairs,
     parse_shapes,
 )
 from harness.cli.output import console, strangers
-from harness.cli.progress import Reporter
-from harness.suite.weights import with_weights
 from harness.engines.local import start_server
 from harness.engines.registry import LOCAL, make_engine
-from harness.errors import HarnessError
-from harness.present.check import check
 from harness.records.record import finite
-from harness.api.run import Run
-from harness.runner import DEFAULT_ROOT, Execution, execute
-from harness.suite import Overrides, Suite, load
+from harness.runner import DEFAULT_ROOT
 
 FAILED, INTERRUPTED = 1, 130
 
@@ -79,16 +77,6 @@ def run(  # noqa: PLR0917 - typer calls it with names
     Exit codes: 0 all measured, 1 some case failed, 2 a mistake in suite or options, 130
     interrupted.
     """
-    overrides = Overrides(
-        inputs=parse_shapes(input_) if input_ else None,
-        metrics=parse_names(metrics),
-        device=device,
-        dtype=dtype,
-        threads=threads,
-        only=tuple(only) if only else None,
-        force=force,
-        data_root=data_root,
-    )
     options = parse_pairs("--engine-option", engine_option) | (
         {"address": address} if address else {}
     )
@@ -96,39 +84,41 @@ def run(  # noqa: PLR0917 - typer calls it with names
     if chosen is None and suite_file.is_file():
         start_server()  # its imports take as long as reading the suite
     with strangers():
-        suite = load(suite_file, overrides)
-        # A reference may speak of cases that `only` leaves out.
-        check(load(suite_file) if only else suite)
-        if weights is not None:
-            suite = with_weights(suite, weights)
+        suite = validate(
+            suite_file,
+            input=parse_shapes(input_) if input_ else None,
+            only=only or None,
+            metrics=metrics,
+            device=device,
+            dtype=dtype,
+            threads=threads,
+            weights=weights,
+            data_root=data_root,
+            force=force,
+        )
     errors = console(stderr=True)
-    with Reporter(errors, suite) as reporter:
-        execution = execute(suite, out, listener=reporter, resume=resume, engine=chosen)
-    result = Run(suite, execution.directory, execution.records)
-    if execution.interrupted:
-        _say_how_to_go_on(errors, execution, resume)
+    interrupted = False
+    try:
+        with Reporter(errors, suite) as reporter:
+            result = measure(suite, out, resume, reporter, chosen)
+    except RunInterrupted as stop:
+        result, interrupted = stop.run, True
+        _say_how_to_go_on(errors, result, resume)
     if as_json:
         rows = finite(result.rows())
         sys.stdout.write(json.dumps(rows, indent=1, default=str, allow_nan=False) + "\n")
-    _print(result, suite, errors if as_json else console())
-    if execution.interrupted:
+    print_run(result, errors if as_json else console())
+    if interrupted:
         raise typer.Exit(INTERRUPTED)
-    _write(result)
-    if any(record.status != "ok" for record in execution.records):
+    write_results(result)
+    if not result.ok:
         raise typer.Exit(FAILED)
 
 
-def _write(result: Run) -> None:
-    try:
-        result.write()
-    except HarnessError as error:
-        raise HarnessError(f"{error}; the records are kept in {result.directory.path}") from error
-
-
-def _say_how_to_go_on(errors: Console, execution: Execution, resume: bool) -> None:
+def _say_how_to_go_on(errors: Console, result: Run, resume: bool) -> None:
     command = [*_program(), *sys.argv[1:], *([] if resume else ["--resume"])]
     errors.print(
-        f"interrupted; {len(execution.records)} of {execution.total} cases are kept; "
+        f"interrupted; {len(result.records)} of {result.total} cases are kept; "
         f"go on with: {shlex.join(command)}",
         markup=False,
         soft_wrap=True,
@@ -140,12 +130,12 @@ def _program() -> list[str]:
     return ["python", "-m", "harness"] if name == "__main__.py" else [name]
 
 
-def _print(result: Run, suite: Suite, where: Console) -> None:
+def print_run(result: Run, where: Console) -> None:
+    """Print a run's tables, its folder, and how many printed figures are reproduced."""
     from harness.present.console import console_table
 
-    for part in suite.parts():
-        for table in result.tables(part):
-            where.print(console_table(table))
-            where.print()
+    for table in result.tables().values():
+        where.print(console_table(table))
+        where.print()
     where.print(f"run: {result.directory.path}", markup=False, soft_wrap=True)
     where.print(result.tally().text, markup=False, soft_wrap=True)

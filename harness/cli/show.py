@@ -1,5 +1,6 @@
 """`harness show`: one module's arguments, shapes and costs, layer by layer."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,13 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.case import Case, Job
+from harness.api.show import DEFAULT_INPUT, PASSES, Description, ModuleCosts, costs, describe
+from harness.case import Case
 from harness.cli.options import Input, OptionError, parse_shapes
 from harness.cli.output import console, strangers
-from harness.errors import HarnessError
-from harness.printable import printable
-
-DEFAULT_INPUT = "1,512,97,97"
 
 
 def show(
@@ -33,48 +31,32 @@ def show(
     ] = None,
 ) -> None:
     """Show what MODULE takes, and what it costs at a size: in all and layer by layer."""
-    from harness.instantiate import parameters_of, resolve, type_name
-
-    if pass_ not in ("inference", "training"):
+    if pass_ not in PASSES:
         raise OptionError(f"--pass {pass_}: no such pass; write inference or training")
-    shapes = parse_shapes(input_ or DEFAULT_INPUT)
+    shapes = parse_shapes(input_) if input_ else (DEFAULT_INPUT,)
     given = _arguments(with_ or [])
     where = console()
-    search_path = (str(Path.cwd()),)
     with strangers():
-        cls = resolve(module, search_path)
-    where.print(Text(_heading(module, cls), style="bold"))
-    where.print(Text(_summary(cls)))
-    arguments = Table("argument", "type", "default", header_style="bold")
-    defaults = _defaults(cls)
-    for name, parameter in parameters_of(cls).parameters.items():
-        default = "required" if parameter.required else repr(defaults.get(name))
-        arguments.add_row(Text(name), Text(type_name(parameter.hint)), Text(default))
-    where.print(arguments)
+        found = describe(module)
+    _print(where, found)
     if picture is not None:
         _draw(module, picture, where)
         return
     case = Case(module, given, shapes, pass_=pass_)  # type: ignore[arg-type]
-    _costs(where, case, search_path)
+    with strangers():
+        counted = costs(found, case)
+    _costs(where, counted)
 
 
-def _heading(module: str, cls: type) -> str:
-    from modules.catalog import BY_NAME
-
-    entry = BY_NAME.get(module)
-    where = f"{cls.__module__}:{cls.__qualname__}"
-    return f"{module} ({where}), {entry.paper}" if entry else f"{module} ({where})"
-
-
-def _summary(cls: type) -> str:
-    return (cls.__doc__ or "no description").strip().partition("\n")[0]
-
-
-def _defaults(cls: type) -> dict[str, Any]:
-    import inspect
-
-    parameters = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
-    return {name: p.default for name, p in parameters.items() if p.default is not p.empty}
+def _print(where: Console, found: Description) -> None:
+    paper = f", {found.paper}" if found.paper else ""
+    where.print(Text(f"{found.module} ({found.target}){paper}", style="bold"))
+    where.print(Text(found.summary))
+    table = Table("argument", "type", "default", header_style="bold")
+    for each in found.arguments:
+        default = "required" if each.required else repr(each.default)
+        table.add_row(Text(each.name), Text(each.type), Text(default))
+    where.print(table)
 
 
 def _arguments(texts: list[str]) -> dict[str, Any]:
@@ -93,29 +75,11 @@ def _arguments(texts: list[str]) -> dict[str, Any]:
     return arguments
 
 
-def _costs(where: Console, case: Case, search_path: tuple[str, ...]) -> None:
-    from harness.measure.layers import layer_costs
-    from harness.measure.memory import measure_memory
-    from harness.measure.operations import measure_operations
-    from harness.measure.params import measure_params
-
-    job = Job("show", case.module, case, (), 0.0, search_path=search_path)
-    try:
-        with strangers():
-            layers = layer_costs(case, search_path)
-            totals = measure_params(job) | measure_operations(job) | measure_memory(job)
-    except HarnessError:
-        raise
-    except (Exception, SystemExit) as error:  # a user's module may raise anything
-        shapes = "; ".join(",".join(map(str, shape)) for shape in case.inputs)
-        reason = " ".join(printable(str(error)).split())[:300] or type(error).__name__
-        raise OptionError(
-            f"{case.module} does not run on {shapes}: {reason}; give another --input or --with"
-        ) from error
+def _costs(where: Console, counted: ModuleCosts) -> None:
     table = Table(header_style="bold")
     for head in ("layer", "class", "output", "calls", "params", "conv MMACs", "matmul MMACs"):
         table.add_column(head, justify="left" if head in ("layer", "class", "output") else "right")
-    for layer in layers:
+    for layer in counted.layers:
         tally = layer.tally
         if not (layer.params or tally.conv_macs or tally.matmul_macs or tally.elementwise):
             continue
@@ -129,7 +93,7 @@ def _costs(where: Console, case: Case, search_path: tuple[str, ...]) -> None:
             _millions(tally.matmul_macs),
         )
     where.print(table)
-    for line in _totals(totals):
+    for line in _totals(counted.totals):
         where.print(Text(line))
 
 
@@ -137,7 +101,7 @@ def _millions(macs: int) -> str:
     return f"{macs / 1e6:,.2f}" if macs else ""
 
 
-def _totals(totals: dict[str, Any]) -> list[str]:
+def _totals(totals: Mapping[str, Any]) -> list[str]:
     lines = [
         f"parameters      {totals['params'] / 1e6:.3f} M",
         f"operations      {totals['flops'] / 1e9:.3f} GFLOPs (2 per MAC), "

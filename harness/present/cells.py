@@ -55,6 +55,12 @@ class Table:
         """Shown texts, row by row."""
         return [list(line) for line in zip(*(_texts(column) for column in self.shown), strict=True)]
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from harness.present.html import html
+
+        return html(self)
+
 
 def _texts(column: Column) -> list[str]:
     return [cell.text for cell in column.cells]

@@ -12,8 +12,8 @@ from harness.present.quantity import Row
 from harness.present.reading import read
 from harness.present.sweep import axis_of, sweep_name
 from harness.present.verdict import annotate, counterparts, growth_axes, reference_table
-from harness.suite import reader
 from harness.suite.document import Document, Location
+from harness.suite.loader import read as read_document
 from harness.suite.problem import SuiteError
 from harness.suite.suite import Suite
 
@@ -26,7 +26,7 @@ def check(suite: Suite) -> None:
     """
     problems = []
     for part in suite.parts():
-        document = reader.read(part.path)
+        document = read_document(part.path if part.given is None else part.given)
         for location, problem in _mistakes(part):
             _report(document, location, problem)
         problems += document.problems

@@ -3,7 +3,7 @@
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import HarnessError
@@ -12,7 +12,7 @@ from harness.present.latex import latex
 from harness.present.markdown import markdown
 from harness.present.part import Context, Part
 from harness.present.quantity import Row
-from harness.present.table import make
+from harness.present.table import Table, make
 
 _FILE_NAME = re.compile(r"[\w(][\w.() -]*")
 
@@ -34,10 +34,20 @@ def write_tables(
     Raises:
         HarnessError: a column, reference or file name that does not exist or cannot be.
     """
+    names = table_names(part)
+    made = (make(spec, part, rows, context) for spec in part.tables)
+    return write_made(dict(zip(names, made, strict=True)), folder)
+
+
+def table_names(part: Part) -> list[str]:
+    """File names of a suite's tables, without ending."""
+    return _names([spec.name or part.name for spec in part.tables])
+
+
+def write_made(tables: Mapping[str, Table], folder: Path) -> list[Path]:
+    """Writes tables that are made, by their names; see `write_tables`."""
     written = []
-    names = _names([spec.name or part.name for spec in part.tables])
-    for name, spec in zip(names, part.tables, strict=True):
-        table = make(spec, part, rows, context)
+    for name, table in tables.items():
         texts = {"md": markdown(table), "csv": csv_text(table), "tex": latex(table, name)}
         for ending, text in texts.items():
             path = folder / "tables" / f"{name}.{ending}"
@@ -58,14 +68,20 @@ def write_plots(
     from harness.present.style import render
 
     written = []
-    wanted = [spec.name or f"{part.name}-{spec.kind}-{'-'.join(spec.ys)}" for spec in part.plots]
-    for name, spec in zip(_names(wanted), part.plots, strict=True):
+    for name, spec in zip(plot_names(part), part.plots, strict=True):
         figure = draw(spec, part, rows, context)
         for kind in ("png", "svg"):
             path = folder / "plots" / f"{name}.{kind}"
             write_whole(path, render(figure, kind))
             written.append(path)
     return written
+
+
+def plot_names(part: Part) -> list[str]:
+    """File names of a suite's plots, without ending."""
+    return _names(
+        [spec.name or f"{part.name}-{spec.kind}-{'-'.join(spec.ys)}" for spec in part.plots]
+    )
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -1,15 +1,18 @@
 """From a suite file to a suite: every mistake of every file is found before anything runs."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from harness.case import DType
-from harness.suite import explain, tree
-from harness.suite.document import shown
+from harness.suite import explain, mapping, reader, tree
+from harness.suite.document import Document
 from harness.suite.expand import Budget, Expansion
+from harness.suite.mapping import Given
 from harness.suite.problem import Problem, SuiteError
 from harness.suite.schema import DeviceChoice, MetricChoice, Shape, Threads
 from harness.suite.suite import Overrides, Suite
@@ -25,25 +28,34 @@ _OVERRIDE_TYPES: dict[str, TypeAdapter[Any]] = {
 }
 
 
-def load(path: Path, overrides: Overrides | None = None) -> Suite:
+def load(suite: Path | Given, overrides: Overrides | None = None) -> Suite:
     """Read a suite and what it includes, and write out every case.
 
     Args:
-        path: the YAML file.
-        overrides: what the command line changes in every case.
+        suite: the YAML file, or what it would hold as a Python mapping.
+        overrides: what options change in every case.
 
     Raises:
         SuiteError: with every mistake of every file, in file order.
     """
     overrides = overrides or Overrides()
-    problems = _check_overrides(path, overrides)
-    root = tree.read(path)
-    suite = _suite(root, Overrides() if problems else overrides, Budget())
+    document = read(suite)
+    problems = _check_overrides(document, overrides)
+    folder = suite.parent if isinstance(suite, Path) else document.path.parent
+    root = tree.read(document, folder)
+    loaded = _suite(root, Overrides() if problems else overrides, Budget())
     for source in root.walk():
         problems += sorted(source.document.problems, key=lambda p: (p.line, p.column))
-    if problems or suite is None:
+    if problems or loaded is None:
         raise SuiteError(problems)
-    return _only(suite, path, overrides.only) if overrides.only is not None else suite
+    if isinstance(suite, Mapping):
+        loaded = replace(loaded, given=suite)
+    return _only(loaded, document, overrides.only) if overrides.only is not None else loaded
+
+
+def read(suite: Path | Given) -> Document:
+    """The document of a suite; what is wrong with it so far stands in its `problems`."""
+    return mapping.read(suite) if isinstance(suite, Mapping) else reader.read(suite)
 
 
 def _suite(source: Source, overrides: Overrides, budget: Budget) -> Suite | None:
@@ -71,7 +83,7 @@ def _suite(source: Source, overrides: Overrides, budget: Budget) -> Suite | None
     )
 
 
-def _check_overrides(path: Path, overrides: Overrides) -> list[Problem]:
+def _check_overrides(document: Document, overrides: Overrides) -> list[Problem]:
     problems = []
     for name, adapter in _OVERRIDE_TYPES.items():
         if (value := getattr(overrides, name)) is None:
@@ -80,25 +92,24 @@ def _check_overrides(path: Path, overrides: Overrides) -> list[Problem]:
             explain.validate(adapter, value)
         except ValidationError as error:
             for detail in explain.details(error):
-                where = f"command line, {name}"
-                problems.append(Problem(shown(path), 1, 1, where, *explain.words(detail)))
+                what, cure = explain.words(detail)
+                problems.append(_of_option(document, name, what, cure))
     return problems
 
 
-def _only(suite: Suite, path: Path, only: tuple[str, ...]) -> Suite:
+def _of_option(document: Document, name: str, what: str, cure: str) -> Problem:
+    at = 0 if document.shown == mapping.SHOWN else 1  # the beginning of the file
+    return Problem(document.shown, at, at, f"option {name}", what, cure)
+
+
+def _only(suite: Suite, document: Document, only: tuple[str, ...]) -> Suite:
     labels = {job.label for job in suite.all_jobs()}
+    near = partial(suggest, names=labels, noun="labels")
     unknown = [label for label in only if label not in labels]
     if unknown:
         raise SuiteError(
             [
-                Problem(
-                    shown(path),
-                    1,
-                    1,
-                    "command line, only",
-                    f"no case is labelled {label}",
-                    suggest(label, labels, "labels"),
-                )
+                _of_option(document, "only", f"no case is labelled {label}", near(label))
                 for label in unknown
             ]
         )

@@ -13,7 +13,7 @@ class Problem:
 
     Attributes:
         file: path as shown to the user.
-        line: 1-based.
+        line: 1-based; 0 where the mistake has no place in a file.
         column: 1-based.
         where: dotted path of keys and indices (`cases.0.input`), or what part of the file.
         what: what is wrong.
@@ -30,7 +30,8 @@ class Problem:
     def __str__(self) -> str:
         parts = (one_line(text) for text in (self.where, self.what, self.cure))
         where, what, cure = parts
-        return f"{self.file}:{self.line}:{self.column}: {where}: {what}; {cure}"
+        at = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{at}: {where}: {what}; {cure}"
 
 
 class SuiteError(HarnessError):

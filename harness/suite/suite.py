@@ -12,7 +12,7 @@ from harness.timing import DEFAULT_TIMING
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the command line changes in every case; `None` keeps what the suite says.
+    """What options change in every case; `None` keeps what the suite says.
 
     Attributes:
         inputs: one shape per argument of `forward`, for every case.
@@ -42,7 +42,7 @@ class Suite:
     Attributes:
         name: unique among the suites that are loaded together.
         title: heading; the name if the file has none.
-        path: the YAML file.
+        path: the YAML file; of a mapping a name in the folder that its paths are taken from.
         jobs: cases in file order, grids written out.
         tables: tables to make of the results.
         plots: plots to make of the results.
@@ -51,6 +51,7 @@ class Suite:
         included: suites that run with this one, in file order.
         note: footnote.
         notes: label of a case: its footnote.
+        given: the mapping that it was made from; `None` of a file.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Suite:
     included: "tuple[Suite, ...]" = ()
     note: str | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
+    given: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 
     def parts(self) -> "tuple[Suite, ...]":
         """This suite and all below that have jobs, depth first, in file order."""

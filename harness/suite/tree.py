@@ -51,25 +51,33 @@ class Source:
             yield from source.walk()
 
 
-def read(path: Path) -> Source:
-    """Read a suite and what it includes; mistakes stand in the documents."""
-    seen: dict[Path, str] = {}
-    names: dict[str, str] = {}
-    return _read(path, (), seen, names)
+def read(document: Document, folder: Path) -> Source:
+    """Check a suite and read what it includes; mistakes stand in the documents.
+
+    Args:
+        document: of the suite.
+        folder: that its includes are taken from.
+    """
+    return _read(document, folder, (), {}, {})
 
 
 def _read(
-    path: Path, chain: tuple[Path, ...], seen: dict[Path, str], names: dict[str, str]
+    document: Document,
+    folder: Path,
+    chain: tuple[Path, ...],
+    seen: dict[Path, str],
+    names: dict[str, str],
 ) -> Source:
-    source = Source(reader.read(path))
+    source = Source(document)
     seen[source.document.path] = source.document.shown
     _validate(source)
     _claim_name(source, names)
     chain = (*chain, source.document.path)
     for index, name in enumerate(source.spec.include if source.spec else ()):
-        target = path.parent / name
+        target = folder / name
         if _may_include(source, index, target, chain, seen):
-            source.included.append(_read(target, chain, seen, names))
+            below = _read(reader.read(target), target.parent, chain, seen, names)
+            source.included.append(below)
     return source
 
 

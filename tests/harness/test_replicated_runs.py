@@ -3,7 +3,7 @@
 import pytest
 from test_runner import FakeEngine, job, suite
 
-from harness.run import Run
+from harness.api.run import Run
 from harness.runner import execute
 from harness.timing import Timing
 

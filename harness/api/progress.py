@@ -12,6 +12,11 @@ from harness.runner import Progress
 from harness.suite.suite import Suite
 
 
+def stderr() -> Console:
+    """Where progress goes: a terminal, a notebook, or plain lines of any length."""
+    return Console(stderr=True, highlight=False)
+
+
 class Reporter:
     """A listener that shows the current case, elapsed and expected time.
 

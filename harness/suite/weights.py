@@ -1,28 +1,32 @@
-"""`--weights FILE`: published backbone weights for the cases of a suite."""
+"""The option `weights`: published backbone weights for the cases of a suite."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from harness.case import Job
-from harness.cli.options import OptionError
-from harness.suite import Suite
+from harness.errors import HarnessError
+from harness.suite.suite import Suite
 
 ARGUMENTS = ("weights", "backbone_weights")  # of a backbone, of a network that holds one
+
+
+class WeightsError(HarnessError):
+    """A file of weights that is not there, or that nothing takes."""
 
 
 def with_weights(suite: Suite, file: Path) -> Suite:
     """The suite with the file as an argument of every case whose module takes weights.
 
     Raises:
-        OptionError: there is no such file, or no case takes weights.
+        WeightsError: there is no such file, or no case takes weights.
     """
     if not file.is_file():
-        raise OptionError(f"--weights {file}: there is no such file; give a .safetensors or .pth")
+        raise WeightsError(f"weights {file}: there is no such file; give a .safetensors or .pth")
     path = str(file.resolve())
     found = _with_weights(suite, path)
     if found == suite:
-        raise OptionError(
-            f"--weights {file}: no case takes weights; they belong to resnet, hrnet and segmentor"
+        raise WeightsError(
+            f"weights {file}: no case takes weights; they belong to resnet, hrnet and segmentor"
         )
     return found
 

@@ -1,0 +1,1 @@
+"""The Python interface: what `import harness` offers and the command line is made of."""

@@ -1,0 +1,293 @@
+"""A run as people use it: rows with the printed figures beside them, tables, plots, a frame."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from harness.api import lookup, texts
+from harness.environment import LIBRARIES
+from harness.measure import STATIC
+from harness.present.part import Context
+from harness.present.replicates import combine
+from harness.present.roofs import with_roofs
+from harness.present.table import Table, make
+from harness.present.tally import Tally, count
+from harness.present.verdict import annotate
+from harness.present.write import table_names, write_made, write_plots
+from harness.records.record import Record
+from harness.records.run_directory import RunDirectory
+from harness.roofline.calibration import DEFAULT_FOLDER
+from harness.suite.presentation import PlotSpec, TableSpec
+from harness.suite.suite import Suite
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+Format = Literal["console", "markdown", "latex", "csv", "html"]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """The records of a suite with what the suite asks to see of them.
+
+    Rows and tables are made once, at the first question for them.
+
+    Attributes:
+        suite: what was measured.
+        directory: where it is kept.
+        records: one per finished process of a case, in the suite's order.
+    """
+
+    suite: Suite
+    directory: RunDirectory
+    records: Sequence[Record]
+
+    @property
+    def total(self) -> int:
+        """Processes that the suite asks for; as many as `records` when the run is complete."""
+        return len(self.suite.all_jobs())
+
+    @property
+    def complete(self) -> bool:
+        """Whether every case has ended, well or not."""
+        return len(self.records) == self.total
+
+    @property
+    def ok(self) -> bool:
+        """Whether every case has ended well."""
+        return self.complete and all(record.status == "ok" for record in self.records)
+
+    @property
+    def started_at(self) -> str:
+        """UTC, ISO 8601."""
+        return str(self._description.get("started_at") or "")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Flat rows with stored names, `reported` figures and verdicts, in the suite's order.
+
+        One per case, failed ones included, values in SI base units; `None` where a metric was not
+        measured.
+        """
+        return [row for part in self.suite.parts() for row in self.part_rows(part)]
+
+    def part_rows(self, part: Suite) -> list[dict[str, Any]]:
+        """The rows of one included suite."""
+        return [dict(row) for row in self._rows[part.name]]
+
+    def frame(self) -> "pd.DataFrame":
+        """The rows as a pandas table.
+
+        One line per case, failed ones included. Whole numbers are `Int64`, others `Float64`, truth
+        values `boolean`, text `string`, words of a small set (`status`, `device`, `dtype`, `pass`,
+        verdicts) `category`; what was not measured is `<NA>`. Values are in SI base units, which
+        `frame.attrs["units"]` names by column.
+        """
+        from harness.api.frames import cases
+
+        return cases(self.rows())
+
+    def samples(self) -> "pd.DataFrame":
+        """Every sample of every latency: suite, label, replicate, sample and `seconds`."""
+        from harness.api.frames import samples
+
+        return samples(self.records)
+
+    def tables(self, part: Suite | None = None) -> dict[str, Table]:
+        """The tables that the suite and those it includes ask for, by the name of their file.
+
+        Args:
+            part: only those of this one.
+        """
+        names = self._tables if part is None else {part.name: self._tables[part.name]}
+        return lookup.by_name(names)
+
+    @overload
+    def table(
+        self,
+        which: str | int | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        part: str | None = None,
+        format: None = None,
+    ) -> Table: ...
+
+    @overload
+    def table(
+        self,
+        which: str | int | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        part: str | None = None,
+        format: Format,
+    ) -> str: ...
+
+    def table(
+        self,
+        which: str | int | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        part: str | None = None,
+        format: Format | None = None,  # noqa: A002 - as in pandas and polars
+    ) -> Table | str:
+        """One table, as an object that notebooks show, or as text.
+
+        Args:
+            which: name or number of a table that the suite asks for; may be left out where there
+                is one.
+            columns: quantities, for a table of its own instead.
+            part: name of the included suite that `columns` are of.
+            format: `console`, `markdown`, `latex`, `csv` or `html`; the table itself if absent.
+
+        Raises:
+            HarnessError: there is no such table or column; names the nearest.
+        """
+        if columns is not None:
+            name, made = self._own_table(tuple(columns), part)
+        elif which is None and not any(self._tables.values()):
+            own = self._part(part)
+            name, made = self._own_table(lookup.usual_columns(own.jobs), own.name)
+        else:
+            name, made = lookup.one(self.tables(), which, "tables")
+        return made if format is None else texts.text(made, name, format)
+
+    def plots(self) -> list[str]:
+        """Names of the plots that the suite and those it includes ask for."""
+        return list(self._plots)
+
+    def plot(
+        self,
+        which: str | int | None = None,
+        *,
+        kind: Literal["bar", "scatter", "line", "roofline"] | None = None,
+        x: str | None = None,
+        y: str | Sequence[str] | None = None,
+        series: str | None = None,
+        log: Literal["auto", "none", "x", "y", "both"] = "auto",
+        title: str | None = None,
+        part: str | None = None,
+    ) -> "Figure":
+        """One plot.
+
+        Args:
+            which: name or number of a plot that the suite asks for; may be left out where there is
+                one.
+            kind: of a plot of its own instead, which the arguments below describe as in a suite.
+            x: quantity or grid axis.
+            y: quantity; for bars several.
+            series: grid axis or column that splits the rows.
+            log: which axes are logarithmic.
+            title: in place of the usual one.
+            part: name of the included suite whose rows are shown.
+
+        Raises:
+            HarnessError: there is no such plot or quantity; names the nearest.
+        """
+        from harness.present.plot import draw
+
+        if kind is None:
+            _, (owner, spec) = lookup.one(self._plots, which, "plots")
+        else:
+            asked = {"kind": kind, "x": x, "y": y, "series": series, "log": log, "title": title}
+            owner, spec = self._part(part), lookup.plot_spec(asked)
+        return draw(spec, owner, self._rows[owner.name], self.context)
+
+    def tally(self) -> Tally:
+        """How many printed figures are reproduced, differ, or cannot be reproduced."""
+        return count(self.rows())
+
+    def write(self) -> None:
+        """Write `tables/` and `plots/` of every part into the run directory."""
+        for part in self.suite.parts():
+            rows = self._rows[part.name]
+            if rows:
+                write_made(self._tables[part.name], self.directory.path)
+                write_plots(part, rows, self.directory.path, self.context)
+
+    def _part(self, name: str | None) -> Suite:
+        parts = {part.name: part for part in self.suite.parts()}
+        return lookup.one(parts, name, "included suites, given as part=")[1]
+
+    def _own_table(self, columns: tuple[str, ...], part: str | None) -> tuple[str, Table]:
+        owner = self._part(part)
+        spec = TableSpec(columns=columns)
+        return owner.name, make(spec, owner, self._rows[owner.name], self.context)
+
+    @cached_property
+    def _rows(self) -> dict[str, list[dict[str, Any]]]:
+        """Rows by the name of their part."""
+        return {part.name: self._made_rows(part) for part in self.suite.parts()}
+
+    def _made_rows(self, part: Suite) -> list[dict[str, Any]]:
+        rows = combine([r.row(part.convention) for r in self.records if r.suite == part.name])
+        return annotate(with_roofs(rows, self._calibrations, self._threads), part)
+
+    @cached_property
+    def _tables(self) -> dict[str, dict[str, Table]]:
+        """Tables by file name, by part; a part of which nothing is measured has none."""
+        return {part.name: self._made_tables(part) for part in self.suite.parts()}
+
+    def _made_tables(self, part: Suite) -> dict[str, Table]:
+        rows = self._rows[part.name]
+        made = [make(spec, part, rows, self.context) for spec in part.tables if rows]
+        return dict(zip(table_names(part), made, strict=False))
+
+    @cached_property
+    def _plots(self) -> dict[str, tuple[Suite, PlotSpec]]:
+        return lookup.plots(self.suite.parts())
+
+    @cached_property
+    def _description(self) -> Mapping[str, Any]:
+        return self.directory.description()
+
+    @property
+    def _environment(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._description["environment"]
+        return found
+
+    @property
+    def _threads(self) -> int | None:
+        """Of the cases that leave the number to PyTorch."""
+        threads: int | None = self._environment.get("threads")
+        return threads
+
+    @property
+    def _calibrations(self) -> tuple[Path, ...]:
+        # Runs lie in <root>/<suite>/<time>: calibrations beside that root belong to them.
+        return (DEFAULT_FOLDER, self.directory.path.parent.parent.parent / DEFAULT_FOLDER.name)
+
+    @cached_property
+    def context(self) -> Context:
+        """Machine and versions, as `run.json` has them."""
+        environment = self._environment
+        machine = {
+            name: value
+            for name, value in environment["machine"].items()
+            if value not in (None, [], "")
+        }
+        machine["threads"] = environment["threads"]
+        versions = {"python": environment["python"]}
+        versions |= {n: v for n, v in environment["libraries"].items() if n in LIBRARIES and v}
+        git = environment.get("git")
+        if git:
+            versions["commit"] = git["commit"][:12] + (" (dirty)" if git.get("dirty") else "")
+        # Conditions of the machine bear on what was timed, not on what was counted.
+        timed = any(not set(record.metrics) <= set(STATIC) for record in self.records)
+        warnings = tuple(environment.get("warnings", ())) if timed else ()
+        return Context(machine=machine, versions=versions, warnings=warnings)
+
+    def summary(self) -> str:
+        """One line: cases by status, printed figures by verdict, the folder."""
+        return texts.summary(self.rows(), self.tally(), self.directory.path)
+
+    def __repr__(self) -> str:
+        return f"<Run of {self.suite.name}: {self.summary()}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the summary, the tables, failed cases with their causes."""
+        tables = list(self.tables().values())
+        if not tables and len(self.suite.parts()) == 1:
+            tables = [self.table()]
+        return texts.page(self.suite.title, self.summary(), tables)

@@ -1,0 +1,184 @@
+"""What one module takes and costs, layer by layer: `harness.show`."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.api.options import OptionError, shapes_of
+from harness.case import Case, Job, Pass
+from harness.errors import HarnessError
+from harness.printable import printable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.measure.layers import LayerCost
+
+DEFAULT_INPUT = (1, 512, 97, 97)
+PASSES = ("inference", "training")
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a module's constructor.
+
+    Attributes:
+        name: keyword.
+        type: of its values, in words.
+        required: whether it has no default.
+        default: of one that is not required.
+    """
+
+    name: str
+    type: str
+    required: bool
+    default: Any
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a module is and takes.
+
+    Attributes:
+        module: its name in a suite.
+        target: where its class is: `package.file:Class`.
+        paper: that it comes from; `None` outside the catalog.
+        summary: first line of its description.
+        arguments: of its constructor, in order.
+    """
+
+    module: str
+    target: str
+    paper: str | None
+    summary: str
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True)
+class ModuleCosts:
+    """What a module costs at a size.
+
+    Attributes:
+        description: what it is and takes.
+        case: arguments, inputs and pass.
+        layers: cost of every submodule that works or has parameters, its children's left out.
+        totals: stored names and values: params, flops, conv_macs, matmul_macs, live_peak_bytes,
+            coverage, uncounted_ops, ...
+    """
+
+    description: Description
+    case: Case
+    layers: "tuple[LayerCost, ...]"
+    totals: Mapping[str, Any]
+
+    def frame(self) -> "pd.DataFrame":
+        """One line per layer: path, class, output shape, calls, params, conv and matmul MACs."""
+        import pandas as pd
+
+        lines = [
+            {
+                "layer": layer.path,
+                "class": layer.kind,
+                "output": "x".join(map(str, layer.output)),
+                "calls": layer.calls,
+                "params": layer.params,
+                "conv_macs": layer.tally.conv_macs,
+                "matmul_macs": layer.tally.matmul_macs,
+            }
+            for layer in self.layers
+        ]
+        names = ("layer", "class", "output", "calls", "params", "conv_macs", "matmul_macs")
+        kinds = {name: "string" if name in names[:3] else "Int64" for name in names}
+        return pd.DataFrame(lines, columns=pd.Index(names)).astype(kinds)
+
+    def _repr_html_(self) -> str:
+        return str(self.frame().to_html(index=False))
+
+
+def show(
+    module: str | type,
+    input: Sequence[Any] = DEFAULT_INPUT,  # noqa: A002 - the word of suites
+    arguments: Mapping[str, Any] | None = None,
+    *,
+    pass_: Pass = "inference",
+) -> ModuleCosts:
+    """Cost of a module at a size, in all and layer by layer, counted on fake tensors.
+
+    Args:
+        module: a name of the catalog, `package.file:Class`, or a class that can be imported.
+        input: shape of the input, batch first, or one shape per argument of `forward`.
+        arguments: of the constructor.
+        pass_: `inference` or `training`.
+
+    Raises:
+        HarnessError: the module, an argument or the input is wrong.
+    """
+    from harness.instantiate import name_of
+
+    name = name_of(module) if isinstance(module, type) else module
+    if pass_ not in PASSES:
+        raise OptionError(f"pass {pass_}: no such pass; write inference or training")
+    case = Case(name, dict(arguments or {}), shapes_of(input), pass_=pass_)
+    return costs(describe(name), case)
+
+
+def describe(module: str) -> Description:
+    """What a module is and takes.
+
+    Raises:
+        ModuleError: it is unknown or cannot be imported.
+    """
+    from harness.instantiate import parameters_of, resolve, type_name
+    from modules.catalog import BY_NAME
+
+    cls = resolve(module, search_path())
+    entry = BY_NAME.get(module)
+    declared = inspect.signature(cls.__init__).parameters
+    return Description(
+        module,
+        f"{cls.__module__}:{cls.__qualname__}",
+        entry.paper if entry else None,
+        (cls.__doc__ or "no description").strip().partition("\n")[0],
+        tuple(
+            Argument(
+                name,
+                type_name(parameter.hint),
+                parameter.required,
+                declared[name].default if name in declared else None,
+            )
+            for name, parameter in parameters_of(cls).parameters.items()
+        ),
+    )
+
+
+def costs(description: Description, case: Case) -> ModuleCosts:
+    """Cost of a described module.
+
+    Raises:
+        HarnessError: it does not run on that input.
+    """
+    from harness.measure.layers import layer_costs
+    from harness.measure.memory import measure_memory
+    from harness.measure.operations import measure_operations
+    from harness.measure.params import measure_params
+
+    job = Job("show", case.module, case, (), 0.0, search_path=search_path())
+    try:
+        layers = layer_costs(case, search_path())
+        totals = measure_params(job) | measure_operations(job) | measure_memory(job)
+    except HarnessError:
+        raise
+    except (Exception, SystemExit) as error:  # a user's module may raise anything
+        shapes = "; ".join(",".join(map(str, shape)) for shape in case.inputs)
+        reason = " ".join(printable(str(error)).split())[:300] or type(error).__name__
+        raise OptionError(
+            f"{case.module} does not run on {shapes}: {reason}; give another input or argument"
+        ) from error
+    return ModuleCosts(description, case, tuple(layers), totals)
+
+
+def search_path() -> tuple[str, ...]:
+    """Folders of a user's own modules."""
+    return (str(Path.cwd()),)
