@@ -17,6 +17,7 @@ from harness.cli.export import export
 from harness.cli.gate import gate
 from harness.cli.history import history
 from harness.cli.output import console, forgive_encodings
+from harness.cli.plan import plan
 from harness.cli.run import INTERRUPTED, run
 from harness.cli.schema import schema
 from harness.cli.show import show
@@ -50,6 +51,7 @@ app.command("run")(_interruptible(run))
 app.command("list")(_interruptible(list_modules))
 app.command("show")(_interruptible(show))
 app.command("validate")(_interruptible(validate))
+app.command("plan")(_interruptible(plan))
 app.command("schema")(_interruptible(schema))
 app.command("env")(_interruptible(environment))
 app.command("calibrate")(_interruptible(calibrate))

@@ -1,0 +1,308 @@
+"""`harness plan`: what a suite will take, before it is run."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.cli.amounts import parse_bytes, parse_duration, shown_bytes, shown_duration
+from harness.cli.options import Input, OptionError, SuiteFile, parse_names, parse_shapes
+from harness.cli.output import console, strangers
+from harness.engines.local import LocalEngine, start_server
+from harness.runner import DEFAULT_ROOT, STATIC_SLOTS
+from harness.suite import Overrides, load
+
+if TYPE_CHECKING:
+    from harness.planning.fleet import Fleet, Wanted
+    from harness.planning.plan import Plan, PlannedCase
+
+_MOST = 40
+"""Cases in the terminal, the longest of a larger suite; all are in `--json`."""
+
+_MOST_NAMES = 5
+"""Labels that a sentence lists."""
+
+
+def plan(  # noqa: PLR0917 - typer calls it with names
+    suite_file: SuiteFile,
+    within: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Count the machines that finish within 2h, 45min, ..."),
+    ] = None,
+    machines: Annotated[
+        int | None, typer.Option(metavar="N", help="Say when so many machines are done.")
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Memory of a machine: 32GiB, 64GB.")
+    ] = None,
+    gpu_memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Memory of one GPU: 24GiB, 80GB.")
+    ] = None,
+    gpus: Annotated[int, typer.Option(metavar="N", help="GPUs of a machine.")] = 1,
+    price: Annotated[
+        float | None,
+        typer.Option(metavar="NUMBER", help="Of one machine for an hour, in your currency."),
+    ] = None,
+    assume: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Time of a case that nothing is known of."),
+    ] = None,
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Folder with earlier runs at any depth; repeatable."),
+    ] = None,
+    machine: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="Times of this machine's runs; this one if absent."),
+    ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="For predictions of memory; 0 predicts none."),
+    ] = None,
+    input_: Input = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="LABEL", help="Only this case; repeatable."),
+    ] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="'static', or names separated by commas.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="float32, float64, float16 or bfloat16.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads of every case.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object with every case on stdout.")
+    ] = False,
+) -> None:
+    """Say what SUITE will take: cases, trainings, memory, time, machines, cost. Measures nothing.
+
+    Times are medians of earlier runs of the same cases on the same machine, else of similar cases,
+    else unknown. Memory is known from earlier runs or predicted on fake tensors.
+    """
+    wanted = _wanted(
+        within=within,
+        machines=machines,
+        memory=memory,
+        gpu_memory=gpu_memory,
+        gpus=gpus,
+        price=price,
+        assume=assume,
+    )
+    if budget is not None and not 0 <= budget < float("inf"):
+        raise OptionError(f"--budget {budget}: give seconds, 0 or more")
+    overrides = Overrides(
+        inputs=parse_shapes(input_) if input_ else None,
+        metrics=parse_names(metrics),
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        only=tuple(only) if only else None,
+    )
+    if suite_file.is_file() and budget != 0:
+        start_server()  # its imports take as long as reading the suite
+    with strangers():
+        suite = load(suite_file, overrides)
+
+    from harness.environment.machine import describe_machine, machine_key
+    from harness.planning.earlier import read_earlier
+    from harness.planning.fleet import fleets
+    from harness.planning.plan import make_plan
+    from harness.training.checkpoint import default_folder
+
+    with strangers():
+        made = make_plan(
+            suite,
+            read_earlier(runs or [DEFAULT_ROOT]),
+            machine or machine_key(describe_machine()),
+            engine=None if budget == 0 else LocalEngine(slots=STATIC_SLOTS),
+            budget=budget,
+            checkpoints=default_folder(),
+        )
+    found = fleets(made, wanted)
+    if as_json:
+        sys.stdout.write(json.dumps(_data(made, found), allow_nan=False) + "\n")
+    else:
+        _print(made, found, wanted, console())
+
+
+def _wanted(
+    *,
+    within: str | None,
+    machines: int | None,
+    memory: str | None,
+    gpu_memory: str | None,
+    gpus: int,
+    price: float | None,
+    assume: str | None,
+) -> "Wanted":
+    from harness.planning.fleet import Wanted
+
+    if within is not None and machines is not None:
+        raise OptionError("--within and --machines: give one; the other follows from it")
+    for name, number in (("--machines", machines), ("--gpus", gpus)):
+        if number is not None and number < 1:
+            raise OptionError(f"{name} {number}: give 1 or more")
+    if price is not None and not 0 <= price < float("inf"):
+        raise OptionError(f"--price {price}: give 0 or more")
+    return Wanted(
+        within=None if within is None else parse_duration("--within", within),
+        machines=machines,
+        gpus=gpus,
+        memory=None if memory is None else parse_bytes("--memory", memory),
+        gpu_memory=None if gpu_memory is None else parse_bytes("--gpu-memory", gpu_memory),
+        price=price,
+        assumed=None if assume is None else parse_duration("--assume", assume),
+    )
+
+
+def _print(made: "Plan", found: "tuple[Fleet, ...]", wanted: "Wanted", where: Console) -> None:
+    shown = list(made.cases)
+    if len(shown) > _MOST:
+        shown.sort(key=lambda case: -(case.time.seconds if case.time else 0.0))
+    where.print(_table(shown[:_MOST], several=len({c.job.suite for c in made.cases}) > 1))
+    if len(shown) > _MOST:
+        where.print(f"the longest {_MOST} of {len(shown)} cases; --json has all of them")
+    for line in _summary(made, found, wanted):
+        where.print(Text(line), soft_wrap=True)
+
+
+def _table(cases: "list[PlannedCase]", *, several: bool) -> Table:
+    table = Table(header_style="bold")
+    for head in ("case", "device", "metrics"):
+        table.add_column(head, overflow="fold")
+    table.add_column("memory, at least", justify="right")
+    table.add_column("time", justify="right")
+    table.add_column("time from")
+    for case in cases:
+        job, estimate = case.job, case.time
+        name = f"{job.suite}: {job.label}" if several else job.label
+        name += f" #{job.replicate}" if job.replicate > 1 else ""
+        table.add_row(
+            Text(name),
+            job.case.device,
+            Text(", ".join(job.metrics)),
+            shown_bytes(case.memory.bytes) if case.memory else "not predicted",
+            shown_duration(estimate.seconds) if estimate else "unknown",
+            f"{estimate.basis} ({estimate.records})" if estimate else "",
+        )
+    return table
+
+
+def _summary(made: "Plan", found: "tuple[Fleet, ...]", wanted: "Wanted") -> list[str]:
+    from harness.wording import quote
+
+    cases = made.cases
+    lines = [f"cases: {len(cases)}, {made.distinct_cases} of them distinct"]
+    if made.trainings:
+        lines.append(_trainings(made))
+    sized = [case for case in cases if case.memory is not None]
+    if sized:
+        largest = max(sized, key=lambda case: case.memory.bytes if case.memory else 0)
+        assert largest.memory is not None, "it is among those with a prediction"
+        size, label = shown_bytes(largest.memory.bytes), quote(largest.job.label)
+        lines.append(f"memory: the largest case needs {size} or more ({label})")
+    if len(sized) < len(cases):
+        lines.append(f"memory: not predicted for {len(cases) - len(sized)} cases")
+    timed = sum(case.time is not None for case in cases)
+    if timed:
+        lines.append(f"time: {shown_duration(made.seconds)} one after another on one machine")
+    if timed < len(cases):
+        runs = f"{made.runs} earlier runs" if made.runs != 1 else "1 earlier run"
+        lines.append(
+            f"time: unknown for {len(cases) - timed} of {len(cases)} cases; {runs} read, none of "
+            f"the same or similar cases on machine {made.machine}"
+        )
+    for fleet in found:
+        lines += _fleet(fleet, wanted)
+    return lines + [f"note: {note}" for note in made.notes]
+
+
+def _trainings(made: "Plan") -> str:
+    kept = sum(training.kept is True for training in made.trainings)
+    unknown = sum(training.kept is None for training in made.trainings)
+    text = f"trainings: {len(made.trainings)} distinct, {kept} of them kept already"
+    return text + (f", {unknown} not looked up" if unknown else "")
+
+
+def _fleet(fleet: "Fleet", wanted: "Wanted") -> list[str]:
+    name = "GPU machines" if fleet.device == "cuda" else "CPU machines"
+    lines = []
+    if fleet.counted:
+        text = f"{name}: {fleet.machines}, the last one is done after "
+        text += shown_duration(fleet.seconds)
+        text += f"; {shown_duration(fleet.machine_seconds)} of machine time"
+        if fleet.cost is not None:
+            text += f", cost {fleet.cost:.2f}"
+        if fleet.unknown:
+            text += f"; without the {fleet.unknown} cases of unknown time (--assume gives them one)"
+        lines.append(text)
+    if fleet.too_long and wanted.within is not None:
+        limit = shown_duration(wanted.within)
+        lines.append(f"{name}: alone longer than {limit}, left out: {_names(fleet.too_long)}")
+    if fleet.too_large:
+        lines.append(f"{name}: larger than the memory, left out: {_names(fleet.too_large)}")
+    if fleet.unpredicted:
+        lines.append(f"{name}: may not fit, memory not predicted: {fleet.unpredicted} cases")
+    return lines
+
+
+def _names(labels: tuple[str, ...]) -> str:
+    from harness.wording import quote
+
+    shown = ", ".join(quote(label) for label in labels[:_MOST_NAMES])
+    more = len(labels) - _MOST_NAMES
+    return shown + (f" and {more} more" if more > 0 else "")
+
+
+def _data(made: "Plan", found: "tuple[Fleet, ...]") -> dict[str, Any]:
+    return {
+        "suite": made.suite,
+        "machine_key": made.machine,
+        "runs": made.runs,
+        "notes": list(made.notes),
+        "distinct_cases": made.distinct_cases,
+        "seconds": made.seconds,
+        "trainings": [
+            {"case_key": t.job.case.key, "label": t.job.label, "seed": t.seed, "kept": t.kept}
+            for t in made.trainings
+        ],
+        "cases": [
+            {
+                "suite": case.job.suite,
+                "label": case.job.label,
+                "replicate": case.job.replicate,
+                "case_key": case.job.case.key,
+                "device": case.job.case.device,
+                "metrics": list(case.job.metrics),
+                "memory_bytes": case.memory.bytes if case.memory else None,
+                "memory_basis": case.memory.basis if case.memory else None,
+                "seconds": case.time.seconds if case.time else None,
+                "seconds_basis": case.time.basis if case.time else None,
+                "seconds_records": case.time.records if case.time else 0,
+                "trainings": case.trainings,
+            }
+            for case in made.cases
+        ],
+        "fleets": [
+            {
+                "device": fleet.device,
+                "machines": fleet.machines,
+                "seconds": fleet.seconds,
+                "machine_seconds": fleet.machine_seconds,
+                "cost": fleet.cost,
+                "cases": fleet.counted,
+                "unknown": fleet.unknown,
+                "too_large": list(fleet.too_large),
+                "too_long": list(fleet.too_long),
+                "memory_unpredicted": fleet.unpredicted,
+            }
+            for fleet in found
+        ],
+    }

@@ -1,0 +1,215 @@
+"""Predicted time of a case: from the same case on the same machine, else from similar ones."""
+
+import functools
+import json
+import statistics
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import log, prod
+from typing import Any, Literal
+
+from harness.case import Job
+from harness.records.record import Record
+from harness.timing import DEFAULT_TIMING, Timing
+
+Basis = Literal["same case", "similar cases"]
+
+LATEST = 5
+"""Of the records of one case, the latest so many count: code and machine change."""
+
+NEAREST = 5
+"""Similar cases: the so many whose input is nearest in size."""
+
+_ACCURACY = "accuracy"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds that something will take.
+
+    Attributes:
+        seconds: median over the records.
+        basis: what the records are of.
+        records: how many; the fewest where several medians are added.
+    """
+
+    seconds: float
+    basis: Basis
+    records: int
+
+
+class Durations:
+    """What earlier records of one machine say about time.
+
+    The time of a case is the sum over its metrics and what its process takes beside them, so that
+    a record with other metrics still serves. Trainings are apart: `of` leaves them out, since cases
+    share them.
+
+    Args:
+        records: newest first.
+        machine: key of the machine whose records count.
+    """
+
+    def __init__(self, records: Iterable[Record], machine: str) -> None:
+        self._texts = _Texts()
+        own = [record for record in records if record.machine_key == machine]
+        self._same: dict[tuple[str, ...], list[Record]] = defaultdict(list)
+        similar: dict[tuple[str, ...], list[tuple[float, float]]] = defaultdict(list)
+        self._trainings: dict[tuple[str, ...], list[float]] = defaultdict(list)
+        for record in own:
+            same = self._same[_condition_of(record)]
+            if len(same) < LATEST:
+                same.append(record)
+            self._learn(record, similar)
+        self._similar = {key: _Similar(found) for key, found in similar.items()}
+        beside = [_beside(record) for record in own if record.status == "ok"]
+        self._beside = statistics.median(beside) if beside else None
+
+    def of(self, job: Job) -> Estimate | None:
+        """Seconds of a case's process without its trainings; `None` where nothing is known."""
+        condition = _condition(job.case.key, job.threads, _timing(job.timing))
+        same = self._same.get(condition, [])
+        if same and same[0].status == "timeout" and same[0].metrics == job.metrics:
+            return Estimate(min(same[0].elapsed_seconds, job.timeout), "same case", 1)
+        parts = [self._metric(job, name, same) for name in job.metrics]
+        if self._beside is None or any(part is None for part in parts):
+            return None
+        known = [part for part in parts if part is not None]
+        own = [_beside(record) for record in same if record.status == "ok"]
+        seconds = sum(part.seconds for part in known)
+        seconds += statistics.median(own) if own else self._beside
+        basis: Basis = "same case"
+        if any(part.basis != "same case" for part in known):
+            basis = "similar cases"
+        return Estimate(seconds, basis, min((part.records for part in known), default=0))
+
+    def training(self, job: Job) -> Estimate | None:
+        """Seconds of one training that a case asks for; `None` where nothing is known."""
+        for kind, basis in zip(self._trained_alike(job), _TRAINING_BASES, strict=True):
+            found = self._trainings.get(kind)
+            if found:
+                return Estimate(statistics.median(found[:LATEST]), basis, len(found[:LATEST]))
+        return None
+
+    def _metric(self, job: Job, name: str, same: Sequence[Record]) -> Estimate | None:
+        times = [times[name] for record in same if name in (times := _seconds(record))]
+        if times:
+            return Estimate(statistics.median(times), "same case", len(times))
+        size = _size(job.case.inputs)
+        for kind in self._kinds(name, _plain(job), job.accuracy):
+            if kind in self._similar:
+                return self._similar[kind].near(size)
+        return None
+
+    def _learn(
+        self, record: Record, similar: Mapping[tuple[str, ...], list[tuple[float, float]]]
+    ) -> None:
+        size = _size(record.case["inputs"])
+        for name, seconds in _seconds(record).items():
+            for kind in self._kinds(name, record.case, record.accuracy):
+                similar[kind].append((size, seconds))
+        trainings = record.values.get("train_keys")
+        trained = record.values.get("train_seconds")
+        if trainings and trained is not None:
+            for kind in self._trained_alike(record):
+                self._trainings[kind].append(trained / len(trainings))
+
+    def _kinds(
+        self, name: str, case: Mapping[str, Any], accuracy: Mapping[str, Any] | None
+    ) -> tuple[tuple[str, ...], ...]:
+        """What a metric's time is alike in, from near to far: one module, then any."""
+        common: tuple[str, ...] = (name, case["device"], case["pass_"])
+        if name == _ACCURACY:
+            common = (*common, self._texts.of(accuracy))
+        return (*common, case["module"], case["dtype"]), common
+
+    def _trained_alike(self, what: Job | Record) -> tuple[tuple[str, ...], ...]:
+        """What a training's time is alike in: the same arguments, the same module, any module."""
+        case = what.case if isinstance(what, Record) else _plain(what)
+        accuracy = what.accuracy or {}
+        asked = (self._texts.of(accuracy.get(name)) for name in ("recipe", "data"))
+        common = (case["device"], str(what.threads), *asked)
+        module = (*common, case["module"])
+        return (*module, _canonical(case["arguments"])), module, common
+
+
+_TRAINING_BASES: tuple[Basis, ...] = ("same case", "similar cases", "similar cases")
+
+
+class _Texts:
+    """Canonical JSON, made once of an object that many cases share, such as a recipe."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[object, str]] = {}
+
+    def of(self, value: object) -> str:
+        """The text of a value; the value is kept, so that its address stays its own."""
+        if id(value) not in self._known:
+            self._known[id(value)] = (value, _canonical(value))
+        return self._known[id(value)][1]
+
+
+class _Similar:
+    """Times of one kind by the size of the input."""
+
+    def __init__(self, found: Iterable[tuple[float, float]]) -> None:
+        self._found = sorted(found)
+        self._sizes = [size for size, _ in self._found]
+
+    def near(self, size: float) -> Estimate:
+        """The median of those nearest in size."""
+        place = bisect_left(self._sizes, size)
+        window = self._found[max(0, place - NEAREST) : place + NEAREST]
+        window.sort(key=lambda each: abs(each[0] - size))
+        times = [seconds for _, seconds in window[:NEAREST]]
+        return Estimate(statistics.median(times), "similar cases", len(times))
+
+
+def _seconds(record: Record) -> dict[str, float]:
+    """Seconds by metric, trainings left out of `accuracy`."""
+    times = dict(record.seconds)
+    trained = record.values.get("train_seconds")
+    if _ACCURACY in times and trained is not None and times[_ACCURACY] > trained:
+        # A record whose training another process did took only the evaluation anyway.
+        times[_ACCURACY] -= trained
+    return times
+
+
+def _beside(record: Record) -> float:
+    """Seconds of a process beside its metrics: start and end."""
+    return max(0.0, record.elapsed_seconds - sum(record.seconds.values()))
+
+
+def _size(inputs: Iterable[Sequence[int]]) -> float:
+    """Logarithm of the number of input elements."""
+    return log(max(1, sum(prod(shape) for shape in inputs)))
+
+
+def _plain(job: Job) -> Mapping[str, Any]:
+    """The case as a record says it, without copies: grids have thousands."""
+    case = job.case
+    return {name: getattr(case, name) for name in _COMPARED}
+
+
+_COMPARED = ("module", "arguments", "inputs", "device", "dtype", "pass_")
+
+
+def _condition(case_key: str, threads: int | None, timing: str) -> tuple[str, ...]:
+    """What has to be alike for two measurements to take the same time."""
+    return (case_key, str(threads), timing)
+
+
+def _condition_of(record: Record) -> tuple[str, ...]:
+    timing = {**asdict(DEFAULT_TIMING), **record.timing}  # of a time with fewer options
+    return _condition(record.case_key, record.threads, _canonical(timing))
+
+
+@functools.cache
+def _timing(timing: Timing) -> str:
+    return _canonical(asdict(timing))
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)

@@ -1,0 +1,116 @@
+"""`harness plan`: what it says and that it measures nothing."""
+
+import json
+import re
+
+import pytest
+from harness_user import MINI
+from stored_runs_made import MACHINE, record, write_run
+from typer.testing import CliRunner
+
+from harness.cli.app import app
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder with a suite of three cases."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HARNESS_CHECKPOINTS", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    (tmp_path / "mini.yaml").write_text(MINI.replace("\n    ", "\n"), encoding="utf-8")
+    return tmp_path
+
+
+def plan(*arguments):
+    """In this process, without predictions of memory; the output in lines."""
+    done = CliRunner().invoke(app, ["plan", "mini.yaml", "--budget", "0", *arguments])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
+
+
+def with_history(folder):
+    """Runs in which each case took a minute on a machine."""
+    listed = json.loads(plan("--json").stdout)["cases"]
+    records = [
+        record(
+            case["label"],
+            case_key=case["case_key"],
+            metrics=("params", "flops"),
+            seconds={"params": 20.0, "flops": 30.0},
+            elapsed_seconds=60.0,
+            threads=None,
+        )
+        for case in listed
+    ]
+    write_run(folder / "results" / "runs", 1, records)
+
+
+def test_without_history_everything_unknown_is_called_so(here):
+    done = plan("--within", "2h", "--price", "3")
+    assert done.exit_code == 0
+    assert done.stdout.count("unknown") >= 4
+    assert "cases: 3, 3 of them distinct" in done.stdout
+    assert "not predicted for 3 cases" in done.stdout
+    assert re.search(r"time: unknown for 3 of 3 cases; 0 earlier runs read", done.stdout)
+    assert "cost" not in done.stdout
+    assert sorted(path.name for path in here.iterdir()) == ["mini.yaml"]
+
+
+def test_with_history_there_are_times_machines_and_a_cost(here):
+    with_history(here)
+    done = plan("--within", "2min", "--price", "6", "--machine", MACHINE)
+    assert done.exit_code == 0
+    assert done.stdout.count("same case (1)") == 3
+    assert "time: 3 min 00 s one after another on one machine" in done.stdout
+    assert "CPU machines: 2, the last one is done after 2 min 00 s" in done.stdout
+    assert "3 min 00 s of machine time, cost 0.30" in done.stdout
+
+    data = json.loads(plan("--machines", "3", "--machine", MACHINE, "--json").stdout)
+    assert data["fleets"][0] | {"memory_unpredicted": 0} == {
+        "device": "cpu", "machines": 3, "seconds": 60.0, "machine_seconds": 180.0, "cost": None,
+        "cases": 3, "unknown": 0, "too_large": [], "too_long": [], "memory_unpredicted": 0,
+    }  # fmt: skip
+    assert [case["seconds_basis"] for case in data["cases"]] == ["same case"] * 3
+
+
+def test_a_case_that_is_too_long_is_named(here):
+    with_history(here)
+    done = plan("--within", "30s", "--machine", MACHINE)
+    assert "alone longer than 30 s, left out: A, B, C" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--within", "soon"], "--within soon: no duration"),
+        (["--within", "1h", "--machines", "2"], "give one"),
+        (["--machines", "0"], "--machines 0: give 1 or more"),
+        (["--gpus", "0"], "--gpus 0: give 1 or more"),
+        (["--memory", "64"], "--memory 64: no size"),
+        (["--gpu-memory", "x"], "--gpu-memory x: no size"),
+        (["--price", "-1"], "--price -1.0: give 0 or more"),
+        (["--budget", "nan"], "--budget nan: give seconds"),
+        (["--assume", "1"], "--assume 1: no duration"),
+        (["--only", "Z"], "no case is labelled Z"),
+    ],
+)
+def test_mistakes_are_named(here, arguments, message):
+    from harness.errors import HarnessError
+
+    with pytest.raises(HarnessError, match=re.escape(message)):
+        plan(*arguments)
+
+
+def test_the_command_predicts_memory_and_leaves_nothing_behind(user):
+    user.write("mini.yaml", MINI)
+    done = user.run("plan", "mini.yaml", "--json", "--budget", "120")
+    assert done.returncode == 0, done.stderr
+    cases = json.loads(done.stdout)["cases"]
+    assert [case["memory_basis"] for case in cases] == ["fake tensors"] * 3
+    # More key channels, larger weights and activations.
+    a, b, c = (case["memory_bytes"] for case in cases)
+    assert b < c
+    assert a >= b > 8 * 36 * 4
+    assert user.survivors() == []
+    assert not (user.folder / "results").exists()
