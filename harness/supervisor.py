@@ -26,6 +26,7 @@ import psutil
 from harness.answer import AnswerWriter
 from harness.case import Job
 from harness.printable import last_lines
+from harness.slot import ANYWHERE, Slot
 from harness.worker import work
 
 TAIL_LINES = 40  # faulthandler names the innermost call first, some thirty lines above the end
@@ -36,7 +37,7 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
 _FIRST_TO_GO = "1000"  # proc(5): oom_score_adj of the process that the kernel should end first
 
 
-def supervise(connection: Connection, job: Job) -> None:
+def supervise(connection: Connection, job: Job, slot: Slot = ANYWHERE) -> None:
     """Measure a job in a child process; `("exited", code, last lines of its output)` is sent last.
 
     Exits without returning. SIGTERM ends the case and still sends that message.
@@ -44,7 +45,9 @@ def supervise(connection: Connection, job: Job) -> None:
     Args:
         connection: writing end of the answer pipe.
         job: what to measure.
+        slot: what the case is confined to.
     """
+    slot.confine()
     os.setsid()  # Ctrl-C in the terminal reaches only the engine, which decides
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     answers = AnswerWriter(connection.fileno())

@@ -19,13 +19,16 @@ from typing import Any
 
 from harness.answer import AnswerError, AnswerReader
 from harness.case import Job
-from harness.engines.engine import Event, Finished, Measuring, Started
+from harness.engines.devices import Devices, Grant
+from harness.engines.engine import Event, Finished, Measuring, Started, Waiting
+from harness.engines.need import is_timed
 from harness.engines.ring import next_ring, with_turns
 from harness.outcome import Outcome, Status
 from harness.supervisor import TAIL_LINES, supervise
 
 _GRACE = 5.0  # seconds for a process that has answered, or was told to end, before it is killed
 _UNKNOWN_EXIT = 255  # what multiprocessing says when the fork server is gone
+_LOOK_AGAIN = 0.25  # seconds until a device that was taken is asked for again
 _ATTEMPTS, _PAUSE = 3, 0.2  # to start a process, and seconds between two
 
 
@@ -38,6 +41,7 @@ class _Running:
     pipe: Connection
     answers: AnswerReader
     oom_kills: int
+    grant: Grant
     started: float = field(default_factory=time.monotonic)
     limit: float = field(init=False)  # when patience ends
     told: bool = False  # to end
@@ -79,12 +83,16 @@ class LocalEngine:
     """Runs jobs on this machine, `slots` at a time.
 
     Args:
-        slots: processes at once; more than one only for jobs whose metrics are all static, since
-            timings would disturb one another.
+        slots: processes at once of jobs that neighbours do not disturb, see
+            `harness.engines.need`; what is timed runs alone.
+        devices: what the cases may use; each GPU is locked by the case that is on it, so that two
+            runs on one machine do not measure one another.
     """
 
-    def __init__(self, slots: int = 1) -> None:
+    def __init__(self, slots: int = 1, devices: Devices | None = None) -> None:
         self._slots = slots
+        self._devices = devices or Devices()
+        self._blocked: Job | None = None  # it waits for a device, and that has been said
         self._rings: tempfile.TemporaryDirectory[str] | None = None
         self._queue: deque[Job] = deque()
         self._running: list[_Running] = []
@@ -98,8 +106,12 @@ class LocalEngine:
         """Start jobs in the order of submission and report what happens to them."""
         try:
             while self._queue or self._running:
-                while self._queue and len(self._running) < self._slots:
-                    yield from self._start_next()
+                while self._has_room():
+                    grant = self._devices.take(self._queue[0])
+                    if grant is None:
+                        yield from self._say_blocked()
+                        break
+                    yield from self._start_next(grant)
                 yield from self._wait()
         finally:
             self.cancel()
@@ -111,12 +123,26 @@ class LocalEngine:
             running.pipe.close()  # what the supervisors wait for
         for running in self._running:
             _leave(running.process)
+            running.grant.release()
         self._running.clear()
         if self._rings is not None:
             self._rings.cleanup()
             self._rings = None
 
-    def _start_next(self) -> Iterator[Event]:
+    def _has_room(self) -> bool:
+        """Whether the next job may begin beside those that run."""
+        if not self._queue or not self._running:
+            return bool(self._queue)
+        alone = is_timed(self._queue[0]) or any(is_timed(r.job) for r in self._running)
+        return not alone and len(self._running) < self._slots
+
+    def _say_blocked(self) -> Iterator[Waiting]:
+        job = self._queue[0]
+        if self._blocked is not job:
+            self._blocked = job
+            yield Waiting(job, self._devices.taken)
+
+    def _start_next(self, grant: Grant) -> Iterator[Event]:
         """Start a job, or all processes of a case that sample in turns."""
         ring = next_ring(self._queue)
         if len(ring) > 1:
@@ -124,15 +150,17 @@ class LocalEngine:
                 self._rings = tempfile.TemporaryDirectory(prefix="harness-turns-")
             # Named after the moment: no two rings of this engine begin at the same one.
             ring = with_turns(ring, Path(self._rings.name) / str(time.monotonic_ns()))
+        self._blocked = None
+        grant.users = len(ring)
         for job in ring:
-            yield self._start(job)
+            yield self._start(job, grant)
 
-    def _start(self, job: Job) -> Started | Finished:
+    def _start(self, job: Job, grant: Grant) -> Started | Finished:
         failure: Exception | None = None
         for attempt in range(_ATTEMPTS):
             time.sleep(_PAUSE * attempt)
             receiving, sending = self._context.Pipe(duplex=False)
-            process = self._context.Process(target=supervise, args=(sending, job))
+            process = self._context.Process(target=supervise, args=(sending, job, grant.slot))
             try:
                 with _without_main():
                     process.start()
@@ -144,16 +172,21 @@ class LocalEngine:
             finally:
                 sending.close()
             answers = AnswerReader(receiving.fileno())
-            self._running.append(_Running(job, process, receiving, answers, _oom_kills()))
+            self._running.append(_Running(job, process, receiving, answers, _oom_kills(), grant))
             return Started(job)
+        grant.release()
         cause = f"no process could be started: {type(failure).__name__}: {failure}"
         return Finished(job, Outcome("error", cause))
 
     def _wait(self) -> Iterator[Event]:
         """Block until a process speaks or ends, or a deadline passes."""
         if not self._running:
+            if self._blocked is not None:
+                time.sleep(_LOOK_AGAIN)
             return
         timeout = max(0.0, min(r.limit for r in self._running) - time.monotonic())
+        if self._blocked is not None:
+            timeout = min(timeout, _LOOK_AGAIN)
         sentinels = [r.process.sentinel for r in self._running if r.process.is_alive()]
         wait([*(r.pipe for r in self._running), *sentinels], timeout)
         for running in list(self._running):
@@ -161,7 +194,9 @@ class LocalEngine:
             yield from _listen(running)
             if running.ended or gone or running.answers.closed or _exhausted(running):
                 self._running.remove(running)
-                yield _finish(running)
+                finished = _finish(running)
+                running.grant.release()
+                yield finished
 
 
 def _gone(running: _Running) -> bool:
@@ -239,7 +274,7 @@ def _finish(running: _Running) -> Finished:
             status=status,
             cause=cause,
             values=running.values,
-            warnings=tuple(running.warnings),
+            warnings=(*running.grant.warnings, *running.warnings),
             seconds=running.seconds,
             tail=tail if status != "ok" else (),
             elapsed=time.monotonic() - running.started,
