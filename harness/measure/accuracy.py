@@ -20,7 +20,10 @@ from harness.case import Job
 from harness.errors import HarnessError
 from harness.statistics.mean import MeanInterval, mean_interval
 from harness.training.checkpoint import Checkpoint, State, default_folder, load_into
+from harness.training.coarse import CoarseSegmentation
+from harness.training.data.ceiling import ceiling
 from harness.training.data.dataset import SegmentationData, open_data
+from harness.training.data.scenes import SceneData
 from harness.training.evaluate import Scores, evaluate, mean_by_name, views_of
 from harness.training.network import (
     bound_size,
@@ -28,6 +31,7 @@ from harness.training.network import (
     network_arguments,
     trained_arguments,
 )
+from harness.training.reach import reach
 from harness.training.recipe import GENERATED, EvaluationSpec, RecipeSpec
 from harness.training.source import source_digest
 from harness.training.trainer import Trained, Trainer, deterministic, resolve_precision
@@ -106,7 +110,9 @@ def measure_accuracy(job: Job) -> dict[str, object]:
         (95 % interval of the mean under Student's t; `None` with one seed), `class_iou` (class:
         IoU), `class_boundary_f` (tolerance in pixels: class: F), `miou_seeds`, and of the trainings
         `train_steps`, `train_loss`, `train_seconds` (all processes that worked on them) and
-        `train_keys`.
+        `train_keys`, `train_seeds`; `recipe`, `data` and `data_version` name what was trained and
+        judged on. On `scenes` also `reach_pixels`, how far the network sees, and `miou_ceiling`,
+        the most that any network can reach that sees no farther.
 
     Raises:
         HarnessError: no recipe, data that is not there, a network that does not fit, a training
@@ -135,7 +141,11 @@ def measure_accuracy(job: Job) -> dict[str, object]:
         "train_loss": _mean([trained.loss for _, trained, _ in runs]),
         "train_seconds": sum(trained.seconds for _, trained, _ in runs),
         "train_keys": [key for _, _, key in runs],
+        "train_seeds": list(seeds),
+        "recipe": plan.recipe.recipe,
+        "data": data,
         "data_version": plan.val.version,
+        **_ceiling(plan, job.seed),
     }
 
 
@@ -178,6 +188,16 @@ def make_plan(job: Job) -> Plan:
     )
 
 
+def _ceiling(plan: Plan, seed: int) -> dict[str, object]:
+    """How far the network sees, and what nothing that sees no farther can exceed on `scenes`."""
+    if not isinstance(plan.val, SceneData):
+        return {"reach_pixels": None, "miou_ceiling": None}
+    size = plan.network["input_size"]
+    network = build_network({**plan.network, "backbone_weights": None}, seed)
+    radius = reach(network, (size[0], size[1]))
+    return {"reach_pixels": radius, "miou_ceiling": ceiling(plan.val, radius).miou}
+
+
 def _train_and_judge(plan: Plan, seed: int, data: str) -> tuple[Scores, Trained, str]:
     arguments = trained_arguments(plan.network)
     network = build_network(arguments, seed)
@@ -190,8 +210,9 @@ def _train_and_judge(plan: Plan, seed: int, data: str) -> tuple[Scores, Trained,
         network = judged.to(plan.device)
     views = views_of(plan.evaluation, plan.recipe, bound_size(plan.network))
     with deterministic(plan.device):
+        coarse = plan.evaluation.segmentation == "coarse"
         scores = evaluate(
-            network,
+            CoarseSegmentation(network) if coarse else network,
             plan.val,
             plan.recipe,
             views,

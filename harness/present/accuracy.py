@@ -1,9 +1,16 @@
 """Quantities of trainings: accuracies as papers print them, in per cent, and what they took."""
 
 from harness.present.derived import as_json, stored
-from harness.present.quantity import Quantity
+from harness.present.quantity import Quantity, Row
 
 _MIOU = ("miou_low", "miou_high")
+
+
+def _seeds(row: Row) -> int | None:
+    """How many trainings the mean is of."""
+    seeds = row.get("miou_seeds")
+    return None if seeds is None else len(seeds)
+
 
 QUANTITIES: tuple[Quantity, ...] = (
     Quantity(
@@ -33,6 +40,28 @@ QUANTITIES: tuple[Quantity, ...] = (
         2,
         note="mean over the classes at the first tolerance of the evaluation",
     ),
+    Quantity(
+        "miou_ceiling",
+        "mIoU ceiling",
+        "ratio",
+        stored("miou_ceiling"),
+        "%",
+        2,
+        note="the most, in expectation, that any network can reach that sees no farther than this "
+        "one; computed from the data's structure",
+    ),
+    Quantity(
+        "reach_pixels",
+        "Reach",
+        "pixels",
+        stored("reach_pixels"),
+        "px",
+        0,
+        note="farthest row or column that a prediction depends on",
+    ),
+    Quantity("recipe", "Recipe", "text", stored("recipe")),
+    Quantity("data_version", "Data version", "text", stored("data_version")),
+    Quantity("seeds", "Seeds", "count", _seeds, decimals=0),
     Quantity("train_steps", "Training steps", "count", stored("train_steps"), decimals=0),
     Quantity("train_loss", "Training loss", "ratio", stored("train_loss")),
     Quantity("train_seconds", "Training time", "seconds", stored("train_seconds"), "s", 0),

@@ -13,6 +13,7 @@ from harness.present.quantity import Row
 from harness.present.reading import Reading
 from harness.present.sweep import sweep_name
 from harness.present.tally import count
+from harness.present.trained import trained
 from harness.present.verdict import reference_table, unmatched
 from harness.suite.presentation import ConventionSpec, ReferenceSpec, TableSpec
 
@@ -38,6 +39,7 @@ def footnotes(
     lines = [note for note in (spec.note, part.note) if note]
     lines += _meanings(readings, convention_of(part, context))
     lines += setup(rows)
+    lines += trained(rows)
     lines += pairs("Versions", context.versions)
     lines += pairs("Machine", context.machine)
     lines += [f"Warning, whole run: {text}" for text in context.warnings]

@@ -34,7 +34,7 @@ class TrainingLoss(nn.Module):
             if spec.main == "ohem"
             else CrossEntropy()
         )
-        self.affinity = AffinityLoss()
+        self.affinity = AffinityLoss(global_weight=spec.affinity_global)
 
     def forward(
         self, output: SegmentorOutput, labels: Tensor, map_size: tuple[int, int]

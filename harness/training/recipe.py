@@ -66,6 +66,11 @@ class EvaluationSpec(Strict):
     overlap: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=1 / 3, description="Share of a crop that neighbouring ones have in common."
     )
+    segmentation: Literal["final", "coarse"] = Field(
+        default="final",
+        description="Which one is judged: the network's, or the coarse one of the semantic score "
+        "maps that regions are made from (RANet, Table 4).",
+    )
     boundary: tuple[_Count, ...] = Field(
         default=(3,), description="Tolerances of the boundary F-score in pixels; none: no score."
     )
@@ -120,6 +125,11 @@ class LossSpec(Strict):
     ohem_min_kept: Annotated[int, Field(ge=0)] = 100_000
     auxiliary: _Share = Field(default=0.4, description="Weight of the auxiliary head.")
     affinity: _Share = Field(default=1.0, description="Weight of CPNet's Affinity Loss.")
+    affinity_global: _Share = Field(
+        default=1.0,
+        description="Weight of its global term within it; 0: binary cross entropy alone, the rows "
+        "BCE of CPNet's Table 1.",
+    )
     semantic: _Share = Field(default=1.0, description="Weight of RANet's semantic score maps.")
     boundary: _Share = Field(default=1.0, description="Weight of RANet's boundary score map.")
 

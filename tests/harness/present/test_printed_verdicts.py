@@ -125,14 +125,21 @@ def test_overheads_over_rows():
 
 
 def test_grid_axes_find_printed_rows():
-    accuracy = ReferenceSpec(paper="cpnet", table="table2", match=("k",))
-    rows = [row(f"k={k}", 1, 1, 1, 1, factors={"k": k}) for k in (3, 11, 12)]
+    accuracy = ReferenceSpec(paper="ranet", table="table2", match=("k",))
+    rows = [row(f"k={k}", 1, 1, 1, 1, factors={"k": k}) for k in (2, 8, 9)]
     found = by_label(annotate(rows, Suite(reference=accuracy)))
-    assert found["k=11"]["reported"] == {"without_prior": 41.51, "with_prior": 43.92}
-    assert found["k=12"]["reported"] == {}
-    renamed = ReferenceSpec(paper="cpnet", table="table2", match=("kernel_size=k",))
-    other = [row("A", 1, 1, 1, 1, factors={"kernel_size": 11})]
-    assert annotate(other, Suite(reference=renamed))[0]["reported"]["with_prior"] == 43.92
+    assert found["k=8"]["reported"] == {"miou": 81.9}
+    assert found["k=9"]["reported"] == {}
+    renamed = ReferenceSpec(
+        paper="cpnet", table="table2", match=("kernel_size=k", "branches=prior")
+    )
+    other = [
+        row(branches, 1, 1, 1, 1, factors={"kernel_size": 11, "branches": branches})
+        for branches in ("none", "both")
+    ]
+    found = by_label(annotate(other, Suite(reference=renamed)))
+    assert found["none"]["reported"] == {"miou": 41.51}
+    assert found["both"]["reported"] == {"miou": 43.92}
 
 
 def test_several_fitting_rows_are_told_apart_by_name_or_refused():
