@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+import numpy.typing as npt
+
 Point = tuple[float, float]
 
 _DIRECTIONS = 16
@@ -86,23 +89,41 @@ def _crosses(a: Point, b: Point, c: Point, d: Point) -> bool:
     return side(a, b, c) * side(a, b, d) < 0 and side(c, d, a) * side(c, d, b) < 0
 
 
-def _cost(
-    box: Box,
-    point: Point,
-    others: Sequence[tuple[Box, Point]],
-    obstacles: Sequence[Box],
-    bounds: Box,
-) -> float:
-    padded = box.grown(_GAP)
-    outside = box.area - box.overlap(bounds)
-    cost = 50.0 * outside + box.distance(point)
-    cost += sum(20.0 * padded.overlap(each) for each in obstacles)
-    anchor = box.nearest(point)
-    for other, its_point in others:
-        cost += 40.0 * padded.overlap(other)
-        if _crosses(point, anchor, its_point, other.nearest(its_point)):
-            cost += 200.0
+Boxes = npt.NDArray[np.float64]  # rows of left, bottom, right, top
+
+
+def _array(boxes: Sequence[Box]) -> Boxes:
+    return np.array([(b.left, b.bottom, b.right, b.top) for b in boxes], float).reshape(-1, 4)
+
+
+def _overlaps(boxes: Boxes, others: Boxes) -> Boxes:
+    """Area that each of the boxes shares with all others together."""
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    shared: Boxes = np.clip(high - low, 0.0, None).prod(axis=2).sum(axis=1)
+    return shared
+
+
+def _standing_cost(choices: Sequence[Box], point: Point, obstacles: Boxes, bounds: Box) -> Boxes:
+    """What each place costs by itself: leaving the frame, distance, covering points and lines."""
+    boxes = _array(choices)
+    padded = boxes + np.array([-_GAP, -_GAP, _GAP, _GAP])
+    area = np.array([box.area for box in choices])
+    outside = area - _overlaps(boxes, _array([bounds]))
+    distance = np.array([box.distance(point) for box in choices])
+    cost: Boxes = 50.0 * outside + distance + 20.0 * _overlaps(padded, obstacles)
     return cost
+
+
+def _crossings(
+    choices: Sequence[Box], point: Point, others: Sequence[tuple[Box, Point]]
+) -> list[int]:
+    """How many leaders of other labels each place's own leader would cross."""
+    ties = [(its_point, other.nearest(its_point)) for other, its_point in others]
+    return [
+        sum(_crosses(point, box.nearest(point), start, end) for start, end in ties)
+        for box in choices
+    ]
 
 
 def place(
@@ -122,19 +143,44 @@ def place(
     Returns:
         One box per label, in the order given.
     """
-    blocked = [*obstacles, *(Box(x, y, x, y).grown(_POINT_RADIUS) for x, y in points)]
+    blocked = _array([*obstacles, *(Box(x, y, x, y).grown(_POINT_RADIUS) for x, y in points)])
     choices = [_candidates(point, size) for point, size in zip(points, sizes, strict=True)]
+    padded = [_array([box.grown(_GAP) for box in each]) for each in choices]
+    standing = [
+        _standing_cost(each, point, blocked, bounds)
+        for each, point in zip(choices, points, strict=True)
+    ]
     order = sorted(range(len(points)), key=lambda index: (points[index], index))
     placed: dict[int, Box] = {}
     for _ in range(_SWEEPS):
         before = dict(placed)
         for index in order:
             others = [(box, points[other]) for other, box in placed.items() if other != index]
-            costs = [_cost(box, points[index], others, blocked, bounds) for box in choices[index]]
-            placed[index] = choices[index][costs.index(min(costs))]
+            cost = standing[index].copy()
+            if others:
+                cost += 40.0 * _overlaps(padded[index], _array([box for box, _ in others]))
+                cost += 200.0 * np.array(_crossings(choices[index], points[index], others))
+            placed[index] = choices[index][int(cost.argmin())]
         if placed == before:
             break
     return [placed[index] for index in range(len(points))]
+
+
+def along(corners: Sequence[Point], step: float) -> list[Box]:
+    """Small boxes along a line, so that labels keep off it.
+
+    Args:
+        corners: of the line.
+        step: from box to box, and the size of each.
+    """
+    boxes = []
+    for start, end in pairwise(corners):
+        count = max(1, int(math.dist(start, end) / step))
+        for number in range(count + 1):
+            part = number / count
+            x, y = (a + part * (b - a) for a, b in zip(start, end, strict=True))
+            boxes.append(Box(x, y, x, y).grown(step / 2))
+    return boxes
 
 
 def spread(wanted: Sequence[float], heights: Sequence[float]) -> list[float]:

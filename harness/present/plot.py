@@ -7,15 +7,16 @@ from matplotlib.figure import Figure
 from harness.errors import HarnessError
 from harness.present import bar, grouped_bar, line, roofline, scatter, style
 from harness.present.canvas import canvas
-from harness.present.footnotes import conventions, definition, pairs, setup
-from harness.present.guide import explained
+from harness.present.footnotes import pairs, setup
 from harness.present.part import Context, Part, convention_of
 from harness.present.performance import uncalibrated
+from harness.present.plot_notes import guided, leaves_zero, left_unsaid, meanings, not_judged
 from harness.present.quantity import Row
 from harness.present.reading import Reading, read
+from harness.present.trained import trained
 from harness.present.verdict import annotate
 from harness.present.view import View, missing, shown
-from harness.suite.presentation import ConventionSpec, PlotSpec
+from harness.suite.presentation import PlotSpec
 
 _KINDS = {"bar": bar.draw, "scatter": scatter.draw, "line": line.draw, "roofline": roofline.draw}
 
@@ -68,12 +69,25 @@ def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | Non
     named = f"{y.name} by {_within_text(x.name)}" if x is not None else heads
     title = spec.title or f"{part.title or part.name}: {named}"
     left_out = missing(annotated, kept, needed)
-    notes = [*_notes(needed, convention), *_guided(spec, x, y, kept), *setup(annotated)]
+    every = annotated[: bar.MOST_BARS] if spec.kind == "bar" else annotated
+    if len(every) < len(annotated):
+        kept = shown(every, needed)
+    notes = [
+        *meanings(needed, convention),
+        *guided(spec, x, y, kept),
+        *leaves_zero(spec, x, y, kept),
+    ]
+    notes += setup(annotated)
+    notes += trained(annotated)
     notes += pairs("Machine", {} if context is None else context.machine)
     if spec.kind == "roofline":
         notes += uncalibrated(kept)
-    notes += [*_printed(spec, y, kept), *([left_out] if left_out else [])]
-    return View(spec, title, kept, x, y, series, tuple(notes), ys, tuple(annotated))
+    notes += [
+        *left_unsaid(spec, annotated),
+        *not_judged(spec, y, kept),
+        *([left_out] if left_out else []),
+    ]
+    return View(spec, title, kept, x, y, series, tuple(notes), ys, tuple(every))
 
 
 def _plotted(name: str) -> str:
@@ -84,34 +98,3 @@ def _plotted(name: str) -> str:
 def _within_text(head: str) -> str:
     """`latency`, but `FLOPs`: a head's capital goes unless it begins an abbreviation."""
     return head[:1].lower() + head[1:] if head[1:2].islower() else head
-
-
-def _notes(readings: Sequence[Reading], convention: ConventionSpec) -> list[str]:
-    notes = [f"{definition(each)}." for each in conventions(readings, convention)]
-    for each in readings:
-        if each.quantity.has_interval:
-            notes.append(f"{each.quantity.head}: {each.quantity.interval_note}.")
-        elif each.quantity.note:
-            notes.append(f"{each.quantity.head}: {each.quantity.note}.")
-    return notes
-
-
-def _guided(spec: PlotSpec, x: Reading | None, y: Reading, rows: Sequence[Row]) -> list[str]:
-    """What a scatter's line is, and that of many points few are named."""
-    if x is None or spec.kind not in ("scatter", "roofline"):
-        return []
-    front = None
-    if spec.kind == "scatter":
-        front = explained(spec.guide, x, y)
-    notes = [front] if front is not None and len(rows) > 1 else []
-    if len(rows) > scatter.MOST_LABELS:
-        notes.append(f"{len(rows)} points, of which only those of a front are named.")
-    return notes
-
-
-def _printed(spec: PlotSpec, y: Reading, rows: Sequence[Row]) -> list[str]:
-    """Why the printed figures beside bars are not judged, where they are not."""
-    beside = spec.kind == "bar" and any(y.verdict(row) is not None for row in rows)
-    if not beside or y.by is None or not y.by.unjudged:
-        return []
-    return [f"Printed figures are not judged: {y.by.unjudged}."]

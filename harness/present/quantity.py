@@ -75,5 +75,7 @@ class Quantity:
         """Ends of its interval in SI base units; `None` where the row has none."""
         if self.spread is not None:
             return self.spread(row)
-        low, high = (row.get(name) for name in self.interval or (None, None))
+        if self.interval is None:
+            return None
+        low, high = (row.get(name) for name in self.interval)
         return None if low is None or high is None else (low, high)

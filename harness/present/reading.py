@@ -13,7 +13,7 @@ from harness.present.counterpart import Counterpart
 from harness.present.nearest import hint
 from harness.present.numbers import fixed, supported
 from harness.present.part import Part
-from harness.present.quantities import find
+from harness.present.quantities import axes, find
 from harness.present.quantity import Quantity, Row
 from harness.present.units import Unit, with_unit
 from harness.present.verdict import counterparts, labelled, reference_table
@@ -133,7 +133,8 @@ class Reading:
 def read(name: str, part: Part, rows: Sequence[Row], convention: ConventionSpec) -> Reading:
     """The reading of that name.
 
-    A name stands beside a printed figure if it is the figure's own name, its short name (`flops`
+    A grid axis is ours, also where the paper prints a column of its name (`k` of a kernel size). A
+    name stands beside a printed figure if it is the figure's own name, its short name (`flops`
     for `gflops`), or the quantity that the reference makes its counterpart of. `params over LABEL`
     is an overhead: the quantity less that of the row of that label.
 
@@ -147,7 +148,7 @@ def read(name: str, part: Part, rows: Sequence[Row], convention: ConventionSpec)
     bound = by.get(name) or by.get(_PRINTED_AS.get(name, ""))
     if bound is not None and bound.quantity is not None:
         quantity = bound.quantity
-    elif bound is not None:
+    elif bound is not None and name not in axes(rows):
         quantity, bound = _printed_alone(name), None
     else:
         quantity = find(name, rows)

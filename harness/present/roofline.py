@@ -6,7 +6,6 @@ the bandwidth, the flat part the peak.
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,14 +15,13 @@ from harness.present import style
 from harness.present.canvas import canvas, number_axis, settle
 from harness.present.performance import roof_of
 from harness.present.placement import Box
-from harness.present.scatter import annotate_points
+from harness.present.scatter import annotate_points, draw_points, intervals, labelled, path
 from harness.present.view import View
 from harness.roofline.roof import Roof
 
 _HEIGHT = 4.6
 _ROOM = 3.0  # factor between the outermost point or ridge and the frame
 _SIZE = 7.5
-_STEP = 5.0  # points between the boxes that keep labels off the roofs
 
 
 def draw(view: View) -> Figure:
@@ -37,20 +35,7 @@ def draw(view: View) -> Figure:
     all_x = [*x, *(roof.ridge for roof in roofs.values())]
     all_y = [*y, *(roof.flops_per_second / unit for roof in roofs.values())]
     left, right = min(all_x) / _ROOM, max(all_x) * _ROOM
-    for number, (name, rows) in enumerate(view.groups().items()):
-        axes.plot(
-            [view.x.ours(row) or 0.0 for row in rows],
-            [view.y.ours(row) or 0.0 for row in rows],
-            style.marker(number),
-            color=style.colour(number),
-            markeredgecolor="white",
-            markeredgewidth=0.6,
-            markersize=7,
-            label=name,
-            zorder=3,
-        )
-    if view.series is not None:
-        figure.legend(title=view.series.name, loc="outside upper right", ncols=5)
+    draw_points(axes, view)
     for roof in roofs.values():
         corners = (left, roof.ridge, right)
         axes.plot(corners, [roof.attainable(at) / unit for at in corners], color=style.INK, lw=1.3)
@@ -62,12 +47,11 @@ def draw(view: View) -> Figure:
     axes.set_ylabel(view.y.head)
     axes.grid(visible=True)
     settle(figure)
-    drawing = _Drawing(axes, figure.dpi / 72, unit, left, right)
-    obstacles: list[Box] = []
+    drawing = _Drawing(figure, axes, unit, left, right)
+    obstacles = intervals(figure, axes, view)
     for name, roof in roofs.items():
         obstacles += drawing.along(roof) + drawing.label(name if len(roofs) > 1 else "", roof)
-    labels = [str(row.get("label")) for row in view.rows]
-    annotate_points(figure, axes, x, y, labels, obstacles=obstacles)
+    annotate_points(figure, axes, list(zip(x, y, strict=True)), labelled(view), obstacles=obstacles)
     return figure
 
 
@@ -86,8 +70,8 @@ def _roofs(view: View) -> dict[str, Roof]:
 class _Drawing:
     """Settled axes, what of the roofs is visible, and the unit of their height."""
 
+    figure: Figure
     axes: Axes
-    per_point: float
     unit: float
     left: float
     right: float
@@ -128,21 +112,10 @@ class _Drawing:
 
     def along(self, roof: Roof) -> list[Box]:
         """Small boxes along a roof, so that labels of points keep off it."""
-        places = [
-            tuple(place / self.per_point)
-            for place in self.axes.transData.transform(self.corners(roof))
-        ]
-        boxes = []
-        for (x0, y0), (x1, y1) in pairwise(places):
-            steps = max(1, int(math.dist((x0, y0), (x1, y1)) / _STEP))
-            for step in range(steps + 1):
-                part = step / steps
-                x, y = x0 + part * (x1 - x0), y0 + part * (y1 - y0)
-                boxes.append(Box(x, y, x, y).grown(_STEP / 2))
-        return boxes
+        return path(self.figure, self.axes, self.corners(roof))
 
     def _box(self, text: Annotation) -> Box:
         left, bottom, right, top = (
-            float(each) / self.per_point for each in text.get_window_extent().extents
+            float(each) / (self.figure.dpi / 72) for each in text.get_window_extent().extents
         )
         return Box(left, bottom, right, top)

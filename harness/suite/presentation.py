@@ -90,7 +90,7 @@ class ReferenceSpec(Strict):
     )
     match: tuple[str, ...] = Field(
         default=(),
-        description="Grid axes that find the printed row (k, p_h, ...) instead of the label.",
+        description="Grid axes that find the printed row (k, groups, ...) instead of the label.",
     )
     not_reproducible: dict[str, str] = Field(
         default_factory=dict,
@@ -164,7 +164,15 @@ class PlotSpec(Strict):
     series: str | None = Field(
         default=None, description="Grid axis or column that splits the lines."
     )
-    log: Literal["auto", "none", "x", "y", "both"] = "auto"
+    log: Literal["auto", "none", "x", "y", "both"] = Field(
+        default="auto",
+        description="Logarithmic axes; auto: where positive values span more than two decades.",
+    )
+    guide: Literal["auto", "none", "front", "equal"] = Field(
+        default="auto",
+        description="Of a scatter: the Pareto front, or the line of equal values. auto: equal where "
+        "both axes have one unit, the front where of both quantities less or more is better.",
+    )
 
     @model_validator(mode="before")
     @classmethod
