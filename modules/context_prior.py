@@ -1,6 +1,7 @@
 """Context Prior Layer and Aggregation Module of CPNet (Yu et al. 2020)."""
 
-from typing import Literal, cast, get_args
+from collections.abc import Mapping
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -82,6 +83,7 @@ class ContextPriorLayer(nn.Module):
             Aggregation Module, `ppm` the Pyramid Pooling Module, `aspp` Atrous Spatial Pyramid
             Pooling.
         kernel_size: odd k of the Aggregation Module; the other two do not have it.
+        aggregation_arguments: further arguments of `ppm` or `aspp`, such as rates for a small map.
         branches: contexts in the output (Table 1): `both`, `intra`, `inter`, or `none`: the
             aggregation alone, as in the columns "w/o CP" of Tables 2 and 3.
         form: `published` multiplies by P and by the materialised 1 - P; `exact` uses
@@ -89,8 +91,8 @@ class ContextPriorLayer(nn.Module):
             map. In half precision its inter-class context carries the rounding of colsum(X).
 
     Raises:
-        ValueError: an argument is not one of its choices, or `input_size` is not two positive
-            integers.
+        ValueError: an argument is not one of its choices, `input_size` is not two positive
+            integers, or `am` is given arguments of the others.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class ContextPriorLayer(nn.Module):
         context_channels: int = 512,
         aggregation: Aggregation = "am",
         kernel_size: int = 11,
+        aggregation_arguments: Mapping[str, Any] | None = None,
         branches: Branches = "both",
         form: Form = "published",
     ) -> None:
@@ -114,7 +117,9 @@ class ContextPriorLayer(nn.Module):
         self.form = form
         # Without a prior nothing follows the aggregation, which then makes the output itself.
         aggregated = out_channels if branches == "none" else context_channels
-        self.aggregate = _aggregation(aggregation, in_channels, aggregated, kernel_size)
+        self.aggregate = _aggregation(
+            aggregation, in_channels, aggregated, kernel_size, aggregation_arguments or {}
+        )
         if branches == "none":
             return
         positions = self.input_size[0] * self.input_size[1]
@@ -219,11 +224,19 @@ def _fully_separable(
     return nn.Sequential(depthwise(first), depthwise(second))
 
 
-def _aggregation(name: Aggregation, in_channels: int, channels: int, kernel_size: int) -> nn.Module:
+def _aggregation(
+    name: Aggregation,
+    in_channels: int,
+    channels: int,
+    kernel_size: int,
+    arguments: Mapping[str, Any],
+) -> nn.Module:
     match name:
         case "am":
+            if arguments:
+                raise ValueError("aggregation_arguments are of ppm and aspp; am has kernel_size")
             return AggregationModule(in_channels, out_channels=channels, kernel_size=kernel_size)
         case "ppm":
-            return PyramidPooling(in_channels, out_channels=channels)
+            return PyramidPooling(in_channels, out_channels=channels, **arguments)
         case "aspp":
-            return ASPP(in_channels, out_channels=channels)
+            return ASPP(in_channels, out_channels=channels, **arguments)

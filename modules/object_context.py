@@ -58,6 +58,8 @@ class BaseOC(nn.Module):
         groups: (P_h, P_w) of `isa`.
         order: stages of `isa`.
         mask_padding: of `isa`, see `modules.interlaced`.
+        key_stride: of `sa`: keys and values are of the map max-pooled by this factor; 2 is the row
+            "SA-2x" of OCNet's Table 3.
         key_channels: see `modules.self_attention`, as all that follow.
         value_channels: see there.
         query_convs: see there.
@@ -68,7 +70,7 @@ class BaseOC(nn.Module):
         kernel: see there.
 
     Raises:
-        ValueError: for an unknown attention, or as the attention itself.
+        ValueError: for an unknown attention, a key stride of `isa`, or as the attention itself.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class BaseOC(nn.Module):
         groups: Sequence[int] = (8, 8),
         order: Order = "global_local",
         mask_padding: bool = True,
+        key_stride: int = 1,
         key_channels: int | None = None,
         value_channels: int | None = None,
         query_convs: int = 2,
@@ -98,6 +101,9 @@ class BaseOC(nn.Module):
                 f"reduce is false but context_channels ({context_channels}) differs from "
                 f"in_channels ({in_channels}); make them equal"
             )
+        if attention == "isa" and key_stride != 1:
+            raise ValueError(f"key_stride is {key_stride}; interlaced attention has none, only sa")
+        strided = {"key_stride": key_stride} if key_stride != 1 else {}
         self.reduce = ConvBNReLU(in_channels, context_channels, 3) if reduce else nn.Identity()
         self.context = object_context_pooling(
             context_channels,
@@ -113,6 +119,7 @@ class BaseOC(nn.Module):
             value_transform=value_transform,
             output_transform=output_transform,
             kernel=kernel,
+            **strided,
         )
         self.fuse = ConvBNReLU(2 * context_channels, out_channels)
 

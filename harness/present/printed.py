@@ -18,6 +18,7 @@ from ruamel.yaml.error import YAMLError
 import harness
 from harness.errors import HarnessError
 from harness.present.nearest import hint
+from harness.suite import label as labels
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _PAPER = re.compile(r"[\w-]+(\.[\w-]+)*")
@@ -55,11 +56,12 @@ class PrintedRow:
     texts: Mapping[str, str]
 
     def matches(self, key: str, value: Any) -> bool:
-        """Whether the entry under `key` equals a value of a grid axis."""
+        """Whether the entry under `key` equals a value of a grid axis; of a list `8x8` does."""
         number = self.figures.get(key)
         if number is not None and isinstance(value, (int, float)) and not isinstance(value, bool):
             return number.value == value
-        return self.texts.get(key, number.text if number else None) == str(value)
+        text = labels.show(list(value)) if isinstance(value, (list, tuple)) else str(value)
+        return self.texts.get(key, number.text if number else None) == text
 
 
 @dataclass(frozen=True)

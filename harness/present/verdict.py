@@ -136,10 +136,13 @@ def printed_row(row: Row, reference: ReferenceSpec, table: PrintedTable) -> Prin
     if reference.match:
         factors = row.get("factors") or {}
         wanted = [_axis(item) for item in reference.match]
+        # A row outside of the grid, such as a baseline, can only be named.
+        named = label in reference.rows and not any(axis in factors for axis, _ in wanted)
         fitting = [
             each
             for each in fitting
-            if all(axis in factors and each.matches(key, factors[axis]) for axis, key in wanted)
+            if named
+            or all(axis in factors and each.matches(key, factors[axis]) for axis, key in wanted)
         ]
     if not reference.match or len(fitting) > 1 or label in reference.rows:
         fitting = [each for each in fitting if each.name == name]

@@ -143,11 +143,16 @@ def test_grid_axes_find_printed_rows():
 
 
 def test_several_fitting_rows_are_told_apart_by_name_or_refused():
-    spec = ReferenceSpec(paper="ocnet", table="table1", match=("p_h", "p_w"))
-    factors = {"p_h": 8, "p_w": 8}
+    spec = ReferenceSpec(paper="ocnet", table="table1", match=("groups",))
+    factors = {"groups": [8, 8]}
     label = "Base-OC (ISA, Local+Global)"
     (found,) = annotate([row(label, 1, 1, 1, 1, factors=factors)], Suite(reference=spec))
     assert found["reported"]["miou"] == 79.10
+    outside = ReferenceSpec(
+        paper="ocnet", table="table1", match=("groups",), rows={"FCN": "Dilated ResNet-101"}
+    )
+    (found,) = annotate([row("FCN", 1, 1, 1, 1)], Suite(reference=outside))
+    assert found["reported"]["miou"] == 75.90
     loose = ReferenceSpec(paper="ocnet", table="table2")
     with pytest.raises(HarnessError, match="2 rows that fit 'PPM'; add an axis to `match`"):
         annotate([row("PPM", 1, 1, 1, 1)], Suite(reference=loose))
