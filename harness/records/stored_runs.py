@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -79,7 +80,9 @@ def connect() -> "DuckDBPyConnection":
             "pip install 'context-harness[history]'"
         ) from error
     database = duckdb.connect()
-    database.execute("SET enable_progress_bar = false")
+    # In a notebook without ipywidgets there is no bar, and it may not be turned off either.
+    with suppress(duckdb.InvalidInputException):
+        database.execute("SET enable_progress_bar = false")
     return database
 
 
