@@ -11,7 +11,6 @@ Nothing heavy is imported before it is asked for: `import harness` takes millise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.api.interrupted import RunInterrupted
     from harness.api.load import load, load_all
     from harness.api.measure import run
     from harness.api.options import validate
@@ -26,7 +25,6 @@ __all__ = [
     "HarnessError",
     "ModuleCosts",
     "Run",
-    "RunInterrupted",
     "Suite",
     "SuiteError",
     "load",
@@ -40,7 +38,6 @@ _PLACES = {
     "HarnessError": "harness.errors",
     "ModuleCosts": "harness.api.show",
     "Run": "harness.api.run",
-    "RunInterrupted": "harness.api.interrupted",
     "Suite": "harness.suite",
     "SuiteError": "harness.suite",
     "load": "harness.api.load",

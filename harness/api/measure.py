@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.api.interrupted import RunInterrupted
 from harness.api.options import SuiteLike, validate
 from harness.api.run import Run
 from harness.engines.engine import Engine
@@ -65,7 +64,8 @@ def run(
 
     Raises:
         SuiteError: the suite or an option is wrong; nothing was measured.
-        RunInterrupted: Ctrl-C; finished cases are kept, and `resume=True` measures the rest.
+        KeyboardInterrupt: Ctrl-C; finished cases are kept, `resume=True` measures the rest, and
+            `harness.load` has what there is.
         HarnessError: a device is missing, or the folder cannot be written.
     """
     chosen = make_engine(engine, engine_options or {}) if isinstance(engine, str) else engine
@@ -90,6 +90,12 @@ def run(
             result = measure(checked, Path(out), resume, reporter, chosen)
     else:
         result = measure(checked, Path(out), resume, listener, chosen)
+    if not result.complete:
+        # Itself, not a class derived from it: Python then ends a script as Ctrl-C ends programs.
+        raise KeyboardInterrupt(
+            f"{len(result.records)} of {result.total} cases are kept in {result.directory.path}; "
+            "go on with resume=True"
+        )
     if write:
         write_results(result)
     return result
@@ -104,14 +110,11 @@ def measure(
 ) -> Run:
     """Run a suite that is loaded; nothing but records is written.
 
-    Raises:
-        RunInterrupted: Ctrl-C; finished cases are kept.
+    Returns:
+        The run, which is not complete when Ctrl-C ended it.
     """
     execution = execute(suite, out, listener=listener, resume=resume, engine=engine)
-    result = Run(suite, execution.directory, execution.records)
-    if execution.interrupted:
-        raise RunInterrupted(result)
-    return result
+    return Run(suite, execution.directory, execution.records)
 
 
 def write_results(run: Run) -> None:

@@ -104,6 +104,14 @@ class Run:
         names = self._tables if part is None else {part.name: self._tables[part.name]}
         return lookup.by_name(names)
 
+    def shown(self) -> dict[str, Table]:
+        """The tables to look at: those asked for, else one per suite of what was measured."""
+        return self.tables() or dict(
+            self._own_table(lookup.usual_columns(part.jobs), part.name)
+            for part in self.suite.parts()
+            if self._rows[part.name]
+        )
+
     @overload
     def table(
         self,
@@ -136,7 +144,8 @@ class Run:
 
         Args:
             which: name or number of a table that the suite asks for; may be left out where there
-                is one.
+                is one. Where the suite asks for none, each has one of what was measured, by its
+                name.
             columns: quantities, for a table of its own instead.
             part: name of the included suite that `columns` are of.
             format: `console`, `markdown`, `latex`, `csv` or `html`; the table itself if absent.
@@ -146,11 +155,8 @@ class Run:
         """
         if columns is not None:
             name, made = self._own_table(tuple(columns), part)
-        elif which is None and not any(self._tables.values()):
-            own = self._part(part)
-            name, made = self._own_table(lookup.usual_columns(own.jobs), own.name)
         else:
-            name, made = lookup.one(self.tables(), which, "tables")
+            name, made = lookup.one(self.shown(), which, "tables")
         return made if format is None else texts.text(made, name, format)
 
     def plots(self) -> list[str]:
@@ -287,7 +293,4 @@ class Run:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the summary, the tables, failed cases with their causes."""
-        tables = list(self.tables().values())
-        if not tables and len(self.suite.parts()) == 1:
-            tables = [self.table()]
-        return texts.page(self.suite.title, self.summary(), tables)
+        return texts.page(self.suite.title, self.summary(), list(self.shown().values()))

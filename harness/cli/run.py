@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from harness.api.interrupted import RunInterrupted
 from harness.api.measure import measure, write_results
 from harness.api.options import validate
 from harness.api.progress import Reporter
@@ -24,6 +23,7 @@ from harness.cli.options import (
     parse_shapes,
 )
 from harness.cli.output import console, strangers
+from harness.cli.show_run import print_run
 from harness.engines.local import start_server
 from harness.engines.registry import LOCAL, make_engine
 from harness.records.record import finite
@@ -97,18 +97,15 @@ def run(  # noqa: PLR0917 - typer calls it with names
             force=force,
         )
     errors = console(stderr=True)
-    interrupted = False
-    try:
-        with Reporter(errors, suite) as reporter:
-            result = measure(suite, out, resume, reporter, chosen)
-    except RunInterrupted as stop:
-        result, interrupted = stop.run, True
+    with Reporter(errors, suite) as reporter:
+        result = measure(suite, out, resume, reporter, chosen)
+    if not result.complete:
         _say_how_to_go_on(errors, result, resume)
     if as_json:
         rows = finite(result.rows())
         sys.stdout.write(json.dumps(rows, indent=1, default=str, allow_nan=False) + "\n")
     print_run(result, errors if as_json else console())
-    if interrupted:
+    if not result.complete:
         raise typer.Exit(INTERRUPTED)
     write_results(result)
     if not result.ok:
@@ -128,14 +125,3 @@ def _say_how_to_go_on(errors: Console, result: Run, resume: bool) -> None:
 def _program() -> list[str]:
     name = Path(sys.argv[0]).name
     return ["python", "-m", "harness"] if name == "__main__.py" else [name]
-
-
-def print_run(result: Run, where: Console) -> None:
-    """Print a run's tables, its folder, and how many printed figures are reproduced."""
-    from harness.present.console import console_table
-
-    for table in result.tables().values():
-        where.print(console_table(table))
-        where.print()
-    where.print(f"run: {result.directory.path}", markup=False, soft_wrap=True)
-    where.print(result.tally().text, markup=False, soft_wrap=True)

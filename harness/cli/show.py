@@ -1,4 +1,4 @@
-"""`harness show`: one module's arguments, shapes and costs, layer by layer."""
+"""`harness show`: one module's arguments and costs, layer by layer; or the tables of a run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,28 +13,65 @@ from harness.api.show import DEFAULT_INPUT, PASSES, Description, ModuleCosts, co
 from harness.case import Case
 from harness.cli.options import Input, OptionError, parse_shapes
 from harness.cli.output import console, strangers
+from harness.cli.show_run import is_run, show_run
 
 
-def show(
-    module: Annotated[str, typer.Argument(help="A name of `harness list`, or package.file:Class.")],
+def show(  # noqa: PLR0917 - typer calls it with names
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODULE|RUN",
+            help="A name of `harness list` or package.file:Class; or a run directory, the folder "
+            "of a suite's runs, `latest`.",
+        ),
+    ],
     input_: Input = None,
     with_: Annotated[
         list[str] | None,
         typer.Option("--with", metavar="NAME=VALUE", help="An argument of the module; repeatable."),
     ] = None,
-    pass_: Annotated[str, typer.Option("--pass", help="inference or training.")] = "inference",
+    pass_: Annotated[
+        str | None, typer.Option("--pass", help="inference (if absent) or training.")
+    ] = None,
     picture: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE", help="Draw the module's inner maps on a made scene (PNG, SVG)."
         ),
     ] = None,
+    table: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of a run: only this table.")
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="FORMAT", help="Of a run: markdown, latex, csv, html or console."
+        ),
+    ] = None,
 ) -> None:
-    """Show what MODULE takes, and what it costs at a size: in all and layer by layer."""
+    """Show what MODULE takes and costs at a size, layer by layer; or the tables of RUN again."""
+    if is_run(what):
+        given = {"--input": input_, "--with": with_, "--pass": pass_, "--picture": picture}
+        _refuse(given, f"is for modules, and {what} is a run")
+        show_run(what, table, form)
+        return
+    _refuse({"--table": table, "--format": form}, f"is for runs, and {what} is no run directory")
+    _show_module(what, input_, with_ or [], pass_ or "inference", picture)
+
+
+def _refuse(options: Mapping[str, object], reason: str) -> None:
+    for name, value in options.items():
+        if value is not None and value != []:
+            raise OptionError(f"{name} {reason}; leave it out")
+
+
+def _show_module(
+    module: str, input_: str | None, with_: list[str], pass_: str, picture: Path | None
+) -> None:
     if pass_ not in PASSES:
         raise OptionError(f"--pass {pass_}: no such pass; write inference or training")
     shapes = parse_shapes(input_) if input_ else (DEFAULT_INPUT,)
-    given = _arguments(with_ or [])
+    given = _arguments(with_)
     where = console()
     with strangers():
         found = describe(module)
