@@ -124,9 +124,21 @@ def house() -> Iterator[None]:
         yield
 
 
+class ShownFigure(Figure):
+    """A figure that notebooks show as its file is.
+
+    Their own way cuts off what has no place in the layout, title and notes, and moves labels.
+    """
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The bitmap for IPython, with or without `%matplotlib inline`."""
+        width = round(self.get_size_inches()[0] * 100)
+        return {"image/png": render(self, "png")}, {"image/png": {"width": width}}
+
+
 def new_figure(height: float) -> Figure:
     """An empty figure of the house's width; no window, no global state."""
-    figure = Figure(figsize=(WIDTH, height))
+    figure = ShownFigure(figsize=(WIDTH, height))
     FigureCanvasAgg(figure)
     return figure
 
