@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from harness.api.load import load, load_all
     from harness.api.measure import run
     from harness.api.options import validate
+    from harness.api.report import report
     from harness.api.run import Run
     from harness.api.show import ModuleCosts, show
     from harness.errors import HarnessError
@@ -29,6 +30,7 @@ __all__ = [
     "SuiteError",
     "load",
     "load_all",
+    "report",
     "run",
     "show",
     "validate",
@@ -42,6 +44,7 @@ _PLACES = {
     "SuiteError": "harness.suite",
     "load": "harness.api.load",
     "load_all": "harness.api.load",
+    "report": "harness.api.report",
     "run": "harness.api.measure",
     "show": "harness.api.show",
     "validate": "harness.api.options",

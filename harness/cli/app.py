@@ -16,8 +16,10 @@ from harness.cli.environment import environment
 from harness.cli.export import export
 from harness.cli.gate import gate
 from harness.cli.history import history
+from harness.cli.init import init
 from harness.cli.output import console, forgive_encodings
 from harness.cli.plan import plan
+from harness.cli.report import report
 from harness.cli.run import INTERRUPTED, run
 from harness.cli.schema import schema
 from harness.cli.show import show
@@ -47,9 +49,11 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.command("init")(_interruptible(init))
 app.command("run")(_interruptible(run))
 app.command("list")(_interruptible(list_modules))
 app.command("show")(_interruptible(show))
+app.command("report")(_interruptible(report))
 app.command("validate")(_interruptible(validate))
 app.command("plan")(_interruptible(plan))
 app.command("schema")(_interruptible(schema))

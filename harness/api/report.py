@@ -1,0 +1,72 @@
+"""Runs as one HTML file: `harness.report`."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness.api.load import load
+from harness.api.run import Run
+from harness.errors import HarnessError
+from harness.present.part import Context
+from harness.present.report.page import render
+from harness.present.report.source import ReportedPart, ReportedRun
+from harness.present.write import write_whole
+from harness.suite.suite import Suite
+
+FILE_NAME = "report.html"
+
+
+def report(
+    runs: Run | str | Path | Sequence[Run | str | Path], out: str | Path | None = None
+) -> Path:
+    """Write runs as one HTML file that needs neither network nor server.
+
+    Args:
+        runs: one or several, each a run or what `harness.load` takes; the same one counts once.
+        out: the file; if absent `report.html` in the run's directory, of several runs here.
+
+    Returns:
+        The file.
+
+    Raises:
+        HarnessError: a run cannot be read or has no records, Jinja is not installed, or the file
+            cannot be written.
+    """
+    given = [runs] if isinstance(runs, (Run, str, Path)) else runs
+    found = [each if isinstance(each, Run) else load(each) for each in given]
+    loaded = {run.directory.path.resolve(): run for run in found}
+    content = render([_reported(run) for run in loaded.values()])
+    place = next(iter(loaded)) if len(loaded) == 1 else Path()
+    file = place / FILE_NAME if out is None else Path(out)
+    write_whole(file, content.encode("utf-8"))
+    return file
+
+
+def _reported(run: Run) -> ReportedRun:
+    if not run.records:
+        raise HarnessError(
+            f"{run.directory.path}: no case of this run has ended; nothing to report"
+        )
+    context = run.context
+    try:
+        parts = _parts(run)
+    except HarnessError as error:
+        # Of a run from elsewhere the printed figures may be missing here; its own numbers are not.
+        parts = _parts(Run(_unreferenced(run.suite), run.directory, run.records))
+        context = _warned(context, f"printed figures and verdicts are left out: {error}")
+    description = run.directory.description()
+    return ReportedRun(run.directory.path, description, context, parts, run.records, run.total)
+
+
+def _parts(run: Run) -> tuple[ReportedPart, ...]:
+    every = [ReportedPart(part, run.part_rows(part)) for part in run.suite.parts()]
+    return tuple(each for each in every if each.rows)
+
+
+def _unreferenced(suite: Suite) -> Suite:
+    included = tuple(_unreferenced(each) for each in suite.included)
+    return replace(suite, reference=None, included=included)
+
+
+def _warned(context: Context, text: str) -> Context:
+    return replace(context, warnings=(*context.warnings, text))

@@ -1,0 +1,199 @@
+"use strict";
+(() => {
+  const root = document.documentElement;
+  const remembered = "context-harness-theme";
+  const prefersDark = matchMedia("(prefers-color-scheme: dark)");
+
+  // A page opened from disk may have no storage; then the choice lasts as long as the page.
+  const recall = () => { try { return localStorage.getItem(remembered); } catch { return null; } };
+  const remember = (theme) => { try { localStorage.setItem(remembered, theme); } catch { /* none */ } };
+  const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : prefersDark.matches);
+  const chosen = recall();
+  if (chosen === "dark" || chosen === "light") root.dataset.theme = chosen;
+
+  function themeButton() {
+    const button = document.getElementById("theme");
+    const show = () => button.setAttribute("aria-pressed", String(isDark()));
+    button.addEventListener("click", () => {
+      root.dataset.theme = isDark() ? "light" : "dark";
+      remember(root.dataset.theme);
+      show();
+    });
+    prefersDark.addEventListener("change", show);
+    button.hidden = false;
+    show();
+  }
+
+  // One entry per row with what it is sorted and filtered by, read once.
+  function entriesOf(table) {
+    return Array.from(table.tBodies[0].rows, (row, index) => ({
+      row,
+      index,
+      values: Array.from(row.cells, (cell) => cell.dataset.v ?? ""),
+      words: (row.dataset.words ?? "").split("|"),
+      text: null,
+    }));
+  }
+
+  // The head cells that stand directly above a column, in the order of the columns.
+  function headsOf(table) {
+    const rows = Array.from(table.tHead.rows);
+    const below = rows.length > 1 ? Array.from(rows[1].cells) : [];
+    return Array.from(rows[0].cells).flatMap((head) =>
+      head.scope === "colgroup" ? below.splice(0, head.colSpan) : [head]);
+  }
+
+  const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
+
+  function sorted(entries, column, isNumber, direction) {
+    if (!direction) return [...entries].sort((a, b) => a.index - b.index);
+    const compare = isNumber ? (a, b) => Number(a) - Number(b) : collator.compare;
+    const known = entries.filter((entry) => entry.values[column] !== "");
+    const absent = entries.filter((entry) => entry.values[column] === "");
+    known.sort((a, b) =>
+      direction * compare(a.values[column], b.values[column]) || a.index - b.index);
+    return [...known, ...absent.sort((a, b) => a.index - b.index)];
+  }
+
+  function sortable(table, entries) {
+    const heads = headsOf(table);
+    heads.forEach((head, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.append(...head.childNodes);
+      head.append(button);
+      button.addEventListener("click", () => {
+        const before = head.getAttribute("aria-sort");
+        const next = { ascending: "descending", descending: null }[before];
+        const order = next === undefined ? "ascending" : next;
+        heads.forEach((each) => each.removeAttribute("aria-sort"));
+        if (order) head.setAttribute("aria-sort", order);
+        const direction = { ascending: 1, descending: -1 }[order] ?? 0;
+        const rows = sorted(entries, column, head.dataset.kind === "number", direction);
+        // Out of the page the rows move without any layout between.
+        const body = table.tBodies[0];
+        const place = body.nextSibling;
+        body.remove();
+        body.append(...rows.map((entry) => entry.row));
+        table.insertBefore(body, place);
+      });
+    });
+  }
+
+  function filterable(block, entries) {
+    const tools = block.querySelector(":scope > .tools");
+    if (!tools) return;
+    const find = tools.querySelector("[data-find]");
+    const word = tools.querySelector("[data-word]");
+    const count = tools.querySelector("[data-count]");
+    const apply = () => {
+      const wanted = find.value.toLowerCase().split(/\s+/).filter(Boolean);
+      const status = word ? word.value : "";
+      let shown = 0;
+      for (const entry of entries) {
+        entry.text ??= Array.from(entry.row.cells, (cell) => cell.textContent).join(" ").toLowerCase();
+        const fits = (!status || entry.words.includes(status))
+          && wanted.every((part) => entry.text.includes(part));
+        if (entry.row.hidden === fits) entry.row.hidden = !fits;
+        shown += fits;
+      }
+      const all = entries.length.toLocaleString("en");
+      count.textContent = shown === entries.length ? `${all} rows` : `${shown.toLocaleString("en")} of ${all} rows`;
+    };
+    find.addEventListener("input", apply);
+    word?.addEventListener("change", apply);
+    tools.hidden = false;
+    // Browsers keep what was typed over a reload.
+    if (find.value || word?.value) apply();
+  }
+
+  const svg = (tag, attributes, text) => {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    if (text !== undefined) made.textContent = text;
+    return made;
+  };
+
+  const quantile = (ordered, share) => {
+    const place = (ordered.length - 1) * share;
+    const low = Math.floor(place);
+    return ordered[low] + (place - low) * ((ordered[low + 1] ?? ordered[low]) - ordered[low]);
+  };
+
+  function drawSamples(values) {
+    const [width, height, left, bottom] = [720, 220, 64, 28];
+    const low = Math.min(...values);
+    const high = Math.max(...values);
+    const x = (index) => left + 8 + (index / Math.max(values.length - 1, 1)) * (width - left - 24);
+    const y = (value) => height - bottom - 8 - ((value - low) / (high - low || 1)) * (height - bottom - 24);
+    const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
+    const median = quantile([...values].sort((a, b) => a - b), 0.5);
+    for (const [value, colour] of [[low, "--line"], [high, "--line"], [median, "--good"]]) {
+      picture.append(svg("line", { x1: left, x2: width - 8, y1: y(value), y2: y(value), style: `stroke:var(${colour})` }));
+    }
+    for (const value of new Set([low, high])) {
+      picture.append(svg("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, `${value} ms`));
+    }
+    values.forEach((value, index) =>
+      picture.append(svg("circle", { cx: x(index), cy: y(value), r: 2.2, style: "fill:var(--mark);fill-opacity:.7" })));
+    picture.append(svg("text", { x: (left + width) / 2, y: height - 6, "text-anchor": "middle" }, "order of measurement; line: median"));
+    return picture;
+  }
+
+  function rawSamples() {
+    const fold = document.getElementById("samples-fold");
+    if (!fold) return;
+    const select = document.getElementById("samples-case");
+    const several = document.getElementById("samples-data");
+    let cases = null;
+    const show = () => {
+      const each = cases[select.value];
+      const ordered = [...each.ms].sort((a, b) => a - b);
+      const text = (value) => `${Number(value.toPrecision(4))} ms`;
+      document.getElementById("samples-picture").replaceChildren(drawSamples(each.ms));
+      document.getElementById("samples-text").textContent =
+        `${each.taken.toLocaleString("en")} samples${each.step > 1 ? `, one of every ${each.step} shown` : ""}. `
+        + `Smallest ${text(ordered[0])}, first quartile ${text(quantile(ordered, 0.25))}, `
+        + `median ${text(quantile(ordered, 0.5))}, third quartile ${text(quantile(ordered, 0.75))}, `
+        + `largest ${text(ordered.at(-1))}.`;
+      document.getElementById("samples-list").textContent = each.ms.join(" ");
+    };
+    const fill = () => {
+      if (cases) return;
+      cases = JSON.parse(several.textContent);
+      const groups = new Map();
+      cases.forEach((each, index) => {
+        const head = `${each.suite}, run ${each.run}`;
+        if (!groups.has(head)) {
+          groups.set(head, document.createElement("optgroup"));
+          groups.get(head).label = head;
+        }
+        groups.get(head).append(new Option(each.name, index));
+      });
+      select.append(...groups.values());
+      select.addEventListener("change", show);
+      show();
+    };
+    fold.addEventListener("toggle", fill);
+  }
+
+  // A link into a folded part unfolds it.
+  function unfold() {
+    const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+    for (let each = target; each; each = each.parentElement) {
+      if (each.tagName === "DETAILS") each.open = true;
+    }
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    themeButton();
+    for (const table of document.querySelectorAll("table[data-sortable]")) {
+      const entries = entriesOf(table);
+      sortable(table, entries);
+      filterable(table.closest(".block"), entries);
+    }
+    rawSamples();
+    unfold();
+    addEventListener("hashchange", unfold);
+  });
+})();
