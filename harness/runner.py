@@ -107,6 +107,8 @@ def execute(
         )
         engine = engine or LocalEngine(slots=_slots(pending))
         try:
+            if resume and isinstance(engine, RemoteEngine):
+                engine.take_up()
             for job in pending:
                 engine.submit(job)
             measuring.follow(engine, listener)

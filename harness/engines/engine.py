@@ -88,3 +88,9 @@ class RemoteEngine(ABC):
     @abstractmethod
     def cancel(self) -> None:
         """See `Engine`."""
+
+    def take_up(self) -> None:  # noqa: B027 - most engines leave nothing behind to take up
+        """The run goes on after an interruption; called before anything is submitted.
+
+        An engine whose cases outlive it may follow those that are still running.
+        """
