@@ -8,10 +8,17 @@ ABSENT = "–"
 
 @dataclass(frozen=True)
 class Cell:
-    """What is shown, and the stored value behind it (SI base units; `None` if there is none)."""
+    """One place of a column.
+
+    Attributes:
+        text: what is shown.
+        raw: the stored value behind it, in SI base units; `None` if there is none.
+        short: what is shown where a column has room for a word only (`oom`); `text` if empty.
+    """
 
     text: str
     raw: Any
+    short: str = ""
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,7 @@ class Column:
         group: head shared with the columns beside it, and `sub` its own one below; empty if alone.
         sub: see `group`.
         shown: False for values that only CSV files hold.
+        aim: whether less or more is better, where best values are to be marked.
     """
 
     head: str
@@ -35,15 +43,27 @@ class Column:
     group: str = ""
     sub: str = ""
     shown: bool = True
+    aim: Literal["min", "max"] | None = None
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns under a title, with what has to be said at its foot."""
+    """Columns under a title, with what has to be said at its foot.
+
+    Attributes:
+        title: of the table.
+        columns: shown ones and those that only CSV files hold.
+        footnotes: all lines of the foot.
+        setting: those of them that belong into a caption: what is counted, device, data type,
+            versions.
+        best: whether the suite asks for best and second values to be marked.
+    """
 
     title: str
     columns: tuple[Column, ...]
     footnotes: tuple[str, ...]
+    setting: tuple[str, ...] = ()
+    best: bool = False
 
     @property
     def shown(self) -> tuple[Column, ...]:

@@ -55,6 +55,23 @@ def footnotes(
     return tuple(" ".join(line.split()) for line in lines)
 
 
+def setting(
+    part: Part, rows: Sequence[Row], readings: Iterable[Reading], context: Context
+) -> tuple[str, ...]:
+    """The lines of a foot without which a table cannot be read: what is counted, where, by what.
+
+    Arguments as for `footnotes`.
+    """
+    counted = [_counted(each) for each in conventions(readings, convention_of(part, context))]
+    lines = [*counted, *setup(rows), *pairs("Versions", context.versions)]
+    return tuple(" ".join(line.split()) for line in lines)
+
+
+def _counted(convention: ConventionSpec) -> str:
+    words = f": {convention.description}" if convention.description else ""
+    return f"{definition(convention)}{words}."
+
+
 def formula(convention: ConventionSpec) -> str:
     """A convention as the sum that it is: `(2 conv MACs + 2 matmul MACs) / 1e9`."""
     weights = {
@@ -70,10 +87,7 @@ def formula(convention: ConventionSpec) -> str:
 
 
 def _meanings(readings: Sequence[Reading], convention: ConventionSpec) -> list[str]:
-    lines = []
-    for each in conventions(readings, convention):
-        words = f": {each.description}" if each.description else ""
-        lines.append(f"{definition(each)}{words}.")
+    lines = [_counted(each) for each in conventions(readings, convention)]
     notes = {r.quantity.head: r.quantity.note for r in readings if r.quantity.note}
     return lines + [f"{head}: {note}." for head, note in notes.items()]
 

@@ -7,7 +7,7 @@ from harness.errors import HarnessError
 from harness.present import growth
 from harness.present.cells import ABSENT, Cell, Column, Table
 from harness.present.counterpart import numeric
-from harness.present.footnotes import footnotes
+from harness.present.footnotes import footnotes, setting
 from harness.present.part import Context, Part, convention_of
 from harness.present.quantities import find
 from harness.present.quantity import Quantity, Row
@@ -59,6 +59,7 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context) -> 
         spec.title or part.title or part.name,
         tuple(columns),
         (*note, *footnotes(spec, part, rows, readings, context)),
+        setting(part, rows, readings, context),
     )
 
 

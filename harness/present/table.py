@@ -5,7 +5,8 @@ from typing import Any
 
 from harness.present import growth_table
 from harness.present.cells import ABSENT, Cell, Column, Table
-from harness.present.footnotes import footnotes
+from harness.present.direction import Direction, direction
+from harness.present.footnotes import footnotes, setting
 from harness.present.numbers import percent
 from harness.present.part import Context, Part, convention_of
 from harness.present.quantity import Row
@@ -43,13 +44,23 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | No
         if name == "verdict":
             columns.append(_verdict(annotated))
         else:
-            columns += _expand(next(remaining), annotated, failed)
+            reading = next(remaining)
+            columns += _expand(reading, annotated, failed, _aim(spec, name, reading))
     columns += _unshown(columns, readings, annotated)
     return Table(
         spec.title or part.title or part.name,
         tuple(columns),
         footnotes(spec, part, annotated, readings, context),
+        setting(part, annotated, readings, context),
+        spec.best is not None,
     )
+
+
+def _aim(spec: TableSpec, name: str, reading: Reading) -> Direction | None:
+    """Whose best value is marked on request: the suite's word, else what the quantity is."""
+    if isinstance(spec.best, dict):
+        return spec.best.get(name)
+    return direction(reading.quantity)
 
 
 class _Failures:
@@ -60,27 +71,29 @@ class _Failures:
             index: _failure(row) for index, row in enumerate(rows) if row.get("status") != "ok"
         }
 
-    def take(self, index: int) -> str:
-        return self._left.pop(index, ABSENT)
+    def take(self, index: int) -> Cell:
+        return self._left.pop(index, Cell(ABSENT, None))
 
 
-def _failure(row: Row) -> str:
+def _failure(row: Row) -> Cell:
     status, cause = str(row.get("status") or "not run"), row.get("cause")
     if not cause:
-        return status
+        return Cell(status, None)
     line = " ".join(str(cause).split())
     short = line if len(line) <= _CAUSE_WIDTH else line[: _CAUSE_WIDTH - 3].rstrip() + "..."
-    return f"{status}: {short}"
+    return Cell(f"{status}: {short}", None, status)
 
 
-def _expand(reading: Reading, rows: Sequence[Row], failed: _Failures) -> list[Column]:
+def _expand(
+    reading: Reading, rows: Sequence[Row], failed: _Failures, aim: Direction | None
+) -> list[Column]:
     if reading.is_text:
         return [_plain(reading, rows)]
     verdicts = [reading.verdict(row) for row in rows]
     cells = []
     for index, row in enumerate(rows):
         text = reading.text(row)
-        cells.append(Cell(failed.take(index) if text is None else text, reading.stored(row)))
+        cells.append(failed.take(index) if text is None else Cell(text, reading.stored(row)))
     beside = any(verdict is not None for verdict in verdicts)
     head = reading.head
     stored = reading.quantity.name
@@ -93,6 +106,7 @@ def _expand(reading: Reading, rows: Sequence[Row], failed: _Failures) -> list[Co
         stored,
         head if beside else "",
         "ours" if beside else "",
+        aim=aim,
     )
     if not beside or reading.by is None:
         return [ours]

@@ -98,6 +98,17 @@ class ReferenceSpec(Strict):
     )
 
 
+def _word_or_mapping(value: Any) -> str:
+    return "mapping" if isinstance(value, dict) else "word"
+
+
+Best = Annotated[
+    Annotated[Literal["auto"], Tag("word")]
+    | Annotated[dict[str, Literal["min", "max"]], Tag("mapping")],
+    Discriminator(_word_or_mapping),
+]
+
+
 class TableSpec(Strict):
     """One table of the results."""
 
@@ -114,7 +125,22 @@ class TableSpec(Strict):
     over: str | None = Field(
         default=None, description="Of growth: the swept quantity; positions if absent."
     )
+    best: Best | None = Field(
+        default=None,
+        description="Marks best (bold) and second (underlined) values in LaTeX: auto, or column: "
+        "min or max. auto: costs min, accuracies and rates max.",
+    )
     note: str | None = None
+
+    @model_validator(mode="after")
+    def _marked(self) -> "TableSpec":
+        named = self.best if isinstance(self.best, dict) else {}
+        strange = [name for name in named if name not in self.columns]
+        if strange:
+            raise ValueError(f"best names {', '.join(strange)}, which is no column of this table")
+        if self.best is not None and self.kind == "growth":
+            raise ValueError("a growth table has no best value; remove best")
+        return self
 
     @model_validator(mode="after")
     def _kind(self) -> "TableSpec":
@@ -170,8 +196,8 @@ class PlotSpec(Strict):
     )
     guide: Literal["auto", "none", "front", "equal"] = Field(
         default="auto",
-        description="Of a scatter: the Pareto front, or the line of equal values. auto: equal where "
-        "both axes have one unit, the front where of both quantities less or more is better.",
+        description="Of a scatter: the Pareto front, or the line of equal values. auto: equal "
+        "where both axes have one unit, the front where of both quantities less or more is better.",
     )
 
     @model_validator(mode="before")

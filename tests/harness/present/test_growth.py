@@ -170,7 +170,9 @@ def test_growth_table():
     assert (values["computation_smallest"], values["computation_largest"]) == ("4096", "65536")
     assert values["computation_verdict"] == "reproduced"
     assert r"O\(C \(HW\)" in markdown(table) or "O(C (HW)" in markdown(table)
-    assert r"\begin{tabular}{llrrrllrrrl}" in latex(table, "growth")
+    assert r"\begin{tabular}{@{}llS[table-format=1.0]rrllS[table-format=1.0]rrl@{}}" in latex(
+        table, "growth"
+    )
 
 
 def test_growth_without_a_reference_shows_exponents_alone():

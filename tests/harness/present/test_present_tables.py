@@ -13,7 +13,6 @@ from rich.console import Console
 from harness.errors import HarnessError
 from harness.present.console import console_table, pieces
 from harness.present.csv_text import csv_text, safe
-from harness.present.latex import escape as latex_escape
 from harness.present.latex import latex
 from harness.present.markdown import markdown
 from harness.present.part import Context
@@ -199,45 +198,6 @@ def _line(text):
     out = io.StringIO(newline="")
     csv.writer(out, lineterminator="\n").writerow([text, "x"])
     return out.getvalue()
-
-
-HOSTILE = r"\input{x} $a_b^c$ & 100% #1 {~} <|> [z] *"
-
-
-def test_latex_escapes_hostile_labels():
-    text = latex(one(spec=TableSpec(columns=("label",)), label=HOSTILE), "x y_1")
-    assert r"\textbackslash{}input\{x\} \$a\_b\textasciicircum{}c\$ \& 100\% \#1" in text
-    assert r"\label{tab:x-y-1}" in text
-
-
-@settings(deadline=None, max_examples=200)
-@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=30))
-def test_latex_leaves_nothing_active(text):
-    escaped = latex_escape(text)
-    for known in (
-        *("textbackslash", "textasciicircum", "textasciitilde", "textless", "textgreater"),
-        "textbar",
-    ):
-        escaped = escaped.replace(f"\\{known}{{}}", "")
-    escaped = escaped.replace(r"\`{}", "").replace("{[}", "").replace("{]}", "").replace("{*}", "")
-    for math in (r"$\times$", r"$\pm$", r"$\mu$"):
-        escaped = escaped.replace(math, "")
-    assert re.search(r"(?<!\\)[{}$&#%_]", escaped) is None
-    assert re.search(r"\\[^{}$&#%_]", escaped) is None
-    assert not {"^", "~", "\n", "\r", "\x00"} & set(escaped)
-
-
-def test_latex_is_a_complete_table():
-    text = latex(make(SPEC, ocnet(), table4()), "table4")
-    for rule in ("toprule", "midrule", "bottomrule"):
-        assert text.count(f"\\{rule}") == 1
-    assert r"\multicolumn{3}{c}{FLOPs (GFLOPs)}" in text
-    body = text.partition("\\midrule\n")[2].partition("\\bottomrule")[0].strip().splitlines()
-    assert len(body) == 12
-    assert {line.count(" & ") for line in body} == {10}
-    assert "$-0.07$" in body[0]
-    for environment in ("table", "tabular", "minipage"):
-        assert text.count(rf"\begin{{{environment}}}") == text.count(rf"\end{{{environment}}}") == 1
 
 
 def test_markdown_shows_labels_as_they_are():
