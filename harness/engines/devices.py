@@ -41,18 +41,25 @@ class Grant:
         slot: what its processes are confined to.
         warnings: what else was on the devices.
         users: processes that have not ended.
+        closed: whether the devices were given back.
     """
 
     slot: Slot
     locks: ExitStack
     warnings: tuple[str, ...] = ()
     users: int = 1
+    closed: bool = False
 
     def release(self) -> None:
         """One process has ended; with the last one the devices are free."""
         self.users -= 1
         if self.users <= 0:
-            self.locks.close()
+            self.close()
+
+    def close(self) -> None:
+        """Give the devices back at once."""
+        self.closed = True
+        self.locks.close()
 
 
 @dataclass
@@ -86,8 +93,7 @@ class Devices:
             gpu = self._take_gpu(job, held) if job.case.device == "cuda" else _NO_GPU
             cpu = not (self.lock_cpu and is_timed(job)) or self._take_cpu(job, held)
             if gpu is not None and cpu:
-                several = len(self.gpus or ()) > 1
-                slot = Slot(self.cores, gpu.visible if several and gpu is not _NO_GPU else None)
+                slot = Slot(self.cores, gpu.visible if gpu is not _NO_GPU else None)
                 grant = Grant(slot, held.pop_all(), self._company(job), users)
         return grant
 

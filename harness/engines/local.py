@@ -45,6 +45,7 @@ class _Running:
     started: float = field(default_factory=time.monotonic)
     limit: float = field(init=False)  # when patience ends
     told: bool = False  # to end
+    forgotten: bool = False  # cancelled while somebody reads the events
     values: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -120,10 +121,11 @@ class LocalEngine:
         """End every running job at once and forget the queued ones."""
         self._queue.clear()
         for running in self._running:
+            running.forgotten = True
             running.pipe.close()  # what the supervisors wait for
         for running in self._running:
             _leave(running.process)
-            running.grant.release()
+            running.grant.close()
         self._running.clear()
         if self._rings is not None:
             self._rings.cleanup()
@@ -153,6 +155,8 @@ class LocalEngine:
         self._blocked = None
         grant.users = len(ring)
         for job in ring:
+            if grant.closed:  # cancelled while somebody reads the events
+                return
             yield self._start(job, grant)
 
     def _start(self, job: Job, grant: Grant) -> Started | Finished:
@@ -190,8 +194,12 @@ class LocalEngine:
         sentinels = [r.process.sentinel for r in self._running if r.process.is_alive()]
         wait([*(r.pipe for r in self._running), *sentinels], timeout)
         for running in list(self._running):
+            if running.forgotten:
+                continue
             gone = _gone(running)  # before listening: nothing can follow then
             yield from _listen(running)
+            if running.forgotten:
+                continue
             if running.ended or gone or running.answers.closed or _exhausted(running):
                 self._running.remove(running)
                 finished = _finish(running)
@@ -207,9 +215,11 @@ def _gone(running: _Running) -> bool:
 def _listen(running: _Running) -> Iterator[Event]:
     """Take every message that has arrived."""
     try:
-        while messages := running.answers.take():
+        while not running.forgotten and (messages := running.answers.take()):
             for message in messages:
                 yield from _understand(running, *message)
+                if running.forgotten:
+                    return
     except (AnswerError, TypeError, ValueError, AttributeError) as error:
         # What a hostile module wrote into the pipe can be anything; what follows it, too.
         running.judge(

@@ -1,0 +1,157 @@
+"""What every engine keeps: order, exclusivity, failures as outcomes, cancelling, resuming."""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from lab import HERE, alive, finished, lines
+
+from harness.case import Case, Job
+from harness.engines.engine import Finished, Measuring, RemoteEngine, Started, Waiting
+from harness.runner import execute
+from harness.suite.suite import Suite
+from harness.timing import Timing
+
+LONG = 120.0  # seconds for a case that answers, on a busy machine
+BRIEF = Timing("fixed", samples=3)
+# A process per case costs some 0.1 s of a core; `make benchmark` asks for a thousand.
+SMALL_CASES = int(os.environ.get("HARNESS_SMALL_CASES", "30"))
+STEPS = {Waiting: 0, Started: 1, Measuring: 2, Finished: 3}
+
+
+def job(label, act="nothing", metrics=("flops",), folder=None, timeout=LONG, **arguments):
+    told = {"act": act, "name": label, **arguments}
+    if folder is not None:
+        told["folder"] = str(folder)
+    case = Case("contract_modules:Acts", told, ((1, 4, 4, 4),))
+    return Job(
+        "contract", label, case, metrics, timeout, search_path=(str(HERE),), timing=BRIEF, threads=1
+    )
+
+
+def timed(label, folder, **arguments):
+    return job(label, "alone", ("latency",), folder, **arguments)
+
+
+def run(lab, jobs):
+    engine = lab.engine()
+    for each in jobs:
+        engine.submit(each)
+    return list(engine.events())
+
+
+@pytest.fixture(scope="module")
+def failing(lab, tmp_path_factory):
+    """Outcomes of cases that fail in every way, with a healthy one behind each."""
+    acts = ("raises", "exits", "dies", "hangs")
+    jobs = []
+    folder = tmp_path_factory.mktemp("failing")
+    for act in acts:
+        limit = lab.limit if act == "hangs" else LONG
+        jobs += [job(act, act, timeout=limit, folder=folder), job(f"after {act}")]
+    return finished(run(lab, jobs))
+
+
+@pytest.mark.parametrize(
+    ("act", "status", "cause"),
+    [
+        ("raises", "error", "ValueError: on purpose"),
+        ("exits", "error", "the worker ended with exit code 3 without an answer, in metric flops"),
+        ("dies", "killed", "killed by SIGKILL, in metric flops"),
+        ("hangs", "timeout", "no answer within 2 s, in metric flops"),
+    ],
+)
+def test_a_failure_is_one_outcome_and_the_next_case_is_measured(failing, act, status, cause):
+    assert (failing[act].status, failing[act].cause) == (status, cause)
+    assert failing[f"after {act}"].status == "ok"
+    assert failing[f"after {act}"].values["elementwise_ops"] == {"mul": 64}
+
+
+def test_events_of_a_case_come_in_order_and_it_ends_once(lab):
+    jobs = [job(f"case {n}", metrics=("params", "flops")) for n in range(4)]
+    events = run(lab, jobs)
+    assert Counter(event.job.label for event in events if isinstance(event, Finished)) == Counter(
+        each.label for each in jobs
+    )
+    for each in jobs:
+        own = [event for event in events if event.job.label == each.label]
+        assert [STEPS[type(event)] for event in own] == sorted(STEPS[type(e)] for e in own)
+        assert [e.metric for e in own if isinstance(e, Measuring)] == ["params", "flops"]
+        assert own[-1].job == each
+    remote = isinstance(lab.engine(), RemoteEngine)
+    for event in events:
+        if isinstance(event, Finished):
+            place = event.outcome.place
+            assert (place is not None) == remote
+            assert place is None or (place.node and len(place.machine_key) == 12)
+
+
+def test_timed_cases_start_in_order_and_nothing_runs_beside_them(lab, tmp_path):
+    """The module holds a lock as long as its process lives, and fails where another holds it."""
+    jobs = []
+    for n in range(4):
+        jobs += [timed(f"timed {n}", tmp_path, seconds=0.05), job(f"counted {n}")]
+    events = run(lab, jobs)
+    outcomes = finished(events)
+    assert {label: o.cause for label, o in outcomes.items() if o.status != "ok"} == {}
+    assert [line.rsplit(" ", 2)[0] for line in lines(tmp_path / "timed.log")] == [
+        f"timed {n}" for n in range(4)
+    ]
+    started = [event.job.label for event in events if isinstance(event, Started)]
+    assert [label for label in started if label.startswith("timed")] == [
+        f"timed {n}" for n in range(4)
+    ]
+
+
+def test_cancelling_ends_what_runs_and_forgets_the_rest(lab, tmp_path):
+    engine = lab.engine()
+    engine.submit(job("hangs", "hangs", folder=tmp_path))
+    engine.submit(timed("never", tmp_path))
+    seen = []
+    for event in engine.events():
+        seen.append(event)
+        if isinstance(event, Measuring):
+            engine.cancel()
+    assert not any(isinstance(event, Finished) for event in seen)
+    wait_until_gone(lab, tmp_path / "hanging.log")
+    engine.cancel()
+    assert lines(tmp_path / "timed.log") == []
+    assert list(engine.events()) == []
+
+
+def wait_until_gone(lab, log: Path):
+    from harness_user import wait_for
+
+    wait_for(lambda: not any(alive(int(pid)) for pid in lines(log)), lab.patience)
+
+
+def test_resuming_measures_what_is_left(lab, tmp_path):
+    jobs = tuple(timed(f"timed {n}", tmp_path) for n in range(5))
+    suite = Suite("contract", "Contract", Path(__file__), jobs)
+    ended = []
+
+    def listen(progress):
+        if isinstance(progress.event, Finished):
+            ended.append(progress.event.job.label)
+            if len(ended) == 2:
+                raise KeyboardInterrupt
+
+    first = execute(suite, tmp_path / "runs", engine=lab.engine(), listener=listen)
+    assert first.interrupted
+    assert len(first.records) == 2
+    second = execute(suite, tmp_path / "runs", engine=lab.engine(), resume=True)
+    assert [(r.label, r.status) for r in second.records] == [(j.label, "ok") for j in jobs]
+    kept = second.directory.records()
+    assert Counter(record.label for record in kept) == Counter(each.label for each in jobs)
+    assert all(record.node for record in kept)
+    measured = Counter(line.rsplit(" ", 2)[0] for line in lines(tmp_path / "timed.log"))
+    assert all(measured[label] == 1 for label in ended)
+
+
+def test_many_small_cases(lab):
+    """Jobs without a metric: only the placing, the process and the answer."""
+    jobs = [job(f"case {n}", metrics=()) for n in range(SMALL_CASES)]
+    outcomes = finished(run(lab, jobs))
+    assert len(outcomes) == SMALL_CASES
+    assert {outcome.status for outcome in outcomes.values()} == {"ok"}
