@@ -82,8 +82,11 @@ def forward_with_extras(module: nn.Module, x: Tensor) -> tuple[Tensor, dict[str,
     """Features of a context module and what else it offers to losses.
 
     A module that offers more has one method `forward_with_<name>(x) -> (features, value)`. The
-    value is given under its own names if it is a mapping or a named tuple, else under `<name>`.
+    value is given under its own names if it is a mapping or a named tuple, else under `<name>`. One
+    that was built without it says so by an attribute `gives_extras = False`.
     """
+    if not getattr(module, "gives_extras", True):
+        return module(x), {}
     methods = [name for name in dir(type(module)) if name.startswith(_EXTRAS)]
     if not methods:
         return module(x), {}

@@ -74,6 +74,9 @@ class ContextPriorLayer(nn.Module):
         output, prior = layer.forward_with_prior(features)
         loss = segmentation_loss(classifier(output), labels) + affinity_loss(prior, small_labels)
 
+    Attributes:
+        gives_extras: whether there is a prior for `forward_with_prior`.
+
     Args:
         in_channels: C0.
         input_size: (H, W) of the map, which fixes N.
@@ -114,6 +117,7 @@ class ContextPriorLayer(nn.Module):
         one_of("form", form, get_args(Form))
         self.input_size = pair("input_size", input_size)
         self.branches = branches
+        self.gives_extras = branches != "none"
         self.form = form
         # Without a prior nothing follows the aggregation, which then makes the output itself.
         aggregated = out_channels if branches == "none" else context_channels

@@ -19,6 +19,7 @@ import harness.training.trainer
 from harness.case import Job
 from harness.errors import HarnessError
 from harness.statistics.mean import MeanInterval, mean_interval
+from harness.training.chance import derived_seed
 from harness.training.checkpoint import Checkpoint, State, default_folder, load_into
 from harness.training.coarse import CoarseSegmentation
 from harness.training.data.ceiling import ceiling
@@ -142,7 +143,7 @@ def measure_accuracy(job: Job) -> dict[str, object]:
         "train_seconds": sum(trained.seconds for _, trained, _ in runs),
         "train_keys": [key for _, _, key in runs],
         "train_seeds": list(seeds),
-        "recipe": plan.recipe.recipe,
+        "recipe": _recipe_name(job),
         "data": data,
         "data_version": plan.val.version,
         **_ceiling(plan, job.seed),
@@ -188,6 +189,22 @@ def make_plan(job: Job) -> Plan:
     )
 
 
+def _recipe_name(job: Job) -> str:
+    """The recipe, with what the suite changes in it."""
+    asked = job.accuracy or {}
+    changes = asked.get("recipe_changes")
+    name = str(asked["recipe"]["recipe"])
+    return f"{name} with {_flat(changes)}" if changes else name
+
+
+def _flat(changes: Mapping[str, Any], prefix: str = "") -> str:
+    """`loss.affinity_global 0, steps 300`."""
+    return ", ".join(
+        _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else f"{prefix}{key} {value}"
+        for key, value in changes.items()
+    )
+
+
 def _ceiling(plan: Plan, seed: int) -> dict[str, object]:
     """How far the network sees, and what nothing that sees no farther can exceed on `scenes`."""
     if not isinstance(plan.val, SceneData):
@@ -209,7 +226,10 @@ def _train_and_judge(plan: Plan, seed: int, data: str) -> tuple[Scores, Trained,
         load_into(judged, State(trained.steps, network.state_dict()))
         network = judged.to(plan.device)
     views = views_of(plan.evaluation, plan.recipe, bound_size(plan.network))
-    with deterministic(plan.device):
+    forked = [plan.device] if plan.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=forked), deterministic(plan.device):
+        # What draws in evaluation (random pruning) draws the same each time.
+        torch.manual_seed(derived_seed(seed, "evaluation"))
         coarse = plan.evaluation.segmentation == "coarse"
         scores = evaluate(
             CoarseSegmentation(network) if coarse else network,

@@ -57,12 +57,25 @@ class Accuracies:
             what, cure = "missing required key", "add data: {name: scenes}; the recipe names none"
             recipe.document.report(recipe.place, what, cure, absent="data")
             return None
-        chosen = found.for_data(data.name)
+        changes, where = self._word(recipe, "recipe_changes")
+        chosen = self._changed(found.for_data(data.name), changes or {}, where)
+        if chosen is None:
+            return None
         return {
             "recipe": _plain(chosen, path),
+            **({"recipe_changes": changes} if changes else {}),
             "data": {"name": data.name, "root": self._root(data), "parameters": data.parameters},
             "evaluation": self._evaluation(recipe, chosen),
         }
+
+    def _changed(
+        self, chosen: RecipeSpec, changes: dict[str, Any], place: Place
+    ) -> RecipeSpec | None:
+        try:
+            return chosen.changed(changes) if changes else chosen
+        except ValidationError as error:
+            explain.report(self.source.document, error, RecipeSpec, place)
+            return None
 
     def _root(self, data: DataSpec) -> str | None:
         """As an absolute path: the command line's, else the suite's, taken from its folder."""

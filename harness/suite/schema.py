@@ -156,6 +156,11 @@ class Conditions(Strict):
         default=None,
         description="How accuracy trains: a YAML file, or the name of one in recipes/.",
     )
+    recipe_changes: dict[str, Any] | None = Field(
+        default=None,
+        description="Keys of the recipe that have other values here, laid out as in a recipe: "
+        "{loss: {affinity_global: 0}}.",
+    )
     data: DataSpec | None = Field(
         default=None, description="What accuracy trains and judges on; the recipe's if absent."
     )

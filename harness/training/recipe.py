@@ -206,8 +206,18 @@ class RecipeSpec(Strict):
         Raises:
             pydantic.ValidationError: what stands under `per_data` does not fit.
         """
+        return self.changed(next((c for key, c in self.per_data.items() if key == name), {}))
+
+    def changed(self, changes: Mapping[str, Any]) -> "RecipeSpec":
+        """The recipe with other values of some keys, without `per_data`.
+
+        Args:
+            changes: laid out as a recipe; what is a mapping in both is changed key by key.
+
+        Raises:
+            pydantic.ValidationError: a change does not fit.
+        """
         own = self.model_dump(mode="json", exclude={"per_data"}, exclude_unset=True)
-        changes = next((c for key, c in self.per_data.items() if key == name), {})
         for kind, other in (("steps", "epochs"), ("epochs", "steps")):
             if kind in changes:
                 own.pop(other, None)

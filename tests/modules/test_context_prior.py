@@ -7,7 +7,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from modules.aspp import ASPP
+from modules.context import forward_with_extras
 from modules.context_prior import AggregationModule, ContextPriorLayer
+from modules.pyramid_pooling import PyramidPooling
 
 CONTEXTS = ["both", "intra", "inter"]
 
@@ -183,6 +186,25 @@ def test_without_branches_the_aggregation_alone_is_left():
     torch.testing.assert_close(layer(x), aggregate_reference(layer.aggregate, x))
     with pytest.raises(ValueError, match="has no prior"):
         layer.forward_with_prior(x)
+    assert layer.train().gives_extras is False
+    features, extras = forward_with_extras(layer, x)  # as a network in training calls it
+    assert (features.shape, extras) == ((2, 5, 3, 4), {})
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "arguments"),
+    [("ppm", {"bins": [1, 2]}), ("aspp", {"rates": [2], "branch_channels": 3})],
+)
+def test_arguments_reach_the_aggregation(aggregation, arguments):
+    kind = {"ppm": PyramidPooling, "aspp": ASPP}[aggregation]
+    layer = layer_of(
+        6, (4, 4), aggregation=aggregation, aggregation_arguments=arguments, branches="none"
+    )
+    alone = kind(6, out_channels=5, **arguments)
+    shapes = {name: x.shape for name, x in alone.state_dict().items()}
+    assert {name: x.shape for name, x in layer.aggregate.state_dict().items()} == shapes
+    with pytest.raises(ValueError, match="am has kernel_size"):
+        layer_of(6, (4, 4), aggregation_arguments=arguments)
 
 
 # CPNet prints no costs; these follow from its layers at 2048 -> 512 and k = 11.

@@ -96,3 +96,15 @@ def test_options_reach_the_attention():
     for stage in module.context.stages:
         assert (stage.groups, stage.mask_padding, stage.kernel) == ((3, 5), False, "fused")
         assert (stage.query[0].out_channels, stage.value.out_channels) == (2, 6)
+
+
+def test_keys_of_base_oc_may_be_of_the_pooled_map():
+    module = BaseOC(6, context_channels=8, attention="sa", key_stride=2).double().eval()
+    x = random_map(2, 6, 8, 6)
+    assert module.context.affinity_elements((1, 8, 8, 6)) == 48 * 12
+    reduced = module.reduce(x)
+    keys = module.context.key(F.max_pool2d(reduced, 2))
+    assert keys.shape[-2:] == (4, 3)
+    assert module(x).shape == (2, 512, 8, 6)
+    with pytest.raises(ValueError, match="key_stride is 2; interlaced attention has none"):
+        BaseOC(6, context_channels=8, attention="isa", key_stride=2)
