@@ -2,9 +2,10 @@
 
 import importlib
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from torch import nn
+if TYPE_CHECKING:  # names are listed and completed without PyTorch
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,10 @@ class Entry:
     paper: str
     description: str
 
-    def load(self) -> type[nn.Module]:
+    def load(self) -> "type[nn.Module]":
         """Import the class."""
         module, _, attribute = self.target.partition(":")
-        return cast(type[nn.Module], getattr(importlib.import_module(module), attribute))
+        return cast("type[nn.Module]", getattr(importlib.import_module(module), attribute))
 
 
 CATALOG: tuple[Entry, ...] = (

@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli import completion
 from harness.cli.compare import Baselines
 from harness.cli.output import console
 from harness.regression.baselines import (
@@ -27,7 +28,12 @@ from harness.regression.observed import Observed, observe
 
 
 def accept(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run, or a suite's folder.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN", help="A run, or a suite's folder.", autocompletion=completion.runs
+        ),
+    ],
     noise: Annotated[
         list[Path] | None,
         typer.Option(

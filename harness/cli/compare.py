@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import completion
 from harness.cli.options import OptionError
 from harness.cli.output import console
 from harness.regression.baselines import DEFAULT_ROOT, find_for, observed
@@ -24,10 +25,19 @@ Baselines = Annotated[
 
 
 def compare(  # noqa: PLR0917 - typer calls it with names
-    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="A run, or a suite's folder.")],
+    run_a: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN_A", help="A run, or a suite's folder.", autocompletion=completion.runs
+        ),
+    ],
     run_b: Annotated[
         Path | None,
-        typer.Argument(metavar="RUN_B", help="If absent, RUN_A is compared with its baseline."),
+        typer.Argument(
+            metavar="RUN_B",
+            help="If absent, RUN_A is compared with its baseline.",
+            autocompletion=completion.runs,
+        ),
     ] = None,
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="Markdown for the comment of a pull request.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli import completion
 from harness.cli.options import OptionError
 from harness.cli.output import console
 
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 def export(
     run: Annotated[
         Path,
-        typer.Argument(metavar="RUN", help="A run directory, or the folder of a suite's runs."),
+        typer.Argument(
+            metavar="RUN",
+            help="A run directory, or the folder of a suite's runs.",
+            autocompletion=completion.runs,
+        ),
     ],
     to: Annotated[
         str,
@@ -24,6 +29,7 @@ def export(
             "--to",
             metavar="FORMAT",
             help="pytest-benchmark, github-action-benchmark, bencher, csv, parquet or mlflow.",
+            autocompletion=completion.export_formats,
         ),
     ],
     out: Annotated[

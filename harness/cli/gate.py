@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from harness.cli import completion
 from harness.cli.options import Input, OptionError, parse_shapes
 from harness.cli.output import console, strangers
 from harness.regression.gate import BUDGET, Progress, Settings
@@ -24,7 +25,10 @@ _SAY_EVERY = 30.0  # seconds between two lines of progress where nobody looks at
 
 def gate(  # noqa: PLR0917 - typer calls it with names
     suite_file: Annotated[
-        Path | None, typer.Argument(metavar="SUITE", help="A suite file (YAML).")
+        Path | None,
+        typer.Argument(
+            metavar="SUITE", help="A suite file (YAML).", autocompletion=completion.suites
+        ),
     ] = None,
     against: Annotated[
         str | None,

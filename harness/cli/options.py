@@ -6,9 +6,13 @@ from typing import Annotated
 import typer
 
 from harness.case import Shape
+from harness.cli import completion
 from harness.errors import HarnessError
 
-SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="A suite file (YAML).")]
+SuiteFile = Annotated[
+    Path,
+    typer.Argument(metavar="SUITE", help="A suite file (YAML).", autocompletion=completion.suites),
+]
 Input = Annotated[
     str | None,
     typer.Option(
@@ -20,7 +24,12 @@ Input = Annotated[
 
 EngineName = Annotated[
     str,
-    typer.Option("--engine", metavar="NAME", help="Where cases run: local, ray or slurm."),
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="Where cases run: local, ray or slurm.",
+        autocompletion=completion.engines,
+    ),
 ]
 Address = Annotated[
     str | None,

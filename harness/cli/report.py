@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import completion
 from harness.cli.output import console
 
 
@@ -14,6 +15,7 @@ def report(
         typer.Argument(
             metavar="RUN...",
             help="Run directories, folders of a suite's runs, names of suites, or latest.",
+            autocompletion=completion.runs,
         ),
     ],
     out: Annotated[

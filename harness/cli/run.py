@@ -13,6 +13,7 @@ from harness.api.measure import measure, write_results
 from harness.api.options import validate
 from harness.api.progress import Reporter
 from harness.api.run import Run
+from harness.cli import completion
 from harness.cli.options import (
     Address,
     EngineName,
@@ -41,11 +42,20 @@ def run(  # noqa: PLR0917 - typer calls it with names
     ] = None,
     metrics: Annotated[
         str | None,
-        typer.Option(help="'static', or names separated by commas: params,flops,memory,latency."),
+        typer.Option(
+            help="'static', or names separated by commas: params,flops,memory,latency.",
+            autocompletion=completion.metrics,
+        ),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="auto, cpu or cuda.", autocompletion=completion.devices),
+    ] = None,
     dtype: Annotated[
-        str | None, typer.Option(help="float32, float64, float16 or bfloat16.")
+        str | None,
+        typer.Option(
+            help="float32, float64, float16 or bfloat16.", autocompletion=completion.dtypes
+        ),
     ] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads of every case.")] = None,
     weights: Annotated[
