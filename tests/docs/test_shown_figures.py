@@ -1,0 +1,14 @@
+"""What a notebook shows of a plot is what its file shows."""
+
+from harness.present import style
+from harness.present.canvas import canvas
+
+
+def test_a_figure_shows_itself_as_its_file_with_title_and_notes():
+    with style.house():
+        figure, axes = canvas(2.0, "A title", ["a note"])
+        axes.plot([1, 2], [3, 4])
+    data, metadata = figure._repr_mimebundle_()
+    assert data["image/png"] == style.render(figure, "png")
+    assert data["image/png"].startswith(b"\x89PNG")
+    assert metadata["image/png"]["width"] == 100 * style.WIDTH
