@@ -1,0 +1,294 @@
+"""The Slurm engine: cases as tasks of job arrays, their ends read from files and the scheduler."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from harness.case import Job
+from harness.engines.engine import EngineError, Event, Finished, RemoteEngine, Started, Waiting
+from harness.engines.need import is_static, is_timed
+from harness.engines.ring import next_ring
+from harness.engines.slurm.abandoned import Abandoned
+from harness.engines.slurm.desk import Desk, Order
+from harness.engines.slurm.fate import end_task
+from harness.engines.slurm.options import SlurmOptions, parse_options
+from harness.engines.slurm.scheduler import (
+    FORGOTTEN,
+    SchedulerError,
+    TaskState,
+    cancel_tasks,
+    read_states,
+)
+from harness.engines.slurm.task import Task
+
+STATIC_TASK = 50
+"""Static cases of one task: each takes a fraction of what starting Python on a node does."""
+
+MOST_LOSSES = 3
+"""How often a case is placed again whose node was lost."""
+
+SETTLE = 5.0
+"""Seconds from the end of a task until its journal is believed to be whole."""
+
+_UNKNOWN = 60.0  # seconds until a task that the scheduler does not know counts as over
+_LOOK = 0.5  # seconds between two looks at the journals of tasks that run
+_LEAVE = 30.0  # seconds that tasks have to end after their last case
+_ORDINARY = frozenset({"Priority", "Resources", "JobArrayTaskLimit", "QOSMaxJobsPerUserLimit"})
+
+
+def from_options(options: Mapping[str, str]) -> "SlurmEngine":
+    """The engine as the command line asks for it; see `harness.engines.slurm.options`.
+
+    Raises:
+        EngineError: an unknown option or value, or no Slurm on this machine.
+    """
+    return SlurmEngine(parse_options(options))
+
+
+class SlurmEngine(RemoteEngine):
+    """Runs jobs on the nodes of a Slurm cluster.
+
+    Every task runs the same supervisor and worker as the local engine does, and writes a journal on
+    the shared file system that is read as it grows. Why a task ended without telling is read from
+    the scheduler, so that a time limit, a memory limit, a lost node, a cancellation and a crash
+    differ. Cases of one comparison (suite and device) that are timed stay on one kind of machine:
+    the first task decides, and a node of another kind is left out from then on.
+
+    Args:
+        options: partition, limits and the like.
+        settle: seconds from the end of a task until its journal is believed to be whole.
+        sleep: waits so many seconds.
+        clock: in seconds.
+    """
+
+    def __init__(
+        self,
+        options: SlurmOptions | None = None,
+        *,
+        settle: float = SETTLE,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._options = options or SlurmOptions()
+        self._desk = Desk(self._options)
+        self._settle, self._sleep, self._clock = settle, sleep, clock
+        self._queue: deque[Job] = deque()
+        self._tasks: list[Task] = []
+        self._leaving: list[str] = []  # tasks that have told all and are about to end
+        self._losses: dict[int, list[str]] = {}  # by the identity of the job: causes
+        self._kept: list[Job] = []  # whose identity is a key above
+        self._asked = float("-inf")
+        self._ordinary_told = False
+        self._refused = ""
+        self._untold = False  # a task ended without telling; its files are kept
+        self._going_on = False
+
+    def submit(self, job: Job) -> None:
+        """Queue a job."""
+        self._queue.append(job)
+
+    def take_up(self) -> None:
+        """The run goes on: tasks of an engine that died without ending them are followed."""
+        self._going_on = True
+
+    def events(self) -> Iterator[Event]:
+        """Submit, follow journals, ask the scheduler, until every job has ended.
+
+        Raises:
+            EngineError: Slurm refuses the tasks and none is left that would make room.
+        """
+        try:
+            if self._going_on and self._queue:
+                self._tasks += Abandoned(self._options.folder).adopt(self._queue, self._desk)
+            while self._queue or self._tasks:
+                yield from self._place()
+                before = len(self._tasks)
+                told = False
+                for event in self._follow():
+                    told = True
+                    yield event
+                if self._queue or len(self._tasks) < before or told:
+                    continue
+                if self._tasks:
+                    self._sleep(min(_LOOK, self._options.poll))
+            self._see_off()
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Cancel what runs and waits in Slurm, and forget the queue."""
+        self._queue.clear()
+        alive = [task.slurm_id for task in self._tasks if task.slurm_id]
+        self._tasks.clear()
+        if alive:
+            try:
+                cancel_tasks(alive)
+            except SchedulerError:  # it does not answer: the tasks end at their time limit
+                self._untold = True
+        self._desk.close(keep=self._untold or bool(alive))
+
+    def _place(self) -> Iterator[Event]:
+        """Submit what is queued; what Slurm refuses waits while other tasks may make room."""
+        if not self._queue or (self._refused and self._clock() < self._asked + self._options.poll):
+            return
+        orders = _orders(self._queue, self._options, self._desk.most)
+        for order in orders:
+            try:
+                self._tasks += self._desk.submit(order)
+            except EngineError as error:
+                rest = [job for later in orders[orders.index(order) :] for job in later.jobs]
+                self._queue.extend(rest)
+                if not self._tasks:
+                    raise
+                if self._refused != str(error):
+                    self._refused = str(error)
+                    yield Waiting(rest[0], self._refused)
+                return
+        self._refused = ""
+
+    def _follow(self) -> Iterator[Event]:
+        """Read journals and states; take leave of tasks that are over."""
+        self._ask()
+        for task in list(self._tasks):
+            if task.state is not None and task.state.fate == "waits":
+                yield from self._say_why(task)
+                continue
+            for event in self._marked(task.news()):
+                yield event
+                if task not in self._tasks:
+                    return  # cancelled by whoever heard of it
+            if task.told_all and not task.left:
+                self._tasks.remove(task)
+                self._leaving.append(task.slurm_id)
+            elif task.elsewhere is not None:
+                self._tasks.remove(task)
+                yield from self._send_elsewhere(task)
+            elif self._is_over(task):
+                yield from self._marked(task.news())  # what came with the end
+                if task in self._tasks:
+                    self._tasks.remove(task)
+                    yield from self._end(task)
+
+    def _ask(self) -> None:
+        """Ask the scheduler, not more often than is polite."""
+        now = self._clock()
+        if now < self._asked + self._options.poll or not self._tasks:
+            return
+        self._asked = now
+        try:
+            states = read_states(task.slurm_id for task in self._tasks)
+        except SchedulerError:
+            return  # busy or being restarted; the tasks go on meanwhile
+        for task in self._tasks:
+            state = states.get(task.slurm_id)
+            if state is not None:
+                task.state = state
+            elif task.state is not None:
+                task.state = TaskState(FORGOTTEN, task.state.node)
+            if state is None or state.is_over:
+                task.over_since = task.over_since if task.over_since is not None else now
+            else:
+                task.over_since = None
+
+    def _see_off(self) -> None:
+        """Wait a little for tasks that have nothing more to do: they still use their folder."""
+        limit = self._clock() + _LEAVE
+        while self._leaving and self._clock() < limit:
+            try:
+                states = read_states(self._leaving)
+            except SchedulerError:
+                return
+            self._leaving = [e for e in self._leaving if e in states and not states[e].is_over]
+            if self._leaving:
+                self._sleep(min(_LOOK, self._options.poll))
+
+    def _is_over(self, task: Task) -> bool:
+        if task.over_since is None:
+            return False
+        # Of a task that the scheduler never knew, the next answer may know.
+        patience = self._settle if task.state is not None else max(self._settle, _UNKNOWN)
+        return self._clock() >= task.over_since + patience
+
+    def _say_why(self, task: Task) -> Iterator[Waiting]:
+        """Say once why a task waits; for the usual reasons once for all."""
+        assert task.state is not None, "the caller has looked"
+        reason = task.state.reason
+        if reason in ("", "None", task.reason) or (reason in _ORDINARY and self._ordinary_told):
+            return
+        task.reason = reason
+        self._ordinary_told |= reason in _ORDINARY
+        yield Waiting(task.left[0], f"Slurm: {reason}")
+
+    def _send_elsewhere(self, task: Task) -> Iterator[Waiting]:
+        """Keep the tasks of a comparison off a node of another kind than theirs."""
+        assert task.elsewhere is not None, "the caller has looked"
+        assert task.comparison is not None, "other tasks run anywhere"
+        self._desk.avoid(task.comparison, task.elsewhere)
+        self._queue.extend(task.left)
+        cause = f"node {task.elsewhere} is of another kind than the table's other rows"
+        yield Waiting(task.left[0], cause)
+
+    def _end(self, task: Task) -> Iterator[Event]:
+        """What becomes of the jobs of a task that ended without telling."""
+        self._untold = True
+        verdict = end_task(task, self._options, self._desk.log_of(task))
+        yield from self._marked(verdict.ended)
+        under_way = task.under_way_jobs
+        for job in verdict.again:
+            # A loss is that of the case that was under way; of all, if none was.
+            counts = verdict.lost and (job in under_way or not under_way)
+            yield from self._lose(task, job, verdict.cause, counts=counts)
+
+    def _lose(self, task: Task, job: Job, cause: str, *, counts: bool) -> Iterator[Event]:
+        self._kept.append(job)
+        losses = self._losses.setdefault(id(job), [])
+        if counts:
+            losses.append(cause)
+            if len(losses) > MOST_LOSSES:
+                times = f"its node was lost {len(losses)} times, at last: {cause}"
+                if job not in task.under_way_jobs:
+                    yield Started(job)
+                yield task.end_job(job, "killed", times)
+                return
+        self._queue.append(job)
+        yield Waiting(job, cause)
+
+    def _marked(self, events: Sequence[Event]) -> Iterator[Event]:
+        """Events, with a warning on cases whose node was lost before."""
+        for event in events:
+            losses = self._losses.get(id(event.job))
+            if isinstance(event, Finished) and losses:
+                note = f"placed again after: {losses[-1]}"
+                outcome = replace(event.outcome, warnings=(*event.outcome.warnings, note))
+                yield Finished(event.job, outcome)
+            else:
+                yield event
+
+
+def _orders(queue: deque[Job], options: SlurmOptions, most_tasks: int) -> list[Order]:
+    """Empty the queue into orders: tasks alike enough to be one array.
+
+    Processes of a case that sample in turns go into one task, in the order of submission.
+    """
+    orders: list[Order] = []
+    open_: dict[object, Order] = {}
+    while queue:
+        ring = next_ring(queue)
+        job = ring[0]
+        comparison = (job.suite, job.case.device) if is_timed(job) else None
+        key = (job.case.device, comparison, is_static(job), job.machine, _limit(ring))
+        order = open_.get(key)
+        most = options.per_task or (STATIC_TASK if is_static(job) else 1)
+        if order is not None and len(order.tasks[-1]) + len(ring) <= most:
+            order.tasks[-1].extend(ring)
+            continue
+        if order is None or len(order.tasks) >= most_tasks:
+            order = open_[key] = Order(comparison, job.machine)
+            orders.append(order)
+        order.tasks.append(list(ring))
+    return orders
+
+
+def _limit(ring: Sequence[Job]) -> float:
+    return max(job.timeout for job in ring)
