@@ -12,6 +12,7 @@ from harness.cli.baseline import accept, list_baselines
 from harness.cli.calibrate import calibrate
 from harness.cli.catalog import list_modules
 from harness.cli.compare import compare
+from harness.cli.doctor import doctor
 from harness.cli.environment import environment
 from harness.cli.export import export
 from harness.cli.gate import gate
@@ -57,6 +58,7 @@ app.command("report")(_interruptible(report))
 app.command("validate")(_interruptible(validate))
 app.command("plan")(_interruptible(plan))
 app.command("schema")(_interruptible(schema))
+app.command("doctor")(_interruptible(doctor))
 app.command("env")(_interruptible(environment))
 app.command("calibrate")(_interruptible(calibrate))
 app.command("compare")(_interruptible(compare))
