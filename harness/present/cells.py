@@ -75,6 +75,16 @@ class Table:
         """Shown texts, row by row."""
         return [list(line) for line in zip(*(_texts(column) for column in self.shown), strict=True)]
 
+    def __repr__(self) -> str:
+        rows = len(self.columns[0].cells) if self.columns else 0
+        return f"<Table {self.title!r}: {rows} rows of {len(self.shown)} columns>"
+
+    def __str__(self) -> str:
+        """Markdown, which reads as a table where it is printed."""
+        from harness.present.markdown import markdown
+
+        return markdown(self)
+
     def _repr_html_(self) -> str:
         """What a notebook shows."""
         from harness.present.html import html
