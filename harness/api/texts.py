@@ -22,8 +22,14 @@ class FormatError(HarnessError):
     """No such format."""
 
 
-def text(table: Table, name: str, form: str) -> str:
-    """A table in a format; `name` is the label that LaTeX refers to it by.
+def text(table: Table, name: str, form: str, *, best: bool | None = None) -> str:
+    """A table in a format.
+
+    Args:
+        table: what to print.
+        name: the label that LaTeX refers to it by.
+        form: one of `FORMATS`.
+        best: in LaTeX, whether best and second values are marked; as the suite asks if absent.
 
     Raises:
         FormatError: no such format; names the nearest.
@@ -34,7 +40,7 @@ def text(table: Table, name: str, form: str) -> str:
 
     makers = {"console": console, "markdown": markdown, "csv": csv_text, "html": html}
     if form == "latex":
-        return latex(table, name)
+        return latex(table, name, best=best)
     if form not in makers:
         raise FormatError(f"no format {form}; {suggest(form, FORMATS, 'formats')}")
     return makers[form](table)

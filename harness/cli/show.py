@@ -11,6 +11,7 @@ from rich.text import Text
 
 from harness.api.show import DEFAULT_INPUT, PASSES, Description, ModuleCosts, costs, describe
 from harness.case import Case
+from harness.cli import completion
 from harness.cli.options import Input, OptionError, parse_shapes
 from harness.cli.output import console, strangers
 from harness.cli.show_run import is_run, show_run
@@ -23,6 +24,7 @@ def show(  # noqa: PLR0917 - typer calls it with names
             metavar="MODULE|RUN",
             help="A name of `harness list` or package.file:Class; or a run directory, the folder "
             "of a suite's runs, `latest`.",
+            autocompletion=completion.modules_or_runs,
         ),
     ],
     input_: Input = None,
@@ -45,7 +47,17 @@ def show(  # noqa: PLR0917 - typer calls it with names
     form: Annotated[
         str | None,
         typer.Option(
-            "--format", metavar="FORMAT", help="Of a run: markdown, latex, csv, html or console."
+            "--format",
+            metavar="FORMAT",
+            help="Of a run: markdown, latex, csv, html or console.",
+            autocompletion=completion.table_formats,
+        ),
+    ] = None,
+    best: Annotated[
+        bool | None,
+        typer.Option(
+            "--best/--no-best",
+            help="In LaTeX: best value of a column bold, second underlined; as the suite asks.",
         ),
     ] = None,
 ) -> None:
@@ -53,9 +65,12 @@ def show(  # noqa: PLR0917 - typer calls it with names
     if is_run(what):
         given = {"--input": input_, "--with": with_, "--pass": pass_, "--picture": picture}
         _refuse(given, f"is for modules, and {what} is a run")
-        show_run(what, table, form)
+        show_run(what, table, form, best=best)
         return
-    _refuse({"--table": table, "--format": form}, f"is for runs, and {what} is no run directory")
+    _refuse(
+        {"--table": table, "--format": form, "--best": best},
+        f"is for runs, and {what} is no run directory",
+    )
     _show_module(what, input_, with_ or [], pass_ or "inference", picture)
 
 

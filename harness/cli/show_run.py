@@ -16,19 +16,22 @@ from harness.wording import suggest
 
 def is_run(name: str) -> bool:
     """Whether a name means a run, not a module."""
-    return name == LATEST or Path(name).is_dir()
+    return name == LATEST or "/" in name or Path(name).is_dir()
 
 
-def show_run(path: str, which: str | None, form: str | None) -> None:
+def show_run(path: str, which: str | None, form: str | None, *, best: bool | None = None) -> None:
     """Print the tables of a run as its records give them now: all, or one, in a format.
 
     Args:
         path: of a run directory, a suite's folder, or `latest`.
         which: name of a table.
         form: one of `FORMATS`; as in a terminal, with the summary, if absent.
+        best: in LaTeX, whether best and second values are marked; as the suite asks if absent.
     """
     if form is not None and form not in FORMATS:
         raise FormatError(f"--format {form}: no such format; {suggest(form, FORMATS, 'formats')}")
+    if best is not None and form != "latex":
+        raise FormatError("--best marks values in LaTeX; add --format latex")
     run = load(path)
     if form is None and which is None:
         print_run(run, console())
@@ -37,7 +40,9 @@ def show_run(path: str, which: str | None, form: str | None) -> None:
     if form is None:
         print_tables(tables, console())
     else:
-        sys.stdout.write("\n".join(text(table, name, form) for name, table in tables.items()))
+        sys.stdout.write(
+            "\n".join(text(table, name, form, best=best) for name, table in tables.items())
+        )
 
 
 def print_run(run: Run, where: Console) -> None:

@@ -8,6 +8,7 @@ import matplotlib as mpl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from harness.present import style
@@ -96,7 +97,9 @@ def legend(axes: Axes, title: str = "", handles: Sequence[Artist] | None = None)
 
 
 def settle(figure: Figure) -> None:
-    """Fixes the layout, so that positions in points no longer move."""
+    """Fixes the layout, so that positions in points no longer move; once, whoever asks."""
+    if not isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+        return
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
 

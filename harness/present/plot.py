@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from harness.errors import HarnessError
 from harness.present import bar, grouped_bar, line, roofline, scatter, style
-from harness.present.canvas import canvas
+from harness.present.canvas import canvas, settle
 from harness.present.footnotes import pairs, setup
 from harness.present.part import Context, Part, convention_of
 from harness.present.performance import uncalibrated
@@ -38,7 +38,9 @@ def paint(view: View) -> Figure:
             axes.set_axis_off()
             axes.text(0.5, 0.5, "nothing to show", ha="center", va="center", color=style.FAINT)
             return figure
-        return (grouped_bar.draw if len(view.ys) > 1 else _KINDS[view.spec.kind])(view)
+        figure = (grouped_bar.draw if len(view.ys) > 1 else _KINDS[view.spec.kind])(view)
+        settle(figure)  # else each file of it would lay it out again
+        return figure
 
 
 def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | None = None) -> View:

@@ -61,6 +61,7 @@ _RC: dict[Any, Any] = {
 }
 
 Format = Literal["png", "svg", "pdf"]
+FORMATS: tuple[Format, ...] = ("png", "svg", "pdf")
 
 # What would tell when and by which version a file was made.
 _UNDATED: dict[Format, dict[str, Any]] = {

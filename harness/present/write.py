@@ -59,18 +59,18 @@ def write_made(tables: Mapping[str, Table], folder: Path) -> list[Path]:
 def write_plots(
     part: Part, rows: Sequence[Row], folder: Path, context: Context | None = None
 ) -> list[Path]:
-    """Writes `plots/<name>.png` and `.svg` of every plot that a suite asks for.
+    """Writes `plots/<name>.png`, `.svg` and `.pdf` of every plot that a suite asks for.
 
     Arguments, result and errors as for `write_tables`.
     """
     # matplotlib takes half a second to import; who asks for tables alone does not wait for it.
     from harness.present.plot import draw
-    from harness.present.style import render
+    from harness.present.style import FORMATS, render
 
     written = []
     for name, spec in zip(plot_names(part), part.plots, strict=True):
         figure = draw(spec, part, rows, context)
-        for kind in ("png", "svg"):
+        for kind in FORMATS:
             path = folder / "plots" / f"{name}.{kind}"
             write_whole(path, render(figure, kind))
             written.append(path)

@@ -109,7 +109,7 @@ def test_files_made_again_from_the_records_are_the_same_bytes(run, back):
     files = sorted([*folder.glob("tables/*"), *folder.glob("plots/*")])
     assert {file.name for file in files} == {
         "small.csv", "small.md", "small.tex", "products.csv", "products.md", "products.tex",
-        "costs.png", "costs.svg",
+        "costs.pdf", "costs.png", "costs.svg",
     }  # fmt: skip
     before = {file: file.read_bytes() for file in files}
     for file in files:
@@ -227,3 +227,11 @@ def test_a_module_is_shown_layer_by_layer(folder):
     assert costs.description.paper == harness.show("self_attention").description.paper
     with pytest.raises(harness.HarnessError, match="does not run on 1,8,6"):
         harness.show("self_attention", (1, 8, 6))
+
+
+def test_best_values_are_marked_in_latex_alone(run):
+    arguments = ["show", str(run.directory.path), "--table", "small", "--format"]
+    assert r"\bfseries" not in CliRunner().invoke(app, [*arguments, "latex"]).output
+    assert r"\bfseries" in CliRunner().invoke(app, [*arguments, "latex", "--best"]).output
+    refused = CliRunner().invoke(app, [*arguments, "csv", "--best"])
+    assert "add --format latex" in str(refused.exception)

@@ -21,8 +21,8 @@ def test_every_asked_table_and_plot_is_written_and_nothing_else(tmp_path):
     written += write_plots(ocnet(), table4(), tmp_path)
     assert set(contents(tmp_path)) == {path.relative_to(tmp_path).as_posix() for path in written}
     assert sorted(contents(tmp_path)) == [
-        *(f"plots/ocnet-table4-bar-flops.{ending}" for ending in ("png", "svg")),
-        *(f"plots/ocnet-table4-scatter-memory.{ending}" for ending in ("png", "svg")),
+        *(f"plots/ocnet-table4-bar-flops.{ending}" for ending in ("pdf", "png", "svg")),
+        *(f"plots/ocnet-table4-scatter-memory.{ending}" for ending in ("pdf", "png", "svg")),
         *(f"tables/ocnet-table4.{ending}" for ending in ("csv", "md", "tex")),
     ]
 
