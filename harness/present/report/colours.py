@@ -18,7 +18,8 @@ def dark(colour: str) -> str:
     """
     lightness, a, b = _oklab(colour)
     if math.hypot(a, b) < _NEUTRAL:
-        return _hex((_LIGHTEST - _RANGE * lightness, 0.0, 0.0))
+        # Squared: greys that can just be read on white can be read on a dark ground, too.
+        return _hex((_LIGHTEST - _RANGE * lightness**2, 0.0, 0.0))
     return _hex((max(lightness, _CHROMATIC), a, b))
 
 

@@ -55,7 +55,6 @@ class Grid:
         heads: one per column.
         rows: with one cell per head; the first one names the row.
         notes: below it.
-        folded: whether it is shown on request.
     """
 
     name: str
@@ -63,7 +62,6 @@ class Grid:
     heads: tuple[GridHead, ...]
     rows: tuple[GridRow, ...]
     notes: tuple[str, ...] = ()
-    folded: bool = False
 
     @property
     def spans(self) -> list[tuple[str, int, GridHead]]:
@@ -96,7 +94,7 @@ class Grid:
 
 def grid(table: Table, name: str, *, notes: Sequence[str] | None = None) -> Grid:
     """A table with its hidden statuses and verdicts as words of its rows."""
-    shown = table.shown
+    shown = _verdict_first(table.shown)
     heads = tuple(
         GridHead(
             column.sub if column.group else column.head,
@@ -121,6 +119,13 @@ def plain(name: str, title: str, heads: Sequence[str], lines: Iterable[Sequence[
     return grid(Table(title, tuple(columns), ()), name)
 
 
+def _verdict_first(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """A row's verdict beside its name: at the end of a wide table nobody sees it."""
+    verdicts = [column for column in columns[1:] if column.stored == "verdict"]
+    others = [column for column in columns[1:] if column.stored != "verdict"]
+    return (*columns[:1], *verdicts, *others)
+
+
 def _shown(value: Any) -> tuple[str, Any]:
     if value is None or value == "":
         return ABSENT, None
@@ -133,19 +138,19 @@ def _row(
     columns: Sequence[Column], shown: Sequence[Column], heads: Sequence[GridHead], index: int
 ) -> GridRow:
     words = [word for column in columns if (word := _word(column, column.cells[index]))]
-    status = next((c.cells[index].raw for c in columns if c.stored == "status"), None)
-    failed = status not in (None, "ok")
-    if failed:
-        words.insert(0, str(status))
+    statuses = [c.cells[index].raw for c in columns if c.stored == "status"]
+    bad = [str(status) for status in statuses if status not in (None, "ok")]
+    if not bad and statuses:
+        words.append("ok")
     cells = tuple(
         GridCell(
             column.cells[index].text,
             _sort(column.cells[index], head.numeric),
-            _word(column, column.cells[index]) or _failure(column.cells[index], status, failed),
+            _word(column, column.cells[index]) or _failure(column, column.cells[index], bad),
         )
         for column, head in zip(shown, heads, strict=True)
     )
-    return GridRow(cells, tuple(dict.fromkeys(words)) or ("ok",) * (status == "ok"), failed)
+    return GridRow(cells, tuple(dict.fromkeys([*bad, *words])), bool(bad))
 
 
 def _word(column: Column, cell: Cell) -> str:
@@ -153,10 +158,12 @@ def _word(column: Column, cell: Cell) -> str:
     return str(cell.raw) if is_verdict and cell.raw in VERDICTS else ""
 
 
-def _failure(cell: Cell, status: Any, failed: bool) -> str:
-    """The status, in the cells that say it in place of a number or a verdict."""
-    is_said = failed and (cell.text == status or cell.text.startswith(f"{status}: "))
-    return str(status) if is_said and cell.raw is None else ""
+def _failure(column: Column, cell: Cell, statuses: Sequence[str]) -> str:
+    """A failed case's status, in the cells that say it in place of a number or a verdict."""
+    if column.stored == "status":
+        return str(cell.raw) if cell.raw in statuses else ""
+    said = (each for each in statuses if cell.text == each or cell.text.startswith(f"{each}: "))
+    return next(said, "") if cell.raw is None else ""
 
 
 def _numeric(column: Column) -> bool:
@@ -177,4 +184,4 @@ def _number(value: Any) -> float | None:
 def _sort(cell: Cell, numeric: bool) -> str:
     if cell.raw is None:
         return ""
-    return repr(_number(cell.raw)) if numeric else cell.text
+    return f"{_number(cell.raw):.15g}" if numeric else cell.text

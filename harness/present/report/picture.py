@@ -39,6 +39,7 @@ class Pictures:
         renamed = self._share(root)
         for element in root.iter():
             self._clean(element, renamed)
+        _drop_repeated(root)
         name = f"picture-{self._count}"
         box = root.get("viewBox", "")
         root.attrib.clear()
@@ -119,6 +120,17 @@ def _property(colour: str) -> str:
 
 def _rounded(found: re.Match[str]) -> str:
     return f"{float(found[0]):.2f}".rstrip("0").rstrip(".")
+
+
+def _drop_repeated(root: ET.Element) -> None:
+    """Drops paths drawn on themselves: caps of narrow intervals, thousands in a large plot."""
+    for parent in root.iter():
+        before: dict[str, str] | None = None
+        for child in list(parent):
+            is_opaque = child.tag == "path" and "opacity" not in child.get("style", "")
+            if is_opaque and child.attrib == before:
+                parent.remove(child)
+            before = child.attrib if is_opaque else None
 
 
 def _forget_namespaces(root: ET.Element) -> None:

@@ -70,7 +70,7 @@ def _plot(view: View, part: Part, pictures: Pictures, name: str) -> Plot:
     title = _title(view, part)
     if not view.rows:
         heads = " and ".join(dict.fromkeys(reading.name for reading in _axes(view)))
-        return Plot(title, "", (f"Nothing to draw: no case has {heads}.",), None)
+        return Plot(title, "", (f"Nothing to draw: no case has values of {heads}.",), None)
     data = _data(view, name, title)
     if view.spec.kind == "bar" and len(view.rows) > MOST_BARS:
         note = f"Not drawn: {len(view.rows):,} bars. The table of the suite sorts by any column."
@@ -103,35 +103,28 @@ def _axes(view: View) -> list[Reading]:
 def _data(view: View, name: str, title: str) -> Grid:
     """The numbers of a plot, rows without any in their places with the reason."""
     readings = _axes(view)
+    bounded = [any(each.interval(row) is not None for row in view.rows) for each in readings]
     heads = ["Label", *([view.series.head] if view.series else [])]
-    for reading in readings:
-        heads += [reading.head, *([f"{reading.name}, interval"] if _bounded(view, reading) else [])]
+    for reading, has_interval in zip(readings, bounded, strict=True):
+        heads += [reading.head, *([f"{reading.name}, interval"] if has_interval else [])]
     front, lost = _front(view), {id(row) for row in view.lost}
     heads += ["Pareto front"] if front else []
     heads += ["Why not shown"] if lost else []
-    lines = [
-        [
-            str(row.get("label")),
-            *([view.series.text(row)] if view.series else []),
-            *(text for reading in readings for text in _texts(view, reading, row)),
-            *(["yes" if id(row) in front else "no"] if front else []),
-            *([why(row, readings) if id(row) in lost else None] if lost else []),
-        ]
-        for row in view.every
-    ]
-    return replace(plain(name, f"Data: {title}", heads, lines), folded=True)
+    lines = []
+    for row in view.every:
+        line: list[str | None] = [str(row.get("label"))]
+        line += [view.series.text(row)] if view.series else []
+        for reading, has_interval in zip(readings, bounded, strict=True):
+            line += [reading.text(row), *([_interval(reading, row)] if has_interval else [])]
+        line += ["yes" if id(row) in front else "no"] if front else []
+        line += [why(row, readings) if id(row) in lost else None] if lost else []
+        lines.append(line)
+    return plain(name, f"Data: {title}", heads, lines)
 
 
-def _bounded(view: View, reading: Reading) -> bool:
-    return any(reading.interval(row) is not None for row in view.rows)
-
-
-def _texts(view: View, reading: Reading, row: Row) -> list[str | None]:
-    texts = [reading.text(row)]
-    if _bounded(view, reading):
-        ends = reading.interval(row)
-        texts.append(None if ends is None else f"{ends[0]:.4g} to {ends[1]:.4g}")
-    return texts
+def _interval(reading: Reading, row: Row) -> str | None:
+    ends = reading.interval(row)
+    return None if ends is None else f"{ends[0]:.4g} to {ends[1]:.4g}"
 
 
 def _front(view: View) -> set[int]:

@@ -1,7 +1,7 @@
 """Section: what a report shows of one suite: tables, plots, printed figures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from harness.present.footnotes import setup
 from harness.present.part import Context
@@ -103,13 +103,12 @@ def _measured(
         grid(make(spec, part.part, rows, brief), f"{anchor}-table-{number}")
         for number, spec in enumerate(part.part.tables or (_usual(rows),), 1)
     )
-    figures = printed_figures(rows, f"{anchor}-figures")
     return Measured(
         run,
         anchor,
         tuple(setup(rows)),
         tables,
-        None if figures is None else replace(figures, folded=True),
+        printed_figures(rows, f"{anchor}-figures"),
         tuple(plots(part.part, rows, brief, pictures, anchor)),
         judged(part, run, anchor),
     )

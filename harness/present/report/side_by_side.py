@@ -65,7 +65,9 @@ def _statuses(
     if all(status == "ok" for column in found for status in column):
         return []
     return [
-        Column(f"Status, {name}", tuple(Cell(s, s) for s in column), "left", "", "Status", name)
+        Column(
+            f"Status, {name}", tuple(Cell(s, s) for s in column), "left", "status", "Status", name
+        )
         for name, column in zip(names, found, strict=True)
     ]
 

@@ -2,6 +2,7 @@
 (() => {
   const root = document.documentElement;
   const remembered = "context-harness-theme";
+  const MOST_ROWS = 300;
   const prefersDark = matchMedia("(prefers-color-scheme: dark)");
 
   // A page opened from disk may have no storage; then the choice lasts as long as the page.
@@ -55,56 +56,80 @@
     return [...known, ...absent.sort((a, b) => a.index - b.index)];
   }
 
-  function sortable(table, entries) {
-    const heads = headsOf(table);
-    heads.forEach((head, column) => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.append(...head.childNodes);
-      head.append(button);
-      button.addEventListener("click", () => {
-        const before = head.getAttribute("aria-sort");
-        const next = { ascending: "descending", descending: null }[before];
-        const order = next === undefined ? "ascending" : next;
-        heads.forEach((each) => each.removeAttribute("aria-sort"));
-        if (order) head.setAttribute("aria-sort", order);
-        const direction = { ascending: 1, descending: -1 }[order] ?? 0;
-        const rows = sorted(entries, column, head.dataset.kind === "number", direction);
-        // Out of the page the rows move without any layout between.
-        const body = table.tBodies[0];
-        const place = body.nextSibling;
-        body.remove();
-        body.append(...rows.map((entry) => entry.row));
-        table.insertBefore(body, place);
-      });
-    });
-  }
+  // A table that people sort and filter. Of a long one only the first rows are part of the page, so
+  // that an answer comes at once; a button shows them all.
+  class View {
+    constructor(table) {
+      this.table = table;
+      this.entries = entriesOf(table);
+      this.order = this.entries;
+      this.all = false;
+      this.tools = table.closest(".block").querySelector(":scope > .tools");
+      this.sortable();
+      if (this.tools) this.filterable();
+    }
 
-  function filterable(block, entries) {
-    const tools = block.querySelector(":scope > .tools");
-    if (!tools) return;
-    const find = tools.querySelector("[data-find]");
-    const word = tools.querySelector("[data-word]");
-    const count = tools.querySelector("[data-count]");
-    const apply = () => {
-      const wanted = find.value.toLowerCase().split(/\s+/).filter(Boolean);
-      const status = word ? word.value : "";
-      let shown = 0;
-      for (const entry of entries) {
+    sortable() {
+      const heads = headsOf(this.table);
+      heads.forEach((head, column) => {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.append(...head.childNodes);
+        head.append(button);
+        button.addEventListener("click", () => {
+          const before = head.getAttribute("aria-sort");
+          const next = before === null ? "ascending" : before === "ascending" ? "descending" : null;
+          heads.forEach((each) => each.removeAttribute("aria-sort"));
+          if (next) head.setAttribute("aria-sort", next);
+          const direction = { ascending: 1, descending: -1 }[next] ?? 0;
+          this.order = sorted(this.entries, column, head.dataset.kind === "number", direction);
+          this.apply();
+        });
+      });
+    }
+
+    filterable() {
+      this.find = this.tools.querySelector("[data-find]");
+      this.word = this.tools.querySelector("[data-word]");
+      this.count = this.tools.querySelector("[data-count]");
+      this.more = this.tools.querySelector("[data-more]");
+      this.find.addEventListener("input", () => this.apply());
+      this.word?.addEventListener("change", () => this.apply());
+      this.more?.addEventListener("click", () => {
+        this.all = true;
+        this.apply();
+        this.find.focus();  // the button that had the focus is gone
+      });
+      addEventListener("beforeprint", () => { this.all = true; this.apply(); });
+      this.tools.hidden = false;
+      this.apply();
+    }
+
+    apply() {
+      const found = this.tools ? this.order.filter(this.chosen()) : this.order;
+      const most = this.tools && !this.all ? MOST_ROWS : Infinity;
+      this.table.tBodies[0].replaceChildren(...found.slice(0, most).map((entry) => entry.row));
+      if (this.tools) this.say(found.length, most);
+    }
+
+    chosen() {
+      const wanted = this.find.value.toLowerCase().split(/\s+/).filter(Boolean);
+      const word = this.word?.value ?? "";
+      return (entry) => {
+        if (word && !entry.words.includes(word)) return false;
+        if (!wanted.length) return true;
         entry.text ??= Array.from(entry.row.cells, (cell) => cell.textContent).join(" ").toLowerCase();
-        const fits = (!status || entry.words.includes(status))
-          && wanted.every((part) => entry.text.includes(part));
-        if (entry.row.hidden === fits) entry.row.hidden = !fits;
-        shown += fits;
-      }
-      const all = entries.length.toLocaleString("en");
-      count.textContent = shown === entries.length ? `${all} rows` : `${shown.toLocaleString("en")} of ${all} rows`;
-    };
-    find.addEventListener("input", apply);
-    word?.addEventListener("change", apply);
-    tools.hidden = false;
-    // Browsers keep what was typed over a reload.
-    if (find.value || word?.value) apply();
+        return wanted.every((part) => entry.text.includes(part));
+      };
+    }
+
+    say(found, most) {
+      const text = (number) => number.toLocaleString("en");
+      const all = text(this.entries.length);
+      const rows = found === this.entries.length ? `${all} rows` : `${text(found)} of ${all} rows`;
+      this.count.textContent = found > most ? `${rows}, the first ${text(most)} shown` : rows;
+      if (this.more) this.more.hidden = found <= most;
+    }
   }
 
   const svg = (tag, attributes, text) => {
@@ -188,9 +213,7 @@
   document.addEventListener("DOMContentLoaded", () => {
     themeButton();
     for (const table of document.querySelectorAll("table[data-sortable]")) {
-      const entries = entriesOf(table);
-      sortable(table, entries);
-      filterable(table.closest(".block"), entries);
+      new View(table);
     }
     rawSamples();
     unfold();
