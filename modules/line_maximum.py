@@ -11,10 +11,14 @@ pairs and 3.9 billion such samples, so the sweep is arranged to share work:
   together, and no Python loop runs over pixels.
 - The maximum's gradient goes to one sample. The forward keeps that sample's step, one byte per
   line, and the backward visits each line once instead of each sample.
+- Several images go through together, their values side by side in memory: on small maps the number
+  of calls decides, not that of samples. Where the lines go is worked out once per small size.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
@@ -26,6 +30,9 @@ from torch.nn import functional as F
 # busy cores the barriers alone made this sweep ten times slower. A GPU pays per kernel launch.
 CPU_TILE = 2**15 - 1
 GPU_TILE = 2**26
+
+# Pixels of a map whose lines are kept between calls: a few MB.
+MOST_KEPT = 1024
 
 
 def boundary_line_samples(height: int, width: int) -> int:
@@ -63,32 +70,32 @@ def line_maximum(boundary: Tensor, *, end_points: bool = False) -> Tensor:
 class _LineMaximum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, boundary: Tensor, end_points: bool) -> Tensor:
-        maximum, steps = sweep(boundary, end_points, keep_steps=ctx.needs_input_grad[0])
+        maximum, steps = sweep(boundary[None], end_points, keep_steps=ctx.needs_input_grad[0])
         ctx.save_for_backward(steps)
         ctx.size, ctx.end_points = boundary.shape, end_points
-        return maximum
+        return maximum[0]
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (steps,) = ctx.saved_tensors
         height, width = ctx.size
-        return sweep_gradient(grad, steps, height, width, ctx.end_points), None
+        return sweep_gradient(grad[None], steps, height, width, ctx.end_points)[0], None
 
 
 def sweep(boundary: Tensor, end_points: bool, *, keep_steps: bool) -> tuple[Tensor, Tensor]:
-    """D (N, N) and, where asked for, the step of each line's maximum, else an empty tensor."""
+    """D (B, N, N) of (B, H, W) and, where asked for, the step of each line's maximum."""
     return torch.ops.context_modules.line_maximum(boundary.detach(), end_points, keep_steps)  # type: ignore[no-any-return]
 
 
 def sweep_values(boundary: Tensor, steps: Tensor, end_points: bool) -> Tensor:
-    """D (N, N) again, from the steps that `sweep` kept: one look-up per line."""
+    """D (B, N, N) again, from the steps that `sweep` kept: one look-up per line."""
     return torch.ops.context_modules.line_values(boundary.detach(), steps, end_points)  # type: ignore[no-any-return]
 
 
 def sweep_gradient(
     grad: Tensor, steps: Tensor, height: int, width: int, end_points: bool
 ) -> Tensor:
-    """The gradient (H, W) of the boundary map from that of D (N, N)."""
+    """The gradient (B, H, W) of the boundary maps from that of D (B, N, N)."""
     return torch.ops.context_modules.line_gradient(grad, steps, height, width, end_points)  # type: ignore[no-any-return]
 
 
@@ -98,12 +105,13 @@ def sweep_gradient(
 
 @torch.library.custom_op("context_modules::line_maximum", mutates_args=())
 def _sweep(boundary: Tensor, end_points: bool, keep_steps: bool) -> tuple[Tensor, Tensor]:
-    height, width = boundary.shape
-    maximum = boundary.new_zeros(height * width, height * width)
+    images, height, width = boundary.shape
+    maximum = boundary.new_zeros(images, height * width, height * width)
     steps = _empty_steps(boundary, end_points, keep_steps)
+    values = _side_by_side(boundary)
     position = 0
     for bundle in _bundles(height, width, end_points, boundary.device):
-        table = bundle.table(boundary if bundle.along_x else boundary.t())
+        table = bundle.table(values[bundle.along_x])
         best, first = bundle.maximum(table, _tile(boundary), keep_steps)
         bundle.write(maximum, best)
         if keep_steps:
@@ -114,36 +122,42 @@ def _sweep(boundary: Tensor, end_points: bool, keep_steps: bool) -> tuple[Tensor
 
 @_sweep.register_fake
 def _(boundary: Tensor, end_points: bool, keep_steps: bool) -> tuple[Tensor, Tensor]:
-    pixels = boundary.shape[0] * boundary.shape[1]
-    return boundary.new_empty(pixels, pixels), _empty_steps(boundary, end_points, keep_steps)
+    images, pixels = boundary.shape[0], boundary.shape[1] * boundary.shape[2]
+    return boundary.new_empty(images, pixels, pixels), _empty_steps(
+        boundary, end_points, keep_steps
+    )
 
 
 @torch.library.custom_op("context_modules::line_values", mutates_args=())
 def _values(boundary: Tensor, steps: Tensor, end_points: bool) -> Tensor:
-    height, width = boundary.shape
-    maximum = boundary.new_zeros(height * width, height * width)
+    images, height, width = boundary.shape
+    maximum = boundary.new_zeros(images, height * width, height * width)
+    values = _side_by_side(boundary)
     position = 0
     for bundle in _bundles(height, width, end_points, boundary.device):
-        table = bundle.table(boundary if bundle.along_x else boundary.t())
-        step, position = bundle.read_steps(steps, position)
-        bundle.write(maximum, table[bundle.row(step), bundle.column(step)])
+        table = bundle.table(values[bundle.along_x])
+        step, position = bundle.read_steps(steps, position, images)
+        index = (bundle.row(step) * bundle.columns + bundle.column(step)) * images
+        bundle.write(maximum, table.take(index + torch.arange(images, device=index.device)))
     return maximum
 
 
 @_values.register_fake
 def _(boundary: Tensor, steps: Tensor, end_points: bool) -> Tensor:  # noqa: ARG001
-    pixels = boundary.shape[0] * boundary.shape[1]
-    return boundary.new_empty(pixels, pixels)
+    images, pixels = boundary.shape[0], boundary.shape[1] * boundary.shape[2]
+    return boundary.new_empty(images, pixels, pixels)
 
 
 @torch.library.custom_op("context_modules::line_gradient", mutates_args=())
 def _gradient(grad: Tensor, steps: Tensor, height: int, width: int, end_points: bool) -> Tensor:
-    along_x = grad.new_zeros(height, width)
-    along_y = grad.new_zeros(width, height)
+    images = len(grad)
+    along_x = grad.new_zeros(height, width, images)
+    along_y = grad.new_zeros(width, height, images)
+    image = torch.arange(images, device=grad.device)
     position = 0
     for bundle in _bundles(height, width, end_points, grad.device):
         flat = (along_x if bundle.along_x else along_y).view(-1)
-        step, position = bundle.read_steps(steps, position)
+        step, position = bundle.read_steps(steps, position, images)
         share = bundle.read(grad)
         row, column = bundle.row(step), bundle.column(step)
         low = row // bundle.length
@@ -151,14 +165,22 @@ def _gradient(grad: Tensor, steps: Tensor, height: int, width: int, end_points: 
         # A sample at a whole height has no share of the next row, which may not exist.
         high = torch.where(above > 0, low + 1, low)
         for nearest, weight in ((low, 1 - above), (high, above)):
-            pixel = nearest * bundle.columns + column
+            pixel = (nearest * bundle.columns + column) * images + image
             flat.index_add_(0, pixel.flatten(), (share * weight).flatten())
-    return along_x + along_y.t()
+    return (along_x + along_y.transpose(0, 1)).permute(2, 0, 1).contiguous()
 
 
 @_gradient.register_fake
 def _(grad: Tensor, steps: Tensor, height: int, width: int, end_points: bool) -> Tensor:  # noqa: ARG001
-    return grad.new_empty(height, width)
+    return grad.new_empty(len(grad), height, width)
+
+
+def _side_by_side(boundary: Tensor) -> dict[bool, Tensor]:
+    """(B, H, W) -> (H, W, B) for lines along x, (W, H, B) for lines along y."""
+    return {
+        True: boundary.permute(1, 2, 0).contiguous(),
+        False: boundary.permute(2, 1, 0).contiguous(),
+    }
 
 
 def _tile(x: Tensor) -> int:
@@ -166,10 +188,10 @@ def _tile(x: Tensor) -> int:
 
 
 def _empty_steps(boundary: Tensor, end_points: bool, keep: bool) -> Tensor:
-    height, width = boundary.shape
+    images, height, width = boundary.shape
     # A line is at most max(H, W) - 1 steps long; one byte counts to 255.
     dtype = torch.uint8 if max(height, width) <= 256 else torch.int16
-    lines = _lines(height, width, end_points) if keep else 0
+    lines = images * _lines(height, width, end_points) if keep else 0
     return torch.empty(lines, dtype=dtype, device=boundary.device)
 
 
@@ -200,18 +222,18 @@ class _Bundle:
     end: Tensor  # (pairs,)
 
     def table(self, rows: Tensor) -> Tensor:
-        """(H, W) -> (length * (H - 1) + 1, W): row m is the map at height m / length."""
+        """(H, W, B) -> (length * (H - 1) + 1, W, B): row m is the maps at height m / length."""
         m = torch.arange(self.length * (rows.shape[0] - 1) + 1, device=rows.device)
         low = m // self.length
         high = (low + 1).clamp(max=rows.shape[0] - 1)
         above = (m - low * self.length).to(rows.dtype) / self.length
-        return torch.lerp(rows[low], rows[high], above.unsqueeze(1))
+        return torch.lerp(rows[low], rows[high], above[:, None, None])
 
     def maximum(self, table: Tensor, tile: int, keep_steps: bool) -> tuple[Tensor, Tensor]:
-        """The largest sample of every line and its step, (pairs, starting columns) each."""
-        reach = self.columns - self.length
-        size = max(1, tile // ((self.last - self.first + 1) * reach))
-        best = table.new_empty(len(self.start), reach)
+        """The largest sample of every line and its step, (pairs, starting columns, B) each."""
+        reach, images = self.columns - self.length, table.shape[2]
+        size = max(1, tile // ((self.last - self.first + 1) * reach * images))
+        best = table.new_empty(len(self.start), reach * images)
         step = torch.empty(best.shape if keep_steps else 0, dtype=torch.long, device=table.device)
         for low in range(0, len(self.start), size):
             part = slice(low, low + size)
@@ -220,58 +242,81 @@ class _Bundle:
                 best[part], step[part] = samples.max(dim=0)
             else:
                 torch.amax(samples, dim=0, out=best[part])
-        return best, step.add_(self.first)
+        step = step.add_(self.first)
+        return best.view(-1, reach, images), step.view(-1, reach, images) if keep_steps else step
 
     def samples(self, table: Tensor, part: slice) -> Tensor:
-        """(steps, pairs, starting columns): the map on every step of the lines of some pairs."""
-        reach = self.columns - self.length
-        step = torch.arange(self.first, self.last + 1, device=table.device).unsqueeze(1)
-        row = torch.add((self.length - step) * self.start[part], step * self.end[part])
-        # Row r of `windows` is the run of `reach` values from the r-th of the flattened table, so
-        # that one look-up fetches the samples of all starting columns.
-        windows = table.as_strided((table.numel() - reach + 1, reach), (1, 1))
-        return F.embedding(row.mul_(self.columns).add_(step), windows)
+        """(steps, pairs, starting columns * B): the maps on every step of the lines of pairs."""
+        reach, images = self.columns - self.length, table.shape[2]
+        # Row r of `windows` is the run of `reach` pixels from the r-th of the flattened table, so
+        # that one look-up fetches the samples of all starting columns and images.
+        count = table.shape[0] * self.columns - reach + 1
+        windows = table.as_strided((count, reach * images), (images, 1))
+        return F.embedding(self._windows[:, part], windows)
+
+    @cached_property
+    def _windows(self) -> Tensor:
+        """(steps, pairs): the pixel of the table at which the samples of a step begin."""
+        step = torch.arange(self.first, self.last + 1, device=self.start.device).unsqueeze(1)
+        row = (self.length - step) * self.start + step * self.end
+        return row.mul_(self.columns).add_(step)
 
     def row(self, step: Tensor) -> Tensor:
-        """The table's row at a step (pairs, starting columns)."""
-        return (self.length - step) * self.start.unsqueeze(1) + step * self.end.unsqueeze(1)
+        """The table's row at a step (pairs, starting columns, B)."""
+        start, end = self.start[:, None, None], self.end[:, None, None]
+        return (self.length - step) * start + step * end
 
     def column(self, step: Tensor) -> Tensor:
-        """The map's column at a step (pairs, starting columns)."""
-        return step + torch.arange(step.shape[1], device=step.device)
+        """The map's column at a step (pairs, starting columns, B)."""
+        return step + torch.arange(step.shape[1], device=step.device).unsqueeze(1)
 
-    def read_steps(self, steps: Tensor, position: int) -> tuple[Tensor, int]:
-        """The kept steps (pairs, starting columns) of these lines, and where the next begin."""
-        shape = (len(self.start), self.columns - self.length)
-        stop = position + shape[0] * shape[1]
+    def read_steps(self, steps: Tensor, position: int, images: int) -> tuple[Tensor, int]:
+        """The kept steps (pairs, starting columns, B) of these lines, and where the next begin."""
+        shape = (len(self.start), self.columns - self.length, images)
+        stop = position + math.prod(shape)
         return steps[position:stop].long().view(shape), stop
 
     def _both_ways(self, pairs: Tensor) -> tuple[Tensor, Tensor]:
-        """Views (start, end, column) of a map over pairs of pixels: from start, and from end."""
-        rows, columns = pairs.shape[0] // self.columns, self.columns
+        """Views (B, start, end, column) of maps over pairs of pixels: from start, and from end."""
+        rows, columns = pairs.shape[1] // self.columns, self.columns
         if self.along_x:
-            four = pairs.view(rows, columns, rows, columns)
+            four = pairs.view(-1, rows, columns, rows, columns)
         else:
-            four = pairs.view(columns, rows, columns, rows).permute(1, 0, 3, 2)
+            four = pairs.view(-1, columns, rows, columns, rows).permute(0, 2, 1, 4, 3)
         return (
-            four.diagonal(self.length, dim1=1, dim2=3),
-            four.diagonal(-self.length, dim1=1, dim2=3),
+            four.diagonal(self.length, dim1=2, dim2=4),
+            four.diagonal(-self.length, dim1=2, dim2=4),
         )
 
     def write(self, pairs: Tensor, best: Tensor) -> None:
-        """Write `best` (pairs, starting columns) to a map over pairs, in both directions."""
+        """Write `best` (pairs, starting columns, B) to maps over pairs, in both directions."""
         there, back = self._both_ways(pairs)
-        there[self.start, self.end] = best
-        back[self.end, self.start] = best
+        values = best.permute(2, 0, 1)
+        there[:, self.start, self.end] = values
+        back[:, self.end, self.start] = values
 
     def read(self, pairs: Tensor) -> Tensor:
-        """The sum over both directions of a map over pairs, (pairs, starting columns)."""
+        """The sum over both directions of maps over pairs, (pairs, starting columns, B)."""
         there, back = self._both_ways(pairs)
-        return there[self.start, self.end] + back[self.end, self.start]
+        both = there[:, self.start, self.end] + back[:, self.end, self.start]
+        return both.permute(1, 2, 0)
 
 
-def _bundles(height: int, width: int, end_points: bool, device: torch.device) -> Iterator[_Bundle]:
+def _bundles(height: int, width: int, end_points: bool, device: torch.device) -> Iterable[_Bundle]:
     """Every unordered pair of distinct pixels that has a sample on its line, once."""
+    if height * width <= MOST_KEPT:
+        return _kept(height, width, end_points, device)
+    return _each(height, width, end_points, device)
+
+
+@lru_cache(maxsize=4)
+def _kept(height: int, width: int, end_points: bool, device: torch.device) -> tuple[_Bundle, ...]:
+    # Made outside of inference mode, whose tensors no later training could use.
+    with torch.inference_mode(mode=False):
+        return tuple(_each(height, width, end_points, device))
+
+
+def _each(height: int, width: int, end_points: bool, device: torch.device) -> Iterator[_Bundle]:
     for along_x in (True, False):
         rows, columns = (height, width) if along_x else (width, height)
         position = torch.arange(rows, device=device)

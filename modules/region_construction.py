@@ -8,16 +8,21 @@
 With N = H*W, every map over pairs is N x N: 354 MB at 97x97 in float32, and the printed memory of
 the paper (1893 MB) is five of them. Here one is alive: D is overwritten by F row by row, with E
 computed on the way, and F^g and G are F after an affine and a threshold, applied where they are
-read. Images of a batch are taken one after the other, so the batch adds none.
+read. Images of a batch are taken one after the other, so the batch adds none, unless their maps are
+so small that the calls take longer than the work (`MOST_PAIRS`).
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from modules.region_maps import Context, region_attention_maps, row_blocks
+
+# Pairs of pixels in the images that are taken together: 8 MB in float32, a map of 38 x 38.
+MOST_PAIRS = 2**21
 
 
 class Regions(NamedTuple):
@@ -80,14 +85,25 @@ class RegionConstruction(nn.Module):
                 "boundary must be (B, H, W) and categories (B, classes, H, W) of the same B, H, W, "
                 f"not {tuple(boundary.shape)} and {tuple(categories.shape)}"
             )
-        images = [self._one(b, c) for b, c in zip(boundary, categories, strict=True)]
+        images = [self._one(maps) for maps in self._maps(boundary, categories)]
         labels, scores = zip(*images, strict=True)
         return Regions(torch.stack(labels), torch.stack(scores))
 
-    def _one(self, boundary: Tensor, categories: Tensor) -> tuple[Tensor, Tensor]:
-        maps = region_attention_maps(
-            boundary, categories, context=self.context, end_points=self.end_points
-        )  # F (N, N)
+    def _maps(self, boundary: Tensor, categories: Tensor) -> Iterator[Tensor]:
+        """F (N, N) of each image, made for so many together as are small."""
+        at_once = max(1, MOST_PAIRS // boundary[0].numel() ** 2)
+        for b, c in zip(boundary.split(at_once), categories.split(at_once), strict=True):
+            alone = len(b) == 1
+            maps = region_attention_maps(
+                b[0] if alone else b,
+                c[0] if alone else c,
+                context=self.context,
+                end_points=self.end_points,
+            )
+            yield from (maps,) if alone else maps
+
+    def _one(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Regions of one image from its F (N, N)."""
         labels: Tensor = _components(
             maps.detach(), self.weight.detach(), self.bias.detach(), self.threshold
         )

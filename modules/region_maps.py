@@ -30,17 +30,23 @@ def region_attention_maps(
     Half-precision scores are lifted to float32: bfloat16 has nothing between 0.996 and 1.
 
     Args:
-        boundary: (H, W) probabilities B of a boundary.
-        categories: (classes, H, W) probabilities C; they sum to 1 at every pixel.
+        boundary: (H, W) probabilities B of a boundary, or (B, H, W) of several images.
+        categories: (classes, H, W) probabilities C, or (B, classes, H, W); they sum to 1 at every
+            pixel.
         context: `boundary` leaves E out, `semantic` D.
         end_points: see `line_maximum`.
 
     Returns:
-        (N, N) in [0, 1], symmetric in every bit, differentiable in both scores.
+        (N, N), or (B, N, N), in [0, 1], symmetric in every bit, differentiable in both scores.
     """
     if boundary.dtype in (torch.float16, torch.bfloat16):
         boundary, categories = boundary.float(), categories.float()
-    maps: Tensor = _AttentionMaps.apply(boundary, categories.flatten(1), context, end_points)  # type: ignore[no-untyped-call]
+    if boundary.dim() == 2:
+        several = region_attention_maps(
+            boundary[None], categories[None], context=context, end_points=end_points
+        )
+        return several.squeeze(0)  # a view, whose gradient needs no N x N copy as that of [0] does
+    maps: Tensor = _AttentionMaps.apply(boundary, categories.flatten(2), context, end_points)  # type: ignore[no-untyped-call]
     return maps
 
 
@@ -76,10 +82,10 @@ class _AttentionMaps(torch.autograd.Function):
     def forward(
         ctx: Any, boundary: Tensor, categories: Tensor, context: Context, end_points: bool
     ) -> Tensor:
-        pixels = boundary.numel()
+        images, pixels = boundary.shape[0], boundary.shape[1] * boundary.shape[2]
         steps = boundary.new_empty(0)
         if context == "semantic":
-            maps = boundary.new_zeros(pixels, pixels)
+            maps = boundary.new_zeros(images, pixels, pixels)
         else:
             keep = ctx.needs_input_grad[0]
             maps, steps = sweep(boundary, end_points, keep_steps=keep)
@@ -103,7 +109,7 @@ class _AttentionMaps(torch.autograd.Function):
         grad_categories = torch.ops.context_modules.split_gradient_(
             maps, grad.contiguous(), categories, semantic
         )
-        height, width = boundary.shape
+        height, width = boundary.shape[1:]
         grad_boundary = (
             sweep_gradient(maps, steps, height, width, ctx.end_points) if lines else None
         )
@@ -117,8 +123,13 @@ class _AttentionMaps(torch.autograd.Function):
 def _join(maps: Tensor, categories: Tensor, semantic: bool) -> None:
     """Overwrite D by F, Eq. 3, block by block: 1 - D, or (1 - D)(1 - E)."""
     maps.neg_().add_(1)
-    if not semantic:
-        return
+    if semantic:
+        for one, own in zip(maps, categories, strict=True):
+            _times_similarity(one, own)
+
+
+def _times_similarity(maps: Tensor, categories: Tensor) -> None:
+    """Multiply (N, N) by 1 - E."""
     terms = _Divergence(categories)
     for rows in row_blocks(maps, depth=len(categories)):
         # E is made for i <= j and written twice: half the logarithms, and F equals its transpose
@@ -138,17 +149,23 @@ def _(maps: Tensor, categories: Tensor, semantic: bool) -> None:  # noqa: ARG001
 
 @torch.library.custom_op("context_modules::split_gradient_", mutates_args=("maps",))
 def _split_gradient(maps: Tensor, grad: Tensor, categories: Tensor, semantic: bool) -> Tensor:
-    """Overwrite D by its gradient -(1 - E) dF and return that of the categories (classes, N)."""
+    """Overwrite D by its gradient -(1 - E) dF and return that of the categories (B, classes, N)."""
     grad_categories = torch.zeros_like(categories)
+    if not semantic:
+        torch.neg(grad, out=maps)
+        return grad_categories
+    for one, incoming, own, total in zip(maps, grad, categories, grad_categories, strict=True):
+        _split_one(one, incoming, own, total)
+    return grad_categories
+
+
+def _split_one(maps: Tensor, grad: Tensor, categories: Tensor, total: Tensor) -> None:
+    """The same of one image with E; the gradient of its categories is added to `total`."""
     terms = _Divergence(categories)
     for rows in row_blocks(maps, depth=len(categories)):
         block, incoming = maps[rows], grad[rows]
-        if semantic:
-            terms.add_gradient(grad_categories, rows, (block - 1) * incoming)
-            block.copy_(terms.between(rows, slice(None)).sub_(1)).mul_(incoming)
-        else:
-            torch.neg(incoming, out=block)
-    return grad_categories
+        divergence = terms.add_gradient(total, rows, (block - 1) * incoming)
+        block.copy_(divergence.sub_(1)).mul_(incoming)
 
 
 @_split_gradient.register_fake
@@ -175,18 +192,28 @@ class _Divergence:
     def between(self, rows: slice, columns: slice) -> Tensor:
         """E[rows, columns]."""
         mixture = self._mixture(rows, columns)
-        mixed = mixture.mul_(_log2(mixture)).sum(dim=0)
+        return self._of_mixed(rows, columns, mixture.mul_(_log2(mixture)).sum(dim=0))
+
+    def _of_mixed(self, rows: slice, columns: slice, mixed: Tensor) -> Tensor:
         divergence = self.negentropy[rows].unsqueeze(1) + self.negentropy[columns]
         return divergence.div_(2).sub_(mixed).clamp_(0, 1)
 
-    def add_gradient(self, total: Tensor, rows: slice, grad: Tensor) -> None:
+    def add_gradient(self, total: Tensor, rows: slice, grad: Tensor) -> Tensor:
         """Add to `total` (classes, N) what the rows `grad` (block, N) of E's gradient say.
 
         dE_ij / dC_in = log2(C_in / U_ijn) / 2, and the same with i and j exchanged.
+
+        Returns:
+            E[rows], which needs the same logarithms.
         """
-        mixed = _log2(self._mixture(rows, slice(None))).mul_(grad)
+        every = slice(None)
+        mixture = self._mixture(rows, every)
+        logarithm = _log2(mixture)
+        divergence = self._of_mixed(rows, every, mixture.mul_(logarithm).sum(dim=0))
+        mixed = logarithm.mul_(grad)
         total[:, rows] += (self.logarithm[:, rows] * grad.sum(dim=1) - mixed.sum(dim=2)) / 2
         total += (self.logarithm * grad.sum(dim=0) - mixed.sum(dim=1)) / 2
+        return divergence
 
     def _mixture(self, rows: slice, columns: slice) -> Tensor:
         """U of Eq. 2: (classes, rows, columns)."""

@@ -14,8 +14,9 @@ from modules.line_maximum import boundary_line_samples
 
 def _line_maximum(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
     # Each line is walked once for both directions; the papers' figure counts ordered pairs.
-    height, width = args[0].shape
-    return Cost(elementwise=(("line_sample", boundary_line_samples(height, width) // 2),))
+    images, height, width = args[0].shape
+    samples = images * (boundary_line_samples(height, width) // 2)
+    return Cost(elementwise=(("line_sample", samples),))
 
 
 def _per_line(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
@@ -35,7 +36,7 @@ def _split_gradient(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> 
 def _divergence(maps: Any, categories: Any, semantic: bool) -> Cost:
     """One term per pair and category, each unordered pair once (RANet, Eq. 2)."""
     pairs = maps.numel()
-    terms = ("divergence", pairs * categories.shape[0] // 2)
+    terms = ("divergence", pairs * categories.shape[1] // 2)
     return Cost(elementwise=(("pointwise", pairs), *((terms,) if semantic else ())))
 
 

@@ -213,6 +213,23 @@ def test_a_batch_of_boundary_maps_is_refused() -> None:
         line_maximum(torch.rand(2, 3, 4))
 
 
+@pytest.mark.parametrize("context", ["both", "boundary", "semantic"])
+def test_images_of_a_batch_give_what_each_gives_alone(context: str) -> None:
+    made = [scores(6, 9, seed=seed) for seed in range(3)]
+    batch = [torch.stack(each).requires_grad_() for each in zip(*made, strict=True)]
+    weight = torch.rand(3, 54, 54, generator=torch.Generator().manual_seed(3), dtype=torch.double)
+    maps = region_attention_maps(*batch, context=context, end_points=True)
+    (maps * weight).sum().backward()
+    for number, alone in enumerate(made):
+        inputs = [one.requires_grad_() for one in alone]
+        own = region_attention_maps(*inputs, context=context, end_points=True)
+        assert torch.equal(maps[number], own)
+        (own * weight[number]).sum().backward()
+        for together, single in zip(batch, inputs, strict=True):
+            if single.grad is not None:
+                torch.testing.assert_close(together.grad[number], single.grad)
+
+
 def test_small_blocks_give_the_same_maps_and_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
     def maps_and_gradients() -> list[Tensor]:
         boundary, categories = (x.requires_grad_() for x in scores(7, 6))
@@ -231,7 +248,9 @@ def test_small_blocks_give_the_same_maps_and_gradients(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("end_points", [False, True])
 @pytest.mark.parametrize("keep_steps", [False, True])
 def test_operators_promise_the_shapes_they_give(end_points: bool, keep_steps: bool) -> None:
-    boundary, categories = scores(5, 4)
+    boundary, categories = (
+        torch.stack(each) for each in zip(scores(5, 4), scores(5, 4, seed=1), strict=True)
+    )
     operators = torch.ops.context_modules
     maximum, steps = operators.line_maximum(boundary, end_points, True)
     checks = ("test_schema", "test_faketensor")
@@ -239,7 +258,7 @@ def test_operators_promise_the_shapes_they_give(end_points: bool, keep_steps: bo
         (operators.line_maximum, (boundary, end_points, keep_steps)),
         (operators.line_values, (boundary, steps, end_points)),
         (operators.line_gradient, (maximum, steps, 5, 4, end_points)),
-        (operators.join_maps_, (maximum, categories.flatten(1), True)),
-        (operators.split_gradient_, (maximum, maximum.clone(), categories.flatten(1), True)),
+        (operators.join_maps_, (maximum, categories.flatten(2), True)),
+        (operators.split_gradient_, (maximum, maximum.clone(), categories.flatten(2), True)),
     ):
         torch.library.opcheck(operator.default, arguments, test_utils=checks)
