@@ -187,7 +187,7 @@ class Desk:
             **given,
             # A task that Slurm itself began anew would measure its cases twice.
             "additional_parameters": {
-                "no-requeue": True,
+                "no_requeue": True,
                 **given.get("additional_parameters", {}),
             },
         }

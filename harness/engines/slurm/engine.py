@@ -25,7 +25,7 @@ from harness.engines.slurm.task import Task
 STATIC_TASK = 50
 """Static cases of one task: each takes a fraction of what starting Python on a node does."""
 
-MOST_LOSSES = 3
+MOST_LOSSES = 2
 """How often a case is placed again whose node was lost."""
 
 SETTLE = 5.0

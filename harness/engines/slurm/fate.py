@@ -77,15 +77,17 @@ def _timed_out(task: Task, options: SlurmOptions, where: str) -> Verdict:
     return verdict
 
 
-def _under_way(task: Task, status: Status, cause: str) -> Verdict:
+def _under_way(task: Task, status: Status, cause: str, rest: str = "") -> Verdict:
     """Jobs that had begun end; the others are placed again, if any had begun at all."""
     if task.first_begun is None:
-        return _all(task, status, cause)
-    ended: list[Event] = [task.end(number, status, cause) for number in task.under_way]
+        return _all(task, status, cause, rest)
+    ended: list[Event] = [task.end(number, status, cause, rest) for number in task.under_way]
     return Verdict(cause, ended=ended, again=task.waiting)
 
 
 def _failed(task: Task, where: str, log: Path | None) -> Verdict:
+    if _tells_of_memory(log):  # killed for it where Slurm has no control groups
+        return _under_way(task, "oom", f"ended by Slurm at the memory limit{where}{_when(task)}")
     state = task.state
     code, _, number = state.reason.partition(":") if state is not None else ("", "", "")
     if number.isdigit() and int(number):
@@ -95,17 +97,17 @@ def _failed(task: Task, where: str, log: Path | None) -> Verdict:
     said = f" with exit code {code}" if code.isdigit() else ""
     if state is None or not state.is_over:
         said = ", and Slurm no longer knows how"
-    rest = f"{_when(task)}{_last_line(log)}"
-    return _under_way(task, "error", f"the task ended{said}{where}{rest}")
+    cause = f"the task ended{said}{where}{_when(task)}"
+    return _under_way(task, "error", cause, _last_line(log))
 
 
-def _all(task: Task, status: Status, cause: str) -> Verdict:
+def _all(task: Task, status: Status, cause: str, rest: str = "") -> Verdict:
     events: list[Event] = []
     under_way = task.under_way_jobs
     for job in task.left:
         if job not in under_way:
             events.append(Started(job))
-        events.append(task.end_job(job, status, cause))
+        events.append(task.end_job(job, status, cause, rest))
     return Verdict(cause, ended=events)
 
 
@@ -116,6 +118,21 @@ def _when(task: Task) -> str:
 def _words(code: str) -> str:
     known = {"PREEMPTED": "preempted by Slurm", "NODE_FAIL": "node failure"}
     return known.get(code, code.lower().replace("_", " "))
+
+
+def _tells_of_memory(log: Path | None) -> bool:
+    """Whether slurmstepd wrote so at the end of a task's output."""
+    if log is None:
+        return False
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
+    except OSError:
+        return False
+    return any(
+        "slurmstepd" in line
+        and ("memory limit" in line or "oom-kill" in line or "oom_kill" in line)
+        for line in lines
+    )
 
 
 def _last_line(log: Path | None) -> str:

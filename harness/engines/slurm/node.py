@@ -1,18 +1,22 @@
 """What a task of a Slurm array runs on its node."""
 
+import multiprocessing
 import os
 import signal
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from harness.case import Job
 from harness.engines.devices import own_cores
+from harness.engines.local import start_server
 from harness.engines.need import is_static
 from harness.engines.node import describe_node, run_here
 from harness.engines.slurm.journal import JournalWriter
+from harness.outcome import Place
 
 ELSEWHERE, PLACE, END = "elsewhere", "place", "end"
 """Names of messages that are about the task and not about one of its jobs."""
@@ -31,7 +35,7 @@ def run_task(journal: str, jobs: Sequence[Job], kind: str | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGUSR2, _go_on)
     log = JournalWriter(Path(journal))
-    place = describe_node(os.environ.get("SLURMD_NODENAME"))
+    place = _described(os.environ.get("SLURMD_NODENAME"))
     if kind is not None:
         needed = agreed(Path(kind), place.machine_key)
         if needed != place.machine_key:
@@ -44,6 +48,26 @@ def run_task(journal: str, jobs: Sequence[Job], kind: str | None) -> None:
         log.event(number, event)
     log.write({END: True})
     log.close()
+
+
+def _described(name: str | None) -> Place:
+    """This node, described by a child of the fork server, which has PyTorch at hand."""
+    start_server()
+    context = multiprocessing.get_context("forkserver")
+    receiving, sending = context.Pipe(duplex=False)
+    process = context.Process(target=_describe, args=(sending, name))
+    process.start()
+    sending.close()
+    try:
+        place: Place = receiving.recv()
+    except EOFError:  # it came to grief; here the error has a traceback, in the task's log
+        place = describe_node(name)
+    process.join()
+    return place
+
+
+def _describe(answer: Connection, name: str | None) -> None:
+    answer.send(describe_node(name))
 
 
 def agreed(path: Path, machine: str) -> str:

@@ -62,7 +62,12 @@ def parse_options(options: Mapping[str, str]) -> SlurmOptions:
     Raises:
         EngineError: an option that there is not, or a value that it cannot have.
     """
-    raw = {name.removeprefix(_RAW): v for name, v in options.items() if name.startswith(_RAW)}
+    # With underscores, as submitit has the names that it knows, so that these are replaced.
+    raw = {
+        name.removeprefix(_RAW).replace("-", "_"): value
+        for name, value in options.items()
+        if name.startswith(_RAW)
+    }
     given = {name: value for name, value in options.items() if not name.startswith(_RAW)}
     require_known("slurm", given, (*KNOWN, f"{_RAW}NAME"))
     parameters: dict[str, Any] = {to: given[name] for name, to in _TEXTS.items() if name in given}

@@ -107,17 +107,18 @@ class Task:
             return self.place.node
         return self.state.node if self.state is not None else ""
 
-    def end(self, number: int, status: Status, cause: str) -> Finished:
+    def end(self, number: int, status: Status, cause: str, rest: str = "") -> Finished:
         """The end of a job of which the node could not tell any more."""
         job = self.jobs[number]
         assert job is not None, "only jobs that somebody asks for end"
         self._ended.add(number)
         metric = self._metric.get(number)
-        where = f" (in metric {metric})" if metric else ""
+        where = f", in metric {metric}" if metric else ""
         elapsed = time.monotonic() - self._begun[number] if number in self._begun else 0.0
         place = self.place or Place(self.node or "unknown", "unknown")
-        return Finished(job, Outcome(status, cause + where, elapsed=elapsed, place=place))
+        return Finished(job, Outcome(status, cause + where + rest, elapsed=elapsed, place=place))
 
-    def end_job(self, job: Job, status: Status, cause: str) -> Finished:
+    def end_job(self, job: Job, status: Status, cause: str, rest: str = "") -> Finished:
         """The same, of a job that may not have begun."""
-        return self.end(next(n for n, own in enumerate(self.jobs) if own is job), status, cause)
+        number = next(n for n, own in enumerate(self.jobs) if own is job)
+        return self.end(number, status, cause, rest)

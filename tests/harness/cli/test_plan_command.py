@@ -8,6 +8,7 @@ from harness_user import MINI
 from stored_runs_made import MACHINE, record, write_run
 from typer.testing import CliRunner
 
+from harness.case import Case, Job
 from harness.cli.app import app
 
 
@@ -102,15 +103,21 @@ def test_mistakes_are_named(here, arguments, message):
         plan(*arguments)
 
 
-def test_the_command_predicts_memory_and_leaves_nothing_behind(user):
-    user.write("mini.yaml", MINI)
-    done = user.run("plan", "mini.yaml", "--json", "--budget", "120")
+def test_memory_is_predicted_by_the_metric_in_processes_of_their_own(saboteur):
+    """A module that ends its process costs its own prediction only; nothing is left behind."""
+    saboteur.write("mini.yaml", MINI + "      - {label: bad, module: 'sabotage:LeavesAtOnce'}\n")
+    done = saboteur.run("plan", "mini.yaml", "--json", "--budget", "120")
     assert done.returncode == 0, done.stderr
-    cases = json.loads(done.stdout)["cases"]
-    assert [case["memory_basis"] for case in cases] == ["fake tensors"] * 3
-    # More key channels, larger weights and activations.
-    a, b, c = (case["memory_bytes"] for case in cases)
-    assert b < c
-    assert a >= b > 8 * 36 * 4
-    assert user.survivors() == []
-    assert not (user.folder / "results").exists()
+    data = json.loads(done.stdout)
+    assert [case["memory_basis"] for case in data["cases"]] == [*["fake tensors"] * 3, None]
+    assert data["notes"] == []
+    assert saboteur.survivors() == []
+    assert not (saboteur.folder / "results").exists()
+
+    from harness.measure.memory import measure_memory
+    from harness.measure.params import measure_params
+
+    job = Job("mini", "B", Case("self_attention", {"key_channels": 2}, ((1, 8, 6, 6),)), (), 1.0)
+    static = measure_params(job) | measure_memory(job)
+    parts = ("param_bytes", "buffer_bytes", "input_bytes", "live_peak_bytes")
+    assert data["cases"][1]["memory_bytes"] == sum(static[part] for part in parts)

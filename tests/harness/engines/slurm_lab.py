@@ -5,6 +5,7 @@ import subprocess
 import time
 
 from fake_slurm import Cluster
+from harness_user import ROOT
 from lab import Lab
 
 from harness.engines.slurm.engine import SlurmEngine
@@ -18,16 +19,21 @@ class SlurmLab(Lab):
         self.folder = folder
         self.cluster = Cluster(folder / "cluster", **options).start()
         path = f"{self.cluster.root / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        self.environment = {"PATH": path}
+        locks = folder / "locks"
+        self.environment = {
+            "PATH": path,
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+            "HARNESS_LOCK_DIR": str(locks),
+        }
         self.arguments = (
             "--engine", "slurm",
             "--engine-option", f"folder={folder / 'shared'}",
-            "--engine-option", "poll=0.2",
+            "--engine-option", "poll=0.5",
             "--engine-option", "per_task=1000",
         )  # fmt: skip
 
     def engine(self, settle=0.5, **given):
-        options = {"folder": str(self.folder / "shared"), "poll": "0.2", "per_task": "1000"}
+        options = {"folder": str(self.folder / "shared"), "poll": "0.5", "per_task": "1000"}
         return SlurmEngine(parse_options(options | given), settle=settle)
 
     def lose_node(self):

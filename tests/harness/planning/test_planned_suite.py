@@ -9,7 +9,6 @@ from stored_runs_made import MACHINE, record, write_run
 
 from harness.case import Case, Job
 from harness.engines.engine import Finished, Started
-from harness.engines.local import LocalEngine
 from harness.outcome import Outcome
 from harness.planning.earlier import Earlier, read_earlier
 from harness.planning.fleet import Wanted, fleets
@@ -107,22 +106,6 @@ def test_what_is_not_predicted_in_time_is_said():
     known = [case.memory for case in made.cases if case.memory]
     assert 0 < len(known) < 8
     assert f"{8 - len(known)} of 8 distinct" in made.notes[0]
-
-
-def test_the_prediction_is_that_of_the_metric_in_a_process_of_its_own(sabotage_file):
-    """A module that cannot be built, or ends its process, costs its own prediction only."""
-    bad = {"module": "sabotage:LeavesAtOnce", "arguments": {}}
-    jobs = (job(2, case=bad, search_path=(str(sabotage_file.parent),)), job(3))
-    made = make_plan(suite(*jobs), Earlier(), MACHINE, engine=LocalEngine(), budget=60.0)
-    assert made.cases[0].memory is None
-    # Query, key: 8 x 3 with normalisation; value, output: 8 x 8; float32. Input: 8 x 6 x 6.
-    from harness.measure.memory import measure_memory
-    from harness.measure.params import measure_params
-
-    static = measure_params(jobs[1]) | measure_memory(jobs[1])
-    parts = ("param_bytes", "buffer_bytes", "input_bytes", "live_peak_bytes")
-    assert made.cases[1].memory.bytes == sum(static[part] for part in parts)
-    assert made.notes == ()
 
 
 def test_machines_for_a_time_and_their_cost():
