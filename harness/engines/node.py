@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.case import Job
-from harness.engines.devices import Devices, busy_cores, own_cores
+from harness.engines.devices import Devices, Gpu, busy_cores, own_cores
 from harness.engines.engine import Event, Finished, Started
 from harness.engines.local import LocalEngine
 from harness.engines.need import is_static
@@ -34,19 +34,24 @@ def describe_node(name: str | None = None, folder: Path | None = None) -> Place:
 
 
 def run_here(
-    jobs: Sequence[Job], *, cores: tuple[int, ...] | None = None, slots: int = 1
+    jobs: Sequence[Job],
+    *,
+    cores: tuple[int, ...] | None = None,
+    gpus: Sequence[Gpu] | None = None,
+    slots: int = 1,
 ) -> Iterator[Placed]:
     """Run a job, or the processes of a case that sample in turns, on this node.
 
     Args:
         jobs: what to run; see `harness.engines.ring.next_ring`.
         cores: those that this node owns, to which the cases are pinned; `None`: not pinned.
+        gpus: those that the cases may use; `None`: those that PyTorch sees.
         slots: processes at once of jobs that neighbours do not disturb.
 
     Yields:
         Events by the number of their job; closing the generator ends what runs.
     """
-    devices = Devices(cores=cores, lock_cpu=True, load=busy_cores)
+    devices = Devices(cores=cores, gpus=gpus, lock_cpu=True, load=busy_cores)
     engine = LocalEngine(slots, devices)
     numbers: dict[tuple[str, str, str, int], int] = {}
     threads = len(cores or own_cores())

@@ -1,0 +1,262 @@
+"""The Ray engine: each case a task on a node, its events streamed back as they happen."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from harness.case import Job
+from harness.engines.engine import EngineError, Event, Finished, RemoteEngine, Waiting
+from harness.engines.ray.cluster import Cluster, Member
+from harness.engines.ray.connection import Connection
+from harness.engines.ray.placement import Node, Placement, Unit
+from harness.engines.ray.task import as_event, run_unit
+from harness.engines.registry import require_known
+from harness.outcome import Outcome, Status
+
+MOST_LOSSES = 3
+"""Nodes that a case may be lost with before it counts as the reason."""
+
+_LOOK = 5.0  # seconds between looks at the list of nodes
+_WAKE = 1.0  # seconds that a wait lasts at most
+_SLOW_START = 30.0  # seconds after which a case that Ray has not started is worth a word
+
+
+def from_options(options: Mapping[str, str]) -> "RayEngine":
+    """The engine from the options of `harness run --engine ray`.
+
+    Raises:
+        EngineError: an option that there is not, or Ray is missing.
+    """
+    import ray  # noqa: F401 - to say at once that it is missing
+
+    require_known("ray", options, ("address", "mix_machines", "patience"))
+    mix = options.get("mix_machines", "false").lower()
+    if mix not in ("true", "false"):
+        raise EngineError(f"--engine-option mix_machines={mix}: write true or false")
+    text = options.get("patience", "60")
+    try:
+        patience = float(text)
+    except ValueError:
+        patience = -1.0
+    if not 0 <= patience < float("inf"):
+        raise EngineError(f"--engine-option patience={text}: write seconds, e.g. patience=600")
+    return RayEngine(options.get("address"), mix_machines=mix == "true", patience=patience)
+
+
+@dataclass
+class _Running:
+    """A unit on a node, and what it has said so far."""
+
+    unit: Unit
+    node: Node
+    member: Member
+    jobs: tuple[Job, ...]
+    submitted: float = field(default_factory=time.monotonic)
+    spoke: bool = False
+
+
+class RayEngine(RemoteEngine):
+    """Runs jobs on the nodes of a Ray cluster.
+
+    The nodes have this package installed as this machine has, and see suites and modules of users
+    under the same path. A case that is timed on a processor has a node for itself; one that is
+    timed on a GPU has that GPU. A case is run a second time only if its node was lost, and a
+    warning in its record says so.
+
+    Args:
+        address: `HOST:PORT` of the cluster, or `local` for one that lives as long as this engine;
+            `None`: `$RAY_ADDRESS`, or the cluster that this machine is part of.
+        mix_machines: whether timed cases of one suite may run on machines of different kinds.
+        patience: seconds to wait for a node that can run what is left.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        mix_machines: bool = False,
+        patience: float = 60.0,
+    ) -> None:
+        self._connection = Connection(address)
+        self._placement = Placement(mix_machines)
+        self._patience = patience
+        self._running: dict[Any, _Running] = {}
+        self._cancelled = False
+
+    def submit(self, job: Job) -> None:
+        """Queue a job."""
+        self._placement.submit(job)
+
+    def events(self) -> Iterator[Event]:
+        """Place jobs as nodes have room, and report what happens to them.
+
+        Raises:
+            EngineError: no cluster, or no node in it for what is left.
+        """
+        self._cancelled = False
+        if not self._placement.waiting:
+            return
+        try:
+            with self._connection as ray:
+                for event in self._follow(ray, Cluster(ray)):
+                    if self._cancelled:
+                        return
+                    yield event
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """End every running job at once and forget the queued ones."""
+        self._cancelled = True
+        self._placement.clear()
+        for stream, running in self._running.items():
+            self._placement.stop(running.unit, running.node)
+            self._connection.end(stream)
+        self._running.clear()
+        self._connection.close()
+
+    def _follow(self, ray: Any, cluster: Cluster) -> Iterator[Event]:
+        # One process of Ray serves many cases, so its fork server imports torch once; each case is
+        # told its GPU, so nothing of an earlier one is left.
+        remote = ray.remote(max_retries=0, max_calls=0, num_returns="streaming")(run_unit)
+        look_at, give_up_at = 0.0, time.monotonic() + self._patience
+        while not self._cancelled and (self._placement.waiting or self._running):
+            if time.monotonic() >= look_at:
+                self._look(cluster)
+                look_at = time.monotonic() + _LOOK
+            for unit, node in self._placement.start():
+                self._start(remote, cluster[node.identity], unit, node)
+            if self._running:
+                yield from self._listen(ray, cluster)
+                yield from self._say_slow()
+                give_up_at = time.monotonic() + self._patience
+            elif time.monotonic() >= give_up_at:
+                raise EngineError(self._stuck())
+            else:
+                time.sleep(_WAKE)
+
+    def _look(self, cluster: Cluster) -> None:
+        come, left = cluster.look(self._placement.nodes)
+        for node in come:
+            self._placement.nodes[node.identity] = node
+        for identity in left:  # what runs there says so itself
+            self._placement.nodes.pop(identity, None)
+
+    def _start(self, remote: Any, member: Member, unit: Unit, node: Node) -> None:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        alone = unit.timed and not unit.cuda
+        stream = remote.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node.identity, soft=False),
+            num_cpus=node.cpus if alone else min(unit.cores, node.cpus),
+            num_gpus=1 if unit.cuda else 0,
+            name=f"{unit.job.suite}: {unit.job.label}",
+        ).remote(unit.jobs, member.cores, member.description.gpus)
+        self._running[stream] = _Running(unit, node, member, tuple(unit.jobs))
+
+    def _listen(self, ray: Any, cluster: Cluster) -> Iterator[Event]:
+        """Wait for the next word of any node."""
+        ready, _ = ray.wait(list(self._running), num_returns=1, timeout=_WAKE)
+        for stream in ready:
+            running = self._running[stream]
+            try:
+                number, kind, content = ray.get(next(stream))
+            except StopIteration:
+                yield from self._end(stream, running, "the task ended without an answer")
+            except ray.exceptions.RayError as error:
+                yield from self._fail(ray, cluster, stream, error)
+            else:
+                running.spoke = True
+                event = as_event(running.jobs[number], kind, content)
+                yield _placed(running, event) if isinstance(event, Finished) else event
+
+    def _fail(self, ray: Any, cluster: Cluster, stream: Any, error: Exception) -> Iterator[Event]:
+        """A task ended otherwise than by its own will."""
+        running, errors = self._running[stream], ray.exceptions
+        name = running.member.place.node
+        lost = (
+            errors.NodeDiedError,
+            errors.LocalRayletDiedError,
+            errors.TaskUnschedulableError,
+            errors.ObjectLostError,
+        )
+        if isinstance(error, lost):
+            cluster.lost(running.node.identity)
+            yield from self._lose(stream, running)
+        elif isinstance(error, errors.OutOfMemoryError):
+            cause = f"ended by Ray for lack of memory on node {name}"
+            yield from self._end(stream, running, cause, "oom")
+        elif isinstance(error, errors.RayTaskError):
+            cause = f"node {name}: {str(error).strip().splitlines()[-1]}"
+            yield from self._end(stream, running, cause)
+        else:
+            cause = f"the process of Ray on node {name} that watched the case was killed"
+            yield from self._end(stream, running, cause, "killed")
+
+    def _lose(self, cluster: Cluster, stream: Any, running: _Running, name: str) -> Iterator[Event]:
+        """A node was lost: what ran there goes back in front of the queue."""
+        cluster.lost(running.node.identity)
+        self._placement.nodes.pop(running.node.identity, None)
+        running.unit.losses.append(name)
+        if len(running.unit.losses) >= MOST_LOSSES:
+            lost = ", ".join(running.unit.losses)
+            cause = f"its node was lost {MOST_LOSSES} times, it may be the reason: {lost}"
+            yield from self._end(stream, running, cause, "killed")
+            return
+        del self._running[stream]
+        self._placement.stop(running.unit, running.node)
+        if running.unit.jobs:
+            self._placement.again(running.unit)
+        for job in list(running.unit.jobs):
+            yield Waiting(job, f"node {name} was lost; the case begins again elsewhere")
+
+    def _end(
+        self, stream: Any, running: _Running, cause: str, status: Status = "error"
+    ) -> Iterator[Event]:
+        """A task is over; jobs that have not ended by themselves end so."""
+        del self._running[stream]
+        self._placement.stop(running.unit, running.node)
+        elapsed = time.monotonic() - running.submitted
+        for job in list(running.unit.jobs):
+            yield _placed(running, Finished(job, Outcome(status, cause, elapsed=elapsed)))
+
+    def _say_slow(self) -> Iterator[Waiting]:
+        for running in list(self._running.values()):
+            if not running.spoke and time.monotonic() - running.submitted > _SLOW_START:
+                running.spoke = True
+                name = running.member.place.node
+                for job in running.unit.jobs:
+                    yield Waiting(job, f"node {name} has not begun; other work of Ray may hold it")
+
+    def _stuck(self) -> str:
+        """Why nothing goes on."""
+        homeless = self._placement.homeless()
+        waiting = self._placement.waiting
+        if not homeless:
+            return f"{waiting} cases wait and no node takes them; look at `ray status`"
+        first = homeless[0].job
+        need = "a GPU" if first.case.device == "cuda" else "cores"
+        kind = " of the kind that ran the other cases of its suite"
+        return (
+            f"no node of the cluster has {need} for {first.label!r} and {waiting - 1} more; they "
+            f"need a node{kind}: add one and go on with --resume, or allow other machines with "
+            "--mix-machines"
+        )
+
+
+def _placed(running: _Running, event: Finished) -> Finished:
+    """An end as the driver reports it: with its place, and with what befell the case."""
+    running.unit.jobs.remove(event.job)
+    node, outcome = running.member.place.node, event.outcome
+    warnings = list(outcome.warnings)
+    if running.unit.losses:
+        lost = ", ".join(running.unit.losses)
+        warnings.append(f"measured again on node {node} after a node was lost: {lost}")
+    if running.member.crowded and running.unit.timed:
+        warnings.append(
+            f"node {node} is promised cores that other nodes of its machine are promised, too; "
+            "start Ray there with a smaller --num-cpus"
+        )
+    outcome = replace(outcome, place=running.member.place, warnings=tuple(warnings))
+    return Finished(event.job, outcome)

@@ -1,0 +1,215 @@
+"""Placement: which node a case goes to. Plain data and rules; knows nothing of Ray."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from harness.case import Job
+from harness.engines.need import is_static, is_timed
+from harness.engines.ring import next_ring
+
+
+@dataclass(eq=False)
+class Node:
+    """A machine of the cluster, or a part of one.
+
+    Attributes:
+        identity: of the cluster's own.
+        machine_key: hash of the machine.
+        kind: nodes of one kind give times that may stand in one column: the same machine key and
+            the same versions of what is measured with.
+        cpus: cores that cases may use.
+        gpus: how many.
+        host: the same for nodes that are parts of one machine; the node itself if absent.
+        units: what runs on it.
+    """
+
+    identity: str
+    machine_key: str
+    kind: str
+    cpus: int
+    gpus: int = 0
+    host: str = ""
+    units: "list[Unit]" = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.host = self.host or self.identity
+
+    def could(self, unit: "Unit") -> bool:
+        """Whether an empty node of this make can run a unit at all."""
+        if (
+            unit.job.machine is not None
+            and not unit.static
+            and unit.job.machine != self.machine_key
+        ):
+            return False
+        return self.gpus > 0 if unit.cuda else self.cpus > 0
+
+    def has_room(self, unit: "Unit", company: "Sequence[Unit]") -> bool:
+        """Whether a unit may begin beside what runs.
+
+        What is timed on a processor is alone on its machine; what is timed on a GPU has that GPU,
+        with others of its sort on the other GPUs and nothing else on the machine.
+
+        Args:
+            unit: what is to begin.
+            company: what runs on all nodes of this machine.
+        """
+        if unit.timed and not unit.cuda:
+            return not company
+        for each in company:
+            if each.timed is not unit.timed or (each.timed and not each.cuda):
+                return False
+        if unit.cuda and sum(each.cuda for each in self.units) >= self.gpus:
+            return False
+        return sum(each.cores for each in self.units) + min(unit.cores, self.cpus) <= self.cpus
+
+
+@dataclass(eq=False)
+class Unit:
+    """A job, or the processes of a case that sample in turns: what goes to one node at once.
+
+    Attributes:
+        jobs: those that have not ended.
+        job: any of them.
+        losses: names of nodes that were lost under it.
+    """
+
+    jobs: list[Job]
+    losses: list[str] = field(default_factory=list)
+    job: Job = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.job = self.jobs[0]  # they differ only in their number
+
+    @property
+    def cuda(self) -> bool:
+        """Whether it needs a GPU."""
+        return self.job.case.device == "cuda"
+
+    @property
+    def timed(self) -> bool:
+        """Whether it needs its device alone."""
+        return is_timed(self.job)
+
+    @property
+    def static(self) -> bool:
+        """Whether it gives the same on every machine."""
+        return is_static(self.job)
+
+    @property
+    def cores(self) -> int:
+        """Cores of a unit that shares its node."""
+        return max(1, self.job.threads or 1)
+
+
+class Placement:
+    """A queue of units and the nodes they run on.
+
+    A unit that finds no room reserves the emptiest machine that could run it: nobody behind it
+    begins there, so a case that needs all of one is not overtaken for ever by those that share.
+
+    Args:
+        mix_machines: whether timed cases of one suite may run on nodes of different kinds.
+    """
+
+    def __init__(self, mix_machines: bool = False) -> None:
+        self.nodes: dict[str, Node] = {}
+        self._mix = mix_machines
+        self._jobs: deque[Job] = deque()
+        self._queue: deque[Unit] = deque()
+        self._kinds: dict[tuple[str, str], str] = {}  # of each comparison
+
+    def submit(self, job: Job) -> None:
+        """Queue a job."""
+        self._jobs.append(job)
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that run nowhere yet."""
+        return len(self._jobs) + sum(len(unit.jobs) for unit in self._queue)
+
+    @property
+    def running(self) -> bool:
+        """Whether anything runs."""
+        return any(node.units for node in self.nodes.values())
+
+    def clear(self) -> None:
+        """Forget everything that waits."""
+        self._jobs.clear()
+        self._queue.clear()
+
+    def start(self) -> Iterator[tuple[Unit, Node]]:
+        """Units that may begin now, each with its node, in the order of submission."""
+        self._form_units()
+        hosts = {node.host for node in self.nodes.values()}
+        left: list[Unit] = []
+        while self._queue and hosts:
+            unit = self._queue.popleft()
+            able = [node for node in self._able(unit) if node.host in hosts]
+            room = [node for node in able if node.has_room(unit, self._company(node))]
+            if room:
+                node = min(room, key=self._load)
+                self._hold(unit, node)
+                node.units.append(unit)
+                yield unit, node
+            else:
+                left.append(unit)
+                if able:
+                    hosts.remove(min(able, key=self._load).host)
+        self._queue.extendleft(reversed(left))
+
+    def _company(self, node: Node) -> list[Unit]:
+        """What runs on the machine that a node is part of."""
+        there = (each for each in self.nodes.values() if each.host == node.host)
+        return [unit for each in there for unit in each.units]
+
+    def _load(self, node: Node) -> tuple[int, int]:
+        return len(self._company(node)), len(node.units)
+
+    def stop(self, unit: Unit, node: Node) -> None:
+        """A unit runs on a node no more."""
+        node.units.remove(unit)
+
+    def again(self, unit: Unit) -> None:
+        """Put a unit back in front."""
+        self._queue.appendleft(unit)
+
+    def homeless(self) -> list[Unit]:
+        """Units that no node of the cluster can run, as it is now."""
+        return [unit for unit in self._queue if not any(True for _ in self._able(unit))]
+
+    def _form_units(self) -> None:
+        while self._jobs:
+            self._queue.append(Unit(next_ring(self._jobs)))
+
+    def _able(self, unit: Unit) -> Iterator[Node]:
+        kind = self._kind(unit)
+        for node in self.nodes.values():
+            if node.could(unit) and (kind is None or node.kind == kind):
+                yield node
+
+    def _kind(self, unit: Unit) -> str | None:
+        """Kind of node that a unit is held to; chosen when the first of its comparison begins."""
+        if self._mix or unit.static:
+            return None
+        held = self._kinds.get(_comparison(unit))
+        if held is not None:
+            return held
+        able = [node for node in self.nodes.values() if node.could(unit)]
+        return max(able, key=lambda node: _power(node.kind, able, unit)).kind if able else None
+
+    def _hold(self, unit: Unit, node: Node) -> None:
+        if not unit.static:
+            self._kinds.setdefault(_comparison(unit), node.kind)
+
+
+def _comparison(unit: Unit) -> tuple[str, str]:
+    """What stands in one column: cases of one suite on one sort of device."""
+    return unit.job.suite, unit.job.case.device
+
+
+def _power(kind: str, nodes: Iterable[Node], unit: Unit) -> tuple[int, str]:
+    """How much of a comparison the nodes of a kind can run at once."""
+    of_kind = [node for node in nodes if node.kind == kind]
+    return sum(node.gpus if unit.cuda else 1 for node in of_kind), kind
