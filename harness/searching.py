@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_OWN = ("harness", "modules")
+
 _origin: dict[str, tuple[tuple[str, ...], int]] = {}
 """Name of an imported module: the search path under which it was imported, and its file's time."""
 
@@ -28,9 +30,30 @@ def searching(search_path: tuple[str, ...]) -> Iterator[None]:
     finally:
         sys.path[:] = saved
         for name in set(sys.modules) - before:
-            file = getattr(sys.modules[name], "__file__", None) or ""
-            if any(file.startswith(folder.rstrip("/") + "/") for folder in search_path):
+            if _is_users(name, search_path, saved):
                 _origin[name] = (search_path, _time(name))
+
+
+def _is_users(name: str, search_path: tuple[str, ...], path: list[str]) -> bool:
+    """Whether an imported module comes from a folder of the search path.
+
+    An installed package does not, though the virtual environment lies in such a folder, as it does
+    in most projects: its nearest folder on the path is that of the installed packages. To forget
+    PyTorch and import it again ends the process. Nor do these packages, run from a checkout.
+    """
+    if name.partition(".")[0] in _OWN:
+        return False
+    file = getattr(sys.modules[name], "__file__", None) or ""
+    nearest = max(
+        (folder.rstrip("/") for folder in (*search_path, *path) if _lies_in(file, folder)),
+        key=len,
+        default="",
+    )
+    return any(nearest == folder.rstrip("/") for folder in search_path)
+
+
+def _lies_in(file: str, folder: str) -> bool:
+    return bool(folder) and file.startswith(folder.rstrip("/") + "/")
 
 
 def _time(name: str) -> int:
