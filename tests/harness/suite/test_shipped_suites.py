@@ -29,7 +29,7 @@ LEFT_OUT = {
         "ResNet-50 + Aux (Baseline)", "ResNet-50 + PSA", "ResNet-101 + ContextPriorLayer",
         "ResNet-101 + ContextPriorLayer_MS",
     },
-    "ablation-ranet-k": {"k=6", "k=10", "k=12"},
+    "ablation-ranet-k": {"k=4", "k=6", "k=10", "k=12"},
     "ablation-srnet-operations": {"miou=74.8"},
     "ablation-ggcf-heads": {
         "FULL, LOCAL_{8,16,24}", "FULL, GRID_10", "FULL, GRID_{8,16,24}", "LOCAL_{8,16,24}",

@@ -1,0 +1,84 @@
+"""The ablation grids: which trainings they share, and what each of them shows."""
+
+from pathlib import Path
+
+import pytest
+
+import harness
+from harness.planning.trainings import Trainings
+from harness.suite import load
+
+FOLDER = Path(harness.__file__).parents[1] / "suites" / "ablations"
+# Written for continuous integration, and for the order of mechanisms by kind of context.
+OTHERS = {"smoke", "mechanisms"}
+GRIDS = {path.stem: load(path) for path in sorted(FOLDER.glob("*.yaml")) if path.stem not in OTHERS}
+PAPERS = {"cpnet", "ranet", "srnet", "ggcf", "ocnet"}
+every = pytest.mark.parametrize("name", GRIDS)
+
+# Of distinct networks, each trained from two seeds; a grid is to end within half an hour on two
+# cores, and those that share a training do it once.
+MOST = 11
+MOST_IN_ALL = 60
+
+
+def trainings(*suites):
+    jobs = [job for suite in suites for job in suite.all_jobs()]
+    return Trainings(jobs), jobs
+
+
+def test_every_paper_has_grids():
+    assert {name.partition("_")[0] for name in GRIDS} == PAPERS
+
+
+@every
+def test_a_grid_shows_cost_beside_accuracy(name):
+    suite = GRIDS[name]
+    (table,) = suite.tables
+    assert {"params", "flops", "memory", "latency", "miou", "miou_low", "miou_high"} <= {
+        *table.columns
+    }
+    assert {"pixel_acc"} <= {*table.columns}
+    fronts = [plot for plot in suite.plots if plot.kind == "scatter" and plot.y == "miou"]
+    assert len(fronts) == 1, "one Pareto plot"
+    assert len(suite.plots) >= 2
+    measured = {metric for job in suite.all_jobs() for metric in job.metrics}
+    assert measured == {"params", "flops", "memory", "latency", "accuracy"}
+
+
+@every
+def test_printed_figures_are_never_judged(name):
+    reference = GRIDS[name].reference
+    if reference is None:
+        assert name in ("ggcf_pruning", "srnet_nodes"), "figures that print no numbers"
+        return
+    assert reference.figures
+    assert all(figure.judged is False for figure in reference.figures.values())
+
+
+@every
+def test_costs_are_those_of_the_trained_map(name):
+    for job in GRIDS[name].all_jobs():
+        asked = job.accuracy
+        width = asked["recipe"]["network"]["backbone_arguments"]["width"]
+        side = asked["recipe"]["data"] and asked["data"]["parameters"].get("size", 64)
+        assert job.case.inputs == ((1, width, side // 4, side // 4),)
+
+
+@every
+def test_a_grid_has_few_trainings(name):
+    found, _ = trainings(GRIDS[name])
+    assert len(found.distinct) <= 2 * MOST
+
+
+def test_grids_share_trainings():
+    """CPNet's layer stands in three grids, so does interlaced attention, and so on."""
+    together, jobs = trainings(*GRIDS.values())
+    apart = sum(len(trainings(suite)[0].distinct) for suite in GRIDS.values())
+    assert len(together.distinct) <= 2 * MOST_IN_ALL < apart < 2 * len(jobs)
+
+
+@pytest.mark.parametrize(("name", "cases"), [("ggcf_pruning", 12), ("ranet_coarse_fine", 2)])
+def test_what_acts_in_evaluation_alone_has_one_training(name, cases):
+    found, jobs = trainings(GRIDS[name])
+    assert len(jobs) == cases
+    assert len(found.distinct) == 2, "one network from two seeds"
