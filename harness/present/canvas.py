@@ -17,7 +17,7 @@ from harness.present.quantity import Quantity
 from harness.printable import printable
 
 _NOTE_SIZE = 7.0
-_NOTE_CHARACTERS = 118
+_NOTE_CHARACTERS = 108
 _NOTE_INK = "#555555"
 _TITLE_SIZE = 10.0
 _TITLE_CHARACTERS = 66

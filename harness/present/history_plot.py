@@ -16,8 +16,9 @@ from harness.regression.series import EVERY_MACHINE, Series
 _HEIGHT = 3.2
 _TICKS = 9
 _ROOM = 0.1  # of the values' range, above and below
-_NAME_ROOM = 0.15  # of it, for the name of each change that stands apart from the one before
-_STEPS = 3  # heights at which names stand, so that neighbours do not meet
+_NAME_ROOM = 0.15  # of it, for each line of names
+_AXES_WIDTH = 440.0  # points
+_CHARACTER = 4.4  # points: a letter of a name, with the gap to the next name
 
 
 def draw_history(series: Series, changes: Sequence[Change], limits: Limits) -> Figure:
@@ -41,9 +42,10 @@ def draw_history(series: Series, changes: Sequence[Change], limits: Limits) -> F
             alpha=0.55 if len(values) > 60 else 0.9,
         )
         _levels(axes, series, changes)
-        _range(axes, values, len(changes))
-        for number, change in enumerate(changes):
-            _mark(axes, change, number % _STEPS)
+        heights = _heights(changes, len(values))
+        _range(axes, values, 1 + max(heights, default=-1))
+        for change, height in zip(changes, heights, strict=True):
+            _mark(axes, change, height)
         _commits(axes, series)
         axes.set_ylabel(with_unit(series.metric.head, shown.name))
         axes.grid(visible=True, axis="y")
@@ -59,21 +61,53 @@ def _levels(axes: Axes, series: Series, changes: Sequence[Change]) -> None:
         axes.hlines(mean, start - 0.5, stop - 0.5, color=style.INK, linewidth=1.3)
 
 
-def _range(axes: Axes, values: Sequence[float], changes: int) -> None:
+def _heights(changes: Sequence[Change], runs: int) -> list[int]:
+    """The line on which each change is named: the highest on which no other name stands there."""
+    taken: list[list[tuple[float, float]]] = []
+    heights = []
+    for change in changes:
+        at = change.index / max(runs, 1) * _AXES_WIDTH
+        length = len(_name(change)) * _CHARACTER
+        room = (at - length, at) if _is_late(change) else (at, at + length)
+        height = next(
+            (
+                number
+                for number, line in enumerate(taken)
+                if all(room[1] < left or room[0] > right for left, right in line)
+            ),
+            len(taken),
+        )
+        taken += [[]] if height == len(taken) else []
+        taken[height].append(room)
+        heights.append(height)
+    return heights
+
+
+def _name(change: Change) -> str:
+    return f"{percent(change.change, 1)} %  {change.where}"
+
+
+def _is_late(change: Change) -> bool:
+    """Whether its name stands left of its line, since there is no room at the right."""
+    return change.index > len(change.series.points) / 2
+
+
+def _range(axes: Axes, values: Sequence[float], lines: int) -> None:
     low, high = min(values), max(values)
     spread = (high - low) or 0.2 * abs(high) or 1.0
-    above = _ROOM + _NAME_ROOM * min(changes, _STEPS)
+    above = _ROOM + _NAME_ROOM * lines
     axes.set_ylim(low - _ROOM * spread, high + above * spread)
     axes.set_xlim(-0.5, len(values) - 0.5)
 
 
 def _mark(axes: Axes, change: Change, step: int) -> None:
     worse = change.after > change.before
-    colour = style.PRINTED if worse else style.PALETTE[2]
+    number = style.PALETTE.index(style.WORSE if worse else style.BETTER)
+    colour = style.text_colour(number)
     axes.axvline(change.index - 0.5, color=colour, linewidth=1.0, linestyle="--")
-    late = change.index > len(change.series.points) / 2
+    late = _is_late(change)
     axes.annotate(
-        f"{percent(change.change, 1)} %  {change.where}",
+        _name(change),
         (change.index - 0.5, 1.0),
         xycoords=("data", "axes fraction"),
         xytext=(-3 if late else 3, -2 - 10 * step),
@@ -82,6 +116,7 @@ def _mark(axes: Axes, change: Change, step: int) -> None:
         va="top",
         size=6.5,
         color=colour,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},  # over the lines of others
     )
 
 

@@ -7,10 +7,12 @@ import random
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.text import Text
 from stored_runs_made import FAILED, STATIC, environment, record, timed, write_run
 
 from harness.present.history_plot import draw_history
@@ -293,6 +295,18 @@ def test_a_plot_shows_every_run_each_level_and_names_the_change(tmp_path):
     assert [list(level[:, 0]) for level in levels] == [[-0.5, 19.5], [19.5, 31.5]]
     assert changes[0].where in "".join(text.get_text() for text in axes.texts)
     assert axes.get_ylabel() == "Latency (ms)"
+
+
+def test_names_of_neighbouring_changes_do_not_meet(tmp_path):
+    root = write_history(tmp_path, [1.0] * 12 + [1.2] * 12 + [1.5] * 12 + [1.1] * 12)
+    history = read_history([root])
+    series = latencies_of(history)
+    changes = tuple(find_changes(series, history.limits))
+    figure = draw_history(series, changes, history.limits)
+    figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in figure.axes[0].texts]
+    assert len(boxes) == len(changes) == 3
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
 
 
 def test_the_command_line_starts_without_torch():
