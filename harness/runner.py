@@ -3,7 +3,7 @@
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from harness.engines.local import LocalEngine
 from harness.environment import describe_environment
 from harness.errors import HarnessError
 from harness.measure import STATIC
+from harness.outcome import Place
 from harness.records.record import Record
 from harness.records.run_directory import RecordWriter, RunDirectory, RunDirectoryError
 from harness.suite.suite import Suite
@@ -72,6 +73,7 @@ def execute(
     listener: Listener | None = None,
     resume: bool = False,
     engine: Engine | None = None,
+    mix_machines: bool = False,
 ) -> Execution:
     """Measure every case of a suite and keep each record as its case ends.
 
@@ -82,6 +84,8 @@ def execute(
         resume: go on with the latest run of this suite; cases that have a finished record of the
             same case, metrics and machine are not measured again.
         engine: where cases run; processes on this machine if absent.
+        mix_machines: whether times of different machines may stand in one column; for engines that
+            place cases on several.
 
     Raises:
         DeviceError: a case asks for a GPU and there is none.
@@ -95,15 +99,17 @@ def execute(
     environment = describe_environment(suite.path.parent)
     machine = environment["machine_key"]
     directory = _directory(suite, root, environment, resume)
+    if mix_machines:
+        directory.describe({**directory.description(), "mix_machines": True})
     with directory.writer() as writer:  # before anything is read: nobody else adds to it from here
         records = _finished(directory, jobs, None if remote else machine) if resume else {}
         if resume:
             _note_resumption(directory, suite, environment)
         pending = [job for job in jobs if _identity(job) not in records]
-        if remote:
+        if remote and not mix_machines:
             pending = _beside(pending, records.values())
         measuring = _Measuring(
-            writer, machine, len(jobs), records, _Expectation(pending, directory)
+            writer, machine, len(jobs), records, _Expectation(pending, directory), directory
         )
         engine = engine or LocalEngine(slots=_slots(pending))
         try:
@@ -129,7 +135,9 @@ class _Measuring:
     total: int
     records: "dict[_Identity, Record]"
     clock: "_Expectation"
+    directory: RunDirectory
     interrupted: bool = False
+    places: set[tuple[str, str]] = field(default_factory=set)
 
     def follow(self, engine: Engine, listener: Listener | None) -> None:
         """Keep each record before anybody is told of it."""
@@ -137,11 +145,25 @@ class _Measuring:
             if isinstance(event, Finished):
                 record = Record.of(event.job, event.outcome, self.machine)
                 self.writer.append(record)
+                if event.outcome.place is not None:
+                    self._note_place(event.outcome.place)
                 self.records[_identity(event.job)] = record
                 self.clock.finished(record)
             if listener is not None:
                 remaining = self.clock.remaining()
                 listener(Progress(event, len(self.records), self.total, remaining))
+
+    def _note_place(self, place: Place) -> None:
+        """Describe each machine of a cluster in `run.json` once, with the nodes that are it."""
+        if (place.machine_key, place.node) in self.places:
+            return
+        self.places.add((place.machine_key, place.node))
+        description = self.directory.description()
+        machines = description.get("machines") or {}
+        known = machines.get(place.machine_key, {"nodes": [], "environment": place.environment})
+        nodes = sorted({*known["nodes"], place.node})
+        machines = {**machines, place.machine_key: {**known, "nodes": nodes}}
+        self.directory.describe({**description, "machines": machines})
 
 
 _Identity = tuple[str, str, str, int]

@@ -30,6 +30,7 @@ def run(
     resume: bool = False,
     engine: str | Engine = LOCAL,
     engine_options: Mapping[str, str] | None = None,
+    mix_machines: bool = False,
     progress: bool = True,
     listener: Listener | None = None,
     write: bool = True,
@@ -55,6 +56,7 @@ def run(
         resume: go on with the latest run of this suite in `out`; finished cases are kept.
         engine: where cases run: `local`, `ray`, `slurm`, or an engine that is made.
         engine_options: of an engine given by its name.
+        mix_machines: whether times of different machines may stand in one column; it says so.
         progress: show each case on stderr as it ends.
         listener: told of every event, instead of `progress`.
         write: write the tables and plots that the suite asks for into the run directory.
@@ -68,7 +70,11 @@ def run(
             `harness.load` has what there is.
         HarnessError: a device is missing, or the folder cannot be written.
     """
-    chosen = make_engine(engine, engine_options or {}) if isinstance(engine, str) else engine
+    chosen = (
+        make_engine(engine, engine_options or {}, mix_machines)
+        if isinstance(engine, str)
+        else engine
+    )
     if chosen is None:
         start_server()  # its imports take as long as reading the suite
     checked = validate(
@@ -87,9 +93,11 @@ def run(
         from harness.api.progress import Reporter, stderr
 
         with Reporter(stderr(), checked) as reporter:
-            result = measure(checked, Path(out), resume, reporter, chosen)
+            result = measure(
+                checked, Path(out), resume, reporter, chosen, mix_machines=mix_machines
+            )
     else:
-        result = measure(checked, Path(out), resume, listener, chosen)
+        result = measure(checked, Path(out), resume, listener, chosen, mix_machines=mix_machines)
     if not result.complete:
         # Itself, not a class derived from it: Python then ends a script as Ctrl-C ends programs.
         raise KeyboardInterrupt(
@@ -107,13 +115,17 @@ def measure(
     resume: bool,
     listener: Listener | None,
     engine: Engine | None = None,
+    *,
+    mix_machines: bool = False,
 ) -> Run:
     """Run a suite that is loaded; nothing but records is written.
 
     Returns:
         The run, which is not complete when Ctrl-C ended it.
     """
-    execution = execute(suite, out, listener=listener, resume=resume, engine=engine)
+    execution = execute(
+        suite, out, listener=listener, resume=resume, engine=engine, mix_machines=mix_machines
+    )
     return Run(suite, execution.directory, execution.records)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from harness.api import lookup, texts
 from harness.environment import LIBRARIES
 from harness.measure import STATIC
+from harness.present.machines import main_machine, one_machine
 from harness.present.part import Context
 from harness.present.replicates import combine
 from harness.present.roofs import with_roofs
@@ -227,7 +228,8 @@ class Run:
         return {part.name: self._made_rows(part) for part in self.suite.parts()}
 
     def _made_rows(self, part: Suite) -> list[dict[str, Any]]:
-        rows = combine([r.row(part.convention) for r in self.records if r.suite == part.name])
+        own = [r.row(part.convention) for r in self.records if r.suite == part.name]
+        rows = combine(one_machine(own, mix=bool(self._description.get("mix_machines"))))
         return annotate(with_roofs(rows, self._calibrations, self._threads), part)
 
     @cached_property
@@ -250,7 +252,12 @@ class Run:
 
     @property
     def _environment(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._description["environment"]
+        """Of the machine whose times are shown; on a cluster that is none of this one."""
+        machines = self._description.get("machines") or {}
+        main = main_machine([{**r.values, "machine_key": r.machine_key} for r in self.records])
+        if main is None and self.records:
+            main = self.records[0].machine_key
+        found: Mapping[str, Any] = machines.get(main, self._description)["environment"]
         return found
 
     @property

@@ -42,6 +42,13 @@ EngineOptions = Annotated[
     typer.Option("--engine-option", metavar="KEY=VALUE", help="Of the engine; repeatable."),
 ]
 
+MixMachines = Annotated[
+    bool,
+    typer.Option(
+        "--mix-machines", help="Times of different machines may stand in one column; it says so."
+    ),
+]
+
 
 class OptionError(HarnessError):
     """An option's text cannot be read."""

@@ -19,6 +19,7 @@ from harness.cli.options import (
     EngineName,
     EngineOptions,
     Input,
+    MixMachines,
     SuiteFile,
     parse_pairs,
     parse_shapes,
@@ -81,6 +82,7 @@ def run(  # noqa: PLR0917 - typer calls it with names
     engine: EngineName = LOCAL,
     address: Address = None,
     engine_option: EngineOptions = None,
+    mix_machines: MixMachines = False,
 ) -> None:
     """Measure every case of SUITE; print its tables and keep records, tables and plots.
 
@@ -90,7 +92,7 @@ def run(  # noqa: PLR0917 - typer calls it with names
     options = parse_pairs("--engine-option", engine_option) | (
         {"address": address} if address else {}
     )
-    chosen = make_engine(engine, options)
+    chosen = make_engine(engine, options, mix_machines)
     if chosen is None and suite_file.is_file():
         start_server()  # its imports take as long as reading the suite
     with strangers():
@@ -108,7 +110,7 @@ def run(  # noqa: PLR0917 - typer calls it with names
         )
     errors = console(stderr=True)
     with Reporter(errors, suite) as reporter:
-        result = measure(suite, out, resume, reporter, chosen)
+        result = measure(suite, out, resume, reporter, chosen, mix_machines=mix_machines)
     if not result.complete:
         _say_how_to_go_on(errors, result, resume)
     if as_json:

@@ -16,12 +16,14 @@ ENGINES: dict[str, str] = {
 FromOptions = Callable[[Mapping[str, str]], Engine]
 
 
-def make_engine(name: str, options: Mapping[str, str]) -> Engine | None:
+def make_engine(name: str, options: Mapping[str, str], mix_machines: bool = False) -> Engine | None:
     """The engine of a name; `None` for `local`, which the runner fits to its cases.
 
     Args:
         name: `local`, or one of `ENGINES`.
         options: of that engine, as text.
+        mix_machines: whether timed cases of one suite may run on machines of different kinds; the
+            option `mix_machines=true` of engines that place cases on several.
 
     Raises:
         EngineError: unknown name or option, or the engine's package is not installed.
@@ -39,7 +41,7 @@ def make_engine(name: str, options: Mapping[str, str]) -> Engine | None:
             f"--engine {name}: the package {error.name} is missing; "
             f"install it with: pip install 'context-harness[{name}]'"
         ) from error
-    return make(options)
+    return make({**options, **({"mix_machines": "true"} if mix_machines else {})})
 
 
 def require_known(engine: str, options: Mapping[str, str], known: tuple[str, ...]) -> None:

@@ -104,6 +104,6 @@ def _silence(ray: Any) -> None:
     There is no option for them (`log_to_driver` is about the output of workers); what matters in
     them the engine says itself.
     """
-    worker = getattr(getattr(ray, "_private", None), "worker", None)
+    worker: Any = getattr(getattr(ray, "_private", None), "worker", None)
     if hasattr(worker, "print_to_stdstream"):
         worker.print_to_stdstream = lambda *_arguments, **_named: None

@@ -194,9 +194,9 @@ class RayEngine(RemoteEngine):
             cause = f"the process of Ray on node {name} that watched the case was killed"
             yield from self._end(stream, running, cause, "killed")
 
-    def _lose(self, cluster: Cluster, stream: Any, running: _Running, name: str) -> Iterator[Event]:
+    def _lose(self, stream: Any, running: _Running) -> Iterator[Event]:
         """A node was lost: what ran there goes back in front of the queue."""
-        cluster.lost(running.node.identity)
+        name = running.member.place.node
         self._placement.nodes.pop(running.node.identity, None)
         running.unit.losses.append(name)
         if len(running.unit.losses) >= MOST_LOSSES:
