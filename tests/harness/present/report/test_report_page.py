@@ -170,7 +170,11 @@ def test_a_run_given_twice_counts_once(tmp_path):
 def test_a_run_that_was_interrupted_says_how_far_it_came(tmp_path):
     jobs = [job("A", "half"), job("B", "half")]
     run = write_run(tmp_path, [ended(jobs[0], samples=0)], jobs, name="half")
-    assert "1 of 2" in text(parsed(run).one("section", id="summary"))
+    page = parsed(run)
+    assert text(page.one("p", **{"class": "alert"})).startswith(
+        "The run is not complete: 1 of 2 processes have not ended."
+    )
+    assert not parsed(quick(tmp_path, "A")).all("p", **{"class": "alert"})
 
 
 def test_printed_figures_that_are_elsewhere_do_not_keep_a_run_from_its_report(tmp_path):
