@@ -49,7 +49,7 @@ def lines(axes, marker=None):
 POINTS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=12)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 @given(POINTS, st.sampled_from(["min", "max"]), st.sampled_from(["min", "max"]))
 def test_nothing_beats_the_front_and_all_else_is_beaten(points, x, y):
     sign = {"min": 1, "max": -1}
