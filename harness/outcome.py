@@ -7,13 +7,18 @@ from typing import Any, Literal
 Status = Literal["ok", "error", "oom", "timeout", "killed", "invalid", "unsupported"]
 
 
+UNKNOWN_MACHINE = "unknown"
+"""Key of a machine that was gone before it could describe itself."""
+
+
 @dataclass(frozen=True)
 class Place:
     """The machine that a case ran on, where that is not this one.
 
     Attributes:
         node: its name in the cluster.
-        machine_key: hash of the machine, as `harness.environment.machine_key` makes it.
+        machine_key: hash of the machine, as `harness.environment.machine_key` makes it, or
+            `UNKNOWN_MACHINE`.
         environment: as `harness.environment.describe_environment` gives it there.
     """
 

@@ -83,7 +83,8 @@ class Desk:
         """
         folder = self._own_folder()
         tasks = [Task(jobs, self._journal(folder), order.comparison) for jobs in order.tasks]
-        kind = str(self._kind(folder, order)) if order.comparison is not None else None
+        held = order.comparison is not None and not self._options.mix_machines
+        kind = str(self._kind(folder, order)) if held else None
         try:
             executor = submitit.SlurmExecutor(folder / "submitit", python=self._options.python)
             executor.update_parameters(**self._parameters(order))

@@ -24,7 +24,7 @@ _TEXTS = {
     "gres": "gres",
 }
 _COUNTS = {"cpus": "cpus_per_task", "gpus": "gpus_per_node", "parallel": "array_parallelism"}
-_OWN = ("time", "setup", "exclusive", "per_task", "folder", "poll", "python")
+_OWN = ("time", "setup", "exclusive", "mix_machines", "per_task", "folder", "poll", "python")
 KNOWN = (*_TEXTS, *_COUNTS, *_OWN)
 
 _RAW = "sbatch."
@@ -41,6 +41,7 @@ class SlurmOptions:
         parameters: of every submission, by submitit's names.
         minutes: time limit of every task; `None`: from the timeouts of its cases.
         exclusive: whether timed cases ask for whole nodes.
+        mix_machines: whether timed cases of one table may run on machines of different kinds.
         per_task: cases of one task; `None`: one, and more where they are static.
         folder: for what nodes and this machine tell each other; all of them see it.
         poll: seconds between two questions to the scheduler.
@@ -50,6 +51,7 @@ class SlurmOptions:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     minutes: int | None = None
     exclusive: bool = True
+    mix_machines: bool = False
     per_task: int | None = None
     folder: Path = DEFAULT_FOLDER
     poll: float = DEFAULT_POLL
@@ -82,6 +84,7 @@ def parse_options(options: Mapping[str, str]) -> SlurmOptions:
         parameters=parameters,
         minutes=_minutes(given["time"]) if "time" in given else None,
         exclusive=_yes("exclusive", given.get("exclusive", "yes")),
+        mix_machines=_yes("mix_machines", given.get("mix_machines", "no")),
         per_task=_count("per_task", given["per_task"]) if "per_task" in given else None,
         folder=Path(given.get("folder", DEFAULT_FOLDER)),
         poll=_seconds("poll", given["poll"]) if "poll" in given else DEFAULT_POLL,
@@ -127,9 +130,9 @@ def _number(name: str, text: str, kind: Callable[[str], float], cure: str, least
 
 
 def _yes(name: str, text: str) -> bool:
-    if text not in ("yes", "no"):
+    if text not in ("yes", "no", "true", "false"):
         raise _wrong(name, text, "yes or no")
-    return text == "yes"
+    return text in ("yes", "true")
 
 
 def _wrong(name: str, text: str, cure: str) -> EngineError:

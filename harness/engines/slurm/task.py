@@ -9,7 +9,7 @@ from harness.engines.engine import Event, Finished, Measuring, Started
 from harness.engines.slurm.journal import JournalReader, Message, event_of
 from harness.engines.slurm.node import ELSEWHERE, END, PLACE
 from harness.engines.slurm.scheduler import TaskState
-from harness.outcome import Outcome, Place, Status
+from harness.outcome import UNKNOWN_MACHINE, Outcome, Place, Status
 
 
 @dataclass
@@ -115,7 +115,7 @@ class Task:
         metric = self._metric.get(number)
         where = f", in metric {metric}" if metric else ""
         elapsed = time.monotonic() - self._begun[number] if number in self._begun else 0.0
-        place = self.place or Place(self.node or "unknown", "unknown")
+        place = self.place or Place(self.node or "unknown", UNKNOWN_MACHINE)
         return Finished(job, Outcome(status, cause + where + rest, elapsed=elapsed, place=place))
 
     def end_job(self, job: Job, status: Status, cause: str, rest: str = "") -> Finished:

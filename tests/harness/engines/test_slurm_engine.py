@@ -293,10 +293,14 @@ def test_timed_cases_of_a_table_stay_on_one_kind_of_machine(site):
     sent = [event.cause for event in events if isinstance(event, Waiting)]
     assert any("is of another kind than the table's other rows" in cause for cause in sent)
     assert any("--exclude=" in script for script in here.cluster.scripts())
-    # Counts are the same everywhere, so they take what is free.
-    counts = [job(f"ok-c{n}", ("params",)) for n in range(4)]
-    _, outcomes = run(here.engine(per_task="1"), counts)
-    assert len({o.place.machine_key for o in outcomes.values()}) == 2
+    # Counts are the same everywhere, so they take what is free; so do times, if that is asked for.
+    others = [job("ok-c1", ("params",)), job("ok-c2", ("params",)), job("ok-d1"), job("ok-d2")]
+    _, outcomes = run(here.engine(per_task="1", mix_machines="yes"), others)
+    for pair in "cd":
+        kinds = {
+            o.place.machine_key for name, o in outcomes.items() if name.startswith(f"ok-{pair}")
+        }
+        assert len(kinds) == 2
 
 
 @pytest.mark.skipif(not has_setarch(), reason="no setarch: one machine cannot look like two")
