@@ -14,7 +14,7 @@ from harness.engines.local import LocalEngine
 from harness.environment import describe_environment
 from harness.errors import HarnessError
 from harness.measure import STATIC
-from harness.outcome import Place
+from harness.outcome import UNKNOWN_MACHINE, Place
 from harness.records.record import Record
 from harness.records.run_directory import RecordWriter, RunDirectory, RunDirectoryError
 from harness.suite.suite import Suite
@@ -102,15 +102,17 @@ def execute(
     if mix_machines:
         directory.describe({**directory.description(), "mix_machines": True})
     with directory.writer() as writer:  # before anything is read: nobody else adds to it from here
-        records = _finished(directory, jobs, None if remote else machine) if resume else {}
+        here = None if remote else machine
+        earlier = _finished(directory, jobs, here) if resume else {}
         if resume:
             _note_resumption(directory, suite, environment)
-        pending = [job for job in jobs if _identity(job) not in records]
+        pending = [job for job in jobs if _identity(job) not in earlier]
         if remote and not mix_machines:
-            pending = _beside(pending, records.values())
+            pending = _beside(pending, earlier.values())
         measuring = _Measuring(
-            writer, machine, len(jobs), records, _Expectation(pending, directory), directory
+            writer, machine, len(jobs), set(earlier), _Expectation(pending, directory), directory
         )
+        del earlier  # with all samples; from here on only the disk holds records
         engine = engine or LocalEngine(slots=_slots(pending))
         try:
             if resume and isinstance(engine, RemoteEngine):
@@ -122,18 +124,19 @@ def execute(
             measuring.interrupted = True
         finally:
             engine.cancel()
-    ordered = tuple(records[_identity(job)] for job in jobs if _identity(job) in records)
+    records = _matching(directory, jobs, here)
+    ordered = tuple(records[name] for name in map(_identity, jobs) if name in measuring.done)
     return Execution(directory, ordered, len(jobs), measuring.interrupted)
 
 
 @dataclass
 class _Measuring:
-    """The records of a run as they come in."""
+    """The records of a run as they come in; none is kept in memory."""
 
     writer: RecordWriter
     machine: str
     total: int
-    records: "dict[_Identity, Record]"
+    done: "set[_Identity]"
     clock: "_Expectation"
     directory: RunDirectory
     interrupted: bool = False
@@ -147,15 +150,15 @@ class _Measuring:
                 self.writer.append(record)
                 if event.outcome.place is not None:
                     self._note_place(event.outcome.place)
-                self.records[_identity(event.job)] = record
+                self.done.add(_identity(event.job))
                 self.clock.finished(record)
             if listener is not None:
                 remaining = self.clock.remaining()
-                listener(Progress(event, len(self.records), self.total, remaining))
+                listener(Progress(event, len(self.done), self.total, remaining))
 
     def _note_place(self, place: Place) -> None:
         """Describe each machine of a cluster in `run.json` once, with the nodes that are it."""
-        if (place.machine_key, place.node) in self.places:
+        if not place.environment or (place.machine_key, place.node) in self.places:
             return
         self.places.add((place.machine_key, place.node))
         description = self.directory.description()
@@ -232,9 +235,25 @@ def _note_resumption(directory: RunDirectory, suite: Suite, environment: Mapping
 def _finished(
     directory: RunDirectory, jobs: Sequence[Job], machine: str | None
 ) -> dict[_Identity, Record]:
-    """Records that need no second measurement, whatever their status.
+    """Records that need no second measurement, whatever their status."""
+    forced = {_identity(job) for job in jobs if job.force}
+    return {
+        identity: record
+        for identity, record in _matching(directory, jobs, machine).items()
+        # A forced case may not have been run at all.
+        if identity not in forced or record.status != "oom"
+    }
 
-    Of the same case on the same machine (`None`: on any), measured as the suite asks for it now.
+
+def _matching(
+    directory: RunDirectory, jobs: Sequence[Job], machine: str | None
+) -> dict[_Identity, Record]:
+    """The last record of each case that was measured as the suite asks for it now.
+
+    Args:
+        directory: the run.
+        jobs: the suite's.
+        machine: key of the machine that counts; `None`: any.
     """
     asked = {_identity(job): job for job in jobs}
     found = {}
@@ -243,8 +262,6 @@ def _finished(
         job = asked.get(identity)
         if job is None or (machine is not None and record.machine_key != machine):
             continue
-        if job.force and record.status == "oom":
-            continue  # it may not have been run at all
         asked_now = (job.metrics, job.threads, job.seed, asdict(job.timing), job.accuracy)
         if _asked(record) == asked_now:
             found[identity] = record
@@ -255,8 +272,9 @@ def _beside(pending: Sequence[Job], records: Iterable[Record]) -> list[Job]:
     """Jobs held to the kind of machine that the other cases of their table ran on."""
     machines: dict[tuple[str, str], set[str]] = {}
     for record in records:
-        table = (record.suite, record.case["device"])
-        machines.setdefault(table, set()).add(record.machine_key)
+        if record.machine_key != UNKNOWN_MACHINE:
+            table = (record.suite, record.case["device"])
+            machines.setdefault(table, set()).add(record.machine_key)
     held = []
     for job in pending:
         known = machines.get((job.suite, job.case.device), set())
