@@ -22,7 +22,7 @@ FOLDER_VARIABLE = "HARNESS_CHECKPOINTS"
 DEFAULT_FOLDER = Path("results/checkpoints")
 
 _FINISHED, _PROGRESS, _DESCRIPTION = "weights.safetensors", "progress.safetensors", "training.json"
-_MODEL, _MOMENTUM = "model.", "momentum."
+_MODEL, _OPTIMIZER = "model.", "optimizer."
 
 
 class CheckpointError(HarnessError):
@@ -47,13 +47,13 @@ class State:
     Attributes:
         step: how many steps are done.
         model: parameters and buffers by name.
-        momentum: of the optimizer, by parameter name; empty where the training is whole.
+        optimizer: what it remembers, by `parameter/name`; empty where the training is whole.
         notes: plain data that belongs to it (loss, seconds, state of the gradient scaler).
     """
 
     step: int
     model: Mapping[str, Tensor]
-    momentum: Mapping[str, Tensor] = field(default_factory=dict)
+    optimizer: Mapping[str, Tensor] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -114,7 +114,7 @@ class Checkpoint:
     def _write(self, name: str, state: State) -> None:
         safetensors = _safetensors()
         tensors = {_MODEL + key: _plain(x) for key, x in state.model.items()}
-        tensors |= {_MOMENTUM + key: _plain(x) for key, x in state.momentum.items()}
+        tensors |= {_OPTIMIZER + key: _plain(x) for key, x in state.optimizer.items()}
         metadata = {"step": str(state.step), "notes": json.dumps(dict(state.notes))}
         self._replace(name, safetensors.save(tensors, metadata))
 
@@ -159,7 +159,7 @@ def _read(path: Path) -> State | None:
         step, notes = int(metadata["step"]), json.loads(metadata["notes"])
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError):
         return None
-    return State(step, _part(tensors, _MODEL), _part(tensors, _MOMENTUM), notes)
+    return State(step, _part(tensors, _MODEL), _part(tensors, _OPTIMIZER), notes)
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

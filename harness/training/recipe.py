@@ -96,11 +96,17 @@ class NetworkSpec(Strict):
 
 
 class OptimizerSpec(Strict):
-    """Stochastic gradient descent with momentum."""
+    """Stochastic gradient descent with momentum, as in the papers, or AdamW."""
 
+    kind: Literal["sgd", "adamw"] = "sgd"
     learning_rate: _Positive
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    weight_decay: _Share = 1e-4
+    second_momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.99, description="Of the squared gradient, for adamw."
+    )
+    weight_decay: _Share = Field(
+        default=1e-4, description="Part of the gradient for sgd; by itself for adamw."
+    )
     nesterov: bool = False
     head_factor: _Positive = Field(
         default=1.0, description="Learning rate of all but the backbone, as a multiple."

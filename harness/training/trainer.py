@@ -19,9 +19,9 @@ from harness.training.losses import TrainingLoss
 from harness.training.network import map_size
 from harness.training.optimizer import (
     make_optimizer,
-    momentum_of,
-    restore_momentum,
+    restore_state,
     set_learning_rate,
+    state_of,
 )
 from harness.training.recipe import Precision, RecipeSpec
 from harness.training.schedule import poly
@@ -150,7 +150,7 @@ class Trainer:
         pinned = self.device.type == "cuda"
         for step, batch in enumerate(read_batches(batches, readers, pinned=pinned), first):
             images, labels = (part.to(self.device, non_blocking=pinned) for part in batch)
-            torch.manual_seed(derived_seed(self.seed, "dropout", step))
+            _seed(self.device, derived_seed(self.seed, "dropout", step))
             schedule = self.recipe.schedule
             set_learning_rate(
                 optimizer,
@@ -187,7 +187,7 @@ class Trainer:
         ):
             return 0, 0.0
         load_into(self.network, state)
-        restore_momentum(self.network, optimizer, state.momentum)
+        restore_state(self.network, optimizer, state.optimizer)
         if state.notes.get("scaler"):
             scaler.load_state_dict(state.notes["scaler"])
         return state.step, float(state.notes.get("seconds", 0.0))
@@ -201,8 +201,8 @@ class Trainer:
     ) -> None:
         assert self.checkpoint is not None, "the caller has looked"
         notes: dict[str, Any] = {"scaler": scaler.state_dict(), "seconds": seconds}
-        momentum = momentum_of(self.network, optimizer)
-        self.checkpoint.save_progress(State(step, self.network.state_dict(), momentum, notes))
+        remembered = state_of(self.network, optimizer)
+        self.checkpoint.save_progress(State(step, self.network.state_dict(), remembered, notes))
 
 
 class _Report:
@@ -267,6 +267,13 @@ def autocast(precision: Precision, device: torch.device) -> AbstractContextManag
     if precision == "float32":
         return nullcontext()
     return torch.autocast(device.type, dtype=getattr(torch, precision))
+
+
+def _seed(device: torch.device, seed: int) -> None:
+    """As `torch.manual_seed`, which also asks every other kind of device, in each step anew."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 def _devices(device: torch.device) -> list[torch.device]:

@@ -76,14 +76,22 @@ def test_a_tiny_set_is_learnt():
     assert evaluate(run.network, TinyData("val"), recipe, Views()).miou > max(0.7, before)
 
 
-@pytest.mark.parametrize("images_until_death", [1, 13, 30])
-def test_an_interrupted_training_goes_on_to_the_same_bits(tmp_path, images_until_death):
-    whole = trainer()
+ADAMW = {"kind": "adamw", "learning_rate": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("images_until_death", "optimizer"),
+    [(1, {}), (13, {}), (30, {}), (13, ADAMW), (30, ADAMW)],
+)
+def test_an_interrupted_training_goes_on_to_the_same_bits(tmp_path, images_until_death, optimizer):
+    recipe = tiny_recipe(**({"optimizer": optimizer} if optimizer else {}))
+    whole = trainer(recipe)
     whole.run()
     description = {"name": "interrupted"}
 
     def attempt(data):
         return trainer(
+            recipe,
             data=data,
             checkpoint=Checkpoint(tmp_path, description),
             save_every=4,
@@ -97,6 +105,19 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(tmp_path, images_until
     trained = again.run()
     assert same(parameters(again), parameters(whole))
     assert trained.first_step == images_until_death // 4  # saved behind every batch of 4
+
+
+def test_adamw_learns_a_tiny_set_and_sgd_another_way_of_it():
+    recipes = [
+        tiny_recipe(steps=60, optimizer={"learning_rate": 0.02, **kind})
+        for kind in ({"kind": "adamw"}, {"kind": "adamw", "second_momentum": 0.9}, {})
+    ]
+    runs = [trainer(recipe) for recipe in recipes]
+    for run in runs:
+        run.run()
+    assert evaluate(runs[0].network, TinyData("val"), recipes[0], Views()).miou > 0.7
+    assert not same(parameters(runs[0]), parameters(runs[1]))
+    assert not same(parameters(runs[0]), parameters(runs[2]))
 
 
 def test_a_whole_training_is_taken_over_without_a_step(tmp_path):
