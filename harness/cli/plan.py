@@ -1,7 +1,10 @@
 """`harness plan`: what a suite will take, before it is run."""
 
+import gc
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +18,7 @@ from harness.cli.options import Input, OptionError, SuiteFile, parse_names, pars
 from harness.cli.output import console, strangers
 from harness.engines.local import LocalEngine, start_server
 from harness.runner import DEFAULT_ROOT, STATIC_SLOTS
-from harness.suite import Overrides, load
+from harness.suite import Overrides, Suite, load
 
 if TYPE_CHECKING:
     from harness.planning.fleet import Fleet, Wanted
@@ -107,29 +110,44 @@ def plan(  # noqa: PLR0917 - typer calls it with names
     )
     if suite_file.is_file() and budget != 0:
         start_server()  # its imports take as long as reading the suite
-    with strangers():
-        suite = load(suite_file, overrides)
+    with _uncollected(), strangers():
+        made = _made(load(suite_file, overrides), runs or [DEFAULT_ROOT], machine, budget)
 
-    from harness.environment.machine import describe_machine, machine_key
-    from harness.planning.earlier import read_earlier
     from harness.planning.fleet import fleets
-    from harness.planning.plan import make_plan
-    from harness.training.checkpoint import default_folder
 
-    with strangers():
-        made = make_plan(
-            suite,
-            read_earlier(runs or [DEFAULT_ROOT]),
-            machine or machine_key(describe_machine()),
-            engine=None if budget == 0 else LocalEngine(slots=STATIC_SLOTS),
-            budget=budget,
-            checkpoints=default_folder(),
-        )
     found = fleets(made, wanted)
     if as_json:
         sys.stdout.write(json.dumps(_data(made, found), allow_nan=False) + "\n")
     else:
         _print(made, found, wanted, console())
+
+
+def _made(suite: Suite, runs: list[Path], machine: str | None, budget: float | None) -> "Plan":
+    from harness.environment.machine import describe_machine, machine_key
+    from harness.planning.earlier import read_earlier
+    from harness.planning.plan import make_plan
+    from harness.training.checkpoint import default_folder
+
+    return make_plan(
+        suite,
+        read_earlier(runs),
+        machine or machine_key(describe_machine()),
+        engine=None if budget == 0 else LocalEngine(slots=STATIC_SLOTS),
+        budget=budget,
+        checkpoints=default_folder(),
+    )
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the search for cycles: tens of thousands of cases and records hold none."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _wanted(
