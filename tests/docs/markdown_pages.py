@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    path
+    for path in (
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *sorted((ROOT / "docs").rglob("*.md")),
+    )
+    if path.parent.name != "ci"  # whose workflows tests/harness/ci runs step by step
+]
 
 _FENCE = re.compile(
     r"(?:^<!-- test: (?P<marker>.*?) -->\n)?"
