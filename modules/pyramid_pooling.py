@@ -28,9 +28,12 @@ class PyramidPooling(nn.Module):
         bins: regions per side of each pyramid level.
         branch_channels: channels of each reduced level; `None` is the paper's
             in_channels / len(bins), so that the levels together are as wide as the input.
+        fuse_kernel: odd side of the fusing convolution's kernel; 1 leaves pooling as the only way
+            by which a position sees others.
 
     Raises:
-        ValueError: without bins, for a bin below 1, or for fewer input channels than bins.
+        ValueError: without bins, for a bin below 1, for fewer input channels than bins, or for a
+            kernel whose side is not odd.
     """
 
     def __init__(
@@ -40,15 +43,18 @@ class PyramidPooling(nn.Module):
         out_channels: int = 512,
         bins: Sequence[int] = (1, 2, 3, 6),
         branch_channels: int | None = None,
+        fuse_kernel: int = 3,
     ) -> None:
         super().__init__()
+        if fuse_kernel < 1 or fuse_kernel % 2 == 0:
+            raise ValueError(f"fuse_kernel is {fuse_kernel}; give an odd number from 1")
         if not bins or min(bins) < 1:
             raise ValueError(f"bins is {list(bins)}; give at least one number, each at least 1")
         width = in_channels // len(bins) if branch_channels is None else branch_channels
         positive(in_channels=in_channels, out_channels=out_channels, branch_channels=width)
         self.bins = tuple(bins)
         self.levels = nn.ModuleList(ConvBNReLU(in_channels, width) for _ in self.bins)
-        self.fuse = ConvBNReLU(in_channels + len(self.bins) * width, out_channels, 3)
+        self.fuse = ConvBNReLU(in_channels + len(self.bins) * width, out_channels, fuse_kernel)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H, W)."""

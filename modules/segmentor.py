@@ -1,8 +1,9 @@
 """A segmentation network: backbone, context module, classifier, auxiliary head."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -13,7 +14,7 @@ from modules.resnet import ResNet
 from modules.small_backbone import SmallBackbone
 from modules.weights import load_weights
 
-Frame = Literal["head", "between"]
+Frame = Literal["head", "between", "beside"]
 Output = Literal["logits", "features"]
 Backbone = ResNet | HRNet | SmallBackbone
 
@@ -75,8 +76,12 @@ class Segmentor(nn.Module):
         context: a name of the catalog, `package.file:Class`, or `None`.
         context_arguments: its keyword arguments.
         frame: `head` puts the context module on the backbone's map (OCNet, CPNet, RANet); `between`
-            puts it between two 3x3 convolutions to `width` channels (SRNet, Table 3).
-        width: channels of these two.
+            puts it between two 3x3 convolutions to `width` channels (SRNet, Table 3); `beside` puts
+            its result beside the backbone's map and fuses both by a 1x1 convolution to `width`
+            channels (OCNet, Figure 5 b, without its 3x3 convolution): a block that answers with
+            context alone then needs to carry nothing else, and nothing but the block widens the
+            view.
+        width: channels of these convolutions.
         classes: categories, void left out.
         auxiliary: add the auxiliary head (3x3 to half the channels, dropout, classifier); it takes
             no part in evaluation.
@@ -108,7 +113,7 @@ class Segmentor(nn.Module):
         align_corners: bool = False,
     ) -> None:
         super().__init__()
-        one_of("frame", frame, ("head", "between"))
+        one_of("frame", frame, get_args(Frame))
         one_of("output", output, ("logits", "features"))
         if context is None and context_arguments:
             raise ValueError("context_arguments: name the context that they belong to")
@@ -129,6 +134,10 @@ class Segmentor(nn.Module):
         if frame == "between":
             self.after = ConvBNReLU(channels, width, 3)
             channels = width
+        self.beside = frame == "beside"
+        if self.beside:
+            self.after = ConvBNReLU(self.backbone.out_channels + channels, width)
+            channels = width
         self.out_channels = channels
         self.align_corners = align_corners
         self.classifier: nn.Module | None = None
@@ -144,18 +153,28 @@ class Segmentor(nn.Module):
         """(B, in_channels, H, W) -> logits or features; `SegmentorOutput` in training."""
         size = x.shape[-2:]
         if self.classifier is None:
-            return self.after(self.context(self.before(self.backbone(x))))  # type: ignore[no-any-return]
+            return self._features(x)
         if not self.training:
-            x = self.after(self.context(self.before(self.backbone(x))))
-            return self._upsample(self.classifier(x), size)
+            return self._upsample(self.classifier(self._features(x)), size)
         maps = self.backbone.features(x)
         features, extras = forward_with_extras(self.context, self.before(maps[-1]))
+        if self.beside:
+            features = torch.cat([maps[-1], features], dim=1)
         logits = self._upsample(self.classifier(self.after(features)), size)
         if self.auxiliary is None:
             return SegmentorOutput(logits, None, extras)
         # The last map but one: layer3 of a residual network; HRNet has one map only.
         auxiliary = self._upsample(self.auxiliary(maps[-2:][0]), size)
         return SegmentorOutput(logits, auxiliary, extras)
+
+    def _features(self, x: Tensor) -> Tensor:
+        y: Tensor
+        if self.beside:
+            x = self.backbone(x)
+            y = self.after(torch.cat([x, self.context(x)], dim=1))
+        else:  # in one expression: no name keeps a map alive while the next one is made
+            y = self.after(self.context(self.before(self.backbone(x))))
+        return y
 
     def _upsample(self, logits: Tensor, size: Iterable[int]) -> Tensor:
         return F.interpolate(

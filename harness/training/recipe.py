@@ -88,7 +88,7 @@ class NetworkSpec(Strict):
     backbone_weights: str | None = Field(
         default=None, description="File of pre-trained weights, relative to the recipe."
     )
-    frame: Literal["head", "between"] = "head"
+    frame: Literal["head", "between", "beside"] = "head"
     width: _Count = 512
     auxiliary: bool = True
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1

@@ -1,5 +1,6 @@
 import math
 
+import pytest
 import torch
 from torch.nn import functional as F
 
@@ -59,3 +60,21 @@ def test_trains_on_one_image():
     # One value per channel has no variance: the statistics of the 1x1 level stay as they are.
     torch.testing.assert_close(module.levels[0][1].running_mean, before)
     assert module.levels[1][1].running_mean.abs().sum() > 0
+
+
+def test_with_a_fusing_kernel_of_one_a_position_sees_others_through_pooling_alone():
+    module = PyramidPooling(4, out_channels=3, bins=[2], fuse_kernel=1).double().eval()
+    x = torch.randn(1, 4, 8, 8, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(
+        module.fuse(torch.cat([x, *module._pooled(x.detach())], 1))[0, :, 3, 3].sum(), x
+    )
+    assert {tuple(place) for place in gradient[0].abs().sum(0).nonzero().tolist()} <= {(3, 3)}
+    assert module(x).shape == (1, 3, 8, 8)
+    wide = PyramidPooling(4, out_channels=3, bins=[2]).fuse[0].kernel_size
+    assert (wide, module.fuse[0].kernel_size) == ((3, 3), (1, 1))
+
+
+@pytest.mark.parametrize("fuse_kernel", [0, 2])
+def test_a_fusing_kernel_without_a_middle_is_refused(fuse_kernel):
+    with pytest.raises(ValueError, match="odd number"):
+        PyramidPooling(4, fuse_kernel=fuse_kernel)

@@ -168,6 +168,38 @@ def test_between_puts_the_context_on_the_reduced_map():
     assert network.classifier[1].weight.shape == (5, 64, 1, 1)
 
 
+def test_beside_fuses_the_context_with_the_map_that_it_is_of():
+    network = Segmentor(**SMALL, context=here(Halved), frame="beside", width=24).eval()
+    x = torch.randn(1, 3, 32, 40)
+    with torch.no_grad():
+        mapped = network.backbone(x)
+        context = network.context(mapped)
+        fused = network.after(torch.cat([mapped, context], dim=1))
+        expected = network._upsample(network.classifier(fused), x.shape[-2:])
+        torch.testing.assert_close(network(x), expected)
+        features = Segmentor(
+            **SMALL, context=here(Halved), frame="beside", width=24, output="features"
+        ).eval()
+        assert features(x).shape == (1, 24, *mapped.shape[-2:])
+    assert network.after[0].kernel_size == (1, 1)
+    network.train()
+    assert network(torch.randn(2, 3, 32, 40)).logits.shape == (
+        2,
+        network.classifier[1].out_channels,
+        32,
+        40,
+    )
+
+
+def test_beside_gives_the_same_logits_in_training_arithmetic():
+    network = Segmentor(**SMALL, context=here(Several), frame="beside", width=16).eval()
+    x = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        evaluated = network(x)
+        network.training = True  # the parts stay in evaluation: batch norms do not change
+        torch.testing.assert_close(network(x).logits, evaluated)
+
+
 def test_catalog_names_resolve():
     module = build_context("ppm", 16, None, {})
     assert module(torch.randn(2, 16, 7, 5)).shape[1] == output_channels(module, 16, None)
