@@ -85,7 +85,8 @@ class Job:
         timing: how the latency is sampled.
         replicate: number, from 1, of this process among those of the same case.
         force: run also what is predicted not to fit into the free memory.
-        accuracy: recipe, data and evaluation of the metric `accuracy`, as plain data.
+        accuracy: recipe, data and evaluation of the metric `accuracy`, as plain data; with
+            `judge: False` beside them it trains and judges nothing.
         machine: key of the machines that may run it; `None`: any.
         turn: set by an engine that runs the processes of a case together (`Timing.turns`).
     """

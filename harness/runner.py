@@ -2,14 +2,14 @@
 
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from harness.case import Job
-from harness.engines.engine import Engine, Event, Finished, RemoteEngine
+from harness.engines.engine import Engine, EngineError, Event, Finished, RemoteEngine
 from harness.engines.local import LocalEngine
 from harness.environment import describe_environment
 from harness.errors import HarnessError
@@ -19,6 +19,7 @@ from harness.records.record import Record
 from harness.records.run_directory import RecordWriter, RunDirectory, RunDirectoryError
 from harness.suite.suite import Suite
 from harness.timing import DEFAULT_TIMING
+from harness.trainings import Heard, TrainingPass
 
 DEFAULT_ROOT = Path("results/runs")
 STATIC_SLOTS = 2  # static cases neither time nor fill anything, so two share the machine
@@ -38,12 +39,15 @@ class Progress:
         total: cases of the suite.
         remaining_seconds: expected time of what is left, from an earlier run of the same cases and
             from this one; `None` before anything is known.
+        training: whether this is about the trainings that go ahead of all cases; `done`, `total`
+            and `remaining_seconds` are theirs then.
     """
 
     event: Event
     done: int
     total: int
     remaining_seconds: float | None
+    training: bool = False
 
 
 Listener = Callable[[Progress], None]
@@ -74,8 +78,13 @@ def execute(
     resume: bool = False,
     engine: Engine | None = None,
     mix_machines: bool = False,
+    slots: int = 1,
+    trainer: Engine | None = None,
 ) -> Execution:
     """Measure every case of a suite and keep each record as its case ends.
+
+    With several slots all trainings go first, `slots` at once, each once; then the cases are
+    measured and find their trainings done. What is timed still runs alone.
 
     Args:
         suite: what to measure.
@@ -86,14 +95,22 @@ def execute(
         engine: where cases run; processes on this machine if absent.
         mix_machines: whether times of different machines may stand in one column; for engines that
             place cases on several.
+        slots: cases at once on this machine that do not disturb one another.
+        trainer: where trainings go ahead; processes on this machine if absent.
 
     Raises:
         DeviceError: a case asks for a GPU and there is none.
+        EngineError: slots are asked of an engine that places cases by itself.
         RunDirectoryError: the run directory cannot be written, or another process is writing it;
             finished records are kept.
     """
     jobs = suite.all_jobs()
     remote = isinstance(engine, RemoteEngine)
+    if slots > 1 and remote:
+        raise EngineError(
+            "--jobs is for the cases of this machine; this engine decides by itself how many run "
+            "at once"
+        )
     if not remote:
         _require_devices(jobs)
     environment = describe_environment(suite.path.parent)
@@ -113,13 +130,16 @@ def execute(
             writer, machine, len(jobs), set(earlier), _Expectation(pending, directory), directory
         )
         del earlier  # with all samples; from here on only the disk holds records
-        engine = engine or LocalEngine(slots=_slots(pending))
+        engine = engine or LocalEngine(slots=_slots(pending, slots))
+        ahead = TrainingPass(pending if slots > 1 else ())
         try:
+            if ahead.jobs:
+                ahead.run(trainer or LocalEngine(slots=slots), slots, _heard(listener))
             if resume and isinstance(engine, RemoteEngine):
                 engine.take_up()
-            for job in pending:
+            for job in ahead.left(pending):
                 engine.submit(job)
-            measuring.follow(engine, listener)
+            measuring.follow(ahead.complete(pending, engine.events()), listener)
         except KeyboardInterrupt:
             measuring.interrupted = True
         finally:
@@ -142,9 +162,9 @@ class _Measuring:
     interrupted: bool = False
     places: set[tuple[str, str]] = field(default_factory=set)
 
-    def follow(self, engine: Engine, listener: Listener | None) -> None:
+    def follow(self, events: Iterator[Event], listener: Listener | None) -> None:
         """Keep each record before anybody is told of it."""
-        for event in engine.events():
+        for event in events:
             if isinstance(event, Finished):
                 record = Record.of(event.job, event.outcome, self.machine)
                 self.writer.append(record)
@@ -194,8 +214,19 @@ def _identity_of(record: Record) -> _Identity:
     return (record.suite, record.label, record.case_key, record.replicate)
 
 
-def _slots(jobs: list[Job]) -> int:
-    return STATIC_SLOTS if all(set(job.metrics) <= set(STATIC) for job in jobs) else 1
+def _slots(jobs: list[Job], asked: int) -> int:
+    static = all(set(job.metrics) <= set(STATIC) for job in jobs)
+    return max(asked, STATIC_SLOTS if static else 1)
+
+
+def _heard(listener: Listener | None) -> Heard | None:
+    if listener is None:
+        return None
+
+    def heard(event: Event, done: int, total: int, remaining: float | None) -> None:
+        listener(Progress(event, done, total, remaining, training=True))
+
+    return heard
 
 
 def _directory(
@@ -294,19 +325,24 @@ class _Expectation:
     def __init__(self, pending: list[Job], directory: RunDirectory) -> None:
         self._known = _earlier_seconds(directory)
         self._left = {_identity(job): job.case.key for job in pending}
-        self._taken: list[float] = []
+        # Kept as sums: asked after every event, with thousands of cases left.
+        self._seconds = sum(self._known.get(key, 0.0) for key in self._left.values())
+        self._unknown = sum(key not in self._known for key in self._left.values())
+        self._taken, self._finished = 0.0, 0
 
     def finished(self, record: Record) -> None:
-        self._left.pop(_identity_of(record), None)
-        self._taken.append(record.elapsed_seconds)
+        key = self._left.pop(_identity_of(record), None)
+        if key is not None:
+            self._seconds -= self._known.get(key, 0.0)
+            self._unknown -= key not in self._known
+        self._taken += record.elapsed_seconds
+        self._finished += 1
 
     def remaining(self) -> float | None:
-        known = [self._known[key] for key in self._left.values() if key in self._known]
-        unknown = len(self._left) - len(known)
-        if unknown and not self._taken:
+        if self._unknown and not self._finished:
             return None
-        typical = sum(self._taken) / len(self._taken) if self._taken else 0.0
-        return sum(known) + unknown * typical
+        typical = self._taken / self._finished if self._finished else 0.0
+        return max(0.0, self._seconds) + self._unknown * typical
 
 
 def _earlier_seconds(directory: RunDirectory) -> dict[str, float]:

@@ -31,6 +31,7 @@ def run(
     engine: str | Engine = LOCAL,
     engine_options: Mapping[str, str] | None = None,
     mix_machines: bool = False,
+    jobs: int = 1,
     progress: bool = True,
     listener: Listener | None = None,
     write: bool = True,
@@ -57,6 +58,8 @@ def run(
         engine: where cases run: `local`, `ray`, `slurm`, or an engine that is made.
         engine_options: of an engine given by its name.
         mix_machines: whether times of different machines may stand in one column; it says so.
+        jobs: trainings at once on this machine, ahead of the measurements; what is timed runs
+            alone.
         progress: show each case on stderr as it ends.
         listener: told of every event, instead of `progress`.
         write: write the tables and plots that the suite asks for into the run directory.
@@ -94,10 +97,12 @@ def run(
 
         with Reporter(stderr(), checked) as reporter:
             result = measure(
-                checked, Path(out), resume, reporter, chosen, mix_machines=mix_machines
+                checked, Path(out), resume, reporter, chosen, mix_machines=mix_machines, jobs=jobs
             )
     else:
-        result = measure(checked, Path(out), resume, listener, chosen, mix_machines=mix_machines)
+        result = measure(
+            checked, Path(out), resume, listener, chosen, mix_machines=mix_machines, jobs=jobs
+        )
     if not result.complete:
         # Itself, not a class derived from it: Python then ends a script as Ctrl-C ends programs.
         raise KeyboardInterrupt(
@@ -117,6 +122,7 @@ def measure(
     engine: Engine | None = None,
     *,
     mix_machines: bool = False,
+    jobs: int = 1,
 ) -> Run:
     """Run a suite that is loaded; nothing but records is written.
 
@@ -124,7 +130,13 @@ def measure(
         The run, which is not complete when Ctrl-C ended it.
     """
     execution = execute(
-        suite, out, listener=listener, resume=resume, engine=engine, mix_machines=mix_machines
+        suite,
+        out,
+        listener=listener,
+        resume=resume,
+        engine=engine,
+        mix_machines=mix_machines,
+        slots=jobs,
     )
     return Run(suite, execution.directory, execution.records)
 

@@ -52,9 +52,12 @@ class Reporter:
         """Show one event."""
         event = progress.event
         name = f"{event.job.suite}: {event.job.label}" if self._several else event.job.label
-        if self._replicated:
+        if progress.training:
+            name += f", seed {event.job.seed}"
+        elif self._replicated:
             name += f" #{event.job.replicate}"
-        place = f"[{progress.done}/{progress.total}]"
+        what = "training " if progress.training else ""
+        place = f"[{what}{progress.done}/{progress.total}]"
         if isinstance(event, Finished):
             outcome = event.outcome
             line = f"{place} {name}: {outcome.status}, {outcome.elapsed:.1f} s"

@@ -49,6 +49,16 @@ MixMachines = Annotated[
     ),
 ]
 
+Jobs = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Trainings at once on this machine, ahead of the measurements; what is timed runs "
+        "alone.",
+    ),
+]
+
 
 class OptionError(HarnessError):
     """An option's text cannot be read."""

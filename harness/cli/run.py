@@ -19,6 +19,7 @@ from harness.cli.options import (
     EngineName,
     EngineOptions,
     Input,
+    Jobs,
     MixMachines,
     SuiteFile,
     parse_pairs,
@@ -83,6 +84,7 @@ def run(  # noqa: PLR0917 - typer calls it with names
     address: Address = None,
     engine_option: EngineOptions = None,
     mix_machines: MixMachines = False,
+    jobs: Jobs = 1,
 ) -> None:
     """Measure every case of SUITE; print its tables and keep records, tables and plots.
 
@@ -110,7 +112,7 @@ def run(  # noqa: PLR0917 - typer calls it with names
         )
     errors = console(stderr=True)
     with Reporter(errors, suite) as reporter:
-        result = measure(suite, out, resume, reporter, chosen, mix_machines=mix_machines)
+        result = measure(suite, out, resume, reporter, chosen, mix_machines=mix_machines, jobs=jobs)
     if not result.complete:
         _say_how_to_go_on(errors, result, resume)
     if as_json:

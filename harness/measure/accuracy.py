@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,7 +113,8 @@ def measure_accuracy(job: Job) -> dict[str, object]:
         `train_steps`, `train_loss`, `train_seconds` (all processes that worked on them) and
         `train_keys`, `train_seeds`; `recipe`, `data` and `data_version` name what was trained and
         judged on. On `scenes` also `reach_pixels`, how far the network sees, and `miou_ceiling`,
-        the most that any network can reach that sees no farther.
+        the most that any network can reach that sees no farther. With `judge: false` beside the
+        recipe (the pass of trainings ahead of a run) only what is said of the trainings.
 
     Raises:
         HarnessError: no recipe, data that is not there, a network that does not fit, a training
@@ -122,6 +123,8 @@ def measure_accuracy(job: Job) -> dict[str, object]:
     plan = make_plan(job)
     data = str(job.accuracy["data"]["name"]) if job.accuracy else ""
     seeds = range(job.seed, job.seed + plan.evaluation.seeds)
+    if job.accuracy and not job.accuracy.get("judge", True):
+        return _of_trainings([_train(plan, seed, data)[1:] for seed in seeds], seeds)
     runs = [_train_and_judge(plan, seed, data) for seed in seeds]
     scores = [score for score, _, _ in runs]
     interval = _clamped(mean_interval([_finite(score) for score in scores]))
@@ -138,11 +141,7 @@ def measure_accuracy(job: Job) -> dict[str, object]:
             str(tolerance): mean_by_name([score.class_boundary_f[tolerance] for score in scores])
             for tolerance in scores[0].class_boundary_f
         },
-        "train_steps": runs[0][1].steps,
-        "train_loss": _mean([trained.loss for _, trained, _ in runs]),
-        "train_seconds": sum(trained.seconds for _, trained, _ in runs),
-        "train_keys": [key for _, _, key in runs],
-        "train_seeds": list(seeds),
+        **_of_trainings([(trained, key) for _, trained, key in runs], seeds),
         "recipe": _recipe_name(job),
         "data": data,
         "data_version": plan.val.version,
@@ -215,13 +214,28 @@ def _ceiling(plan: Plan, seed: int) -> dict[str, object]:
     return {"reach_pixels": radius, "miou_ceiling": ceiling(plan.val, radius).miou}
 
 
-def _train_and_judge(plan: Plan, seed: int, data: str) -> tuple[Scores, Trained, str]:
-    arguments = trained_arguments(plan.network)
-    network = build_network(arguments, seed)
+def _of_trainings(
+    trainings: Sequence[tuple[Trained, str]], seeds: Iterable[int]
+) -> dict[str, object]:
+    return {
+        "train_steps": trainings[0][0].steps,
+        "train_loss": _mean([trained.loss for trained, _ in trainings]),
+        "train_seconds": sum(trained.seconds for trained, _ in trainings),
+        "train_keys": [key for _, key in trainings],
+        "train_seeds": list(seeds),
+    }
+
+
+def _train(plan: Plan, seed: int, data: str) -> tuple[Segmentor, Trained, str]:
+    network = build_network(trained_arguments(plan.network), seed)
     checkpoint = Checkpoint(default_folder(), plan.description(network, seed, data))
     trainer = Trainer(network, plan.train, plan.recipe, seed, plan.device, checkpoint)
-    trained = trainer.run()
-    if arguments != dict(plan.network):
+    return network, trainer.run(), checkpoint.key
+
+
+def _train_and_judge(plan: Plan, seed: int, data: str) -> tuple[Scores, Trained, str]:
+    network, trained, key = _train(plan, seed, data)
+    if trained_arguments(plan.network) != dict(plan.network):
         judged = build_network({**plan.network, "backbone_weights": None}, seed)
         load_into(judged, State(trained.steps, network.state_dict()))
         network = judged.to(plan.device)
@@ -239,7 +253,7 @@ def _train_and_judge(plan: Plan, seed: int, data: str) -> tuple[Scores, Trained,
             boundary=plan.evaluation.boundary,
             device=plan.device,
         )
-    return scores, trained, checkpoint.key
+    return scores, trained, key
 
 
 def _file_hash(path: Path) -> str:
