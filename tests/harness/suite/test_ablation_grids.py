@@ -58,10 +58,9 @@ def test_printed_figures_are_never_judged(name):
 @every
 def test_costs_are_those_of_the_trained_map(name):
     for job in GRIDS[name].all_jobs():
-        asked = job.accuracy
-        width = asked["recipe"]["network"]["backbone_arguments"]["width"]
-        side = asked["recipe"]["data"] and asked["data"]["parameters"].get("size", 64)
-        assert job.case.inputs == ((1, width, side // 4, side // 4),)
+        backbone = job.accuracy["recipe"]["network"]["backbone_arguments"]
+        side = job.accuracy["data"]["parameters"].get("size", 64) // backbone["output_stride"]
+        assert job.case.inputs == ((1, backbone["width"], side, side),)
 
 
 @every
