@@ -36,12 +36,12 @@ def make_engine(name: str, options: Mapping[str, str], mix_machines: bool = Fals
     module, _, function = ENGINES[name].partition(":")
     try:
         make = cast(FromOptions, getattr(importlib.import_module(module), function))
+        return make({**options, **({"mix_machines": "true"} if mix_machines else {})})
     except ModuleNotFoundError as error:
         raise EngineError(
             f"--engine {name}: the package {error.name} is missing; "
             f"install it with: pip install 'context-harness[{name}]'"
         ) from error
-    return make({**options, **({"mix_machines": "true"} if mix_machines else {})})
 
 
 def require_known(engine: str, options: Mapping[str, str], known: tuple[str, ...]) -> None:
