@@ -13,10 +13,12 @@ from harness.engines.engine import Engine, EngineError, Event, Finished, RemoteE
 from harness.engines.local import LocalEngine
 from harness.environment import describe_environment
 from harness.errors import HarnessError
+from harness.expectation import Expectation
+from harness.identity import Identity, identity, identity_of
 from harness.measure import STATIC
 from harness.outcome import UNKNOWN_MACHINE, Place
 from harness.records.record import Record
-from harness.records.run_directory import RecordWriter, RunDirectory, RunDirectoryError
+from harness.records.run_directory import RecordWriter, RunDirectory
 from harness.suite.suite import Suite
 from harness.timing import DEFAULT_TIMING
 from harness.trainings import Heard, TrainingPass
@@ -123,11 +125,11 @@ def execute(
         earlier = _finished(directory, jobs, here) if resume else {}
         if resume:
             _note_resumption(directory, suite, environment)
-        pending = [job for job in jobs if _identity(job) not in earlier]
+        pending = [job for job in jobs if identity(job) not in earlier]
         if remote and not mix_machines:
             pending = _beside(pending, earlier.values())
         measuring = _Measuring(
-            writer, machine, len(jobs), set(earlier), _Expectation(pending, directory), directory
+            writer, machine, len(jobs), set(earlier), Expectation(pending, directory), directory
         )
         del earlier  # with all samples; from here on only the disk holds records
         engine = engine or LocalEngine(slots=_slots(pending, slots))
@@ -145,7 +147,7 @@ def execute(
         finally:
             engine.cancel()
     records = _matching(directory, jobs, here)
-    ordered = tuple(records[name] for name in map(_identity, jobs) if name in measuring.done)
+    ordered = tuple(records[name] for name in map(identity, jobs) if name in measuring.done)
     return Execution(directory, ordered, len(jobs), measuring.interrupted)
 
 
@@ -156,8 +158,8 @@ class _Measuring:
     writer: RecordWriter
     machine: str
     total: int
-    done: "set[_Identity]"
-    clock: "_Expectation"
+    done: set[Identity]
+    clock: Expectation
     directory: RunDirectory
     interrupted: bool = False
     places: set[tuple[str, str]] = field(default_factory=set)
@@ -170,7 +172,7 @@ class _Measuring:
                 self.writer.append(record)
                 if event.outcome.place is not None:
                     self._note_place(event.outcome.place)
-                self.done.add(_identity(event.job))
+                self.done.add(identity(event.job))
                 self.clock.finished(record)
             if listener is not None:
                 remaining = self.clock.remaining()
@@ -189,9 +191,6 @@ class _Measuring:
         self.directory.describe({**description, "machines": machines})
 
 
-_Identity = tuple[str, str, str, int]
-
-
 def _require_devices(jobs: Sequence[Job]) -> None:
     asking = [job for job in jobs if job.case.device == "cuda"]
     if not asking:
@@ -204,14 +203,6 @@ def _require_devices(jobs: Sequence[Job]) -> None:
             f"{asking[0].label!r}{others}: device cuda, but PyTorch finds no GPU on this machine; "
             "choose --device cpu or auto, or install a PyTorch build for your GPU"
         )
-
-
-def _identity(job: Job) -> _Identity:
-    return (job.suite, job.label, job.case.key, job.replicate)
-
-
-def _identity_of(record: Record) -> _Identity:
-    return (record.suite, record.label, record.case_key, record.replicate)
 
 
 def _slots(jobs: list[Job], asked: int) -> int:
@@ -265,20 +256,20 @@ def _note_resumption(directory: RunDirectory, suite: Suite, environment: Mapping
 
 def _finished(
     directory: RunDirectory, jobs: Sequence[Job], machine: str | None
-) -> dict[_Identity, Record]:
+) -> dict[Identity, Record]:
     """Records that need no second measurement, whatever their status."""
-    forced = {_identity(job) for job in jobs if job.force}
+    forced = {identity(job) for job in jobs if job.force}
     return {
-        identity: record
-        for identity, record in _matching(directory, jobs, machine).items()
+        name: record
+        for name, record in _matching(directory, jobs, machine).items()
         # A forced case may not have been run at all.
-        if identity not in forced or record.status != "oom"
+        if name not in forced or record.status != "oom"
     }
 
 
 def _matching(
     directory: RunDirectory, jobs: Sequence[Job], machine: str | None
-) -> dict[_Identity, Record]:
+) -> dict[Identity, Record]:
     """The last record of each case that was measured as the suite asks for it now.
 
     Args:
@@ -286,16 +277,16 @@ def _matching(
         jobs: the suite's.
         machine: key of the machine that counts; `None`: any.
     """
-    asked = {_identity(job): job for job in jobs}
+    asked = {identity(job): job for job in jobs}
     found = {}
     for record in directory.records():
-        identity = _identity_of(record)
-        job = asked.get(identity)
+        name = identity_of(record)
+        job = asked.get(name)
         if job is None or (machine is not None and record.machine_key != machine):
             continue
         asked_now = (job.metrics, job.threads, job.seed, asdict(job.timing), job.accuracy)
         if _asked(record) == asked_now:
-            found[identity] = record
+            found[name] = record
     return found
 
 
@@ -317,41 +308,3 @@ def _beside(pending: Sequence[Job], records: Iterable[Record]) -> list[Job]:
 def _asked(record: Record) -> tuple[object, ...]:
     timing = {**asdict(DEFAULT_TIMING), **record.timing}  # of a time with fewer options
     return (record.metrics, record.threads, record.seed, timing, record.accuracy)
-
-
-class _Expectation:
-    """Expected time of what is left, from what the same cases took before."""
-
-    def __init__(self, pending: list[Job], directory: RunDirectory) -> None:
-        self._known = _earlier_seconds(directory)
-        self._left = {_identity(job): job.case.key for job in pending}
-        # Kept as sums: asked after every event, with thousands of cases left.
-        self._seconds = sum(self._known.get(key, 0.0) for key in self._left.values())
-        self._unknown = sum(key not in self._known for key in self._left.values())
-        self._taken, self._finished = 0.0, 0
-
-    def finished(self, record: Record) -> None:
-        key = self._left.pop(_identity_of(record), None)
-        if key is not None:
-            self._seconds -= self._known.get(key, 0.0)
-            self._unknown -= key not in self._known
-        self._taken += record.elapsed_seconds
-        self._finished += 1
-
-    def remaining(self) -> float | None:
-        if self._unknown and not self._finished:
-            return None
-        typical = self._taken / self._finished if self._finished else 0.0
-        return max(0.0, self._seconds) + self._unknown * typical
-
-
-def _earlier_seconds(directory: RunDirectory) -> dict[str, float]:
-    seconds: dict[str, float] = {}
-    for sibling in sorted(directory.path.parent.iterdir())[-5:]:
-        if sibling.is_dir() and not sibling.is_symlink():
-            try:
-                records = RunDirectory(sibling).records()
-            except RunDirectoryError:
-                continue  # a damaged earlier run only costs the estimate
-            seconds.update({r.case_key: r.elapsed_seconds for r in records})
-    return seconds
