@@ -112,7 +112,8 @@ def measure_accuracy(job: Job) -> dict[str, object]:
         IoU), `class_boundary_f` (tolerance in pixels: class: F), `miou_seeds`, and of the trainings
         `train_steps`, `train_loss`, `train_seconds` (all processes that worked on them) and
         `train_keys`, `train_seeds`; `recipe`, `data` and `data_version` name what was trained and
-        judged on. On `scenes` also `reach_pixels`, how far the network sees, and `miou_ceiling`,
+        judged on. On `scenes` also `context`, what decides there, `reach_pixels`, how far the
+        network sees, and `miou_ceiling`,
         the most that any network can reach that sees no farther. With `judge: false` beside the
         recipe (the pass of trainings ahead of a run) only what is said of the trainings.
 
@@ -207,11 +208,15 @@ def _flat(changes: Mapping[str, Any], prefix: str = "") -> str:
 def _ceiling(plan: Plan, seed: int) -> dict[str, object]:
     """How far the network sees, and what nothing that sees no farther can exceed on `scenes`."""
     if not isinstance(plan.val, SceneData):
-        return {"reach_pixels": None, "miou_ceiling": None}
+        return {"context": None, "reach_pixels": None, "miou_ceiling": None}
     size = plan.network["input_size"]
     network = build_network({**plan.network, "backbone_weights": None}, seed)
     radius = reach(network, (size[0], size[1]))
-    return {"reach_pixels": radius, "miou_ceiling": ceiling(plan.val, radius).miou}
+    return {
+        "context": ", ".join(plan.val.parameters.context),
+        "reach_pixels": radius,
+        "miou_ceiling": ceiling(plan.val, radius).miou,
+    }
 
 
 def _of_trainings(

@@ -59,6 +59,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         0,
         note="farthest row or column that a prediction depends on",
     ),
+    Quantity("context", "Context", "text", stored("context")),
     Quantity("recipe", "Recipe", "text", stored("recipe")),
     Quantity("data_version", "Data version", "text", stored("data_version")),
     Quantity("seeds", "Seeds", "count", _seeds, decimals=0),

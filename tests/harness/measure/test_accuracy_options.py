@@ -132,3 +132,4 @@ def test_the_ceiling_is_that_of_the_network_s_view(jobs):
     assert near["miou_ceiling"] < far["miou_ceiling"] == 1.0
     assert near["train_seeds"] == [0]
     assert (near["data"], len(near["data_version"])) == ("scenes", 16)
+    assert near["context"] == "scene"
