@@ -53,7 +53,7 @@ class Reader:
 
     def run(self, command: str) -> tuple[int, str]:
         """Exit code and what was said; `harness` runs in this process, all else in a shell."""
-        words = shlex.split(command)
+        words = shlex.split(command, comments=True)
         if words[0] == "harness" and not _SHELL & set(command):
             return self._in_process(words)
         done = subprocess.run(
