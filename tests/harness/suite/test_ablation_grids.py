@@ -34,10 +34,10 @@ def test_every_paper_has_grids():
 def test_a_grid_shows_cost_beside_accuracy(name):
     suite = GRIDS[name]
     (table,) = suite.tables
-    assert {"params", "flops", "memory", "latency", "miou", "miou_low", "miou_high"} <= {
-        *table.columns
-    }
-    assert {"pixel_acc"} <= {*table.columns}
+    shown = {"params", "flops", "memory", "latency", "miou", "pixel_acc"}
+    if suite.all_jobs()[0].accuracy["evaluation"]["seeds"] > 1:
+        shown |= {"miou_low", "miou_high"}
+    assert shown <= set(table.columns)
     fronts = [plot for plot in suite.plots if plot.kind == "scatter" and plot.y == "miou"]
     assert len(fronts) == 1, "one Pareto plot"
     assert len(suite.plots) >= 2
@@ -76,8 +76,10 @@ def test_grids_share_trainings():
     assert len(together.distinct) <= 2 * MOST_IN_ALL < apart < 2 * len(jobs)
 
 
-@pytest.mark.parametrize(("name", "cases"), [("ggcf_pruning", 12), ("ranet_coarse_fine", 2)])
-def test_what_acts_in_evaluation_alone_has_one_training(name, cases):
+@pytest.mark.parametrize(
+    ("name", "cases", "seeds"), [("ggcf_pruning", 12, 1), ("ranet_coarse_fine", 2, 2)]
+)
+def test_what_acts_in_evaluation_alone_is_trained_once(name, cases, seeds):
     found, jobs = trainings(GRIDS[name])
     assert len(jobs) == cases
-    assert len(found.distinct) == 2, "one network from two seeds"
+    assert len(found.distinct) == seeds
