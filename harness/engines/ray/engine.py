@@ -99,10 +99,16 @@ class RayEngine(RemoteEngine):
             return
         try:
             with self._connection as ray:
-                for event in self._follow(ray, Cluster(ray)):
-                    if self._cancelled:
-                        return
-                    yield event
+                try:
+                    for event in self._follow(ray, Cluster(ray)):
+                        if self._cancelled:
+                            return
+                        yield event
+                except ray.exceptions.RayError as error:
+                    raise EngineError(
+                        f"the Ray cluster answers no more ({_last_line(error)}); finished records "
+                        "are kept: go on with --resume when it does"
+                    ) from error
         finally:
             self.cancel()
 
@@ -120,7 +126,7 @@ class RayEngine(RemoteEngine):
         # One process of Ray serves many cases, so its fork server imports torch once; each case is
         # told its GPU, so nothing of an earlier one is left.
         remote = ray.remote(max_retries=0, max_calls=0, num_returns="streaming")(run_unit)
-        look_at, give_up_at = 0.0, time.monotonic() + self._patience
+        look_at, give_up_at, told = 0.0, time.monotonic() + self._patience, False
         while not self._cancelled and (self._placement.waiting or self._running):
             if time.monotonic() >= look_at:
                 self._look(cluster)
@@ -130,11 +136,15 @@ class RayEngine(RemoteEngine):
             if self._running:
                 yield from self._listen(ray, cluster)
                 yield from self._say_slow()
-                give_up_at = time.monotonic() + self._patience
-            elif time.monotonic() >= give_up_at:
-                raise EngineError(self._stuck())
-            else:
-                time.sleep(_WAKE)
+                give_up_at, told = time.monotonic() + self._patience, False
+                continue
+            unit, why = self._placement.stuck()
+            if time.monotonic() >= give_up_at:
+                raise EngineError(f"{why}; go on with --resume when there is one")
+            if not told:
+                told = True
+                yield Waiting(unit.job, f"{why}; giving up in {self._patience:g} s")
+            time.sleep(_WAKE)
 
     def _look(self, cluster: Cluster) -> None:
         come, left = cluster.look(self._placement.nodes)
@@ -188,7 +198,7 @@ class RayEngine(RemoteEngine):
             cause = f"ended by Ray for lack of memory on node {name}"
             yield from self._end(stream, running, cause, "oom")
         elif isinstance(error, errors.RayTaskError):
-            cause = f"node {name}: {str(error).strip().splitlines()[-1]}"
+            cause = f"node {name}: {_last_line(error)}"
             yield from self._end(stream, running, cause)
         else:
             cause = f"the process of Ray on node {name} that watched the case was killed"
@@ -229,20 +239,11 @@ class RayEngine(RemoteEngine):
                 for job in running.unit.jobs:
                     yield Waiting(job, f"node {name} has not begun; other work of Ray may hold it")
 
-    def _stuck(self) -> str:
-        """Why nothing goes on."""
-        homeless = self._placement.homeless()
-        waiting = self._placement.waiting
-        if not homeless:
-            return f"{waiting} cases wait and no node takes them; look at `ray status`"
-        first = homeless[0].job
-        need = "a GPU" if first.case.device == "cuda" else "cores"
-        kind = " of the kind that ran the other cases of its suite"
-        return (
-            f"no node of the cluster has {need} for {first.label!r} and {waiting - 1} more; they "
-            f"need a node{kind}: add one and go on with --resume, or allow other machines with "
-            "--mix-machines"
-        )
+
+def _last_line(error: Exception) -> str:
+    """The end of an error of Ray, where a trace of the other side has its message."""
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__
 
 
 def _placed(running: _Running, event: Finished) -> Finished:

@@ -179,6 +179,20 @@ class Placement:
         """Units that no node of the cluster can run, as it is now."""
         return [unit for unit in self._queue if not any(True for _ in self._able(unit))]
 
+    def stuck(self) -> tuple[Unit, str]:
+        """Of what waits while nothing runs: the first unit, and why no node takes it."""
+        unit = next(iter(self.homeless()), self._queue[0])
+        name = f"{unit.job.label!r} and {self.waiting - 1} more"
+        if not self.nodes:
+            return unit, f"the cluster has no node with a core for {name}"
+        need = "a GPU" if unit.cuda else "cores"
+        if not any(node.gpus if unit.cuda else node.cpus for node in self.nodes.values()):
+            return unit, f"no node of the cluster has {need} for {name}"
+        return unit, (
+            f"no node is of the kind of machine that ran the other cases of suite "
+            f"{unit.job.suite}, which {name} wait for (--mix-machines takes others)"
+        )
+
     def _form_units(self) -> None:
         while self._jobs:
             self._queue.append(Unit(next_ring(self._jobs)))

@@ -75,6 +75,9 @@ def test_a_case_for_a_gpu_waits_for_a_node_that_has_one():
     submit(made, job("g", device="cuda"), job("t"))
     assert started(made) == [("t", "a")]
     assert [unit.job.label for unit in made.homeless()] == ["g"]
+    unit, why = made.stuck()
+    assert unit.job.label == "g"
+    assert why == "no node of the cluster has a GPU for 'g' and 0 more"
 
 
 def test_a_comparison_stays_on_the_kind_of_machine_that_most_nodes_are():
@@ -84,6 +87,9 @@ def test_a_comparison_stays_on_the_kind_of_machine_that_most_nodes_are():
     del made.nodes["b"], made.nodes["c"]
     assert [unit.job.label for unit in made.homeless()] == ["t3"]
     assert started(made) == [("other", "a")]  # another table
+    assert "no node is of the kind of machine" in made.stuck()[1]
+    made.nodes.clear()
+    assert "no node with a core" in made.stuck()[1]
 
 
 def test_machines_are_mixed_when_that_is_asked():
