@@ -1,11 +1,12 @@
 """What an observer without context can reach at most on `scenes`.
 
 **The observer.** It sees, for every pixel, a window of some radius (and, if `pooled`, how much of
-everything there is in the image, but not where). A pixel of a texture is *informed* if the window
-shows any part of a key or ring: it counts as right. Otherwise it is *blind*: all variants of the
-texture are equally probable given all it sees (`harness.training.data.scenes` says why), so that
-what it guesses is independent of the truth. Everything else (ground, keys, texture of a region) is
-known by sight.
+everything there is in the image, but not where). It may know its own place in the image, too: that
+is drawn without regard to variants, and tells nothing. A pixel of a texture is *informed* if the
+window shows any part of a key or ring: it counts as right. Otherwise it is *blind*: all variants of
+the texture are equally probable given all it sees (`harness.training.data.scenes` says why), so
+that what it guesses is independent of the truth. Everything else (ground, keys, texture of a
+region) is known by sight.
 
 **The best guess.** Of a texture, let I_v and U_v be the informed and the blind pixels of variant v,
 N_v = I_v + U_v, F_v the blind pixels of its other variants, and q_v the share of blind pixels for
