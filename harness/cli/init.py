@@ -31,10 +31,11 @@ def init(
     for name, text in texts.items():
         write_whole(folder / name, text.encode("utf-8"))
     where = console()
-    where.print(f"written: {', '.join(str(folder / name) for name in texts)}", markup=False)
+    written = ", ".join(str(folder / name) for name in texts)
+    where.print(f"written: {written}", markup=False, soft_wrap=True)
     where.print("next:")
     if folder.resolve() != Path.cwd():
-        where.print(f"  cd {shlex.quote(str(folder))}", markup=False)
+        where.print(f"  cd {shlex.quote(str(folder))}", markup=False, soft_wrap=True)
     where.print(f"  harness run {SUITE}")
     tests = [name for name in texts if name.startswith("test_")]
     if tests:

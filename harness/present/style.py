@@ -33,6 +33,10 @@ _RC: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so figures equal everywhere
     "font.size": 9,
+    # Of the panels of pictures; plots have their title above the figure.
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
     "axes.labelsize": 9,
     "axes.edgecolor": FAINT,
     "axes.labelcolor": INK,

@@ -123,9 +123,13 @@ def nvmlDeviceGetName(handle):
 def test_the_energy_counter_is_asked(tmp_path, monkeypatch, trouble, present, found):
     (tmp_path / "pynvml.py").write_text(NVML.format(trouble=trouble))
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "pynvml", raising=False)
-    counter = by_name()["energy counter"]
-    monkeypatch.delitem(sys.modules, "pynvml")
+    before = sys.modules.pop("pynvml", None)
+    try:
+        counter = by_name()["energy counter"]
+    finally:
+        del sys.modules["pynvml"]
+        if before is not None:
+            sys.modules["pynvml"] = before
     assert (counter.present, counter.found) == (present, found)
 
 

@@ -52,8 +52,10 @@ def test_grouped_bars_are_as_long_as_their_numbers():
     assert tops[0] < tops[2] < tops[1] < tops[3]  # A's bars, then B's, in the order of y
     assert [text.get_text() for text in axes.texts] == ["10.000", "4.000", "5.000", "2.000"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["A", "B"]
-    (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["FLOPs (GFLOPs)", "FLOPs (GMACs)"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        "FLOPs (GFLOPs)",
+        "FLOPs (GMACs)",
+    ]
     (notes,) = [text.get_text() for text in figure.texts if "convention" in text.get_text()]
     assert "convention flops" in notes
     assert "convention macs" in notes

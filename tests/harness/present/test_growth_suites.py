@@ -93,6 +93,7 @@ def test_conventions_of_one_count(tmp_path):
     assert [path.name for path in write_plots(suite, rows, tmp_path)] == [
         "conventions.png",
         "conventions.svg",
+        "conventions.pdf",
     ]
 
 
