@@ -26,14 +26,21 @@ LEFT_OUT = {
     # Ablations with trainings take the points that carry the table's message.
     "ablation-cpnet-prior-size": {"k=5", "k=9", "k=13", "k=15"},
     "ablation-cpnet-components": {
-        "ResNet-50 + Aux (Baseline)", "ResNet-50 + PSA", "ResNet-101 + ContextPriorLayer",
+        "ResNet-50 + Aux (Baseline)",
+        "ResNet-50 + PSA",
+        "ResNet-101 + ContextPriorLayer",
         "ResNet-101 + ContextPriorLayer_MS",
     },
     "ablation-ranet-k": {"k=4", "k=6", "k=10", "k=12"},
     "ablation-srnet-operations": {"miou=74.8"},
     "ablation-ggcf-heads": {
-        "FULL, LOCAL_{8,16,24}", "FULL, GRID_10", "FULL, GRID_{8,16,24}", "LOCAL_{8,16,24}",
-        "GRID_{10,10,10}", "GRID_{8,16,24}", "FULL, {LOCAL,GRID}_{8,16,24}",
+        "FULL, LOCAL_{8,16,24}",
+        "FULL, GRID_10",
+        "FULL, GRID_{8,16,24}",
+        "LOCAL_{8,16,24}",
+        "GRID_{10,10,10}",
+        "GRID_{8,16,24}",
+        "FULL, {LOCAL,GRID}_{8,16,24}",
     },
     "ablation-ocnet-partitions": {"Base-OC (ISA, Global+Local)"},  # 8x4 and larger than 8x8
 }
