@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-
 _HELD: list[int] = []  # descriptors of locks, until the process ends
 
 
