@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from harness.timing import DEFAULT_TIMING, Timing
@@ -43,7 +44,7 @@ class Case:
     channels_last: bool = False
     compile: bool = False
 
-    @property
+    @cached_property  # asked for at every step of a case's way, for thousands of cases
     def key(self) -> str:
         """Hash of exactly what is measured; equal cases have equal keys on every machine."""
         used = {name: v for name, v in asdict(self).items() if v or name not in _OPTIONS}

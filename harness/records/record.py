@@ -162,7 +162,7 @@ class Record:
 
     def to_line(self) -> str:
         """One line of JSON, without the line feed."""
-        return json.dumps(finite(asdict(self)), separators=(",", ":"), allow_nan=False)
+        return json.dumps(finite(vars(self)), separators=(",", ":"), allow_nan=False)
 
     @classmethod
     def from_line(cls, line: str) -> "Record":
