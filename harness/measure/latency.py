@@ -1,5 +1,6 @@
 """Latency: the median time of one pass, with its interval and all raw samples."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -54,6 +55,7 @@ def measure_latency(job: Job, clock: Clock = time.perf_counter) -> dict[str, obj
         _warnings(summary).append("no CUDA graph: the case runs on the CPU")
     if job.timing.turns and job.turn is None:
         _warnings(summary).append("no turns: the case ran in one process, or on another device")
+    _warnings(summary).extend(_priority())
     return summary | figures
 
 
@@ -133,6 +135,18 @@ def summarise(
         "latency_warnings": list(warnings),
         "warnings": warnings,
     }
+
+
+def _priority() -> list[str]:
+    if not hasattr(os, "getpriority"):  # Windows
+        return []
+    niceness = os.getpriority(os.PRIO_PROCESS, 0)
+    if niceness <= 0:
+        return []
+    return [
+        f"low priority: niceness {niceness}, so whatever else runs on the machine went first; "
+        "start what runs the cases at niceness 0 (nodes of Ray with RAY_worker_niceness=0)"
+    ]
 
 
 def _noise(spread: float) -> list[str]:

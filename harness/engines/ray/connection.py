@@ -44,6 +44,8 @@ class Connection:
     def _connect(self, ray: Any) -> None:
         # Ray asks for this word on what a task without GPUs sees; cases that need one name it.
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        # Its workers have niceness 15 otherwise; heard by a cluster that is started here only.
+        os.environ.setdefault("RAY_worker_niceness", "0")
         address = self._address or os.environ.get("RAY_ADDRESS") or "auto"
         try:
             ray.init(

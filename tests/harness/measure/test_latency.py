@@ -77,3 +77,11 @@ def test_training_is_timed_with_its_interval():
     assert figures["latency_seconds"] > 0
     assert figures["latency_low_seconds"] <= figures["latency_seconds"]
     assert figures["latency_seconds"] <= figures["latency_high_seconds"]
+
+
+@pytest.mark.parametrize(("niceness", "warned"), [(-5, False), (0, False), (15, True)])
+def test_a_low_priority_is_named(monkeypatch, niceness, warned):
+    monkeypatch.setattr("os.getpriority", lambda which, who: niceness)
+    warnings = measure_latency(made_job("Tied"))["warnings"]
+    said = [each for each in warnings if "niceness 15" in each]
+    assert bool(said) is warned
