@@ -69,7 +69,6 @@ class Devices:
     Attributes:
         cores: those that all cases together may use; `None`: as the operating system decides.
         gpus: those to choose from; found when the first job needs one if absent.
-        lock_cpu: whether timed cases on the CPU exclude those of other harness processes, too.
         load: cores in use by anybody; `None`: not looked at.
         locks: folder of the lock files.
         taken: why the last `take` gave nothing.
@@ -77,7 +76,6 @@ class Devices:
 
     cores: tuple[int, ...] | None = None
     gpus: Sequence[Gpu] | None = None
-    lock_cpu: bool = False
     load: Callable[[tuple[int, ...]], float] | None = None
     locks: Path | None = None
     taken: str = field(default="", init=False)
@@ -91,7 +89,7 @@ class Devices:
         grant = None
         with ExitStack() as held:
             gpu = self._take_gpu(job, held) if job.case.device == "cuda" else _NO_GPU
-            cpu = not (self.lock_cpu and is_timed(job)) or self._take_cpu(job, held)
+            cpu = not is_timed(job) or self._take_cpu(job, held)
             if gpu is not None and cpu:
                 slot = Slot(self.cores, gpu.visible if gpu is not _NO_GPU else None)
                 grant = Grant(slot, held.pop_all(), self._company(job), users)

@@ -86,8 +86,8 @@ class LocalEngine:
     Args:
         slots: processes at once of jobs that neighbours do not disturb, see
             `harness.engines.need`; what is timed runs alone.
-        devices: what the cases may use; each GPU is locked by the case that is on it, so that two
-            runs on one machine do not measure one another.
+        devices: what the cases may use; the processor or GPU on which a case is timed is locked, so
+            that two runs on one machine do not measure one another.
     """
 
     def __init__(self, slots: int = 1, devices: Devices | None = None) -> None:

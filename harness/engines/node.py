@@ -51,7 +51,7 @@ def run_here(
     Yields:
         Events by the number of their job; closing the generator ends what runs.
     """
-    devices = Devices(cores=cores, gpus=gpus, lock_cpu=True, load=busy_cores)
+    devices = Devices(cores=cores, gpus=gpus, load=busy_cores)
     engine = LocalEngine(slots, devices)
     numbers: dict[tuple[str, str, str, int], int] = {}
     threads = len(cores or own_cores())

@@ -17,10 +17,8 @@ def lab(request):
 
 
 @pytest.fixture(scope="module")
-def local_lab(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HARNESS_LOCK_DIR", str(tmp_path_factory.mktemp("locks")))
-        yield Lab()
+def local_lab():
+    return Lab()
 
 
 @pytest.fixture(scope="module")

@@ -118,7 +118,7 @@ def test_trainings_share_a_gpu_that_a_timed_case_then_waits_for(tmp_path):
 
 
 def test_the_processes_of_a_ring_give_a_device_back_with_the_last(tmp_path):
-    devices = Devices(lock_cpu=True, locks=tmp_path)
+    devices = Devices(locks=tmp_path)
     timed = job(metrics=("latency",))
     grant = devices.take(timed, users=2)
     grant.release()
@@ -129,8 +129,10 @@ def test_the_processes_of_a_ring_give_a_device_back_with_the_last(tmp_path):
 
 def test_a_busy_node_is_said_with_timed_cases_only(tmp_path):
     devices = Devices(cores=(0, 1), load=lambda cores: 0.8 * len(cores), locks=tmp_path)
-    (warning,) = devices.take(job(metrics=("latency",))).warnings
+    grant = devices.take(job(metrics=("latency",)))
+    (warning,) = grant.warnings
     assert "busy node: 1.6 of 2 cores" in warning
+    grant.release()
     assert devices.take(job()).warnings == ()
     calm = Devices(cores=(0, 1), load=lambda cores: 0.2, locks=tmp_path)
     assert calm.take(job(metrics=("latency",))).warnings == ()
@@ -149,7 +151,7 @@ def test_a_case_waits_for_its_device_says_so_once_and_is_confined(tmp_path, hold
     )
     core = max(os.sched_getaffinity(0))
     other = hold("cpu")
-    engine = LocalEngine(devices=Devices(cores=(core,), lock_cpu=True, locks=tmp_path))
+    engine = LocalEngine(devices=Devices(cores=(core,), locks=tmp_path))
     case = Case("confined:Confined", {"path": str(tmp_path / "out")}, ((1, 4, 4, 4),))
     engine.submit(Job("s", "a", case, ("resident",), 60.0, search_path=(str(tmp_path),)))
     kinds, events = [], engine.events()
