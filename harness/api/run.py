@@ -280,7 +280,8 @@ class Run:
             for name, value in environment["machine"].items()
             if value not in (None, [], "")
         }
-        machine["threads"] = environment["threads"]
+        if not any(r.values.get("threads", r.threads) for r in self.records):
+            machine["threads"] = environment["threads"]
         versions = {"python": environment["python"]}
         versions |= {n: v for n, v in environment["libraries"].items() if n in LIBRARIES and v}
         git = environment.get("git")

@@ -111,12 +111,13 @@ def definition(convention: ConventionSpec) -> str:
 
 
 def setup(rows: Sequence[Row]) -> list[str]:
-    """Device, data type, pass and input: said once where all rows share them."""
+    """Device, data type, pass, input and threads: said once where all rows share them."""
     shared = []
-    for name in ("device", "dtype", "pass", "input"):
+    for name in ("device", "dtype", "pass", "input", "threads"):
         values = list(dict.fromkeys(_plain(name, row) for row in rows))
         present = [value for value in values if value]
-        if len(present) == 1 and len(values) == 1:
+        # A case that was not timed may have no number of threads.
+        if len(present) == 1 and (len(values) == 1 or name == "threads"):
             shared.append(f"{name} {present[0]}")
         elif present:
             shared.append(f"{name} by row ({', '.join(present)})")
