@@ -41,6 +41,7 @@ class Cluster:
         self._ray = ray
         self._members: dict[str, Member] = {}
         self._gone: set[str] = set()
+        self._own = str(ray.get_runtime_context().get_node_id())
 
     def __getitem__(self, identity: str) -> Member:
         return self._members[identity]
@@ -53,13 +54,15 @@ class Cluster:
         """Nodes that have come, and identities of those that have left.
 
         Raises:
-            EngineError: a node cannot run cases.
+            EngineError: a node cannot run cases, or this machine is no node any more.
         """
-        alive = {
-            node["NodeID"]: node["Resources"]
-            for node in self._ray.nodes()
-            if node["Alive"] and node["NodeID"] not in self._gone
-        }
+        listed = {node["NodeID"]: node["Resources"] for node in self._ray.nodes() if node["Alive"]}
+        if self._own not in listed:  # what this process asks for would never come back
+            raise EngineError(
+                "Ray has ended on this machine; finished records are kept: start it again here and "
+                "go on with --resume"
+            )
+        alive = {identity: has for identity, has in listed.items() if identity not in self._gone}
         left = [identity for identity in known if identity not in alive]
         self._gone.update(left)
         new = {key: has for key, has in alive.items() if key not in known and has.get("CPU")}

@@ -27,8 +27,8 @@ class Acts(nn.Module):
         self.weight = nn.Parameter(torch.ones(in_channels))
         self.act, self.folder, self.name, self.seconds = act, folder, name, seconds
         self.done = False
-        if act == "counted":  # static metrics of a module that is only built
-            note(folder, "built.log", name)
+        if act == "counted":
+            note(folder, "counted.log", f"{name} {os.getpid()}")
 
     def forward(self, x):
         if not self.done:
@@ -53,6 +53,13 @@ class Acts(nn.Module):
     def hangs(self):
         note(self.folder, "hanging.log", os.getpid())
         time.sleep(600)
+
+    def lost_once(self):
+        """Wait for the node to be lost; the second time all is well."""
+        first = not (Path(self.folder) / "waiting.log").exists()
+        note(self.folder, "waiting.log", os.environ.get("HARNESS_TEST_NODE", "here"))
+        if first:
+            time.sleep(600)
 
     def alone(self):
         """Hold the node and the machine as long as the process lives; nobody else may."""

@@ -16,12 +16,14 @@ class Lab:
     """This machine with the local engine; others override what they do otherwise.
 
     Attributes:
+        fate_shared: whether a command line is to be tried whose cases end with it.
         nodes: how many machines (or what stands for them) the engine places cases on.
         arguments: of `harness run`, that choose the engine.
         environment: that `harness run` needs besides.
         limit: seconds after which the hanging case of the contract is ended.
     """
 
+    fate_shared = False
     nodes = 1
     arguments: tuple[str, ...] = ()
     limit = 2.0
@@ -31,8 +33,8 @@ class Lab:
     def engine(self) -> Engine:
         return LocalEngine()
 
-    def lose_node(self) -> None:
-        """Take the power from a node that runs a case."""
+    def lose_node(self, name: str | None = None) -> None:
+        """Take the power from a node that runs a case: the one of that name, if it says."""
         raise NotImplementedError
 
     def heal(self) -> None:

@@ -1,4 +1,4 @@
-"""A Ray cluster of two nodes on this machine: two raylets, one core each, with a token."""
+"""A Ray cluster on this machine, with a token: a head that runs no cases, two nodes of a core."""
 
 import os
 import secrets
@@ -16,6 +16,7 @@ STORE = 80_000_000  # bytes; Ray takes no less
 
 
 class RayLab(Lab):
+    fate_shared = True
     nodes = 2
 
     def __init__(self) -> None:
@@ -29,6 +30,7 @@ class RayLab(Lab):
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(token),
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_worker_niceness": "0",
             "RAY_raylet_start_wait_time_s": "120",  # of a busy machine
             "HARNESS_LOCK_DIR": str(self.folder / "locks"),
         }
@@ -37,7 +39,9 @@ class RayLab(Lab):
 
     def begin(self) -> None:
         # Ports of Ray's own choice: several test runs share this machine.
-        self._start("--head", "--port=0", "--include-dashboard=false", f"--temp-dir={self.folder}")
+        self._start(
+            0, "--head", "--port=0", "--include-dashboard=false", f"--temp-dir={self.folder}"
+        )
         found = self.folder / "ray_current_cluster"
         wait_for(lambda: found.exists() and found.read_text().strip())
         self.address = found.read_text().strip()
@@ -45,15 +49,15 @@ class RayLab(Lab):
         self.heal()
 
     def heal(self) -> None:
-        if len(self._raylets()) < self.nodes:
-            self._start(f"--address={self.address}")
+        while len(self._raylets()) < 1 + self.nodes:
+            self._start(1, f"--address={self.address}")
 
-    def _start(self, *arguments: str) -> None:
+    def _start(self, cores: int, *arguments: str) -> None:
         """Ray's own script, so that no `ray` of another environment is found."""
         self._count += 1
         node = {"HARNESS_TEST_NODE": str(self._count), "OMP_NUM_THREADS": "1"}
         done = subprocess.run(
-            [sys.executable, "-m", "ray.scripts.scripts", "start", "--num-cpus=1",
+            [sys.executable, "-m", "ray.scripts.scripts", "start", f"--num-cpus={cores}",
              f"--object-store-memory={STORE}", "--disable-usage-stats", *arguments],
             env={**self.keeper.environment, **self.environment, **node},
             capture_output=True, text=True, timeout=120, check=False,
@@ -65,9 +69,17 @@ class RayLab(Lab):
 
         return RayEngine(self.address, patience=self.patience)
 
-    def lose_node(self) -> None:
-        """Kill the raylet that came last, and with it its workers, as a loss of power would."""
-        os.kill(self._raylets()[-1], signal.SIGKILL)
+    def lose_node(self, name=None) -> None:
+        """Kill a raylet; its workers see that and go, as all would at a loss of power.
+
+        Never the head's, which the command line is connected to: that would be its own machine.
+        """
+        wanted = f"HARNESS_TEST_NODE={name}".encode()
+        for pid in self._raylets():
+            if wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                os.kill(pid, signal.SIGKILL)
+                return
+        raise AssertionError(f"no node {name}")
 
     def _raylets(self) -> list[int]:
         found = []

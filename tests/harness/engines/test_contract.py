@@ -1,10 +1,13 @@
 """What every engine keeps: order, exclusivity, failures as outcomes, cancelling, resuming."""
 
+import json
 import os
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from harness_user import wait_for
 from lab import HERE, alive, finished, lines
 
 from harness.case import Case, Job
@@ -121,12 +124,12 @@ def test_cancelling_ends_what_runs_and_forgets_the_rest(lab, tmp_path):
 
 
 def wait_until_gone(lab, log: Path):
-    from harness_user import wait_for
-
     wait_for(lambda: not any(alive(int(pid)) for pid in lines(log)), lab.patience)
 
 
 def test_resuming_measures_what_is_left(lab, tmp_path):
+    if lab.fate_shared:
+        pytest.skip("its driver is killed and resumed below")
     jobs = tuple(timed(f"timed {n}", tmp_path) for n in range(5))
     suite = Suite("contract", "Contract", Path(__file__), jobs)
     ended = []
@@ -147,6 +150,89 @@ def test_resuming_measures_what_is_left(lab, tmp_path):
     assert all(record.node for record in kept)
     measured = Counter(line.rsplit(" ", 2)[0] for line in lines(tmp_path / "timed.log"))
     assert all(measured[label] == 1 for label in ended)
+
+
+GRID = 60
+
+
+def grid(folder, lost=False):
+    """Sixty cases, every fifth of them timed; one holds its node until that is lost."""
+    jobs = [
+        timed(f"case {n}", folder, seconds=0.02)
+        if n % 5 == 0
+        else job(f"case {n}", "counted", folder=folder)
+        for n in range(GRID)
+    ]
+    if lost:
+        jobs[7] = job("case 7", "lost_once", folder=folder)
+    return tuple(jobs)
+
+
+def test_a_lost_node_costs_nothing_but_time(lab, tmp_path):
+    if lab.nodes < 2:
+        pytest.skip("this engine has one machine")
+    suite = Suite("contract", "Contract", Path(__file__), grid(tmp_path, lost=True))
+    waiting, again = tmp_path / "waiting.log", []
+
+    def lose():
+        wait_for(lambda: lines(waiting), LONG)
+        lab.lose_node(lines(waiting)[0])
+
+    def listen(progress):
+        if isinstance(progress.event, Waiting) and "was lost" in progress.event.cause:
+            again.append(progress.event.job.label)
+
+    try:
+        with ThreadPoolExecutor() as beside:
+            losing = beside.submit(lose)
+            done = execute(suite, tmp_path / "runs", engine=lab.engine(), listener=listen)
+            losing.result()
+    finally:
+        lab.heal()
+    assert "case 7" in again
+    records = done.directory.records()
+    assert Counter(r.label for r in records) == Counter(j.label for j in suite.jobs)
+    assert {r.label: r.cause for r in records if r.status != "ok"} == {}
+    marked = {r.label for r in records if any("was lost" in each for each in r.warnings)}
+    assert marked == set(again)
+    assert len({r.node for r in records}) >= 2
+    assert len(done.directory.description()["machines"]) == 1
+
+
+def test_a_killed_driver_is_resumed_and_repeats_nothing(lab, user):
+    if not lab.fate_shared:
+        pytest.skip("tests of interruption and of Slurm's tasks do that for the other engines")
+    user.environment |= lab.environment
+    user.write("contract_modules.py", (HERE / "contract_modules.py").read_text())
+    cases = [
+        f"  - {{label: '{each.label}', module: 'contract_modules:Acts', timeout: {LONG:g}, "
+        f"with: {{act: {each.case.arguments['act']}, name: '{each.label}', "
+        f"folder: '{user.folder}'}}, measure: [{each.metrics[0]}]}}"
+        for each in grid(user.folder)
+    ]
+    text = "suite: mini\ninput: [1, 4, 4, 4]\nlatency: {criterion: fixed, samples: 3}\ncases:\n"
+    user.write("grid.yaml", text + "\n".join(cases) + "\n")
+    driver = user.start("run", "grid.yaml", *lab.arguments)
+    wait_for(lambda: user.runs() and len(user.records()) >= 10, 240.0)
+    driver.kill()
+    driver.wait()
+    kept = {record["label"] for record in user.records()}
+    assert 10 <= len(kept) < GRID
+    done = user.run("run", "grid.yaml", *lab.arguments, "--resume", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    assert [row["label"] for row in rows] == [f"case {n}" for n in range(GRID)]
+    assert {row["status"] for row in rows} == {"ok"}
+    assert all(row["node"] and row["machine_key"] for row in rows)
+    assert Counter(r["label"] for r in user.records()) == Counter(row["label"] for row in rows)
+    ran = {tuple(line.rsplit(" ", 1)) for line in lines(user.folder / "counted.log")}
+    ran |= {
+        (name, pid)
+        for name, _, pid in (line.rsplit(" ", 2) for line in lines(user.folder / "timed.log"))
+    }
+    processes = Counter(name for name, _ in ran)
+    assert {name for name in kept if processes[name] != 1} == set()
+    assert user.survivors() == []
 
 
 def test_many_small_cases(lab):
