@@ -66,3 +66,18 @@ def test_networks_of_other_classes_differ():
     ppm = source_digest(PyramidPooling(8, out_channels=8))
     assert ppm == source_digest(PyramidPooling(16, out_channels=4))
     assert ppm != source_digest(SqueezeExcitation(64))
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [("harness.wording", False), ("harness.case", False), ("harness.training.losses", True)],
+)
+def test_what_the_loop_says_does_not_count_and_what_it_computes_does(
+    monkeypatch, tmp_path, name, counts
+):
+    loop = importlib.import_module("harness.training.trainer")
+    before = source_digest(nn.ReLU(), [loop])
+    changed = tmp_path / "changed.py"
+    changed.write_text("anything = 1\n")
+    monkeypatch.setattr(importlib.import_module(name), "__file__", str(changed))
+    assert (source_digest(nn.ReLU(), [loop]) != before) is counts
