@@ -152,16 +152,13 @@ def test_resuming_measures_what_is_left(lab, tmp_path):
     assert all(measured[label] == 1 for label in ended)
 
 
-GRID = 60
-
-
-def grid(folder, lost=False):
-    """Sixty cases, every fifth of them timed; one holds its node until that is lost."""
+def grid(folder, count, lost=False):
+    """Cases of which every fifth is timed; one holds its node until that is lost."""
     jobs = [
         timed(f"case {n}", folder, seconds=0.02)
         if n % 5 == 0
         else job(f"case {n}", "counted", folder=folder)
-        for n in range(GRID)
+        for n in range(count)
     ]
     if lost:
         jobs[7] = job("case 7", "lost_once", folder=folder)
@@ -171,7 +168,7 @@ def grid(folder, lost=False):
 def test_a_lost_node_costs_nothing_but_time(lab, tmp_path):
     if lab.nodes < 2:
         pytest.skip("this engine has one machine")
-    suite = Suite("contract", "Contract", Path(__file__), grid(tmp_path, lost=True))
+    suite = Suite("contract", "Contract", Path(__file__), grid(tmp_path, 60, lost=True))
     waiting, again = tmp_path / "waiting.log", []
 
     def lose():
@@ -202,26 +199,27 @@ def test_a_lost_node_costs_nothing_but_time(lab, tmp_path):
 def test_a_killed_driver_is_resumed_and_repeats_nothing(lab, user):
     if not lab.fate_shared:
         pytest.skip("tests of interruption and of Slurm's tasks do that for the other engines")
+    count, first = 30, 8
     user.environment |= lab.environment
     user.write("contract_modules.py", (HERE / "contract_modules.py").read_text())
     cases = [
         f"  - {{label: '{each.label}', module: 'contract_modules:Acts', timeout: {LONG:g}, "
         f"with: {{act: {each.case.arguments['act']}, name: '{each.label}', "
         f"folder: '{user.folder}'}}, measure: [{each.metrics[0]}]}}"
-        for each in grid(user.folder)
+        for each in grid(user.folder, count)
     ]
     text = "suite: mini\ninput: [1, 4, 4, 4]\nlatency: {criterion: fixed, samples: 3}\ncases:\n"
     user.write("grid.yaml", text + "\n".join(cases) + "\n")
     driver = user.start("run", "grid.yaml", *lab.arguments)
-    wait_for(lambda: user.runs() and len(user.records()) >= 10, 240.0)
+    wait_for(lambda: user.runs() and len(user.records()) >= first, 240.0)
     driver.kill()
     driver.wait()
     kept = {record["label"] for record in user.records()}
-    assert 10 <= len(kept) < GRID
+    assert first <= len(kept) < count
     done = user.run("run", "grid.yaml", *lab.arguments, "--resume", "--json")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
-    assert [row["label"] for row in rows] == [f"case {n}" for n in range(GRID)]
+    assert [row["label"] for row in rows] == [f"case {n}" for n in range(count)]
     assert {row["status"] for row in rows} == {"ok"}
     assert all(row["node"] and row["machine_key"] for row in rows)
     assert Counter(r["label"] for r in user.records()) == Counter(row["label"] for row in rows)
