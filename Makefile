@@ -18,7 +18,7 @@ run: $(READY)
 
 # One OpenMP thread per test process: two processes with two threads each would share two cores.
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # The documentation as a site in site/, to be opened from disk: nothing is fetched.
 docs: $(READY)
