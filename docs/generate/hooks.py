@@ -10,6 +10,7 @@ from typing import Any
 
 import command_line
 import figures
+import kept
 import simulation
 import suite_keys
 from latex2mathml.converter import convert
@@ -29,6 +30,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "median-coverage": figures.median_coverage,
     "replicates": simulation.replicates,
     "benjamini-hochberg": figures.benjamini_hochberg,
+    "mechanisms": kept.mechanisms,
     "not-reproducible": figures.not_reproducible,
     "modules": figures.modules,
 }

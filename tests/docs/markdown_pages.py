@@ -11,6 +11,7 @@ PAGES = [
     for path in (
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
+        ROOT / "results" / "ablations" / "README.md",
         *sorted((ROOT / "docs").rglob("*.md")),
     )
     if path.parent.name != "ci"  # whose workflows tests/harness/ci runs step by step

@@ -14,7 +14,15 @@ from markdown_pages import ROOT
 
 from harness.cli.app import main
 
-CLONED = ("suites", "Makefile", "pyproject.toml", "constraints.txt", "results/paper", "notebooks")
+CLONED = (
+    "suites",
+    "Makefile",
+    "pyproject.toml",
+    "constraints.txt",
+    "results/paper",
+    "results/ablations",
+    "notebooks",
+)
 _SHELL = set("|&;<>$`*?~")
 
 

@@ -1,0 +1,78 @@
+"""Results that are kept with the code: their tables, and what the documentation says of them."""
+
+from pathlib import Path
+
+import pytest
+
+import harness
+
+ROOT = Path(harness.__file__).parents[1]
+KEPT = ROOT / "results" / "ablations"
+GRIDS = sorted(path.stem for path in (ROOT / "suites" / "ablations").glob("*.yaml"))
+NAMES = [f"ablation-{name.replace('_', '-')}" for name in GRIDS if name != "smoke"]
+
+
+def points(row):
+    return [100 * row[name] for name in ("miou", "miou_low", "miou_high", "miou_ceiling")]
+
+
+@pytest.fixture(scope="module")
+def by_kind():
+    """Rows of the mechanisms by kind of context and label."""
+    found = {}
+    for row in harness.load(KEPT / "ablation-mechanisms").rows():
+        kind = row["suite"].rpartition("-")[2]
+        found.setdefault(kind, {})[row["label"]] = row
+    return found
+
+
+def test_every_grid_is_kept():
+    assert sorted(path.name for path in KEPT.iterdir() if path.is_dir()) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_table_made_again_is_the_same_in_every_byte(name, tmp_path):
+    run = harness.load(KEPT / name)
+    kept = {path.name: path.read_bytes() for path in (KEPT / name / "tables").iterdir()}
+    assert kept
+    for file, content in kept.items():
+        again = run.table(Path(file).stem, format="markdown")
+        assert again.encode() == content, f"harness show {KEPT / name} says something else now"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_cases_are_there_and_trained(name):
+    rows = harness.load(KEPT / name).rows()
+    assert {row["status"] for row in rows} == {"ok"}
+    assert all(row["miou"] is not None and row["train_keys"] for row in rows)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_network_without_context_is_above_its_ceiling(name):
+    plain = [row for row in harness.load(KEPT / name).rows() if row["label"] == "FCN"]
+    for row in plain:
+        miou, _, _, ceiling = points(row)
+        assert miou <= ceiling
+
+
+def test_context_modules_exceed_the_plain_network_by_more_than_the_seeds_interval():
+    rows = {row["label"]: row for row in harness.load(KEPT / "ablation-ocnet-attentions").rows()}
+    _, _, highest, ceiling = points(rows.pop("FCN"))
+    beyond = [label for label, row in rows.items() if points(row)[1] > max(highest, ceiling)]
+    assert len(beyond) >= 3
+
+
+def test_the_order_of_mechanisms_differs_between_kinds_by_more_than_the_intervals(by_kind):
+    """As the explanation of the kinds of context says it."""
+
+    def above(kind, better, worse):
+        return points(by_kind[kind][better])[1] > points(by_kind[kind][worse])[2]
+
+    assert above("scene", "Global pooling", "FCN")
+    for kind in ("nearest", "enclosing", "category"):
+        assert not above(kind, "Global pooling", "FCN")
+    assert above("nearest", "Criss-cross attention", "Pyramid pooling")
+    assert above("enclosing", "Pyramid pooling", "Global pooling")
+    assert above("category", "Self-attention", "Pyramid pooling")
+    assert not above("category", "Pyramid pooling", "FCN")
+    assert not above("category", "Interlaced attention", "FCN")
