@@ -158,7 +158,13 @@ def reach(values: Sequence[float], intervals: Sequence[tuple[float, float] | Non
 
 def thin_ticks(axes: Axes) -> None:
     """Blanks tick labels of a settled x axis that would run into each other; the last stays."""
-    labels = [label for label in axes.get_xticklabels() if label.get_text()]
+    low, high = axes.get_xlim()
+    # Matplotlib has ticks beyond the axis, too, and stretches it to those that are set.
+    labels = [
+        label
+        for label in axes.get_xticklabels()
+        if label.get_text() and low <= label.get_position()[0] <= high
+    ]
     next_left = float("inf")
     texts = {}
     for label in reversed(labels):

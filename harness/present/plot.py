@@ -75,7 +75,7 @@ def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | Non
     if len(every) < len(annotated):
         kept = shown(every, needed)
     notes = [
-        *meanings(needed, convention),
+        *meanings(needed, kept, convention),
         *guided(spec, x, y, kept),
         *leaves_zero(spec, x, y, kept),
     ]

@@ -11,11 +11,13 @@ from harness.present.reading import Reading
 from harness.suite.presentation import ConventionSpec, PlotSpec
 
 
-def meanings(readings: Sequence[Reading], convention: ConventionSpec) -> list[str]:
-    """What the shown quantities are, and their intervals."""
+def meanings(
+    readings: Sequence[Reading], rows: Sequence[Row], convention: ConventionSpec
+) -> list[str]:
+    """What the shown quantities are, and their intervals where rows have any."""
     notes = [f"{definition(each)}." for each in conventions(readings, convention)]
     for each in readings:
-        if each.quantity.has_interval:
+        if each.quantity.has_interval and any(each.interval(row) for row in rows):
             notes.append(f"{each.quantity.head}: {each.quantity.interval_note}.")
         elif each.quantity.note:
             notes.append(f"{each.quantity.head}: {each.quantity.note}.")

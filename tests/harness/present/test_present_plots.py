@@ -51,6 +51,26 @@ def test_intervals_are_drawn():
     assert "Latency: median and the 95 % interval of the median." in "\n".join(texts(figure))
 
 
+def test_an_interval_that_no_row_has_is_not_spoken_of():
+    rows = [row("A", 1, 1, 1, 1) | {"miou": 0.8, "miou_low": None, "miou_high": None}]
+    said = "\n".join(texts(draw(PlotSpec(kind="bar", y="miou"), Suite(), rows)))
+    assert "mIoU: mean over the classes" in said
+    assert "interval" not in said
+
+
+def test_an_axis_of_rates_ends_near_the_first_and_the_last():
+    rates = [0.0, 0.3, 0.5, 0.7, 0.9, 0.95]
+    rows = [
+        row(f"rate {rate}", 1, 1, 1, 1) | {"miou": 0.8 - rate / 3, "factors": {"rate": rate}}
+        for rate in rates
+    ]
+    (axes,) = draw(PlotSpec(kind="line", x="rate", y="miou"), Suite(), rows).axes
+    left, right = axes.get_xlim()
+    assert -0.1 < left <= 0
+    assert 0.95 <= right < 1.05
+    assert all(left <= tick <= right for tick in axes.get_xticks())
+
+
 @pytest.mark.parametrize(
     "spec",
     [
