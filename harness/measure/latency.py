@@ -138,8 +138,6 @@ def summarise(
 
 
 def _priority() -> list[str]:
-    if not hasattr(os, "getpriority"):  # Windows
-        return []
     niceness = os.getpriority(os.PRIO_PROCESS, 0)
     if niceness <= 0:
         return []

@@ -31,7 +31,7 @@ def test_every_grid_is_kept():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_table_made_again_is_the_same_in_every_byte(name, tmp_path):
+def test_a_table_made_again_is_the_same_in_every_byte(name):
     run = harness.load(KEPT / name)
     kept = {path.name: path.read_bytes() for path in (KEPT / name / "tables").iterdir()}
     assert kept
@@ -47,12 +47,11 @@ def test_all_cases_are_there_and_trained(name):
     assert all(row["miou"] is not None and row["train_keys"] for row in rows)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_no_network_without_context_is_above_its_ceiling(name):
-    plain = [row for row in harness.load(KEPT / name).rows() if row["label"] == "FCN"]
-    for row in plain:
-        miou, _, _, ceiling = points(row)
-        assert miou <= ceiling
+def test_no_network_without_context_is_above_its_ceiling():
+    rows = [row for name in NAMES for row in harness.load(KEPT / name).rows()]
+    plain = [points(row) for row in rows if row["label"] == "FCN"]
+    assert len(plain) >= 9
+    assert [miou for miou, _, _, ceiling in plain if miou > ceiling] == []
 
 
 def test_context_modules_exceed_the_plain_network_by_more_than_the_seeds_interval():

@@ -151,12 +151,6 @@ class Cluster:
             self._publish()
         return [task.number for task in ended]
 
-    def lose(self, node):
-        """A node fails and does not come back."""
-        with self.lock:
-            self.nodes.pop(node)
-            return self.end("NODE_FAIL", node)
-
     def forget(self):
         """Finished tasks leave the queue, as after MinJobAge."""
         with self.lock:

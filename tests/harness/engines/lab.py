@@ -33,8 +33,8 @@ class Lab:
     def engine(self) -> Engine:
         return LocalEngine()
 
-    def lose_node(self, name: str | None = None) -> None:
-        """Take the power from a node that runs a case: the one of that name, if it says."""
+    def lose_node(self, name: str) -> None:
+        """Take the power from the node of that name."""
         raise NotImplementedError
 
     def heal(self) -> None:

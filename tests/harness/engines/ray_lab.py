@@ -69,7 +69,7 @@ class RayLab(Lab):
 
         return RayEngine(self.address, patience=self.patience)
 
-    def lose_node(self, name=None) -> None:
+    def lose_node(self, name: str) -> None:
         """Kill a raylet; its workers see that and go, as all would at a loss of power.
 
         Never the head's, which the command line is connected to: that would be its own machine.

@@ -36,12 +36,6 @@ class SlurmLab(Lab):
         options = {"folder": str(self.folder / "shared"), "poll": "0.5", "per_task": "1000"}
         return SlurmEngine(parse_options(options | given), settle=settle)
 
-    def lose_node(self):
-        self.cluster.lose(next(t.node for t in self.cluster.tasks if t.state == "RUNNING"))
-
-    def heal(self):
-        self.cluster.nodes.setdefault("n1", [])
-
     def close(self):
         self.cluster.stop()
         shared = self.folder / "shared"
