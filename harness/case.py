@@ -25,7 +25,7 @@ class Case:
     """What is measured. Plain data: it crosses process borders and is hashed.
 
     Attributes:
-        module: a name of `modules.catalog`, or `package.file:Class`.
+        module: a name of `context_modules.catalog`, or `package.file:Class`.
         arguments: keyword arguments of the module's constructor (JSON values).
         inputs: one shape per positional argument of `forward`, batch first.
         device: where it runs.

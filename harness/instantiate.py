@@ -94,7 +94,7 @@ FILLED = ("in_channels", "input_size")
 
 def names() -> tuple[str, ...]:
     """Every name that a suite can write behind `module:`, `package.file:Class` aside."""
-    from modules.catalog import BY_NAME
+    from context_modules.catalog import BY_NAME
 
     return tuple(sorted({*BY_NAME, *(point.name for point in _entry_points())}))
 
@@ -109,7 +109,7 @@ def resolve(module: str, search_path: Sequence[str] = ()) -> "type[nn.Module]":
     Raises:
         ModuleError: the name is unknown, its import fails, or it is no `torch.nn.Module`.
     """
-    from modules.catalog import BY_NAME
+    from context_modules.catalog import BY_NAME
 
     if module in BY_NAME:
         return _module_class(module, _import(BY_NAME[module].target, ()))

@@ -12,6 +12,7 @@ import torch._subclasses.fake_tensor
 import torch.utils.flop_counter
 from fvcore.nn import FlopCountAnalysis
 
+import context_modules.catalog
 import harness.measure.energy
 import harness.measure.latency
 import harness.measure.memory
@@ -20,7 +21,9 @@ import harness.measure.params
 import harness.measure.resident
 import harness.measure.witness
 import harness.supervisor
-import modules.catalog
+from harness.searching import restore_environment
+
+restore_environment()
 
 # What was imported is never garbage: a collector that need not walk it is quicker in every case,
 # and leaves its pages shared between the processes.

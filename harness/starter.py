@@ -9,6 +9,7 @@ from pathlib import Path
 from string import Template
 
 from harness.errors import HarnessError
+from harness.searching import CHECKOUT, OWN
 
 SUITE, SCHEMA = "suite.yaml", "suite.schema.json"
 
@@ -86,5 +87,6 @@ def _capitals(file: str) -> str:
 
 def _installed(name: str) -> bool:
     """Whether a package of that name is installed; a file of the current folder is none."""
-    folders = [each for each in sys.path if Path(each).resolve() != Path.cwd()]
-    return PathFinder.find_spec(name, folders) is not None
+    others = (Path.cwd(), CHECKOUT)
+    folders = [each for each in sys.path if Path(each).resolve() not in others]
+    return name in OWN or PathFinder.find_spec(name, folders) is not None

@@ -13,6 +13,7 @@ from harness.errors import HarnessError
 from harness.measure import STATIC, metric
 from harness.outcome import Status
 from harness.printable import last_lines, printable
+from harness.searching import with_folders
 
 # Large blocks that malloc maps and unmaps at every pass fault all their pages again; from 1 GiB on
 # they would dominate small latencies. mallopt(3) of glibc names the two numbers.
@@ -123,6 +124,4 @@ def _prepare(job: Job) -> None:
         torch.set_num_threads(1)  # nothing is timed, and neighbours have work for the other cores
     elif job.threads is not None:
         torch.set_num_threads(job.threads)
-    for folder in reversed(job.search_path):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
+    sys.path[:] = with_folders(job.search_path)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules.attention import Kernel, attend
-from modules.layers import (
+from context_modules.attention import Kernel, attend
+from context_modules.layers import (
     ConvBNReLU,
     flatten_positions,
     pointwise,
@@ -52,7 +52,7 @@ class APNB(nn.Module):
         pool_sizes: sides n of the pyramid's levels.
         share_query_key: use one projection for query and key.
         dropout: share of channels dropped behind the last convolution, in training.
-        kernel: `explicit` or `fused`, see `modules.attention`.
+        kernel: `explicit` or `fused`, see `context_modules.attention`.
 
     Raises:
         ValueError: for sizes below 1, no pool sizes or a dropout outside of [0, 1].
@@ -120,7 +120,7 @@ class AFNB(nn.Module):
         value_channels: channels of the values.
         pool_sizes: sides n of the pyramid's levels.
         dropout: share of channels dropped behind the last convolution, in training.
-        kernel: `explicit` or `fused`, see `modules.attention`.
+        kernel: `explicit` or `fused`, see `context_modules.attention`.
 
     Raises:
         ValueError: for sizes below 1, no pool sizes or a dropout outside of [0, 1].

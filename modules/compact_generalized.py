@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from modules.layers import ConvBNReLU, Transform, pointwise, positive
+from context_modules.layers import ConvBNReLU, Transform, pointwise, positive
 
 Affinity = Literal["dot", "rbf"]
 

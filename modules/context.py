@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from modules.catalog import BY_NAME, Entry
+from context_modules.catalog import BY_NAME, Entry
 
 # A context module names the method that gives more than features `forward_with_<what it gives>`.
 _EXTRAS = "forward_with_"

@@ -6,9 +6,9 @@ from typing import Any, Literal, cast, get_args
 import torch
 from torch import Tensor, nn
 
-from modules.aspp import ASPP
-from modules.layers import ConvBNReLU, flatten_positions, one_of, pair, unflatten_positions
-from modules.pyramid_pooling import PyramidPooling
+from context_modules.aspp import ASPP
+from context_modules.layers import ConvBNReLU, flatten_positions, one_of, pair, unflatten_positions
+from context_modules.pyramid_pooling import PyramidPooling
 
 Aggregation = Literal["am", "ppm", "aspp"]
 Branches = Literal["both", "intra", "inter", "none"]
@@ -69,7 +69,8 @@ class ContextPriorLayer(nn.Module):
     contexts grow with the map, and the 1x1 convolutions on them, both after the authors' code.
 
     The channels of P are the positions of the map, so that the layer is bound to one map size;
-    larger images are cut into crops. P is learned through `modules.affinity_loss.AffinityLoss`:
+    larger images are cut into crops. P is learned through
+    `context_modules.affinity_loss.AffinityLoss`:
 
         output, prior = layer.forward_with_prior(features)
         loss = segmentation_loss(classifier(output), labels) + affinity_loss(prior, small_labels)

@@ -6,8 +6,8 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
-from modules.layers import ConvBNReLU, Transform, pointwise, positive
-from modules.self_attention import Residual, add_residual, check_widths
+from context_modules.layers import ConvBNReLU, Transform, pointwise, positive
+from context_modules.self_attention import Residual, add_residual, check_widths
 
 
 class CrissCrossAttention(nn.Module):
@@ -33,7 +33,7 @@ class CrissCrossAttention(nn.Module):
         output_transform: kind of the projection back to in_channels; `none` leaves it out, and
             value_channels must then equal in_channels.
         recurrence: how often the attention is applied.
-        residual: see `modules.self_attention`.
+        residual: see `context_modules.self_attention`.
 
     Raises:
         ValueError: for sizes below 1, or value channels that do not fit.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from modules.layers import ConvBNReLU
+from context_modules.layers import ConvBNReLU
 
 
 class DoubleAttention(nn.Module):

@@ -6,9 +6,9 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
-from modules.attention import Kernel
-from modules.layers import ConvBNReLU, positive
-from modules.self_attention import SelfAttention, add_residual
+from context_modules.attention import Kernel
+from context_modules.layers import ConvBNReLU, positive
+from context_modules.self_attention import SelfAttention, add_residual
 
 Affinity = Literal["similarity", "dissimilarity"]
 
@@ -25,7 +25,7 @@ class PositionAttention(SelfAttention):
     Args:
         in_channels: channels of the input and the output.
         key_channels: channels of query and key; `None` means in_channels / 8.
-        kernel: `explicit` or `fused`, see `modules.attention`.
+        kernel: `explicit` or `fused`, see `context_modules.attention`.
 
     Raises:
         ValueError: for channels below 1.

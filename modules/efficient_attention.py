@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from modules.layers import ConvBNReLU, positive
+from context_modules.layers import ConvBNReLU, positive
 
 
 class EfficientAttention(nn.Module):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules.layers import ConvBNReLU, flatten_positions
+from context_modules.layers import ConvBNReLU, flatten_positions
 
 Gradient = Literal["none", "responsibilities", "unrolled"]
 

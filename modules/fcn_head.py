@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from modules.layers import ConvBNReLU, positive
+from context_modules.layers import ConvBNReLU, positive
 
 
 class FCNHead(nn.Module):

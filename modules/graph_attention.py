@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from modules.attention import Kernel, attend, relation
-from modules.context_pruning import ContextPruning
-from modules.head_graph import HeadGraph
-from modules.trainable_edges import edges_between
+from context_modules.attention import Kernel, attend, relation
+from context_modules.context_pruning import ContextPruning
+from context_modules.head_graph import HeadGraph
+from context_modules.trainable_edges import edges_between
 
 # Logits of one block on the explicit path: 16 MiB in float32.
 _BLOCK_LOGITS = 2**22

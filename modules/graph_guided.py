@@ -6,12 +6,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from modules.attention import Kernel
-from modules.context_pruning import ContextPruning, Order
-from modules.graph_attention import graph_attend
-from modules.head_graph import TRAINABLE, expand_heads, parse_head
-from modules.layers import flatten_positions, unflatten_positions
-from modules.trainable_edges import TrainableEdges
+from context_modules.attention import Kernel
+from context_modules.context_pruning import ContextPruning, Order
+from context_modules.graph_attention import graph_attend
+from context_modules.head_graph import TRAINABLE, expand_heads, parse_head
+from context_modules.layers import flatten_positions, unflatten_positions
+from context_modules.trainable_edges import TrainableEdges
 
 
 class GraphHead(nn.Module):
@@ -132,8 +132,8 @@ class GraphGuidedContextFusion(nn.Module):
         prune_order: `affinity`, or `random` for the paper's control.
         edge_hidden: hidden units of the trainable E.
         concatenate: return (y, x) concatenated, C' + C channels, as the classifier takes it.
-        kernel: `fused` or `explicit`, see `modules.attention`; pruned and trainable heads are
-            always explicit.
+        kernel: `fused` or `explicit`, see `context_modules.attention`; pruned and trainable heads
+            are always explicit.
         block_keys: keys gathered at once; more is faster on a GPU, less takes less memory.
 
     Attributes:

@@ -6,9 +6,9 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules.attention import Kernel, attend, relation
-from modules.layers import Transform, pair
-from modules.self_attention import SelfAttention
+from context_modules.attention import Kernel, attend, relation
+from context_modules.layers import Transform, pair
+from context_modules.self_attention import SelfAttention
 
 Order = Literal["global_local", "local_global", "global", "local"]
 Scope = Literal["global", "local"]
@@ -170,7 +170,7 @@ class InterlacedSelfAttention(nn.Module):
         value_transform: kind of delta.
         output_transform: kind of rho.
         regions: do all this inside each of regions x regions parts of the map.
-        kernel: `explicit` or `fused`, see `modules.attention`.
+        kernel: `explicit` or `fused`, see `context_modules.attention`.
 
     Raises:
         ValueError: for an unknown order, or as `SparseRelation`.

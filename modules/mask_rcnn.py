@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules.boxes import canonical_boxes, refine_boxes, sample_regions
-from modules.context import build_context, output_channels
-from modules.resnet import ResNet
+from context_modules.boxes import canonical_boxes, refine_boxes, sample_regions
+from context_modules.context import build_context, output_channels
+from context_modules.resnet import ResNet
 
 _WIDTH = 256  # channels of every pyramid level (Lin et al. 2017, section 3)
 _ANCHORS = 3  # aspect ratios per position, one scale per level (Lin et al. 2017, section 4.1)

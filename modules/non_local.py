@@ -4,9 +4,9 @@ from typing import Literal
 
 from torch import nn
 
-from modules.attention import Kernel
-from modules.layers import ConvBNReLU, Transform
-from modules.self_attention import Residual, SelfAttention
+from context_modules.attention import Kernel
+from context_modules.layers import ConvBNReLU, Transform
+from context_modules.self_attention import Residual, SelfAttention
 
 
 class NonLocal(SelfAttention):
@@ -39,10 +39,10 @@ class NonLocal(SelfAttention):
         output_transform: kind of W_z; `none` leaves it out, and value_channels must then equal
             in_channels.
         scaled: divide the logits by sqrt(key_channels).
-        residual: see `modules.self_attention`; `scaled` starts as the identity by its gamma of 0,
-            and W_z then starts as any convolution.
+        residual: see `context_modules.self_attention`; `scaled` starts as the identity by its
+            gamma of 0, and W_z then starts as any convolution.
         key_stride: max-pool the map of keys and values by this factor.
-        kernel: `explicit` or `fused`, see `modules.attention`.
+        kernel: `explicit` or `fused`, see `context_modules.attention`.
 
     Raises:
         ValueError: for sizes below 1, or value channels that do not fit.

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules.aspp import AtrousBranches
-from modules.attention import Kernel
-from modules.interlaced import InterlacedSelfAttention, Order
-from modules.layers import ConvBNReLU, Transform, positive, resize
-from modules.self_attention import SelfAttention
+from context_modules.aspp import AtrousBranches
+from context_modules.attention import Kernel
+from context_modules.interlaced import InterlacedSelfAttention, Order
+from context_modules.layers import ConvBNReLU, Transform, positive, resize
+from context_modules.self_attention import SelfAttention
 
 Attention = Literal["sa", "isa"]
 
@@ -57,10 +57,10 @@ class BaseOC(nn.Module):
         attention: `sa` (dense) or `isa` (interlaced sparse).
         groups: (P_h, P_w) of `isa`.
         order: stages of `isa`.
-        mask_padding: of `isa`, see `modules.interlaced`.
+        mask_padding: of `isa`, see `context_modules.interlaced`.
         key_stride: of `sa`: keys and values are of the map max-pooled by this factor; 2 is the row
             "SA-2x" of OCNet's Table 3.
-        key_channels: see `modules.self_attention`, as all that follow.
+        key_channels: see `context_modules.self_attention`, as all that follow.
         value_channels: see there.
         query_convs: see there.
         shared: see there.
@@ -154,8 +154,8 @@ class PyramidOC(nn.Module):
         attention: `sa` (dense) or `isa` (interlaced sparse).
         groups: (P_h, P_w) of `isa`.
         order: stages of `isa`.
-        mask_padding: of `isa`, see `modules.interlaced`.
-        key_channels: see `modules.self_attention`, as all that follow.
+        mask_padding: of `isa`, see `context_modules.interlaced`.
+        key_channels: see `context_modules.self_attention`, as all that follow.
         value_channels: see there.
         query_convs: see there.
         shared: see there.
@@ -244,8 +244,8 @@ class ASPOC(nn.Module):
         attention: `sa` (dense) or `isa` (interlaced sparse).
         groups: (P_h, P_w) of `isa`.
         order: stages of `isa`.
-        mask_padding: of `isa`, see `modules.interlaced`.
-        key_channels: see `modules.self_attention`, as all that follow.
+        mask_padding: of `isa`, see `context_modules.interlaced`.
+        key_channels: see `context_modules.self_attention`, as all that follow.
         value_channels: see there.
         query_convs: see there.
         shared: see there.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules.layers import ConvBNReLU, one_of
+from context_modules.layers import ConvBNReLU, one_of
 
 Direction = Literal["collect", "distribute"]
 Directions = Literal["collect", "distribute", "both"]

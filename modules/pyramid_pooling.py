@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules.layers import ConvBNReLU, positive, resize
+from context_modules.layers import ConvBNReLU, positive, resize
 
 
 class PyramidPooling(nn.Module):

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from modules.layers import ConvBNReLU, flatten_positions, unflatten_positions
-from modules.region_construction import RegionConstruction, Regions
-from modules.region_interaction import RegionInteraction, nominal_representatives
-from modules.region_maps import Context
+from context_modules.layers import ConvBNReLU, flatten_positions, unflatten_positions
+from context_modules.region_construction import RegionConstruction, Regions
+from context_modules.region_interaction import RegionInteraction, nominal_representatives
+from context_modules.region_maps import Context
 
 # At the start a pixel is a boundary with this probability: boundaries are rare, and 0.5 everywhere
 # would put one between all pixels (Lin et al. 2017, "Focal Loss", Section 3.3: the prior pi).

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from modules.region_maps import Context, region_attention_maps, row_blocks
+from context_modules.region_maps import Context, region_attention_maps, row_blocks
 
 # Pairs of pixels in the images that are taken together: 8 MB in float32, a map of 38 x 38.
 MOST_PAIRS = 2**21

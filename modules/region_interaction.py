@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 
-from modules.attention import attend
-from modules.region_construction import Regions
+from context_modules.attention import attend
+from context_modules.region_construction import Regions
 
 # RANet, Section 5.2: "There are 400 pixels in each region, on average".
 MEAN_REGION_PIXELS = 400

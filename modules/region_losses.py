@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules.boundary import VOID, boundary_labels
-from modules.region_attention import RegionScores
+from context_modules.boundary import VOID, boundary_labels
+from context_modules.region_attention import RegionScores
 
 
 class RegionLossTerms(NamedTuple):

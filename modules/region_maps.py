@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from modules.line_maximum import sweep, sweep_gradient, sweep_values
+from context_modules.line_maximum import sweep, sweep_gradient, sweep_values
 
 Context = Literal["both", "boundary", "semantic"]
 

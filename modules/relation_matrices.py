@@ -6,8 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from modules.interlaced import InterlacedSelfAttention, SparseRelation
-from modules.self_attention import SelfAttention
+from context_modules.interlaced import InterlacedSelfAttention, SparseRelation
+from context_modules.self_attention import SelfAttention
 
 Size = tuple[int, int]
 Pixel = tuple[int, int]

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from modules.weights import load_weights
+from context_modules.weights import load_weights
 
 Stem = Literal["7x7", "3x3"]
 
@@ -137,7 +137,7 @@ class ResNet(nn.Module):
         multi_grid: one factor per block of layer4, or none for the pattern above.
         groups: blocks of the 3x3 convolutions (32 in ResNeXt-101 32x4d).
         width_per_group: channels per group in layer1 (4 in ResNeXt-101 32x4d).
-        weights: a file for `modules.weights.load_weights`.
+        weights: a file for `context_modules.weights.load_weights`.
 
     Raises:
         ValueError: the weights do not fit, or an argument is outside of what is listed here.

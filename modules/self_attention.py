@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules.attention import Kernel, attend, relation
-from modules.layers import (
+from context_modules.attention import Kernel, attend, relation
+from context_modules.layers import (
     Transform,
     flatten_positions,
     pointwise,
@@ -55,7 +55,7 @@ class SelfAttention(nn.Module):
             transforms are shared. A part has floor(side / regions), the last one takes the rest.
         key_stride: max-pool the map of keys and values by this factor (Wang et al. 2018,
             Section 3.3; "SA-2x" of OCNet's Table 3).
-        kernel: `explicit` or `fused`, see `modules.attention`.
+        kernel: `explicit` or `fused`, see `context_modules.attention`.
 
     Raises:
         ValueError: for sizes below 1, or arguments that exclude each other.

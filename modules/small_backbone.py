@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from modules.layers import BatchNorm, ConvBNReLU
+from context_modules.layers import BatchNorm, ConvBNReLU
 
 _POSITION_CHANNELS = 4
 

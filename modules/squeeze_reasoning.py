@@ -6,8 +6,8 @@ from typing import Literal, cast, get_args
 import torch
 from torch import Tensor, nn
 
-from modules.attention import attend
-from modules.layers import ConvBNReLU, one_of
+from context_modules.attention import attend
+from context_modules.layers import ConvBNReLU, one_of
 
 Squeeze = Literal["gap", "ghp"]
 Reasoning = Literal["none", "fc", "gcn", "sa"]

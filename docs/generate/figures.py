@@ -7,6 +7,7 @@ from typing import Any
 
 from md_table import code, table
 
+from context_modules.catalog import CATALOG
 from harness.case import Job
 from harness.measure.convention import CONVENTIONS, operations
 from harness.measure.counters import Tally
@@ -21,7 +22,6 @@ from harness.statistics.median import median_interval
 from harness.suite import load
 from harness.suite.presentation import ConventionSpec
 from harness.suite.suite import Suite
-from modules.catalog import CATALOG
 
 SUITES = Path(__file__).parents[2] / "suites"
 COUNTED, HELD = "ISA", "Non-local"

@@ -130,8 +130,8 @@ def describe(module: str) -> Description:
     Raises:
         ModuleError: it is unknown or cannot be imported.
     """
+    from context_modules.catalog import BY_NAME
     from harness.instantiate import parameters_of, resolve, type_name
-    from modules.catalog import BY_NAME
 
     cls = resolve(module, search_path())
     entry = BY_NAME.get(module)

@@ -16,7 +16,7 @@ def list_modules(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array on stdout.")] = False,
 ) -> None:
     """List the modules of the catalog with their paper and a one-line description."""
-    from modules.catalog import CATALOG
+    from context_modules.catalog import CATALOG
 
     if as_json:
         sys.stdout.write(json.dumps([asdict(entry) for entry in CATALOG], indent=1) + "\n")

@@ -26,7 +26,7 @@ def runs(incomplete: str) -> list[str]:
 
 def modules(incomplete: str) -> list[tuple[str, str]]:
     """Names of the catalog with their descriptions."""
-    from modules.catalog import CATALOG
+    from context_modules.catalog import CATALOG
 
     return [(e.name, e.description) for e in CATALOG if e.name.startswith(incomplete)]
 

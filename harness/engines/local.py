@@ -24,6 +24,7 @@ from harness.engines.engine import Event, Finished, Measuring, Started, Waiting
 from harness.engines.need import is_timed
 from harness.engines.ring import next_ring, with_turns
 from harness.outcome import Outcome, Status
+from harness.searching import safe_start
 from harness.supervisor import TAIL_LINES, supervise
 
 _GRACE = 5.0  # seconds for a process that has answered, or was told to end, before it is killed
@@ -70,7 +71,7 @@ class _Running:
 def start_server() -> None:
     """Start the fork server, which imports torch meanwhile; a run needs it a little later."""
     _context()
-    with suppress(OSError, EOFError), _without_main():
+    with suppress(OSError, EOFError), _without_main(), safe_start():
         forkserver.ensure_running()
 
 
@@ -166,7 +167,7 @@ class LocalEngine:
             receiving, sending = self._context.Pipe(duplex=False)
             process = self._context.Process(target=supervise, args=(sending, job, grant.slot))
             try:
-                with _without_main():
+                with _without_main(), safe_start():
                     process.start()
             except (OSError, EOFError) as error:
                 # The fork server is gone, or the machine has no room for a process just now.

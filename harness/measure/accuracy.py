@@ -16,6 +16,7 @@ import harness.training.losses
 import harness.training.optimizer
 import harness.training.schedule
 import harness.training.trainer
+from context_modules.segmentor import Segmentor
 from harness.case import Job
 from harness.errors import HarnessError
 from harness.statistics.mean import MeanInterval, mean_interval
@@ -36,7 +37,6 @@ from harness.training.reach import reach
 from harness.training.recipe import GENERATED, EvaluationSpec, RecipeSpec
 from harness.training.source import source_digest
 from harness.training.trainer import Trained, Trainer, deterministic, resolve_precision
-from modules.segmentor import Segmentor
 
 ROOT_VARIABLE = "HARNESS_DATA_ROOT"
 """Environment variable: folder of real data sets where the suite names none."""

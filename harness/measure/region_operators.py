@@ -7,9 +7,9 @@ matrices. N = H * W.
 from collections.abc import Sequence
 from typing import Any
 
+from context_modules.line_maximum import boundary_line_samples
 from harness.measure.attention import Rule
 from harness.measure.cost import Cost
-from modules.line_maximum import boundary_line_samples
 
 
 def _line_maximum(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:

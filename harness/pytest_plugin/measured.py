@@ -30,6 +30,7 @@ from harness.printable import last_lines
 from harness.pytest_plugin.failure import CaseFailedError
 from harness.pytest_plugin.rounds import rounds
 from harness.records.record import finite
+from harness.searching import with_folders
 from harness.worker import classify
 
 _TRACE_LINES = 12
@@ -111,7 +112,7 @@ def _machine_key() -> str:
 def _conditions(job: Job) -> Iterator[None]:
     """Threads, random numbers and import path of the case; other tests find theirs again."""
     path, threads = list(sys.path), torch.get_num_threads()
-    sys.path[:0] = [folder for folder in job.search_path if folder not in sys.path]
+    sys.path[:] = with_folders(job.search_path)
     if job.threads is not None:
         torch.set_num_threads(job.threads)
     try:

@@ -105,7 +105,7 @@ def gate_suite(
 ) -> GateReport:
     """Measure every case of a suite with the checkout's files and with those of a commit.
 
-    The suite is that of the checkout. Each version imports `harness` and `modules` (where the
+    The suite is that of the checkout. Each version imports the harness and its modules (where the
     repository holds them) and the user's own modules from its own files, and measures as it does.
 
     Args:

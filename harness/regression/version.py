@@ -64,7 +64,7 @@ class Version:
         )
 
     def require(self) -> dict[str, Any]:
-        """Wait until it is imported; where `harness` and `modules` came from, and torch's version.
+        """Wait until it is imported; files of its `harness` and `modules`, and torch's version.
 
         Raises:
             VersionError: it cannot be imported, or is not what was imported.
@@ -80,7 +80,7 @@ class Version:
             for name in ("harness", "modules"):
                 if not Path(hello[name]).resolve().is_relative_to(self._root):
                     raise VersionError(
-                        f"{self.checkout} has a package {name}, but Python imports {hello[name]}; "
+                        f"{self.checkout} has a folder {name}, but Python imports {hello[name]}; "
                         "remove that copy from the environment, or install with pip install -e"
                     )
         return hello

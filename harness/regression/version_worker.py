@@ -1,7 +1,7 @@
 """Runs inside one version: measures the jobs that arrive on stdin, one line of answer for each.
 
-Started as a script, with that version's `harness` and `modules` on the path: of the starting
-version it uses this file alone. So it asks little of the version: `harness.case`, and the engine
+Started as a script, with that version's packages on the path: of the starting version it uses this
+file alone. So it asks little of the version: `harness.case`, the catalog of modules, and the engine
 of this machine.
 """
 
@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from dataclasses import fields
+from importlib import import_module
 from importlib.metadata import version
 from multiprocessing import forkserver
 from pathlib import Path
@@ -38,9 +39,9 @@ def _belongs(path: str, folder: str) -> bool:
 def _replies() -> Any:
     try:
         import harness.case
-        import modules.catalog
         from harness.engines.local import LocalEngine
 
+        catalog = import_module(f"{_package(harness.case.__file__)}.catalog")
         engine = LocalEngine()
         forkserver.ensure_running()  # it imports torch while the other version's does, too
     except BaseException as error:  # a version may fail in any way, sys.exit included
@@ -48,7 +49,7 @@ def _replies() -> Any:
         return
     yield {
         "harness": harness.case.__file__,
-        "modules": modules.catalog.__file__,
+        "modules": catalog.__file__,
         "torch": version("torch"),
     }
     for line in sys.stdin:
@@ -56,6 +57,15 @@ def _replies() -> Any:
             yield _measure(engine, _job(json.loads(line)))
         except Exception as error:  # a job that this version cannot express
             yield _failure("unsupported", f"{type(error).__name__}: {error}")
+
+
+def _package(file: str) -> str:
+    """What the modules are imported as: `context_modules`, in older versions `modules`.
+
+    It lies beside the harness; what else Python finds of that name may be another version's.
+    """
+    name = "context_modules"
+    return name if (Path(file).parents[1] / name).is_dir() else "modules"
 
 
 def _job(plain: dict[str, Any]) -> Any:

@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any
 from harness.environment import describe_environment
 from harness.roofline.calibration import CalibrationError, Entry, ceilings_from
 from harness.roofline.ceilings import Ceilings
+from harness.searching import safe_environment
 
 LIMIT = 300.0  # seconds; a calibration takes under 30
 _MARK = "ceilings: "
@@ -55,6 +57,7 @@ def in_fresh_process(device: str, threads: int) -> Ceilings:
     try:
         done = subprocess.run(
             [sys.executable, "-m", "harness.roofline.calibrate", device, str(threads)],
+            env=os.environ | safe_environment(),
             capture_output=True,
             text=True,
             timeout=LIMIT,

@@ -38,7 +38,7 @@ def text() -> str:
 
 
 def _module() -> dict[str, Any]:
-    from modules.catalog import BY_NAME
+    from context_modules.catalog import BY_NAME
 
     user_class = {"type": "string", "pattern": USER_CLASS}
     return {"anyOf": [{"enum": sorted(BY_NAME)}, user_class]}

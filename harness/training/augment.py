@@ -4,8 +4,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from context_modules.losses import VOID
 from harness.training.recipe import AugmentationSpec
-from modules.losses import VOID
 
 
 def augment(

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from context_modules.losses import VOID
 from harness.training.confusion import mean_of_defined
-from modules.losses import VOID
 
 
 class BoundaryScore:

@@ -3,9 +3,9 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from context_modules.context import forward_with_extras
+from context_modules.segmentor import Segmentor
 from harness.errors import HarnessError
-from modules.context import forward_with_extras
-from modules.segmentor import Segmentor
 
 
 class CoarseError(HarnessError):

@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from context_modules.losses import VOID
 from harness.errors import HarnessError
-from modules.losses import VOID
 
 
 class LabelError(HarnessError):

@@ -5,12 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from context_modules.affinity_loss import AffinityLoss, downsample_labels
+from context_modules.boundary import boundary_labels
+from context_modules.losses import VOID, CrossEntropy, OHEMCrossEntropy
+from context_modules.region_losses import boundary_cross_entropy, cross_entropy
+from context_modules.segmentor import SegmentorOutput
 from harness.training.recipe import LossSpec
-from modules.affinity_loss import AffinityLoss, downsample_labels
-from modules.boundary import boundary_labels
-from modules.losses import VOID, CrossEntropy, OHEMCrossEntropy
-from modules.region_losses import boundary_cross_entropy, cross_entropy
-from modules.segmentor import SegmentorOutput
 
 
 class TrainingLoss(nn.Module):

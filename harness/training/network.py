@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
+from context_modules.catalog import BY_NAME
+from context_modules.segmentor import Segmentor
 from harness.errors import HarnessError
 from harness.instantiate import resolve
 from harness.training.recipe import RecipeSpec
-from modules.catalog import BY_NAME
-from modules.segmentor import Segmentor
 
 SEGMENTOR = "segmentor"
 """The catalog's name of a whole network: its arguments stand in place of the recipe's."""

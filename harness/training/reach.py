@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from modules.segmentor import Segmentor
+from context_modules.segmentor import Segmentor
 
 _AT_ONCE = 4
 """Images in one pass; each holds one pixel that is no number."""

@@ -81,7 +81,7 @@ class EvaluationSpec(Strict):
 
 
 class NetworkSpec(Strict):
-    """What surrounds the context module; see `modules.segmentor.Segmentor`."""
+    """What surrounds the context module; see `context_modules.segmentor.Segmentor`."""
 
     backbone: str = "resnet50"
     backbone_arguments: dict[str, Any] = Field(default_factory=dict)

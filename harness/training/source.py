@@ -5,22 +5,30 @@ import hashlib
 import inspect
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from torch import nn
 
-# What the training loop imports and no trained number depends on: names, messages, how a case is
-# written down and timed. A better message shall not ask for a night's trainings again.
+from harness.searching import OWN
+
+# Packages and files that once had another name, under which they are still hashed: trainings that
+# are kept stay valid when a file moves. What lies in a package follows it.
+_HASHED_AS = {"context_modules": "modules"}
+
+# By those names: what the training loop imports and no trained number depends on, namely names,
+# messages, how a case is written down and timed. A better message shall not ask for a night's
+# trainings again.
 _NO_PART = frozenset(
     {
-        "modules.catalog",
         "harness.case",
         "harness.errors",
         "harness.searching",
         "harness.timing",
         "harness.wording",
+        "modules.catalog",
     }
 )
 
@@ -38,10 +46,12 @@ def source_digest(network: nn.Module, also: Iterable[ModuleType] = ()) -> str:
     """
     roots = {type(part).__module__ for part in network.modules()}
     digest = hashlib.sha256()
-    for name in sorted(_closure({*roots, *(module.__name__ for module in also)})):
+    found = _closure({*roots, *(module.__name__ for module in also)})
+    for name in sorted(found, key=lambda name: (_hashed_name(name), name)):
         path = _file(sys.modules[name])
         if path is not None:
-            digest.update(f"{name}\n{_code(path)}\n".encode())
+            code = _code(path, ours=name.partition(".")[0] in OWN)
+            digest.update(f"{_hashed_name(name)}\n{code}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -69,7 +79,11 @@ def _used(module: ModuleType) -> Iterator[str]:
 
 def _is_own(name: str) -> bool:
     path = _file(sys.modules[name]) if name in sys.modules else None
-    return path is not None and "site-packages" not in path.parts and name not in _NO_PART
+    return (
+        path is not None
+        and "site-packages" not in path.parts
+        and _hashed_name(name) not in _NO_PART
+    )
 
 
 def _file(module: ModuleType) -> Path | None:
@@ -80,8 +94,21 @@ def _file(module: ModuleType) -> Path | None:
     return Path(file) if file else None
 
 
-def _code(path: Path) -> str:
-    """The code of a file without comments and docstrings; its text where it does not parse."""
+def _hashed_name(name: str) -> str:
+    head, tail = name, ""
+    while head and head not in _HASHED_AS:
+        head, dot, last = head.rpartition(".")
+        tail = f"{dot}{last}{tail}"
+    return _HASHED_AS.get(head, "") + tail
+
+
+def _code(path: Path, *, ours: bool) -> str:
+    """The code of a file without comments and docstrings; its text where it does not parse.
+
+    Args:
+        path: of the file.
+        ours: whether it is one of this project, whose imports stand in the order of their names.
+    """
     text = path.read_text(encoding="utf-8", errors="replace")
     try:
         tree = ast.parse(text)
@@ -91,7 +118,34 @@ def _code(path: Path) -> str:
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and _is_text(body[0]):
             node.body = body[1:]  # type: ignore[attr-defined]
+    _with_hashed_names(tree, in_order=ours)
     return ast.dump(tree)
+
+
+def _with_hashed_names(tree: ast.Module, *, in_order: bool) -> None:
+    nodes = list(ast.walk(tree))
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            node.module = _hashed_name(node.module)
+        elif isinstance(node, ast.alias):
+            node.name = _hashed_name(node.name)
+    for node in nodes if in_order else ():
+        if isinstance(body := getattr(node, "body", None), list):
+            runs = groupby(body, lambda statement: bool(_imported(statement)[1]))
+            node.body = [  # type: ignore[attr-defined]
+                each for own, run in runs for each in (sorted(run, key=_imported) if own else run)
+            ]
+
+
+def _imported(statement: ast.stmt) -> tuple[bool, str]:
+    """What a statement imports of this project, as ruff sorts it: `import a` before `from b`."""
+    name = ""
+    if isinstance(statement, ast.Import):
+        name = statement.names[0].name
+    elif isinstance(statement, ast.ImportFrom):
+        name = statement.module or ""
+    own = name.partition(".")[0] in map(_hashed_name, OWN)
+    return isinstance(statement, ast.ImportFrom), name if own else ""
 
 
 def _is_text(statement: ast.stmt) -> bool:

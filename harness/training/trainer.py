@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from context_modules.segmentor import Segmentor
 from harness.errors import HarnessError
 from harness.training.batches import Batches, read_batches
 from harness.training.chance import derived_seed
@@ -25,7 +26,6 @@ from harness.training.optimizer import (
 )
 from harness.training.recipe import Precision, RecipeSpec
 from harness.training.schedule import poly
-from modules.segmentor import Segmentor
 
 SAVE_EVERY = 10.0
 """Seconds of work that an interruption costs, where a save takes little time."""

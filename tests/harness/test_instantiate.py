@@ -95,7 +95,7 @@ def test_classes_of_torch_are_modules_too():
 
 
 def test_every_name_of_the_catalog_resolves_to_a_module_with_hints():
-    from modules.catalog import BY_NAME
+    from context_modules.catalog import BY_NAME
 
     for name in BY_NAME:
         cls = resolve(name)

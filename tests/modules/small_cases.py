@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from context_modules.catalog import CATALOG, Entry
 from harness.case import Case
-from modules.catalog import CATALOG, Entry
 
 BATCH, CHANNELS = 2, 16
 MAPS = ((9, 13), (12, 7))  # neither square nor a multiple of the group sizes below

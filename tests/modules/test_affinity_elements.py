@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from modules.compact_generalized import CGNL, CompactGeneralizedNonLocal
-from modules.criss_cross import RCCA, CrissCrossAttention
-from modules.double_attention import DoubleAttention
-from modules.dual_attention import ChannelAttention, DANet, PositionAttention
-from modules.non_local import NonLocal
-from modules.self_attention import SelfAttention
-from modules.squeeze_reasoning import SqueezeReasoning
+from context_modules.compact_generalized import CGNL, CompactGeneralizedNonLocal
+from context_modules.criss_cross import RCCA, CrissCrossAttention
+from context_modules.double_attention import DoubleAttention
+from context_modules.dual_attention import ChannelAttention, DANet, PositionAttention
+from context_modules.non_local import NonLocal
+from context_modules.self_attention import SelfAttention
+from context_modules.squeeze_reasoning import SqueezeReasoning
 
 SIDES = st.tuples(st.integers(4, 40), st.integers(4, 40))
 

@@ -6,7 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from modules.affinity_loss import AffinityLoss, downsample_labels, ideal_affinity, labelled_pairs
+from context_modules.affinity_loss import (
+    AffinityLoss,
+    downsample_labels,
+    ideal_affinity,
+    labelled_pairs,
+)
 
 VOID = 255
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from modules.aspp import ASPP
+from context_modules.aspp import ASPP
 
 
 def influences(module, height, width, row, column):

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from modules.asymmetric import AFNB, APNB, APNBHead, AsymmetricNonLocal, sample
+from context_modules.asymmetric import AFNB, APNB, APNBHead, AsymmetricNonLocal, sample
 
 
 def randomised(module: nn.Module, seed: int = 0) -> nn.Module:

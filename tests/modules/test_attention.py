@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modules.attention import attend, relation
+from context_modules.attention import attend, relation
 
 SIZES = st.integers(1, 6)
 BATCHES = st.sampled_from([(), (2,), (2, 3), (1, 2, 3)])

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
+from context_modules.catalog import BY_NAME, CATALOG
 from harness.instantiate import FILLED, build, convert, parameters_of
 from harness.measure.counters import OperatorCounter
 from harness.measure.memory import live_peak
 from harness.measure.params import count_params
 from harness.measure.subject import fake_subject, real_subject
-from modules.catalog import BY_NAME, CATALOG
 
 every = pytest.mark.parametrize("entry", CATALOG, ids=lambda entry: entry.name)
 every_size = pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_entry_says_what_it_is(entry):
     assert "\n" not in entry.description
     assert len(entry.paper.split()) >= 3
     module, _, _ = entry.target.partition(":")
-    assert module.startswith("modules.")
+    assert module.startswith("context_modules.")
     assert find_spec(module) is not None
 
 

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from modules.compact_generalized import CGNL, CompactGeneralizedNonLocal
+from context_modules.compact_generalized import CGNL, CompactGeneralizedNonLocal
 
 
 def random_map(*shape, seed=1):

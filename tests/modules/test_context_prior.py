@@ -7,10 +7,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from modules.aspp import ASPP
-from modules.context import forward_with_extras
-from modules.context_prior import AggregationModule, ContextPriorLayer
-from modules.pyramid_pooling import PyramidPooling
+from context_modules.aspp import ASPP
+from context_modules.context import forward_with_extras
+from context_modules.context_prior import AggregationModule, ContextPriorLayer
+from context_modules.pyramid_pooling import PyramidPooling
 
 CONTEXTS = ["both", "intra", "inter"]
 

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modules.criss_cross import RCCA, CrissCrossAttention, criss_cross, criss_cross_weights
+from context_modules.criss_cross import RCCA, CrissCrossAttention, criss_cross, criss_cross_weights
 
 SIDES = st.integers(1, 7)
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from modules.double_attention import DoubleAttention
+from context_modules.double_attention import DoubleAttention
 
 TABLE_3 = {"feature_channels": 256, "descriptors": 256, "norm": True, "gamma": True}
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from modules.dual_attention import ChannelAttention, DANet, PositionAttention
+from context_modules.dual_attention import ChannelAttention, DANet, PositionAttention
 
 
 def random_map(*shape, seed=1):

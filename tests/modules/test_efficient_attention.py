@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from modules.efficient_attention import EfficientAttention, EfficientAttentionHead
+from context_modules.efficient_attention import EfficientAttention, EfficientAttentionHead
 
 
 def random_map(*shape, seed=1):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from modules.em_attention import EMAU, expectation, maximization
+from context_modules.em_attention import EMAU, expectation, maximization
 
 
 def reference_iterations(features, bases, iterations):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from modules.fcn_head import FCNHead
+from context_modules.fcn_head import FCNHead
 
 
 @pytest.mark.parametrize(("kernel_size", "reach"), [(1, 0), (3, 2), (5, 4)])

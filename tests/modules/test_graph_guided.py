@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from context_modules.context_pruning import ContextPruning
+from context_modules.graph_attention import graph_attend
+from context_modules.graph_guided import GraphGuidedContextFusion
+from context_modules.head_graph import Local, expand_heads, parse_head
+from context_modules.trainable_edges import TrainableEdges, edges_between
 from harness.measure.live_peak import LivePeak
-from modules.context_pruning import ContextPruning
-from modules.graph_attention import graph_attend
-from modules.graph_guided import GraphGuidedContextFusion
-from modules.head_graph import Local, expand_heads, parse_head
-from modules.trainable_edges import TrainableEdges, edges_between
 
 GIBI = 2**30
 LOCAL_AND_GRID = ("{LOCAL,GRID}_{8,16,24}",)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from modules.hrnet import HighResolutionModule, HRNet
+from context_modules.hrnet import HighResolutionModule, HRNet
 
 _NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 

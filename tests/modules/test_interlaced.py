@@ -3,8 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modules.interlaced import InterlacedSelfAttention, SparseRelation
-from modules.self_attention import SelfAttention
+from context_modules.interlaced import InterlacedSelfAttention, SparseRelation
+from context_modules.self_attention import SelfAttention
 
 SIDES = st.integers(1, 11)
 GROUPS = st.tuples(st.integers(1, 5), st.integers(1, 5))

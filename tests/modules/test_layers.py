@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from modules.layers import (
+from context_modules.layers import (
     BatchNorm,
     ConvBNReLU,
     flatten_positions,

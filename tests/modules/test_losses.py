@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
-from modules.losses import CrossEntropy, OHEMCrossEntropy
+from context_modules.losses import CrossEntropy, OHEMCrossEntropy
 
 
 def scene(seed=0, classes=5, size=(2, 6, 7), void=0.3):

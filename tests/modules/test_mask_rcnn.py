@@ -8,8 +8,8 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from modules.boxes import canonical_boxes, refine_boxes, sample_regions
-from modules.mask_rcnn import FeaturePyramid, MaskRCNN
+from context_modules.boxes import canonical_boxes, refine_boxes, sample_regions
+from context_modules.mask_rcnn import FeaturePyramid, MaskRCNN
 
 X101 = {"depth": 101, "groups": 32, "width_per_group": 4, "background": False}
 SMALL = {"depth": 18, "classes": 3, "proposals": 8, "mask_regions": 4}

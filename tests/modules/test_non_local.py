@@ -7,7 +7,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from modules.non_local import NonLocal
+from context_modules.non_local import NonLocal
 
 SRNET = {"transform": "cbr", "residual": "scaled"}
 CCNET = {

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from modules.interlaced import InterlacedSelfAttention
-from modules.object_context import ASPOC, BaseOC, PyramidOC
-from modules.self_attention import SelfAttention
+from context_modules.interlaced import InterlacedSelfAttention
+from context_modules.object_context import ASPOC, BaseOC, PyramidOC
+from context_modules.self_attention import SelfAttention
 
 ATTENTIONS = ["sa", "isa"]
 

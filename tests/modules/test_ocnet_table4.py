@@ -5,7 +5,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from modules.catalog import BY_NAME
+from context_modules.catalog import BY_NAME
 
 # label: (module, with, parameters in millions, 2 * MACs in 1e9); derived by layer arithmetic and,
 # rounded, the figures that the paper prints.

@@ -6,13 +6,13 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness.measure.live_peak import LivePeak
-from modules.point_wise_spatial import (
+from context_modules.point_wise_spatial import (
     PointwiseSpatialAttention,
     PSABranch,
     PSANet,
     pairwise_attention,
 )
+from harness.measure.live_peak import LivePeak
 
 sides = st.integers(1, 5)
 

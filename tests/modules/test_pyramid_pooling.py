@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from modules.pyramid_pooling import PyramidPooling
+from context_modules.pyramid_pooling import PyramidPooling
 
 
 def random_map(*shape, seed=1):

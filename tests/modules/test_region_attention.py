@@ -6,7 +6,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from modules.region_attention import RegionAttention, RegionAuxiliaryHead, RegionScores
+from context_modules.region_attention import RegionAttention, RegionAuxiliaryHead, RegionScores
 
 SMALL = {"channels": 16, "out_channels": 8, "categories": 5}
 

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from modules.region_construction import (
+from context_modules.region_construction import (
     RegionConstruction,
     connected_components,
     region_sizes,
     representative_scores,
 )
-from modules.region_maps import region_attention_maps
+from context_modules.region_maps import region_attention_maps
 
 
 def components_by_search(decision: Tensor) -> list[int]:

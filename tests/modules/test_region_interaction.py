@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from modules.region_construction import Regions
-from modules.region_interaction import (
+from context_modules.region_construction import Regions
+from context_modules.region_interaction import (
     RegionInteraction,
     nominal_representatives,
     select_representatives,

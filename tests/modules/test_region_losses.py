@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from modules.boundary import boundary_labels
-from modules.region_attention import RegionScores
-from modules.region_losses import RegionLosses, boundary_cross_entropy, cross_entropy
+from context_modules.boundary import boundary_labels
+from context_modules.region_attention import RegionScores
+from context_modules.region_losses import RegionLosses, boundary_cross_entropy, cross_entropy
 
 
 def boundary_by_loop(labels: Tensor, radius: int, void: int) -> Tensor:

@@ -10,10 +10,14 @@ from hypothesis.extra.numpy import arrays
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from modules import line_maximum as lines_file
-from modules import region_maps as maps_file
-from modules.line_maximum import boundary_line_samples, line_maximum
-from modules.region_maps import decision_maps, jensen_shannon_divergence, region_attention_maps
+from context_modules import line_maximum as lines_file
+from context_modules import region_maps as maps_file
+from context_modules.line_maximum import boundary_line_samples, line_maximum
+from context_modules.region_maps import (
+    decision_maps,
+    jensen_shannon_divergence,
+    region_attention_maps,
+)
 
 SIZES = [(12, 12), (5, 9), (9, 4), (1, 7), (7, 1), (2, 2), (1, 1)]
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from modules.interlaced import InterlacedSelfAttention
-from modules.relation_matrices import relation_matrices
-from modules.self_attention import SelfAttention
+from context_modules.interlaced import InterlacedSelfAttention
+from context_modules.relation_matrices import relation_matrices
+from context_modules.self_attention import SelfAttention
 
 SIZES = [(4, 6), (5, 7), (3, 8)]
 

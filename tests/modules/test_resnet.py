@@ -4,7 +4,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from modules.resnet import BasicBlock, Block, Bottleneck, ResNet, stage_plans
+from context_modules.resnet import BasicBlock, Block, Bottleneck, ResNet, stage_plans
 
 _NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 

@@ -6,8 +6,8 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from modules.context import build_context, forward_with_extras, output_channels
-from modules.segmentor import BACKBONES, Segmentor, SegmentorOutput
+from context_modules.context import build_context, forward_with_extras, output_channels
+from context_modules.segmentor import BACKBONES, Segmentor, SegmentorOutput
 
 SMALL = {"backbone": "resnet18", "backbone_arguments": {"output_stride": 16}, "classes": 5}
 
@@ -239,7 +239,7 @@ def test_backbone_weights_are_loaded(tmp_path):
         ({"backbone_arguments": {"depht": 50}}, "backbone_arguments of resnet18.*depht"),
         ({"context": "attention"}, "context: 'attention' is not in the catalog"),
         ({"context": "no.such:Module"}, "cannot be imported"),
-        ({"context": "modules.layers:NoSuch"}, "cannot be imported"),
+        ({"context": "context_modules.layers:NoSuch"}, "cannot be imported"),
         ({"context_arguments": {"k": 3}}, "context_arguments"),
         ({"context": here(Halved), "context_arguments": {"k": 3}}, "context_arguments.*'k'"),
         ({"context": here(Halved), "context_arguments": {"in_channels": 3}}, "leave out"),

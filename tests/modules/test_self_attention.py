@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modules.layers import ConvBNReLU
-from modules.self_attention import SelfAttention, region_slices
+from context_modules.layers import ConvBNReLU
+from context_modules.self_attention import SelfAttention, region_slices
 
 
 def randomised(module, seed=0):

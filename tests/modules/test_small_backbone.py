@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from modules.segmentor import Segmentor
-from modules.small_backbone import SmallBackbone
+from context_modules.segmentor import Segmentor
+from context_modules.small_backbone import SmallBackbone
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 30), (1, 5)])

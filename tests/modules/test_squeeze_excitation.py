@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from modules.squeeze_excitation import SqueezeExcitation
+from context_modules.squeeze_excitation import SqueezeExcitation
 
 
 @pytest.mark.parametrize("bias", [False, True])

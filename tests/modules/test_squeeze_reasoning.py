@@ -6,7 +6,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from modules.squeeze_reasoning import GraphConvolution, NodeAttention, SqueezeReasoning
+from context_modules.squeeze_reasoning import GraphConvolution, NodeAttention, SqueezeReasoning
 
 SQUEEZES = ["gap", "ghp"]
 REASONINGS = ["none", "fc", "gcn", "sa"]

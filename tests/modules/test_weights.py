@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from modules.resnet import ResNet
-from modules.weights import WeightsError, load_weights
+from context_modules.resnet import ResNet
+from context_modules.weights import WeightsError, load_weights
 
 
 def small(seed=0):

@@ -7,12 +7,12 @@ from matplotlib.image import AxesImage
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from context_modules.affinity_loss import AffinityLoss, ideal_affinity
+from context_modules.context_prior import ContextPriorLayer
 from harness.present.pictures.fit import minimise, noisy
 from harness.present.pictures.panels import classes_of, draw_labels, draw_map
 from harness.present.pictures.scene import features, rectangles
 from harness.present.style import INK, house, new_figure
-from modules.affinity_loss import AffinityLoss, ideal_affinity
-from modules.context_prior import ContextPriorLayer
 
 SIZE = (20, 20)  # of the made scene, in pixels
 CHANNELS = 16

@@ -10,12 +10,12 @@ from matplotlib.image import AxesImage
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from context_modules.graph_guided import GraphGuidedContextFusion
+from context_modules.layers import ConvBNReLU
 from harness.present.pictures.fit import minimise, noisy, one_thread
 from harness.present.pictures.panels import COLOURS, frame
 from harness.present.pictures.scene import features, rectangles
 from harness.present.style import PRINTED, house, new_figure
-from modules.graph_guided import GraphGuidedContextFusion
-from modules.layers import ConvBNReLU
 
 WINDOW = 64  # pixels; GGCF, Section 4.3
 LEVEL = 0.01  # of the largest change: what counts as inside of the field in the captions

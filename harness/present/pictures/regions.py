@@ -6,14 +6,14 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from context_modules.region_attention import RegionAuxiliaryHead
+from context_modules.region_construction import RegionConstruction, Regions
+from context_modules.region_interaction import select_representatives
+from context_modules.region_losses import RegionLosses
 from harness.present.pictures.fit import minimise, noisy, one_thread
 from harness.present.pictures.panels import draw_labels, draw_map, frame
 from harness.present.pictures.scene import features, rectangles
 from harness.present.style import PALETTE, house, new_figure
-from modules.region_attention import RegionAuxiliaryHead
-from modules.region_construction import RegionConstruction, Regions
-from modules.region_interaction import select_representatives
-from modules.region_losses import RegionLosses
 
 SIZE = (32, 40)  # of the made scene, in pixels
 CHANNELS = 24

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from torch import nn
 
 import harness
-from modules.interlaced import InterlacedSelfAttention
+from context_modules.interlaced import InterlacedSelfAttention
 
 SUITES = Path(harness.__file__).parent.parent / "suites"
 BASE = {"suite": "s", "input": [1, 8, 6, 6], "module": "self_attention"}
@@ -45,7 +45,7 @@ def test_values_of_python_are_values_of_yaml():
     written = harness.validate(
         {
             **BASE,
-            "module": "modules.interlaced:InterlacedSelfAttention",
+            "module": "context_modules.interlaced:InterlacedSelfAttention",
             "threads": 2,
             "measure": ["params"],
             "grid": {"key_channels": [2, 4], "dtype": ["float32", "float64"]},

@@ -7,9 +7,9 @@ import pytest
 from harness_user import MINI
 from typer.testing import CliRunner
 
+from context_modules.catalog import CATALOG
 from harness.cli.app import app
 from harness.errors import HarnessError
-from modules.catalog import CATALOG
 
 
 @pytest.fixture

@@ -81,6 +81,7 @@ def test_nothing_is_overwritten_without_being_asked(invoke, tmp_path):
         ("MyAttention", "my_attention", "MyAttention"),
         ("SEBlock2", "seblock2", "SEBlock2"),
         ("x", "x", "X"),
+        ("modules", "modules", "Modules"),
     ],
 )
 def test_names_of_file_and_class(invoke, tmp_path, name, file, class_name):
@@ -98,7 +99,8 @@ def test_names_of_file_and_class(invoke, tmp_path, name, file, class_name):
         ("torch", "would stand in the way"),
         ("random", "would stand in the way"),
         ("class", "would stand in the way"),
-        ("modules", "would stand in the way"),
+        ("harness", "would stand in the way"),
+        ("context_modules", "would stand in the way"),
     ],
 )
 def test_a_name_that_cannot_be_is_one_line(invoke, tmp_path, name, reason):

@@ -6,7 +6,7 @@ import torch
 from harness_user import User
 from safetensors.torch import save_file
 
-from modules.resnet import ResNet
+from context_modules.resnet import ResNet
 
 SUITE = """
 suite: backbone

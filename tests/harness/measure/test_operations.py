@@ -9,11 +9,11 @@ from made_jobs import made_job
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from context_modules.layers import ConvBNReLU
+from context_modules.self_attention import SelfAttention
 from harness.measure.counters import OperatorCounter, Tally
 from harness.measure.layers import layer_costs
 from harness.measure.operations import algorithmic_macs, measure_operations
-from modules.layers import ConvBNReLU
-from modules.self_attention import SelfAttention
 
 ELEMENTS = 2 * 16 * 16
 

@@ -60,8 +60,8 @@ def test_comments_and_docstrings_do_not(digest):
 
 
 def test_networks_of_other_classes_differ():
-    from modules.pyramid_pooling import PyramidPooling
-    from modules.squeeze_excitation import SqueezeExcitation
+    from context_modules.pyramid_pooling import PyramidPooling
+    from context_modules.squeeze_excitation import SqueezeExcitation
 
     ppm = source_digest(PyramidPooling(8, out_channels=8))
     assert ppm == source_digest(PyramidPooling(16, out_channels=4))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from context_modules.affinity_loss import ideal_affinity
 from harness.present.pictures.context_prior import demonstrate, draw_prior_maps
-from modules.affinity_loss import ideal_affinity
 
 LABELS = torch.tensor([[0, 0, 1, 1, 1], [0, 0, 0, 1, 1], [2, 2, 2, 2, 255]])
 
