@@ -13,7 +13,7 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.case import Case, Job
-from harness.measure.resident import measure_resident
+from harness.measure.memory import measure_resident
 from harness.measure.subject import real_subject
 
 MIB = 2**20

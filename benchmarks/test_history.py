@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.case import Case, Job
-from harness.outcome import Outcome
+from harness.case import Case, Job, Outcome
 from harness.records.record import Record
 
 RUNS, CASES, SAMPLES = 1000, 50, 60

@@ -11,13 +11,11 @@ Nothing heavy is imported before it is asked for: `import harness` takes millise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.api.load import load, load_all
-    from harness.api.measure import run
-    from harness.api.options import validate
+    from harness.api.measure import run, validate
     from harness.api.report import report
-    from harness.api.run import Run
+    from harness.api.run import Run, load, load_all
     from harness.api.show import ModuleCosts, show
-    from harness.errors import HarnessError
+    from harness.messages import HarnessError
     from harness.suite import Suite, SuiteError
 
     __version__: str
@@ -37,17 +35,17 @@ __all__ = [
 ]
 
 _PLACES = {
-    "HarnessError": "harness.errors",
+    "HarnessError": "harness.messages",
     "ModuleCosts": "harness.api.show",
     "Run": "harness.api.run",
     "Suite": "harness.suite",
     "SuiteError": "harness.suite",
-    "load": "harness.api.load",
-    "load_all": "harness.api.load",
+    "load": "harness.api.run",
+    "load_all": "harness.api.run",
     "report": "harness.api.report",
     "run": "harness.api.measure",
     "show": "harness.api.show",
-    "validate": "harness.api.options",
+    "validate": "harness.api.measure",
 }
 
 

@@ -1,13 +1,129 @@
-"""A case: one module with its arguments on one input, device, dtype and pass."""
+"""A case and what came back from it: module, arguments, input, timing; slot, outcome."""
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from harness.timing import DEFAULT_TIMING, Timing
+# What came back from the process of one case, and from where.
+
+Status = Literal["ok", "error", "oom", "timeout", "killed", "invalid", "unsupported"]
+
+
+UNKNOWN_MACHINE = "unknown"
+"""Key of a machine that was gone before it could describe itself."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The machine that a case ran on, where that is not this one.
+
+    Attributes:
+        node: its name in the cluster.
+        machine_key: hash of the machine, as `harness.environment.machine_key` makes it, or
+            `UNKNOWN_MACHINE`.
+        environment: as `harness.environment.describe_environment` gives it there.
+    """
+
+    node: str
+    machine_key: str
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Values, or why there are none.
+
+    Attributes:
+        status: `ok`; `error` (exception, exit); `oom` (allocation failed, or the kernel's
+            out-of-memory killer); `timeout`; `killed` (a signal); `invalid` (non-finite output);
+            `unsupported` (an operator that this device or dtype lacks).
+        cause: one line for everything but `ok`.
+        values: stored names and values of every metric that finished, also of a case that failed.
+        warnings: sentences for the reader of the row.
+        seconds: wall time of each metric.
+        tail: last lines that a failed worker wrote to stdout and stderr.
+        elapsed: seconds from the start of the process to its end.
+        place: where it ran; `None`: on this machine.
+    """
+
+    status: Status
+    cause: str | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+    tail: tuple[str, ...] = ()
+    elapsed: float = 0.0
+    place: Place | None = None
+
+
+# A slot: the part of a machine that one case has for itself.
+
+
+@dataclass(frozen=True)
+class Slot:
+    """What a case's process is confined to; `None` leaves it as it is.
+
+    Attributes:
+        cores: logical ones that its threads run on.
+        gpu: index or UUID of the only GPU that it sees, as `CUDA_VISIBLE_DEVICES` takes it.
+    """
+
+    cores: tuple[int, ...] | None = None
+    gpu: str | None = None
+
+    def confine(self) -> None:
+        """Confine this process; before CUDA is initialised, and before it starts threads."""
+        if self.gpu is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu
+        if self.cores and hasattr(os, "sched_setaffinity"):  # Linux only
+            with suppress(OSError):  # a container may hold fewer cores than the machine has
+                os.sched_setaffinity(0, self.cores)
+
+
+ANYWHERE = Slot()
+
+
+# How long and under which conditions a latency is sampled. Data only, no torch.
+
+Criterion = Literal["settled_noise", "relative_stdev", "fixed", "budget"]
+Cache = Literal["hot", "cold"]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What a suite says under `latency`; `None` leaves the default of the criterion or the device.
+
+    Attributes:
+        criterion: `settled_noise` (little spread, or a spread that has settled), `relative_stdev`
+            (little spread), `fixed` (so many samples), `budget` (so many seconds of samples).
+        samples: how many; the least number for the two criteria of spread.
+        min_time: seconds of samples that the criteria of spread ask for at least.
+        max_time: seconds after which sampling ends and the unmet condition is named; the budget
+            itself for `budget`.
+        relative_stdev: standard deviation over mean below which the criteria of spread stop.
+        cache: `hot` (passes back to back) or `cold` (caches flushed before every sample).
+        cuda_graph: whether passes on CUDA are captured once and replayed.
+        turns: whether the processes of a case (`repeats`) live together and sample in turns; what
+            the machine does meanwhile then meets all alike.
+    """
+
+    criterion: Criterion = "settled_noise"
+    samples: int | None = None
+    min_time: float | None = None
+    max_time: float | None = None
+    relative_stdev: float | None = None
+    cache: Cache = "hot"
+    cuda_graph: bool = False
+    turns: bool = False
+
+
+DEFAULT_TIMING = Timing()
+
 
 Shape = tuple[int, ...]
 Device = Literal["cpu", "cuda"]

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from harness.case import Case
-from harness.errors import HarnessError
-from harness.searching import searching
-from harness.wording import quote, suggest
+from harness.environment.searching import searching
+from harness.messages import HarnessError, quote, suggest
 
 if TYPE_CHECKING:
     from torch import nn
+
 
 ENTRY_POINT_GROUP = "context_harness.modules"
 """Entry points under which an installed package adds names to the catalog."""

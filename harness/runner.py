@@ -8,20 +8,64 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.case import Job
+from harness.case import DEFAULT_TIMING, UNKNOWN_MACHINE, Job, Place
 from harness.engines.engine import Engine, EngineError, Event, Finished, RemoteEngine
 from harness.engines.local import LocalEngine
-from harness.environment import describe_environment
-from harness.errors import HarnessError
-from harness.expectation import Expectation
-from harness.identity import Identity, identity, identity_of
+from harness.environment.machine import describe_environment
 from harness.measure import STATIC
-from harness.outcome import UNKNOWN_MACHINE, Place
-from harness.records.record import Record
-from harness.records.run_directory import RecordWriter, RunDirectory
+from harness.messages import HarnessError
+from harness.records.record import Identity, Record, identity, identity_of
+from harness.records.run_directory import RecordWriter, RunDirectory, RunDirectoryError
 from harness.suite.suite import Suite
-from harness.timing import DEFAULT_TIMING
-from harness.trainings import Heard, TrainingPass
+from harness.training.ahead import Heard, TrainingPass
+
+# How long a run will still take.
+
+
+class Expectation:
+    """Expected time of what is left, from what the same cases took before.
+
+    Args:
+        pending: cases that are to be measured.
+        directory: of this run; earlier ones lie beside it.
+    """
+
+    def __init__(self, pending: list[Job], directory: RunDirectory) -> None:
+        self._known = _earlier_seconds(directory)
+        self._left = {identity(job): job.case.key for job in pending}
+        # Kept as sums: asked after every event, with thousands of cases left.
+        self._seconds = sum(self._known.get(key, 0.0) for key in self._left.values())
+        self._unknown = sum(key not in self._known for key in self._left.values())
+        self._taken, self._finished = 0.0, 0
+
+    def finished(self, record: Record) -> None:
+        """Take what one case needed."""
+        key = self._left.pop(identity_of(record), None)
+        if key is not None:
+            self._seconds -= self._known.get(key, 0.0)
+            self._unknown -= key not in self._known
+        self._taken += record.elapsed_seconds
+        self._finished += 1
+
+    def remaining(self) -> float | None:
+        """Seconds; `None` before anything is known."""
+        if self._unknown and not self._finished:
+            return None
+        typical = self._taken / self._finished if self._finished else 0.0
+        return max(0.0, self._seconds) + self._unknown * typical
+
+
+def _earlier_seconds(directory: RunDirectory) -> dict[str, float]:
+    seconds: dict[str, float] = {}
+    for sibling in sorted(directory.path.parent.iterdir())[-5:]:
+        if sibling.is_dir() and not sibling.is_symlink():
+            try:
+                records = RunDirectory(sibling).records()
+            except RunDirectoryError:
+                continue  # a damaged earlier run only costs the estimate
+            seconds.update({r.case_key: r.elapsed_seconds for r in records})
+    return seconds
+
 
 DEFAULT_ROOT = Path("results/runs")
 STATIC_SLOTS = 2  # static cases neither time nor fill anything, so two share the machine

@@ -9,16 +9,13 @@ from md_table import code, table
 
 from context_modules.catalog import CATALOG
 from harness.case import Job
+from harness.judge.statistics.intervals import median_interval
+from harness.judge.statistics.significance import adjusted
+from harness.judge.verdict import reference_table
 from harness.measure.convention import CONVENTIONS, operations
-from harness.measure.counters import Tally
-from harness.measure.layers import layer_costs
 from harness.measure.memory import measure_memory
-from harness.measure.operations import measure_operations
-from harness.measure.params import measure_params
-from harness.present.derived import sum_of_outputs
-from harness.present.verdict import reference_table
-from harness.statistics.benjamini_hochberg import adjusted
-from harness.statistics.median import median_interval
+from harness.measure.operations import Tally, layer_costs, measure_operations, measure_params
+from harness.records.quantities.derived import sum_of_outputs
 from harness.suite import load
 from harness.suite.presentation import ConventionSpec
 from harness.suite.suite import Suite

@@ -5,9 +5,9 @@ import random
 
 from md_table import table
 
-from harness.regression.replicates import CaseMetric
-from harness.regression.verdict import ALPHA, decide
-from harness.statistics.mann_whitney import mann_whitney_p
+from harness.judge.regression.observed import CaseMetric
+from harness.judge.regression.verdict import ALPHA, decide
+from harness.judge.statistics.significance import mann_whitney_p
 
 COMPARISONS, PROCESSES, SAMPLES, SPREAD, SLOWER = 300, 5, 30, 0.01, 1.03
 KEY = CaseMetric("simulation", "case", "0")

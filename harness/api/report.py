@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.api.load import load
-from harness.api.run import Run
-from harness.errors import HarnessError
+from harness.api.run import Run, load
+from harness.messages import HarnessError
 from harness.present.part import Context
 from harness.present.report.page import render
-from harness.present.report.source import ReportedPart, ReportedRun
+from harness.present.report.tables import ReportedPart, ReportedRun
 from harness.present.write import write_whole
 from harness.suite.suite import Suite
 

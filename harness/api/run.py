@@ -1,31 +1,124 @@
 """A run as people use it: rows with the printed figures beside them, tables, plots, a frame."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from harness.api import lookup, texts
-from harness.environment import LIBRARIES
+from pydantic import ValidationError
+
+from harness.api import text
+from harness.case import Job
+from harness.environment.machine import LIBRARIES
+from harness.judge.verdict import Tally, annotate, count
 from harness.measure import STATIC
-from harness.present.machines import main_machine, one_machine
+from harness.measure.roofline.calibration import DEFAULT_FOLDER
+from harness.messages import HarnessError, suggest
 from harness.present.part import Context
-from harness.present.replicates import combine
-from harness.present.roofs import with_roofs
+from harness.present.rows import combine, main_machine, one_machine, with_roofs
 from harness.present.table import Table, make
-from harness.present.tally import Tally, count
-from harness.present.verdict import annotate
-from harness.present.write import table_names, write_made, write_plots
+from harness.present.write import plot_names, table_names, write_made, write_plots
 from harness.records.record import Record
-from harness.records.run_directory import RunDirectory
-from harness.roofline.calibration import DEFAULT_FOLDER
+from harness.records.run_directory import DESCRIPTION, LATEST, RunDirectory, RunDirectoryError
+from harness.records.stored_runs import find_runs
+from harness.runner import DEFAULT_ROOT
 from harness.suite.presentation import PlotSpec, TableSpec
-from harness.suite.suite import Suite
+from harness.suite.suite import Suite, suite_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+
+# What somebody means by a table or plot: its name, its number, or the only one there is.
+
+T = TypeVar("T")
+
+# What a metric is looked at for, where a suite asks for no table.
+_COLUMNS: Mapping[str, str] = {
+    "params": "params",
+    "flops": "flops",
+    "memory": "memory",
+    "resident": "resident",
+    "allocator": "allocator",
+    "latency": "latency",
+    "energy": "energy",
+    "accuracy": "miou",
+}
+
+
+class NotThereError(HarnessError):
+    """There is no such table or plot."""
+
+
+def one(known: Mapping[str, T], which: str | int | None, noun: str) -> tuple[str, T]:
+    """The entry of that name or number; without either, the only one.
+
+    Raises:
+        NotThereError: there is none, or more than one; names them.
+    """
+    names = list(known)
+    if isinstance(which, int):
+        if not -len(names) <= which < len(names):
+            raise NotThereError(f"no number {which}: there are {len(names)} {noun}{_list(names)}")
+        which = names[which]
+    if which is None and len(names) == 1:
+        which = names[0]
+    if which is None:
+        what = f"{len(names)} {noun}, so that one has to be named" if names else f"no {noun}"
+        raise NotThereError(f"the suite has {what}{_list(names)}")
+    if which not in known:
+        cure = suggest(which, names, noun)
+        raise NotThereError(f"nothing is called {which!r} among the {noun}; {cure}")
+    return which, known[which]
+
+
+def _list(names: list[str]) -> str:
+    return f": {', '.join(names)}" if names else ""
+
+
+def by_name(parts: Mapping[str, Mapping[str, Table]]) -> dict[str, Table]:
+    """Tables of all parts by name; one whose name another part has gets that of its part too."""
+    found: dict[str, Table] = {}
+    for part, tables in parts.items():
+        for name, table in tables.items():
+            found[f"{part}/{name}" if name in found else name] = table
+    return found
+
+
+def plots(parts: Iterable[Suite]) -> dict[str, tuple[Suite, PlotSpec]]:
+    """Plots of all parts by name, each with the part that asks for it."""
+    found: dict[str, tuple[Suite, PlotSpec]] = {}
+    for part in parts:
+        for name, spec in zip(plot_names(part), part.plots, strict=True):
+            found[f"{part.name}/{name}" if name in found else name] = (part, spec)
+    return found
+
+
+def plot_spec(asked: Mapping[str, Any]) -> PlotSpec:
+    """A plot as a suite would describe it.
+
+    Raises:
+        NotThereError: no such plot can be drawn.
+    """
+    given = {name: value for name, value in asked.items() if value is not None}
+    if isinstance(given.get("y"), list):
+        given["y"] = tuple(given["y"])
+    try:
+        return PlotSpec.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(step) for step in first["loc"][:1])
+        message = first["msg"].removeprefix("Value error, ")
+        raise NotThereError(f"{where}: {message}" if where else message) from error
+
+
+def usual_columns(jobs: Iterable[Job]) -> tuple[str, ...]:
+    """Columns of a table of what was measured, where the suite asks for none."""
+    asked = {name for job in jobs for name in job.metrics}
+    return ("label", *(column for metric, column in _COLUMNS.items() if metric in asked))
+
 
 Format = Literal["console", "markdown", "latex", "csv", "html"]
 
@@ -86,13 +179,13 @@ class Run:
         verdicts) `category`; what was not measured is `<NA>`. Values are in SI base units, which
         `frame.attrs["units"]` names by column.
         """
-        from harness.api.frames import cases
+        from harness.present.frame import cases
 
         return cases(self.rows())
 
     def samples(self) -> "pd.DataFrame":
         """Every sample of every latency: suite, label, replicate, sample and `seconds`."""
-        from harness.api.frames import samples
+        from harness.present.frame import samples
 
         return samples(self.records)
 
@@ -103,12 +196,12 @@ class Run:
             part: only those of this one.
         """
         names = self._tables if part is None else {part.name: self._tables[part.name]}
-        return lookup.by_name(names)
+        return by_name(names)
 
     def shown(self) -> dict[str, Table]:
         """The tables to look at: those asked for, else one per suite of what was measured."""
         return self.tables() or dict(
-            self._own_table(lookup.usual_columns(part.jobs), part.name)
+            self._own_table(usual_columns(part.jobs), part.name)
             for part in self.suite.parts()
             if self._rows[part.name]
         )
@@ -157,8 +250,8 @@ class Run:
         if columns is not None:
             name, made = self._own_table(tuple(columns), part)
         else:
-            name, made = lookup.one(self.shown(), which, "tables")
-        return made if format is None else texts.text(made, name, format)
+            name, made = one(self.shown(), which, "tables")
+        return made if format is None else text.text(made, name, format)
 
     def plots(self) -> list[str]:
         """Names of the plots that the suite and those it includes ask for."""
@@ -192,13 +285,13 @@ class Run:
         Raises:
             HarnessError: there is no such plot or quantity; names the nearest.
         """
-        from harness.present.plot import draw
+        from harness.present.plots.plot import draw
 
         if kind is None:
-            _, (owner, spec) = lookup.one(self._plots, which, "plots")
+            _, (owner, spec) = one(self._plots, which, "plots")
         else:
             asked = {"kind": kind, "x": x, "y": y, "series": series, "log": log, "title": title}
-            owner, spec = self._part(part), lookup.plot_spec(asked)
+            owner, spec = self._part(part), plot_spec(asked)
         return draw(spec, owner, self._rows[owner.name], self.context)
 
     def tally(self) -> Tally:
@@ -215,7 +308,7 @@ class Run:
 
     def _part(self, name: str | None) -> Suite:
         parts = {part.name: part for part in self.suite.parts()}
-        return lookup.one(parts, name, "included suites, given as part=")[1]
+        return one(parts, name, "included suites, given as part=")[1]
 
     def _own_table(self, columns: tuple[str, ...], part: str | None) -> tuple[str, Table]:
         owner = self._part(part)
@@ -244,7 +337,7 @@ class Run:
 
     @cached_property
     def _plots(self) -> dict[str, tuple[Suite, PlotSpec]]:
-        return lookup.plots(self.suite.parts())
+        return plots(self.suite.parts())
 
     @cached_property
     def _description(self) -> Mapping[str, Any]:
@@ -294,11 +387,67 @@ class Run:
 
     def summary(self) -> str:
         """One line: cases by status, printed figures by verdict, the folder."""
-        return texts.summary(self.rows(), self.tally(), self.directory.path)
+        return text.summary(self.rows(), self.tally(), self.directory.path)
 
     def __repr__(self) -> str:
         return f"<Run of {self.suite.name}: {self.summary()}>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the summary, the tables, failed cases with their causes."""
-        return texts.page(self.suite.title, self.summary(), list(self.shown().values()))
+        return text.page(self.suite.title, self.summary(), list(self.shown().values()))
+
+
+# Runs from disk: `harness.load`, `harness.load_all`.
+
+
+def load(path: str | Path = LATEST, *, root: str | Path = DEFAULT_ROOT) -> Run:
+    """A run that was kept, with the suite as it was run.
+
+    Args:
+        path: a run directory; the folder of a suite's runs, for the latest; the name of a suite in
+            `root`; or `latest`, for the run in `root` that was started last.
+        root: folder of run directories.
+
+    Raises:
+        RunDirectoryError: there is no run, or it cannot be read.
+    """
+    directory = RunDirectory.open(_place(Path(path), Path(root)))
+    try:
+        suite = suite_of(directory.description().get("suite") or {})
+    except HarnessError as error:
+        raise RunDirectoryError(f"{directory.path / DESCRIPTION}: {error}") from error
+    return Run(suite, directory, _of_suite(suite, directory.records()))
+
+
+def load_all(folder: str | Path = DEFAULT_ROOT) -> list[Run]:
+    """Every run in and below a folder, by the time of its start."""
+    runs = [load(path) for path in find_runs([Path(folder)])]
+    return sorted(runs, key=lambda run: (run.started_at, run.directory.path))
+
+
+def _place(path: Path, root: Path) -> Path:
+    if path.exists():
+        return path
+    if str(path) == LATEST:
+        return _last_started(root)
+    if (root / path).is_dir():
+        return root / path
+    names = [each.name for each in root.iterdir() if each.is_dir()] if root.is_dir() else []
+    raise RunDirectoryError(
+        f"{path}: no such run; {suggest(path.name, names, f'suites in {root}')}"
+    )
+
+
+def _last_started(root: Path) -> Path:
+    # Names of runs begin with their time.
+    runs = [path for path in root.glob("*/*Z-*") if (path / DESCRIPTION).is_file()]
+    if not runs:
+        raise RunDirectoryError(f"{root}: no run here; begin one with harness run SUITE")
+    return max(runs, key=lambda path: path.name)
+
+
+def _of_suite(suite: Suite, records: list[Record]) -> tuple[Record, ...]:
+    """The last record of each case, in the suite's order."""
+    last = {(r.suite, r.label, r.case_key, r.replicate): r for r in records}
+    wanted = [(job.suite, job.label, job.case.key, job.replicate) for job in suite.all_jobs()]
+    return tuple(last[each] for each in wanted if each in last)

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.api.options import OptionError, shapes_of
+from harness.api.measure import OptionError, shapes_of
 from harness.case import Case, Job, Pass
-from harness.errors import HarnessError
-from harness.printable import printable
+from harness.messages import HarnessError, printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.measure.layers import LayerCost
+    from harness.measure.operations import LayerCost
+
 
 DEFAULT_INPUT = (1, 512, 97, 97)
 PASSES = ("inference", "training")
@@ -159,10 +159,8 @@ def costs(description: Description, case: Case) -> ModuleCosts:
     Raises:
         HarnessError: it does not run on that input.
     """
-    from harness.measure.layers import layer_costs
     from harness.measure.memory import measure_memory
-    from harness.measure.operations import measure_operations
-    from harness.measure.params import measure_params
+    from harness.measure.operations import layer_costs, measure_operations, measure_params
 
     job = Job("show", case.module, case, (), 0.0, search_path=search_path())
     try:

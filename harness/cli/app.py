@@ -1,32 +1,58 @@
-"""The `harness` command."""
+"""The `harness` command and its subcommands."""
 
 import functools
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ParamSpec
 
 import typer
 
 from harness.cli.baseline import accept, list_baselines
 from harness.cli.calibrate import calibrate
-from harness.cli.catalog import list_modules
 from harness.cli.compare import compare
-from harness.cli.doctor import doctor
-from harness.cli.environment import environment
 from harness.cli.export import export
 from harness.cli.gate import gate
 from harness.cli.history import history
+from harness.cli.info import doctor, environment, list_modules, schema, validate
 from harness.cli.init import init
 from harness.cli.output import console, forgive_encodings
 from harness.cli.plan import plan
 from harness.cli.report import report
 from harness.cli.run import INTERRUPTED, run
-from harness.cli.schema import schema
 from harness.cli.show import show
-from harness.cli.spread import spread
-from harness.cli.validate import validate
-from harness.errors import HarnessError
+from harness.messages import HarnessError
+
+# Options that take several values in a row: `--only PPM ASPP` as `--only PPM --only ASPP`.
+
+SEVERAL = ("--only", "--with")
+_SUITE_ENDINGS = (".yaml", ".yml")
+
+
+def spread(arguments: Sequence[str]) -> list[str]:
+    """Repeat such an option before each of its values.
+
+    The values end at the next option, at the name of a suite file and at `--`. A label that looks
+    like one of these is given as `--only=LABEL`.
+    """
+    result: list[str] = []
+    option: str | None = None
+    first = False
+    for position, argument in enumerate(arguments):
+        if argument == "--":
+            return result + list(arguments[position:])
+        if argument in SEVERAL:
+            option, first = argument, True
+            result.append(argument)
+            continue
+        if argument.startswith("--") or (not first and argument.endswith(_SUITE_ENDINGS)):
+            option = None
+        if option is not None and not first:
+            result.append(option)
+        result.append(argument)
+        first = False
+    return result
+
 
 P = ParamSpec("P")
 

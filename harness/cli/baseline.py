@@ -11,10 +11,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli import completion
 from harness.cli.compare import Baselines
+from harness.cli.options import runs
 from harness.cli.output import console
-from harness.regression.baselines import (
+from harness.judge.regression.baselines import (
     DEFAULT_ROOT,
     Baseline,
     BaselineError,
@@ -22,17 +22,14 @@ from harness.regression.baselines import (
     find,
     observed,
 )
-from harness.regression.baselines import accept as accept_run
-from harness.regression.noise import noise_of_runs
-from harness.regression.observed import Observed, observe
+from harness.judge.regression.baselines import accept as accept_run
+from harness.judge.regression.observed import Observed, noise_of_runs, observe
 
 
 def accept(
     run: Annotated[
         Path,
-        typer.Argument(
-            metavar="RUN", help="A run, or a suite's folder.", autocompletion=completion.runs
-        ),
+        typer.Argument(metavar="RUN", help="A run, or a suite's folder.", autocompletion=runs),
     ],
     noise: Annotated[
         list[Path] | None,

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from harness.cli.options import OptionError
 from harness.cli.output import console
-from harness.roofline.calibration import DEFAULT_FOLDER, Calibration, Entry, load, save
-from harness.roofline.rate import Rate
+from harness.measure.roofline.calibration import DEFAULT_FOLDER, Calibration, Entry, load, save
+from harness.measure.roofline.ceilings import Rate
 
 
 def calibrate(
@@ -30,7 +30,7 @@ def calibrate(
 
     Tables and plots of runs on this machine, earlier ones too, then show the share of the roof.
     """
-    from harness.roofline.calibrate import calibrate as measure
+    from harness.measure.roofline.calibration import calibrate as measure
 
     chosen, count = _choices(device, threads)
     errors = console(stderr=True)

@@ -8,16 +8,13 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import completion
-from harness.cli.options import OptionError
+from harness.cli.options import OptionError, runs
 from harness.cli.output import console
-from harness.regression.baselines import DEFAULT_ROOT, find_for, observed
-from harness.regression.compare import compare as compare_runs
-from harness.regression.limits import Limits
-from harness.regression.noise import noise_of_runs
-from harness.regression.observed import Observed, observe
-from harness.regression.report import Report
-from harness.regression.verdict import ALPHA, MIN_EFFECT
+from harness.judge.regression.baselines import DEFAULT_ROOT, find_for, observed
+from harness.judge.regression.compare import Report
+from harness.judge.regression.compare import compare as compare_runs
+from harness.judge.regression.observed import Observed, noise_of_runs, observe
+from harness.judge.regression.verdict import ALPHA, MIN_EFFECT, Limits
 
 Baselines = Annotated[
     Path, typer.Option("--baselines", metavar="DIR", help="Folder of the accepted runs.")
@@ -27,16 +24,14 @@ Baselines = Annotated[
 def compare(  # noqa: PLR0917 - typer calls it with names
     run_a: Annotated[
         Path,
-        typer.Argument(
-            metavar="RUN_A", help="A run, or a suite's folder.", autocompletion=completion.runs
-        ),
+        typer.Argument(metavar="RUN_A", help="A run, or a suite's folder.", autocompletion=runs),
     ],
     run_b: Annotated[
         Path | None,
         typer.Argument(
             metavar="RUN_B",
             help="If absent, RUN_A is compared with its baseline.",
-            autocompletion=completion.runs,
+            autocompletion=runs,
         ),
     ] = None,
     as_markdown: Annotated[
@@ -70,7 +65,7 @@ def compare(  # noqa: PLR0917 - typer calls it with names
     if as_json:
         sys.stdout.write(json.dumps(report.as_json(), indent=1, allow_nan=False) + "\n")
     elif as_markdown:
-        from harness.regression.markdown import markdown
+        from harness.judge.regression.tables import markdown
 
         sys.stdout.write(markdown(report))
     else:
@@ -90,9 +85,8 @@ def _sides(
 
 
 def _print(report: Report) -> None:
+    from harness.judge.regression.tables import changes, reasons, rule, summary
     from harness.present.console import console_table
-    from harness.regression.markdown import rule, summary
-    from harness.regression.tables import changes, reasons
 
     where = console()
     table = changes(report, reasons=False)

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import completion
-from harness.cli.options import OptionError
+from harness.cli.options import OptionError, export_formats, runs
 from harness.cli.output import console
 
 if TYPE_CHECKING:
-    from harness.exporters.exported import Exported
+    from harness.present.exporters.exported import Exported
 
 
 def export(
@@ -20,7 +19,7 @@ def export(
         typer.Argument(
             metavar="RUN",
             help="A run directory, or the folder of a suite's runs.",
-            autocompletion=completion.runs,
+            autocompletion=runs,
         ),
     ],
     to: Annotated[
@@ -29,7 +28,7 @@ def export(
             "--to",
             metavar="FORMAT",
             help="pytest-benchmark, github-action-benchmark, bencher, csv, parquet or mlflow.",
-            autocompletion=completion.export_formats,
+            autocompletion=export_formats,
         ),
     ],
     out: Annotated[
@@ -40,13 +39,13 @@ def export(
     ] = None,
 ) -> None:
     """Write RUN in the format of another tool; values keep SI base units where it names none."""
-    from harness.exporters.exported import read_run
-    from harness.exporters.formats import FORMATS, MLFLOW
-    from harness.present.nearest import hint
+    from harness.messages import hint
+    from harness.present.exporters.exported import read_run
+    from harness.present.exporters.formats import FORMATS, MLFLOW
     from harness.present.write import write_whole
 
     if to == MLFLOW:
-        from harness.exporters.mlflow import mlflow
+        from harness.present.exporters.mlflow import mlflow
 
         console(stderr=True).print(mlflow(read_run(run), out), markup=False, soft_wrap=True)
         return

@@ -10,14 +10,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from harness.cli import completion
-from harness.cli.options import Input, OptionError, parse_shapes
+from harness.cli.options import Input, OptionError, parse_shapes, suites
 from harness.cli.output import console, strangers
-from harness.regression.gate import BUDGET, Progress, Settings
-from harness.regression.selftest import PAIRS, self_test
-from harness.regression.session import PROCESS_SECONDS, GateReport, gate_suite
-from harness.regression.verdict import ALPHA, MIN_EFFECT
-from harness.suite import Overrides, load
+from harness.judge.regression.gate import BUDGET, Progress, Settings
+from harness.judge.regression.selftest import PAIRS, self_test
+from harness.judge.regression.session import PROCESS_SECONDS, GateReport, gate_suite
+from harness.judge.regression.verdict import ALPHA, MIN_EFFECT
+from harness.suite.loader import load
+from harness.suite.suite import Overrides
 
 NOT_REACHED = 1
 _SAY_EVERY = 30.0  # seconds between two lines of progress where nobody looks at a terminal
@@ -26,9 +26,7 @@ _SAY_EVERY = 30.0  # seconds between two lines of progress where nobody looks at
 def gate(  # noqa: PLR0917 - typer calls it with names
     suite_file: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="SUITE", help="A suite file (YAML).", autocompletion=completion.suites
-        ),
+        typer.Argument(metavar="SUITE", help="A suite file (YAML).", autocompletion=suites),
     ] = None,
     against: Annotated[
         str | None,
@@ -116,9 +114,9 @@ def gate(  # noqa: PLR0917 - typer calls it with names
 
 
 def _print(report: GateReport, markdown: Path | None, as_json: bool) -> None:
+    from harness.judge.regression.gate_tables import gate_table, summary
     from harness.present.console import console_table
-    from harness.present.markdown import markdown as markdown_of_table
-    from harness.regression.gate_tables import gate_table, summary
+    from harness.present.formats import markdown as markdown_of_table
 
     table = gate_table(report)
     if as_json:
@@ -140,8 +138,8 @@ def _print(report: GateReport, markdown: Path | None, as_json: bool) -> None:
 def _self_test(pairs: int, seed: int, as_json: bool) -> None:
     from dataclasses import asdict
 
+    from harness.judge.regression.gate_tables import self_test_table
     from harness.present.console import console_table
-    from harness.regression.gate_tables import self_test_table
 
     with _Line(console(stderr=True)) as line:
         verified = self_test(

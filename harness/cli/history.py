@@ -14,8 +14,8 @@ from harness.cli.options import OptionError
 from harness.cli.output import console
 
 if TYPE_CHECKING:
-    from harness.regression.history import Change, History
-    from harness.regression.series import Series
+    from harness.judge.regression.history import Change, History, Series
+
 
 _MOST = 50
 """Changes in the terminal; all are in `--json`."""
@@ -58,7 +58,7 @@ def history(  # noqa: PLR0917 - typer calls it with names
     Points are runs in the order of their commits; a change is named as a range that `git log`
     takes. Needs the extra `history` (DuckDB).
     """
-    from harness.regression.history import Limits, read_history
+    from harness.judge.regression.history import Limits, read_history
     from harness.runner import DEFAULT_ROOT
 
     if not 0 <= min_change < float("inf"):
@@ -90,9 +90,8 @@ def _metrics(names: list[str]) -> tuple[str, ...]:
     Raises:
         OptionError: there is no such metric; names the nearest.
     """
-    from harness.present.nearest import hint
-    from harness.present.quantities import ALIASES
-    from harness.regression.metrics import METRICS
+    from harness.messages import hint
+    from harness.records.quantities.registry import ALIASES, METRICS
 
     if names == ["all"]:
         return tuple(METRICS)
@@ -144,8 +143,7 @@ def _print(found: "History") -> None:
 
 
 def _row(change: "Change", found: "History") -> list[str]:
-    from harness.present.numbers import percent
-    from harness.present.units import with_unit
+    from harness.records.quantities.quantity import percent, with_unit
 
     series = change.series
     unit = series.unit
@@ -176,7 +174,7 @@ def _label(series: "Series", found: "History") -> str:
 
 
 def _where(change: "Change") -> str:
-    from harness.regression.commits import number_between
+    from harness.judge.regression.version import number_between
 
     commits, notes = change.commits, list(change.besides)
     if commits and commits[0] != commits[1]:
@@ -234,8 +232,8 @@ def _change_data(change: "Change") -> dict[str, Any]:
 
 def _draw(found: "History", folder: Path) -> int:
     # matplotlib takes half a second to import.
-    from harness.present.history_plot import draw_history
-    from harness.present.style import render
+    from harness.present.plots.canvas import render
+    from harness.present.plots.history import draw_history
     from harness.present.write import write_whole
 
     taken: set[str] = set()

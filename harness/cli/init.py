@@ -1,14 +1,103 @@
 """`harness init`: a starter suite, and on request a module and its test."""
 
+import keyword
+import re
 import shlex
+import sys
+from importlib.machinery import PathFinder
+from importlib.resources import files
 from pathlib import Path
+from string import Template
 from typing import Annotated
 
 import typer
 
 from harness.cli.output import console
+from harness.environment.searching import CHECKOUT, OWN
+from harness.messages import HarnessError
 from harness.present.write import write_whole
-from harness.starter import SUITE, StarterError, starter
+
+# A starter: a suite, and on request a module with its test, that run at once.
+
+SUITE, SCHEMA = "suite.yaml", "suite.schema.json"
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
+_GRIDS = {
+    True: ("${file}, pool {pool}", "${file}:${class_name}", "pool: [1, 2, 4]"),
+    False: ("PPM, {bins}", "ppm", "bins: [[1], [1, 2], [1, 2, 3, 6]]"),
+}
+
+
+class StarterError(HarnessError):
+    """A starter cannot be made."""
+
+
+def starter(module: str | None = None) -> dict[str, str]:
+    """Texts by file name.
+
+    Args:
+        module: name of the module to begin with, `my_attention` or `MyAttention`.
+
+    Raises:
+        StarterError: no file or class can have that name, or an installed package has it.
+    """
+    from harness.suite.json_schema import text as schema
+
+    if module is None:
+        return {SUITE: _suite({}), SCHEMA: schema()}
+    names = _names(module)
+    return {
+        SUITE: _suite(names),
+        SCHEMA: schema(),
+        f"{names['file']}.py": _filled("module.py", names),
+        f"test_{names['file']}.py": _filled("test_module.py", names),
+    }
+
+
+def _suite(names: dict[str, str]) -> str:
+    own = '  - {label: ${class_name}, module: "${file}:${class_name}"}\n' if names else ""
+    label, module, grid = (Template(each).substitute(names) for each in _GRIDS[bool(names)])
+    name = names.get("file", "starter").replace("_", "-").strip("-")
+    known = {
+        "suite": name,
+        "title": f"{names['class_name']} beside OCNet's Table 4" if names else "Context modules",
+        "own": Template(own).substitute(names),
+        "grid": f'{{label: "{label}", module: "{module}", grid: {{{grid}}}}}',
+    }
+    return _filled("suite.yaml", known)
+
+
+def _filled(template: str, names: dict[str, str]) -> str:
+    text = files("harness.cli").joinpath("templates", f"{template}.txt").read_text(encoding="utf-8")
+    return Template(text).substitute(names)
+
+
+def _names(module: str) -> dict[str, str]:
+    """The names of a file, in snake case, and of a class, in capitals."""
+    if not _NAME.fullmatch(module):
+        raise StarterError(
+            f"--module {module}: no name of a Python file; write letters, digits and underscores, "
+            "such as my_attention"
+        )
+    file = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", module).lower().strip("_")
+    if keyword.iskeyword(file) or file in sys.stdlib_module_names or _installed(file):
+        raise StarterError(
+            f"--module {module}: {file}.py would stand in the way of a package of that name; "
+            f"choose another, such as my_{file}"
+        )
+    class_name = module if module[0].isupper() and "_" not in module else _capitals(file)
+    return {"file": file, "class_name": class_name}
+
+
+def _capitals(file: str) -> str:
+    return "".join(word[:1].upper() + word[1:] for word in file.split("_"))
+
+
+def _installed(name: str) -> bool:
+    """Whether a package of that name is installed; a file of the current folder is none."""
+    others = (Path.cwd(), CHECKOUT)
+    folders = [each for each in sys.path if Path(each).resolve() not in others]
+    return name in OWN or PathFinder.find_spec(name, folders) is not None
 
 
 def init(

@@ -13,16 +13,24 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.amounts import parse_bytes, parse_duration, shown_bytes, shown_duration
 from harness.cli.options import Input, OptionError, SuiteFile, parse_names, parse_shapes
-from harness.cli.output import console, strangers
+from harness.cli.output import (
+    console,
+    parse_bytes,
+    parse_duration,
+    shown_bytes,
+    shown_duration,
+    strangers,
+)
 from harness.engines.local import LocalEngine, start_server
 from harness.runner import DEFAULT_ROOT, STATIC_SLOTS
-from harness.suite import Overrides, Suite, load
+from harness.suite.loader import load
+from harness.suite.suite import Overrides, Suite
 
 if TYPE_CHECKING:
     from harness.planning.fleet import Fleet, Wanted
     from harness.planning.plan import Plan, PlannedCase
+
 
 _MOST = 40
 """Cases in the terminal, the longest of a larger suite; all are in `--json`."""
@@ -124,8 +132,8 @@ def plan(  # noqa: PLR0917 - typer calls it with names
 
 def _made(suite: Suite, runs: list[Path], machine: str | None, budget: float | None) -> "Plan":
     from harness.environment.machine import describe_machine, machine_key
-    from harness.planning.earlier import read_earlier
     from harness.planning.plan import make_plan
+    from harness.planning.predict import read_earlier
     from harness.training.checkpoint import default_folder
 
     return make_plan(
@@ -214,7 +222,7 @@ def _table(cases: "list[PlannedCase]", *, several: bool) -> Table:
 
 
 def _summary(made: "Plan", found: "tuple[Fleet, ...]", wanted: "Wanted") -> list[str]:
-    from harness.wording import quote
+    from harness.messages import quote
 
     cases = made.cases
     lines = [f"cases: {len(cases)}, {made.distinct_cases} of them distinct"]
@@ -272,7 +280,7 @@ def _fleet(fleet: "Fleet", wanted: "Wanted") -> list[str]:
 
 
 def _names(labels: tuple[str, ...]) -> str:
-    from harness.wording import quote
+    from harness.messages import quote
 
     shown = ", ".join(quote(label) for label in labels[:_MOST_NAMES])
     more = len(labels) - _MOST_NAMES

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import completion
+from harness.cli import options
 from harness.cli.output import console
 
 
@@ -15,7 +15,7 @@ def report(
         typer.Argument(
             metavar="RUN...",
             help="Run directories, folders of a suite's runs, names of suites, or latest.",
-            autocompletion=completion.runs,
+            autocompletion=options.runs,
         ),
     ],
     out: Annotated[

@@ -9,11 +9,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from harness.api.measure import measure, write_results
-from harness.api.options import validate
+from harness.api.measure import measure, validate, write_results
 from harness.api.progress import Reporter
 from harness.api.run import Run
-from harness.cli import completion
+from harness.cli import options as completion
 from harness.cli.options import (
     Address,
     EngineName,
@@ -26,9 +25,9 @@ from harness.cli.options import (
     parse_shapes,
 )
 from harness.cli.output import console, strangers
-from harness.cli.show_run import print_run
+from harness.cli.show import print_run
+from harness.engines.engine import LOCAL, make_engine
 from harness.engines.local import start_server
-from harness.engines.registry import LOCAL, make_engine
 from harness.records.record import finite
 from harness.runner import DEFAULT_ROOT
 

@@ -1,5 +1,6 @@
 """`harness show`: one module's arguments and costs, layer by layer; or the tables of a run."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,12 +10,64 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.api.run import Run, load
 from harness.api.show import DEFAULT_INPUT, PASSES, Description, ModuleCosts, costs, describe
+from harness.api.text import FORMATS, FormatError, text
 from harness.case import Case
-from harness.cli import completion
-from harness.cli.options import Input, OptionError, parse_shapes
+from harness.cli.options import Input, OptionError, modules_or_runs, parse_shapes, table_formats
 from harness.cli.output import console, strangers
-from harness.cli.show_run import is_run, show_run
+from harness.messages import suggest
+from harness.present.table import Table as ShownTable
+from harness.records.run_directory import LATEST
+
+# `harness show RUN`: the tables of a run that was kept.
+
+
+def is_run(name: str) -> bool:
+    """Whether a name means a run, not a module."""
+    return name == LATEST or "/" in name or Path(name).is_dir()
+
+
+def show_run(path: str, which: str | None, form: str | None, *, best: bool | None = None) -> None:
+    """Print the tables of a run as its records give them now: all, or one, in a format.
+
+    Args:
+        path: of a run directory, a suite's folder, or `latest`.
+        which: name of a table.
+        form: one of `FORMATS`; as in a terminal, with the summary, if absent.
+        best: in LaTeX, whether best and second values are marked; as the suite asks if absent.
+    """
+    if form is not None and form not in FORMATS:
+        raise FormatError(f"--format {form}: no such format; {suggest(form, FORMATS, 'formats')}")
+    if best is not None and form != "latex":
+        raise FormatError("--best marks values in LaTeX; add --format latex")
+    run = load(path)
+    if form is None and which is None:
+        print_run(run, console())
+        return
+    tables = run.shown() if which is None else {which: run.table(which)}
+    if form is None:
+        print_tables(tables, console())
+    else:
+        sys.stdout.write(
+            "\n".join(text(table, name, form, best=best) for name, table in tables.items())
+        )
+
+
+def print_run(run: Run, where: Console) -> None:
+    """Print a run's tables, its folder, and how many printed figures are reproduced."""
+    print_tables(run.shown(), where)
+    where.print(f"run: {run.directory.path}", markup=False, soft_wrap=True)
+    where.print(run.tally().text, markup=False, soft_wrap=True)
+
+
+def print_tables(tables: dict[str, ShownTable], where: Console) -> None:
+    """Print tables below one another."""
+    from harness.present.console import console_table
+
+    for table in tables.values():
+        where.print(console_table(table))
+        where.print()
 
 
 def show(  # noqa: PLR0917 - typer calls it with names
@@ -24,7 +77,7 @@ def show(  # noqa: PLR0917 - typer calls it with names
             metavar="MODULE|RUN",
             help="A name of `harness list` or package.file:Class; or a run directory, the folder "
             "of a suite's runs, `latest`.",
-            autocompletion=completion.modules_or_runs,
+            autocompletion=modules_or_runs,
         ),
     ],
     input_: Input = None,
@@ -50,7 +103,7 @@ def show(  # noqa: PLR0917 - typer calls it with names
             "--format",
             metavar="FORMAT",
             help="Of a run: markdown, latex, csv, html or console.",
-            autocompletion=completion.table_formats,
+            autocompletion=table_formats,
         ),
     ] = None,
     best: Annotated[
@@ -116,14 +169,14 @@ def _arguments(texts: list[str]) -> dict[str, Any]:
     from ruamel.yaml.error import YAMLError
 
     arguments = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
+    for given in texts:
+        name, equals, value = given.partition("=")
         try:
             arguments[name] = YAML(typ="safe", pure=True).load(value)
         except YAMLError as error:
-            raise OptionError(f"--with {text}: the value is not YAML; quote it") from error
+            raise OptionError(f"--with {given}: the value is not YAML; quote it") from error
         if not equals or not name:
-            raise OptionError(f"--with {text}: no value; write --with NAME=VALUE")
+            raise OptionError(f"--with {given}: no value; write --with NAME=VALUE")
     return arguments
 
 

@@ -1,13 +1,66 @@
-"""The contract of an engine: submit jobs, read events, cancel."""
+"""Engines: the contract (submit jobs, read events, cancel), and the names that make one."""
 
+import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, cast
 
-from harness.case import Job
-from harness.errors import HarnessError
-from harness.outcome import Outcome
+from harness.case import Job, Outcome, Turn
+from harness.measure import STATIC
+from harness.messages import HarnessError
+
+# What a job needs of a machine: the device alone, or a share of it.
+
+SHARING = frozenset({*STATIC, "accuracy"})
+"""Metrics that neighbours do not change: counts, and trainings, whose result is no time."""
+
+
+def is_timed(job: Job) -> bool:
+    """Whether a neighbour on the device would change what is measured: times, memory, energy."""
+    return not SHARING.issuperset(job.metrics)
+
+
+def is_static(job: Job) -> bool:
+    """Whether the answer is the same on every machine."""
+    return set(job.metrics) <= set(STATIC)
+
+
+# Rings: processes of one case that run together and sample in turns.
+
+_TURNED = {*STATIC, "latency"}
+"""Static metrics come first in a worker; anything else would run while another process samples."""
+
+
+def next_ring(queue: deque[Job]) -> list[Job]:
+    """Take the next job from a queue, and with it the others of its ring."""
+    first = queue.popleft()
+    if not _takes_turns(first):
+        return [first]
+    ring = [first, *(job for job in queue if _same_case(job, first))]
+    kept = [job for job in queue if not _same_case(job, first)]
+    queue.clear()
+    queue.extend(kept)
+    return ring
+
+
+def with_turns(ring: Sequence[Job], folder: Path) -> list[Job]:
+    """The jobs of a ring with their places in it; one alone has none to take turns with."""
+    if len(ring) < 2:
+        return list(ring)
+    folder.mkdir()
+    turns = [Turn(str(folder), n, len(ring), ring[0].threads == 1) for n in range(len(ring))]
+    return [replace(job, turn=turn) for job, turn in zip(ring, turns, strict=True)]
+
+
+def _takes_turns(job: Job) -> bool:
+    return job.timing.turns and job.case.device == "cpu" and _TURNED.issuperset(job.metrics)
+
+
+def _same_case(job: Job, other: Job) -> bool:
+    return replace(job, replicate=other.replicate) == other
 
 
 class EngineError(HarnessError):
@@ -94,3 +147,55 @@ class RemoteEngine(ABC):
 
         An engine whose cases outlive it may follow those that are still running.
         """
+
+
+# Engines by the names that `harness run --engine` takes.
+
+LOCAL = "local"
+ENGINES: dict[str, str] = {
+    "ray": "harness.engines.ray:from_options",
+    "slurm": "harness.engines.slurm:from_options",
+}
+"""Name: function that makes the engine from its options. `local` is what the runner has anyway."""
+
+FromOptions = Callable[[Mapping[str, str]], Engine]
+
+
+def make_engine(name: str, options: Mapping[str, str], mix_machines: bool = False) -> Engine | None:
+    """The engine of a name; `None` for `local`, which the runner fits to its cases.
+
+    Args:
+        name: `local`, or one of `ENGINES`.
+        options: of that engine, as text.
+        mix_machines: whether timed cases of one suite may run on machines of different kinds; the
+            option `mix_machines=true` of engines that place cases on several.
+
+    Raises:
+        EngineError: unknown name or option, or the engine's package is not installed.
+    """
+    if name == LOCAL:
+        require_known(LOCAL, options, ())
+        return None
+    if name not in ENGINES:
+        raise EngineError(f"--engine {name}: unknown; choose {', '.join((LOCAL, *ENGINES))}")
+    module, _, function = ENGINES[name].partition(":")
+    try:
+        make = cast(FromOptions, getattr(importlib.import_module(module), function))
+        return make({**options, **({"mix_machines": "true"} if mix_machines else {})})
+    except ModuleNotFoundError as error:
+        raise EngineError(
+            f"--engine {name}: the package {error.name} is missing; "
+            f"install it with: pip install 'context-harness[{name}]'"
+        ) from error
+
+
+def require_known(engine: str, options: Mapping[str, str], known: tuple[str, ...]) -> None:
+    """Refuse options that an engine does not have.
+
+    Raises:
+        EngineError: names the first of them, and what there is.
+    """
+    for name in options:
+        if name not in known:
+            cure = f"it has {', '.join(known)}" if known else "it has none"
+            raise EngineError(f"--engine-option {name}: engine {engine} has no such option; {cure}")

@@ -17,15 +17,21 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-from harness.answer import AnswerError, AnswerReader
-from harness.case import Job
+from harness.case import Job, Outcome, Status
 from harness.engines.devices import Devices, Grant
-from harness.engines.engine import Event, Finished, Measuring, Started, Waiting
-from harness.engines.need import is_timed
-from harness.engines.ring import next_ring, with_turns
-from harness.outcome import Outcome, Status
-from harness.searching import safe_start
-from harness.supervisor import TAIL_LINES, supervise
+from harness.engines.engine import (
+    Event,
+    Finished,
+    Measuring,
+    Started,
+    Waiting,
+    is_timed,
+    next_ring,
+    with_turns,
+)
+from harness.engines.process.answer import AnswerError, AnswerReader
+from harness.engines.process.supervisor import TAIL_LINES, supervise
+from harness.environment.searching import safe_start
 
 _GRACE = 5.0  # seconds for a process that has answered, or was told to end, before it is killed
 _UNKNOWN_EXIT = 255  # what multiprocessing says when the fork server is gone
@@ -77,7 +83,7 @@ def start_server() -> None:
 
 def _context() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["harness.preload"])
+    context.set_forkserver_preload(["harness.engines.process.preload"])
     return context
 
 
@@ -86,7 +92,7 @@ class LocalEngine:
 
     Args:
         slots: processes at once of jobs that neighbours do not disturb, see
-            `harness.engines.need`; what is timed runs alone.
+            `harness.engines.engine`; what is timed runs alone.
         devices: what the cases may use; the processor or GPU on which a case is timed is locked, so
             that two runs on one machine do not measure one another.
     """

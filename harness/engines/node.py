@@ -9,12 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.case import Job
+from harness.case import Job, Outcome, Place
 from harness.engines.devices import Devices, Gpu, busy_cores, own_cores
-from harness.engines.engine import Event, Finished, Started
+from harness.engines.engine import Event, Finished, Started, is_static
 from harness.engines.local import LocalEngine
-from harness.engines.need import is_static
-from harness.outcome import Outcome, Place
 
 Placed = tuple[int, Event]
 """Number of the job among those that were given, and what happened to it."""
@@ -27,7 +25,7 @@ def describe_node(name: str | None = None, folder: Path | None = None) -> Place:
         name: of the node in its cluster; that of the machine if absent.
         folder: where the git state is read.
     """
-    from harness.environment import describe_environment
+    from harness.environment.machine import describe_environment
 
     environment = describe_environment(folder)
     return Place(name or platform.node(), environment["machine_key"], environment)
@@ -43,7 +41,7 @@ def run_here(
     """Run a job, or the processes of a case that sample in turns, on this node.
 
     Args:
-        jobs: what to run; see `harness.engines.ring.next_ring`.
+        jobs: what to run; see `harness.engines.engine.next_ring`.
         cores: those that this node owns, to which the cases are pinned; `None`: not pinned.
         gpus: those that the cases may use; `None`: those that PyTorch sees.
         slots: processes at once of jobs that neighbours do not disturb.

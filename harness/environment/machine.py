@@ -1,15 +1,74 @@
-"""The machine: what does not change from run to run, and the key that is made from it."""
+"""The environment of a run: machine and its key, libraries, threads, git state."""
 
 import hashlib
 import json
 import os
 import platform
+import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from harness.environment.conditions import Conditions, read_conditions, warnings_of
+
+# The state of the git checkout that the measured code comes from.
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """Commit and whether files differ from it (`None`: unknown); `None` outside a checkout."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit is None:
+        return None
+    changes = _git(folder, "status", "--porcelain")
+    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=10,
+            check=True,
+            # `git status` would take the index lock, at which a commit made meanwhile fails.
+            env=os.environ | {"GIT_OPTIONAL_LOCKS": "0"},
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+# Versions of the libraries that a number depends on.
+
+LIBRARIES = ("context-harness", "torch", "fvcore", "numpy", "pandas", "matplotlib", "pydantic")
+
+
+def library_versions() -> dict[str, str | None]:
+    """Version by distribution; `None` for one that is not installed."""
+    return {name: _version(name) for name in LIBRARIES}
+
+
+def accelerator_libraries() -> dict[str, str | None]:
+    """CUDA and cuDNN that PyTorch was built with; `None` where it was built without."""
+    import torch
+
+    cudnn = torch.backends.cudnn.version() if torch.backends.cudnn.is_available() else None
+    return {"cuda": torch.version.cuda, "cudnn": None if cudnn is None else str(cudnn)}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
 
 _GIB = 1 << 30
 
@@ -61,3 +120,52 @@ def _cpu_model() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or "unknown"
+
+
+# Everything that a reader of a number may ask about the machine that made it.
+
+# Settings of the threading libraries under PyTorch, which change what a thread count means.
+THREAD_SETTINGS = (
+    "OMP_NUM_THREADS", "OMP_PROC_BIND", "OMP_PLACES", "KMP_AFFINITY", "MKL_NUM_THREADS",
+    "CUDA_VISIBLE_DEVICES",
+)  # fmt: skip
+
+
+def describe_environment(
+    folder: Path | None = None, conditions: Conditions | None = None
+) -> dict[str, Any]:
+    """Machine, its key, versions, threads, git state, conditions and the warnings they call for.
+
+    Args:
+        folder: where the git state is read; the current directory if absent.
+        conditions: what drifts; read now if absent.
+
+    Returns:
+        Plain data for `run.json`: clocks in Hz, power in W, temperatures in °C.
+    """
+    import torch
+
+    # Read before PyTorch touches CUDA: its context would count as a process on the GPU.
+    now = conditions or read_conditions()
+    machine = describe_machine()
+    drifting = asdict(now)
+    return {
+        "machine": machine,
+        "machine_key": machine_key(machine),
+        "python": platform.python_version(),
+        "libraries": library_versions() | accelerator_libraries(),
+        "threads": torch.get_num_threads(),
+        "thread_settings": {
+            name: os.environ[name] for name in THREAD_SETTINGS if name in os.environ
+        },
+        "governor": drifting.pop("governor"),
+        "git": git_state(folder or Path.cwd()),
+        "system_version": platform.release(),
+        "conditions": {**drifting, "gpus": [asdict(gpu) for gpu in now.gpus]},
+        "warnings": list(warnings_of(now)),
+    }
+
+
+# The environment of a run: machine, libraries, threads, git state, conditions, warnings.
+
+__all__ = ["LIBRARIES", "describe_environment", "git_state", "machine_key", "warnings_of"]

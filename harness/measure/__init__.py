@@ -9,16 +9,16 @@ from harness.case import Job
 Metric = Callable[[Job], dict[str, object]]
 
 METRICS: dict[str, str] = {
-    "params": "harness.measure.params:measure_params",
+    "params": "harness.measure.operations:measure_params",
     "flops": "harness.measure.operations:measure_operations",
     "memory": "harness.measure.memory:measure_memory",
     "witness": "harness.measure.witness:measure_witness",
-    "resident": "harness.measure.resident:measure_resident",
-    "allocator": "harness.measure.allocator:measure_allocator",
+    "resident": "harness.measure.memory:measure_resident",
+    "allocator": "harness.measure.memory:measure_allocator",
     "memory_model": "harness.measure.memory_model:measure_memory_model",
     "latency": "harness.measure.latency:measure_latency",
     "energy": "harness.measure.energy:measure_energy",
-    "accuracy": "harness.measure.accuracy:measure_accuracy",
+    "accuracy": "harness.training.accuracy:measure_accuracy",
 }
 
 # Need neither the case's memory nor its time, and give the same answer on every machine.

@@ -15,9 +15,8 @@ import torch
 
 from harness.case import Job
 from harness.environment.gpu import initialised, nvml_library
-from harness.errors import HarnessError
-from harness.measure.finite import require_finite
-from harness.measure.subject import Subject, real_subject
+from harness.measure.subject import Subject, real_subject, require_finite
+from harness.messages import HarnessError
 
 MIN_WINDOW = 1.0  # seconds: steps of up to 100 ms then cost 10 % at most, usually 2 %
 MARGIN = 1.1  # passes are planned for a window this much longer, since their time varies

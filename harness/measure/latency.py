@@ -8,17 +8,21 @@ from dataclasses import replace
 import torch
 
 from harness.case import Job
-from harness.measure.cache_flush import cpu_flush, cuda_flush
-from harness.measure.compiled import compiled
-from harness.measure.criterion import criterion_of, wall_budget
-from harness.measure.cuda_pass import CudaPass, GraphPass
-from harness.measure.sampling import Sampled, sample_until
-from harness.measure.sm_clock import THROTTLED, clock_share
+from harness.judge.statistics.intervals import median_interval, outliers, quartiles
+from harness.measure.passes import (
+    THROTTLED,
+    Clock,
+    CudaPass,
+    GraphPass,
+    TimedPass,
+    clock_share,
+    compiled,
+    cpu_flush,
+    cuda_flush,
+)
+from harness.measure.sampling import Sampled, criterion_of, sample_until, wall_budget
 from harness.measure.subject import Subject, real_subject
-from harness.measure.timed_pass import Clock, TimedPass
 from harness.measure.turns import InTurns, Turns
-from harness.statistics.median import median_interval, quartiles
-from harness.statistics.outliers import outliers
 
 NOISY, VERY_NOISY = 0.10, 0.25  # IQR over median; Georges et al. 2007 advise against reading beyond
 

@@ -1,11 +1,199 @@
-"""Predicted memory: the live-storage peak of inference and of forward + backward."""
+"""Memory of a case: predicted live peak, allocator peak, resident set."""
 
-from dataclasses import replace
+import ctypes
+import weakref
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, UntypedStorage
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.case import Case, Job
-from harness.measure.live_peak import LivePeak
-from harness.measure.subject import Subject
-from harness.measure.values import on_fake_or_real
+from harness.measure.passes import as_run
+from harness.measure.subject import (
+    Subject,
+    on_fake_or_real,
+    real_subject,
+    require_finite,
+    tensors_of,
+)
+
+# What PyTorch's caching allocator held on the GPU during one pass.
+
+
+@dataclass(frozen=True)
+class AllocatorPeak:
+    """Figures of one pass.
+
+    Attributes:
+        allocated: bytes of tensors and workspaces held at most, over what was held before.
+        reserved: bytes that the allocator had taken from the driver at most, all of the process.
+    """
+
+    allocated: int
+    reserved: int
+
+
+def allocator_peak(run: Callable[[], object], cuda: Any = torch.cuda) -> AllocatorPeak:
+    """Run a pass and read the allocator's own peaks.
+
+    Run it once before: the first pass allocates what the process keeps (cuBLAS workspaces, for
+    example), which no later pass pays for.
+
+    Args:
+        run: the pass; what it returns is kept until the peak is read.
+        cuda: `torch.cuda`, or what stands for it in a test.
+    """
+    cuda.synchronize()
+    cuda.empty_cache()  # what earlier passes reserved is not this one's
+    cuda.reset_peak_memory_stats()
+    before = cuda.memory_allocated()
+    out = run()
+    cuda.synchronize()
+    peak = AllocatorPeak(
+        allocated=max(0, cuda.max_memory_allocated() - before),
+        reserved=cuda.max_memory_reserved(),
+    )
+    del out
+    return peak
+
+
+# Allocator peak: what PyTorch's allocator held on the GPU at most, in a pass of its own.
+
+
+def measure_allocator(job: Job) -> dict[str, object]:
+    """Run one pass on CUDA after a warm-up and read the caching allocator (CUDA cases).
+
+    Returns:
+        `allocator_peak_bytes`: most that was allocated, over what was allocated before the pass, so
+        that inputs, parameters and buffers are left out; `allocator_reserved_bytes`: most that was
+        reserved from the driver, everything of the process included. Both `None` on the CPU, whose
+        allocator keeps no such account (`memory_model` reads it through the profiler).
+    """
+    if job.case.device != "cuda":
+        return {"allocator_peak_bytes": None, "allocator_reserved_bytes": None}
+    subject = as_run(real_subject(job.case, job.seed, job.search_path))
+    require_finite(subject.forward())
+    subject.clear_gradients()
+    peak = allocator_peak(subject.forward)
+    return {
+        "allocator_peak_bytes": peak.allocated,
+        "allocator_reserved_bytes": peak.reserved,
+    }
+
+
+# Live peak: the largest sum of storages alive at one moment of a pass.
+
+
+class LivePeak(TorchDispatchMode):
+    """Follows storages from their creation to their release and keeps the largest sum.
+
+    On fake tensors this predicts, without memory, what an allocator that never fragments would
+    hold; operators' internal temporaries are not seen. Use it under `torch.no_grad()` or with
+    gradients, not under `torch.inference_mode()`, where composite operators hide what they
+    allocate.
+
+    Args:
+        ignored: tensors that do not count (the input, the parameters).
+
+    Attributes:
+        peak_bytes: the largest sum so far.
+        live_bytes: the sum now.
+    """
+
+    def __init__(self, ignored: Iterable[Tensor] = ()) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.live_bytes = 0
+        self.peak_bytes = 0
+        # A storage's Python object lives as long as the storage, so its address is a valid key
+        # until the finalizer has run.
+        self._sizes: dict[int, int] = {}
+        self._ignored = tuple(t.untyped_storage() for t in ignored)
+        self._ignored_addresses = {storage._cdata for storage in self._ignored}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run the operator, then follow the storages of what it returned."""
+        out = func(*args, **(kwargs or {}))
+        for tensor in tensors_of(out):
+            for part in _dense_parts(tensor):
+                self._follow(part.untyped_storage())
+        self.peak_bytes = max(self.peak_bytes, self.live_bytes)
+        return out
+
+    def _follow(self, storage: UntypedStorage) -> None:
+        address = storage._cdata
+        if address in self._ignored_addresses:
+            return
+        known = self._sizes.get(address)
+        if known is None:
+            weakref.finalize(storage, self._release, address).atexit = False
+        self._sizes[address] = storage.nbytes()  # an in-place resize changes it
+        self.live_bytes += self._sizes[address] - (known or 0)
+
+    def _release(self, address: int) -> None:
+        self.live_bytes -= self._sizes.pop(address)
+
+
+def _dense_parts(tensor: Tensor) -> tuple[Tensor, ...]:
+    """The tensors that hold a tensor's storages: itself, or indices and values of a sparse one."""
+    if tensor.layout is torch.sparse_coo:
+        return tensor._indices(), tensor._values()
+    return (tensor,) if tensor.layout is torch.strided else ()
+
+
+# Resident set: how far the process's memory really grew during one pass on the CPU.
+
+_CLEAR_PEAK = "5"  # proc(5): writing 5 to clear_refs resets the peak of the resident set
+
+
+def measure_resident(job: Job) -> dict[str, object]:
+    """Run one real pass and read the peak of the resident set (Linux, CPU cases).
+
+    Returns:
+        `resident_peak_bytes`: growth of the resident set over its value before the pass (parameters
+        and inputs are already resident then); `None` with a warning where the kernel cannot say.
+    """
+    if job.case.device != "cpu":
+        return {"resident_peak_bytes": None}
+    subject = as_run(real_subject(job.case, job.seed, job.search_path))
+    for tensor in (*subject.state, *subject.inputs):
+        tensor.detach().sum()  # touched, so that all pages of the state are resident
+    _give_back_free_memory()
+    before = _reset_peak()
+    if before is None:
+        warning = "no resident set: this kernel does not let a process reset its peak"
+        return {"resident_peak_bytes": None, "warnings": [warning]}
+    out = subject.forward()
+    after = _status_bytes("VmHWM")
+    require_finite(out)
+    return {"resident_peak_bytes": max(0, after - before)}
+
+
+def _give_back_free_memory() -> None:
+    """Memory that an earlier pass freed but malloc kept would hide what this one takes."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)  # malloc_trim(3), glibc
+
+
+def _reset_peak() -> int | None:
+    try:
+        Path("/proc/self/clear_refs").write_text(_CLEAR_PEAK)
+        return _status_bytes("VmRSS")
+    except OSError:
+        return None
+
+
+def _status_bytes(field: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024
+    raise OSError(f"/proc/self/status has no {field}")
 
 
 def measure_memory(job: Job) -> dict[str, object]:

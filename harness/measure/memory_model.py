@@ -1,22 +1,316 @@
-"""The memory model: a predicted peak with operators' temporaries beside the measured peak.
+"""The memory model: a predicted peak with temporaries of operators beside the measured one."""
 
-Predicted from two parts that never see the whole pass: the sequence of operators on fake tensors,
-which says what is alive when each begins, and each distinct operator run alone at its own size,
-which says what it holds while it runs. Measured in one real pass. Where the two agree, the live
-peak is understood: what it lacks is exactly those temporaries.
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
 
-In training the prediction may be too high where two gradients of one tensor meet: autograd adds
-them in place if nobody else holds them, and the trace does.
-"""
+import torch
+from torch import Tensor
+from torch._C._autograd import DeviceType
+from torch.profiler import ProfilerActivity, profile
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from harness.case import Job
-from harness.measure.cuda_allocator import allocator_peak
-from harness.measure.finite import require_finite
-from harness.measure.memory_events import measured_peak
-from harness.measure.operator_trace import OperatorTrace, Step
-from harness.measure.subject import Subject, real_subject
-from harness.measure.values import on_fake_or_real
-from harness.measure.workspace import cpu_workspaces, cuda_workspaces, predict
+from harness.measure.memory import LivePeak, allocator_peak
+from harness.measure.subject import Subject, on_fake_or_real, real_subject, require_finite
+
+# What an allocator was asked for, in order, as PyTorch's profiler records it.
+
+_MEMORY = "[memory]"  # the profiler's name of an allocation or a release
+
+
+@dataclass(frozen=True)
+class MemoryEvent:
+    """One allocation or release.
+
+    Attributes:
+        time: nanoseconds, on the profiler's clock.
+        bytes: positive for an allocation, negative for a release.
+    """
+
+    time: int
+    bytes: int
+
+
+@dataclass
+class Recording:
+    """What was recorded while it lasted; filled at its end.
+
+    Attributes:
+        events: every allocation and release of CPU memory, in order.
+        spans: name of a marked span: its start and end in nanoseconds.
+    """
+
+    events: list[MemoryEvent] = field(default_factory=list)
+    spans: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def within(self, span: str) -> list[MemoryEvent]:
+        """The events of a marked span."""
+        start, end = self.spans[span]
+        return [event for event in self.events if start <= event.time <= end]
+
+
+@contextmanager
+def recorded(marks: str | None = None) -> Iterator[Recording]:
+    """Record every allocation of CPU memory by PyTorch, libraries that use its allocator included.
+
+    oneDNN's reordered copies and scratchpads are among them; MKL's packing buffers are not, they
+    come from MKL's own allocator.
+
+    Args:
+        marks: prefix of the `torch.profiler.record_function` spans that are kept.
+    """
+    recording = Recording()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        yield recording
+    # `key_averages` has sums per operator only; the events themselves are here.
+    results: Any = profiler.profiler
+    for event in results.kineto_results.events():
+        name = event.name()
+        if name == _MEMORY and event.device_type() == DeviceType.CPU:
+            recording.events.append(MemoryEvent(event.start_ns(), event.nbytes()))
+        elif marks is not None and name.startswith(marks):
+            start = event.start_ns()
+            recording.spans[name] = (start, start + event.duration_ns())
+    recording.events.sort(key=lambda event: event.time)
+
+
+def peak_bytes(events: Iterable[MemoryEvent]) -> int:
+    """The largest sum of what is allocated, over what was there before the first event."""
+    live = peak = 0
+    for event in events:
+        live += event.bytes
+        peak = max(peak, live)
+    return peak
+
+
+def measured_peak(run: Callable[[], object]) -> int:
+    """Bytes that the CPU allocator held at most during a call, over what it held before."""
+    with recorded() as recording:
+        out = run()
+    del out
+    return peak_bytes(recording.events)
+
+
+# The operators of one pass in order, each with what was alive when it began.
+
+
+@dataclass(frozen=True)
+class TensorLayout:
+    """Everything about a tensor but its values and its device."""
+
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, tensor: Tensor) -> "TensorLayout":
+        """The layout of a dense tensor."""
+        return cls(tuple(tensor.shape), tuple(tensor.stride()), tensor.dtype)
+
+    def tensor(self, device: torch.device) -> Tensor:
+        """A tensor of this layout; floating values are whatever the memory holds."""
+        made = torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device=device)
+        # Whole numbers are indices as often as not: zero is one that every tensor has.
+        return made if self.dtype.is_floating_point else made.zero_()
+
+
+@dataclass(frozen=True)
+class Call:
+    """An operator with the layouts of its arguments: what decides how much memory it takes.
+
+    Attributes:
+        operator: overload, such as `aten.convolution.default`.
+        leaves: its arguments, flat, tensors as layouts.
+        structure: how the flat arguments nest.
+    """
+
+    operator: Any
+    leaves: tuple[Any, ...]
+    structure: TreeSpec
+
+    def __hash__(self) -> int:
+        return hash((self.operator, str(self.leaves)))
+
+    @classmethod
+    def of(cls, operator: Any, args: Any, kwargs: dict[str, Any]) -> "Call | None":
+        """The call; `None` if an argument is no dense tensor."""
+        leaves, structure = tree_flatten((args, kwargs))
+        tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+        if any(tensor.layout is not torch.strided for tensor in tensors):
+            return None
+        plain = (TensorLayout.of(x) if isinstance(x, Tensor) else x for x in leaves)
+        return cls(operator, tuple(plain), structure)
+
+    def arguments(self, device: torch.device) -> tuple[Any, dict[str, Any]]:
+        """Arguments of these layouts on a device."""
+        leaves = [self._leaf(leaf, device) for leaf in self.leaves]
+        args, kwargs = tree_unflatten(leaves, self.structure)
+        return args, kwargs
+
+    @staticmethod
+    def _leaf(leaf: Any, device: torch.device) -> Any:
+        if isinstance(leaf, TensorLayout):
+            return leaf.tensor(device)
+        return device if isinstance(leaf, torch.device) else leaf
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operator of a pass.
+
+    Attributes:
+        call: what ran; `None` where it cannot be run again on its own.
+        name: of the operator.
+        before: bytes alive when it began.
+        after: bytes alive when it had ended, its outputs included.
+    """
+
+    call: Call | None
+    name: str
+    before: int
+    after: int
+
+
+class OperatorTrace(LivePeak):
+    """A live peak that also notes every operator that may allocate.
+
+    Args:
+        ignored: tensors that do not count (the input, the parameters).
+
+    Attributes:
+        steps: the operators in order, views left out.
+    """
+
+    def __init__(self, ignored: Iterable[Tensor] = ()) -> None:
+        super().__init__(ignored)
+        self.steps: list[Step] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run the operator, then note it."""
+        kwargs = kwargs or {}
+        call = None if func.is_view else Call.of(func, args, kwargs)
+        before = self.live_bytes
+        out = super().__torch_dispatch__(func, types, args, kwargs)
+        if not func.is_view:
+            self.steps.append(Step(call, str(func), before, self.live_bytes))
+        return out
+
+
+# Workspace: what one operator allocates at most while it runs, its outputs included.
+#
+# A library may copy an operator's arguments into a layout of its own or take a scratchpad: oneDNN
+# reorders the weights and maps of a convolution, cuDNN and cuBLAS take workspaces. None of it is a
+# tensor of the module, so no sequence of tensors shows it; the operator run alone does.
+
+_MARK = "workspace of call "
+
+# What an operator raises that made-up values, or another device than the one it was written for, do
+# not suit.
+_UNSUITED = (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError)
+
+Workspaces = Callable[[Sequence[Call]], dict[Call, int]]
+
+
+@dataclass(frozen=True)
+class PredictedPeak:
+    """The peak of a pass with the temporaries of its operators.
+
+    Attributes:
+        bytes: largest sum of what is alive and what the running operator holds.
+        operator: the one that runs at the peak; empty for a pass without operators.
+        unmeasured: calls, by operator, that could not be run alone; of those only the outputs are
+            part of the prediction.
+    """
+
+    bytes: int
+    operator: str = ""
+    unmeasured: Counter[str] = field(default_factory=Counter)
+
+
+def predict(steps: Sequence[Step], workspaces: Workspaces) -> PredictedPeak:
+    """The largest, over the operators in order, of what was alive before plus the workspace.
+
+    Args:
+        steps: operators of one pass.
+        workspaces: measures what each of several calls takes.
+    """
+    calls = list(dict.fromkeys(step.call for step in steps if step.call is not None))
+    measured = workspaces(calls)
+    peak, operator = 0, ""
+    unmeasured: Counter[str] = Counter()
+    for step in steps:
+        taken = measured.get(step.call) if step.call is not None else None
+        if taken is None:
+            unmeasured[step.name] += 1
+        height = max(step.before + (taken or 0), step.after)
+        if height > peak:
+            peak, operator = height, step.name
+    return PredictedPeak(peak, operator, unmeasured)
+
+
+def cpu_workspaces(calls: Sequence[Call]) -> dict[Call, int]:
+    """Run each call alone on tensors of its layouts and read what the CPU allocator held.
+
+    The tensors of one call exist at a time. Calls that fail on made-up values are left out.
+    """
+    done: dict[str, Call] = {}
+    with recorded(_MARK) as recording:
+        for number, (call, run) in enumerate(_runs(calls, torch.device("cpu"))):
+            name = f"{_MARK}{number}"
+            try:
+                with torch.profiler.record_function(name):
+                    out = run()
+            except _UNSUITED:
+                continue
+            del out
+            done[name] = call
+    return {call: peak_bytes(recording.within(name)) for name, call in done.items()}
+
+
+def cuda_workspaces(calls: Sequence[Call], device: str = "cuda") -> dict[Call, int]:
+    """The same on the GPU, from the caching allocator's own peak.
+
+    Each call runs twice, since the first may allocate what its library keeps for the process.
+    """
+    taken: dict[Call, int] = {}
+    for call, run in _runs(calls, torch.device(device)):
+        try:
+            run()
+            taken[call] = allocator_peak(run).allocated
+        except _UNSUITED:
+            continue
+    return taken
+
+
+def _runs(
+    calls: Sequence[Call], device: torch.device
+) -> Iterator[tuple[Call, Callable[[], object]]]:
+    """Each call with a function that runs it on tensors made for it alone."""
+
+    def bound(operator: Any, args: Any, kwargs: Any) -> Callable[[], object]:
+        return lambda: operator(*args, **kwargs)
+
+    for call in calls:
+        with torch.no_grad():
+            args, kwargs = call.arguments(device)
+            yield call, bound(call.operator, args, kwargs)
+        del args, kwargs
+
+
+# The memory model: a predicted peak with operators' temporaries beside the measured peak.
+#
+# Predicted from two parts that never see the whole pass: the sequence of operators on fake tensors,
+# which says what is alive when each begins, and each distinct operator run alone at its own size,
+# which says what it holds while it runs. Measured in one real pass. Where the two agree, the live
+# peak is understood: what it lacks is exactly those temporaries.
+#
+# In training the prediction may be too high where two gradients of one tensor meet: autograd adds
+# them in place if nobody else holds them, and the trace does.
 
 
 def measure_memory_model(job: Job) -> dict[str, object]:

@@ -1,14 +1,6 @@
-"""What one call of one PyTorch operator costs.
+"""What one call of one PyTorch operator costs."""
 
-Every operator is of exactly one class: a convolution, a matrix product, elementwise work of a
-named kind, free (a view, an allocation), or unknown. Unknown operators are never silently zero: the
-census in `harness.measure.counters` names them.
-
-Convolutions and matrix products go through PyTorch's own registry (`torch.utils.flop_counter`, two
-operations per multiply-accumulate), extended here by the operators that it misses.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -16,10 +8,150 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import flop_registry
 
-from harness.measure.attention import ATTENTION, Rule
+from context_modules.line_maximum import boundary_line_samples
 from harness.measure.cost import FREE, UNKNOWN, Cost
-from harness.measure.leaves import tensors_of
-from harness.measure.region_operators import REGION_OPERATORS
+from harness.measure.subject import tensors_of
+
+# Costs of the operators that hold a whole attention, which PyTorch's registry counts in part.
+
+Rule = Callable[[Sequence[Any], dict[str, Any], Any], Cost]
+
+
+def _products(query: Sequence[int], key: Sequence[int], value: Sequence[int]) -> int:
+    """Q K^T and A V: (..., Nq, D), (..., Nk, D), (..., Nk, Dv), every pair of positions once."""
+    *batch, queries, width = query
+    keys = key[-2]
+    return prod(batch) * queries * keys * (width + value[-1])
+
+
+def _attention(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
+    query, key, value = args[:3]
+    pairs = prod(query.shape[:-1]) * key.shape[-2]
+    return Cost(
+        matmul_macs=_products(query.shape, key.shape, value.shape),
+        elementwise=(("softmax", pairs),),
+    )
+
+
+def _attention_backward(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
+    # dV, dA, dQ, dK and the recomputed logits: five products, three of width D and two of width Dv
+    # (Dao et al. 2022, FlashAttention, algorithm 4).
+    query, key, value = args[1:4]
+    pairs = prod(query.shape[:-1]) * key.shape[-2]
+    macs = pairs * (3 * query.shape[-1] + 2 * value.shape[-1])
+    return Cost(matmul_macs=macs, elementwise=(("softmax", pairs),))
+
+
+def _multi_head_attention(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
+    """`nn.MultiheadAttention`'s fast path: four projections and the attention, in one operator."""
+    query, key, _, width = args[:4]
+    batch, queries, _ = query.shape
+    keys = key.shape[1]
+    projections = batch * width * width * (2 * queries + 2 * keys)
+    return Cost(
+        matmul_macs=projections + 2 * batch * queries * keys * width,
+        elementwise=(
+            ("bias", batch * width * (2 * queries + 2 * keys)),
+            ("softmax", batch * int(args[4]) * queries * keys),
+        ),
+    )
+
+
+def _transformer_encoder_layer(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
+    """`nn.TransformerEncoderLayer`'s fast path: attention, two norms, two linear layers."""
+    x, width, heads = args[:3]
+    hidden, activation = args[14].shape[0], "activation" if args[7] else "relu"
+    batch, positions = x.shape[0], x.shape[1]
+    tokens, pairs = batch * positions, batch * positions * positions
+    return Cost(
+        matmul_macs=tokens * (4 * width * width + 2 * width * hidden) + 2 * pairs * width,
+        elementwise=(
+            ("bias", tokens * (5 * width + hidden)),
+            ("softmax", pairs * int(heads)),
+            ("layer_norm", 2 * tokens * width),
+            (activation, tokens * hidden),
+            ("add", 2 * tokens * width),
+        ),
+    )
+
+
+ATTENTION: dict[str, Rule] = {
+    "_transformer_encoder_layer_fwd": _transformer_encoder_layer,
+    "_scaled_dot_product_flash_attention_for_cpu": _attention,
+    "_scaled_dot_product_flash_attention": _attention,
+    "_scaled_dot_product_efficient_attention": _attention,
+    "_scaled_dot_product_cudnn_attention": _attention,
+    "_scaled_dot_product_fused_attention_overrideable": _attention,
+    "_scaled_dot_product_flash_attention_for_cpu_backward": _attention_backward,
+    "_scaled_dot_product_flash_attention_backward": _attention_backward,
+    "_scaled_dot_product_efficient_attention_backward": _attention_backward,
+    "_scaled_dot_product_cudnn_attention_backward": _attention_backward,
+    "_native_multi_head_attention": _multi_head_attention,
+}
+
+
+# What Region Attention's own operators cost.
+#
+# They are opaque to a dispatch mode, so their work is written down here; none holds a product of
+# matrices. N = H * W.
+
+
+def _line_maximum(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
+    # Each line is walked once for both directions; the papers' figure counts ordered pairs.
+    images, height, width = args[0].shape
+    samples = images * (boundary_line_samples(height, width) // 2)
+    return Cost(elementwise=(("line_sample", samples),))
+
+
+def _per_line(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
+    return Cost(elementwise=(("line_sample", args[0].numel()),))
+
+
+def _join_maps(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
+    maps, categories, semantic = args[:3]
+    return _divergence(maps, categories, semantic)
+
+
+def _split_gradient(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
+    maps, _, categories, semantic = args[:4]
+    return _divergence(maps, categories, semantic)
+
+
+def _divergence(maps: Any, categories: Any, semantic: bool) -> Cost:
+    """One term per pair and category, each unordered pair once (RANet, Eq. 2)."""
+    pairs = maps.numel()
+    terms = ("divergence", pairs * categories.shape[1] // 2)
+    return Cost(elementwise=(("pointwise", pairs), *((terms,) if semantic else ())))
+
+
+def _connected_components(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
+    # How many rounds there are depends on the values; one look at every pair is the least.
+    return Cost(elementwise=(("graph", args[0].numel()),))
+
+
+def _region_mean(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
+    return Cost(elementwise=(("reduce", args[0].numel()),))
+
+
+REGION_OPERATORS: dict[str, Rule] = {
+    "line_maximum": _line_maximum,
+    "line_values": _per_line,
+    "line_gradient": _per_line,
+    "join_maps": _join_maps,
+    "split_gradient": _split_gradient,
+    "connected_components": _connected_components,
+    "region_mean": _region_mean,
+}
+
+
+# What one call of one PyTorch operator costs.
+#
+# Every operator is of exactly one class: a convolution, a matrix product, elementwise work of a
+# named kind, free (a view, an allocation), or unknown. Unknown operators are never silently zero:
+# the census in `harness.measure.operations` names them.
+#
+# Convolutions and matrix products go through PyTorch's own registry (`torch.utils.flop_counter`,
+# two operations per multiply-accumulate), extended here by the operators that it misses.
 
 CONVOLUTIONS = {
     "convolution",

@@ -1,16 +1,76 @@
 """The subject of a measurement: a case's module and inputs, fake or real."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+    UnsupportedFakeTensorException,
+    UnsupportedOperatorException,
+)
+from torch.utils._pytree import tree_leaves
 
 from harness.case import Case
 from harness.instantiate import build
-from harness.measure.leaves import tensors_of
+
+# The tensors inside of what operators take and return.
+
+
+def tensors_of(value: Any) -> list[Tensor]:
+    """Tensors of a nested value, in order.
+
+    A dispatch mode asks this several times per operator call, and nearly always of a tensor or a
+    flat sequence, for which PyTorch's general flattening takes ten times as long.
+    """
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, (list, tuple)):
+        found: list[Tensor] = []
+        for item in value:
+            if isinstance(item, Tensor):
+                found.append(item)
+            elif isinstance(item, (list, tuple, dict)):
+                found += tensors_of(item)
+        return found
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return []
+    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
+
+
+# A module without a finite output was not measured: its time and memory mean nothing.
+
+
+class NonFiniteOutputError(Exception):
+    """The module returned NaN or infinity."""
+
+
+class NoOutputError(Exception):
+    """The module returned no tensor at all."""
+
+
+def require_finite(out: object) -> None:
+    """Check every floating-point or complex tensor of an output.
+
+    Raises:
+        NoOutputError: there is none, nor one of integers.
+        NonFiniteOutputError: how many elements are NaN or infinite.
+    """
+    tensors = tensors_of(out)
+    if not tensors:
+        raise NoOutputError(f"the module returned no tensor: {type(out).__name__}")
+    for tensor in tensors:
+        if tensor.is_floating_point() or tensor.is_complex():
+            bad = int((~torch.isfinite(tensor)).sum())
+            if bad:
+                raise NonFiniteOutputError(
+                    f"{bad} of {tensor.numel()} output elements are NaN or infinite"
+                )
 
 
 @dataclass
@@ -136,3 +196,59 @@ def shrunk(case: Case, side: int) -> Case:
         return (*shape[:2], *(min(side, size) for size in shape[2:]))
 
     return replace(case, inputs=tuple(small(shape) for shape in case.inputs))
+
+
+# Measuring without values where possible: on fake tensors, else on real ones.
+
+T = TypeVar("T")
+
+# Raised where control flow, shapes or constructor arguments depend on values, or where an operator
+# has no implementation on fake tensors.
+_NEEDS_VALUES = (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    UnsupportedFakeTensorException,
+    UnsupportedOperatorException,
+)
+# PyTorch raises these two as plain RuntimeError: a custom operator without `register_fake`, and
+# `tensor.numpy()`.
+_NEEDS_VALUES_TEXTS = ("no fake impl registered", "not supported for tensor subclasses")
+
+
+def on_fake_or_real(
+    case: Case,
+    seed: int,
+    search_path: tuple[str, ...],
+    measure: Callable[[Subject], T],
+    *,
+    untouched: bool = False,
+) -> tuple[T, str | None]:
+    """Measure a case on fake tensors; on real ones where its module needs values.
+
+    Args:
+        case: what to build.
+        seed: of real parameters and inputs.
+        search_path: folders in which a user's module is looked up.
+        measure: what to do with the built case.
+        untouched: `measure` only looks at it, see `fake_subject`.
+
+    Returns:
+        What `measure` returned, and why real tensors were taken (`None` for fake ones).
+    """
+    try:
+        with fake_subject(case, search_path, untouched=untouched) as subject:
+            return measure(subject), None
+    except Exception as error:
+        if not _needs_values(error):
+            raise
+        reason = type(error).__name__ if isinstance(error, _NEEDS_VALUES) else _first_line(error)
+    return measure(real_subject(case, seed, search_path)), f"counted on real tensors: {reason}"
+
+
+def _needs_values(error: Exception) -> bool:
+    texts = any(text in str(error) for text in _NEEDS_VALUES_TEXTS)
+    return isinstance(error, _NEEDS_VALUES) or (isinstance(error, RuntimeError) and texts)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:200]

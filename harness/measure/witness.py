@@ -9,9 +9,8 @@ import torch
 from fvcore.nn import FlopCountAnalysis
 
 from harness.case import Job
-from harness.measure.counters import OperatorCounter, Tally
-from harness.measure.subject import Subject, real_subject, shrunk
-from harness.measure.values import on_fake_or_real
+from harness.measure.operations import OperatorCounter, Tally
+from harness.measure.subject import Subject, on_fake_or_real, real_subject, shrunk
 
 # Sides large enough for every pyramid level (6 bins) and interlaced group (8), small enough that a
 # 2048-channel head takes a fraction of a second.

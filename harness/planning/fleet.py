@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.case import Device
-from harness.planning.packing import Packing, fewest, fits, pack
-from harness.planning.plan import Plan, PlannedCase
+from harness.planning.plan import Packing, Plan, PlannedCase, fewest, fits, pack
 
 
 @dataclass(frozen=True)

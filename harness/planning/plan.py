@@ -1,17 +1,271 @@
-"""The plan of a suite: what each case and all together will take."""
+"""The plan of a suite: what each case, each training and all together will take."""
 
+import hashlib
+import heapq
+import json
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from harness.case import Case, Job
 from harness.engines.engine import Engine
-from harness.planning.duration import Durations, Estimate
-from harness.planning.earlier import Earlier
-from harness.planning.memory import Needs, Prediction
-from harness.planning.trainings import Training, Trainings
+from harness.instantiate import resolve
+from harness.planning.predict import Durations, Earlier, Estimate, Needs, Prediction
 from harness.suite.suite import Suite
+from harness.training.recipe import RecipeSpec
+
+if TYPE_CHECKING:
+    from harness.training.accuracy import TrainingPlan
+
+
+# Packing: cases onto machines, the longest first.
+#
+# Longest processing time first (Graham, "Bounds on multiprocessing timing anomalies", SIAM J.
+# Appl. Math. 17, 1969): each case, longest first, goes to the machine that is free first. The last
+# machine ends within 4/3 - 1/(3 m) of the best possible time on m machines.
+
+_ROUNDING = 1e-9  # of sums of floating-point numbers, relative
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Who does what.
+
+    Attributes:
+        shares: per machine the indices of its cases in the order in which they are placed, longest
+            first.
+        loads: per machine the sum of their durations, seconds.
+    """
+
+    shares: tuple[tuple[int, ...], ...]
+    loads: tuple[float, ...]
+
+    @property
+    def makespan(self) -> float:
+        """Seconds until the last machine is done; 0 where there is nothing to do."""
+        return max(self.loads, default=0.0)
+
+
+def pack(durations: Sequence[float], machines: int) -> Packing:
+    """Cases on a fixed number of machines.
+
+    Args:
+        durations: seconds, each at least 0.
+        machines: at least 1; those that get nothing are in the result too.
+
+    Raises:
+        ValueError: no machine, or a duration that is negative or no number.
+    """
+    if machines < 1:
+        raise ValueError(f"cases need a machine, not {machines}")
+    if not all(duration >= 0 and math.isfinite(duration) for duration in durations):
+        raise ValueError("durations are finite and at least 0")
+    shares: list[list[int]] = [[] for _ in range(machines)]
+    free = [(0.0, machine) for machine in range(machines)]
+    for index in sorted(range(len(durations)), key=lambda i: -durations[i]):
+        load, machine = free[0]
+        shares[machine].append(index)
+        heapq.heapreplace(free, (load + durations[index], machine))
+    loads = {machine: load for load, machine in free}
+    return Packing(tuple(map(tuple, shares)), tuple(loads[m] for m in range(machines)))
+
+
+def fewest(durations: Sequence[float], limit: float) -> Packing:
+    """Cases on as few machines as end within a time, as far as the longest-first rule finds them.
+
+    Where m machines could end within 3/4 of the limit, no more than m are taken.
+
+    Args:
+        durations: seconds, each at least 0.
+        limit: seconds that each machine may work.
+
+    Raises:
+        ValueError: a case alone takes longer than the limit.
+    """
+    longest = max(durations, default=0.0)
+    if not fits(longest, limit):
+        raise ValueError(f"a case of {longest:g} s does not fit into {limit:g} s")
+    if not durations or longest == 0:
+        return pack(durations, 1)
+    total = math.fsum(durations)
+    alone = sum(2 * duration > limit * (1 + _ROUNDING) for duration in durations)
+    # Fewer than `low` machines cannot do it; `high` machines can, one case each.
+    low, high = max(1, alone, math.ceil(total / limit * (1 - _ROUNDING))), len(durations)
+    best = None
+    while low < high or best is None:
+        middle = (low + high) // 2
+        tried = pack(durations, middle)
+        if fits(tried.makespan, limit):
+            high, best = middle, tried
+        else:
+            low = middle + 1
+    return best
+
+
+def fits(seconds: float, limit: float) -> bool:
+    """Whether a sum of durations is within a limit, but for rounding."""
+    return seconds <= limit * (1 + _ROUNDING)
+
+
+# The distinct trainings that cases ask for, and which of them are kept already.
+
+_ACCURACY = "accuracy"
+
+WHOLE = "weights.safetensors"
+"""What the folder of a finished training holds; see `harness.training.checkpoint`."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training; cases that ask for an equal one share it.
+
+    Attributes:
+        job: the first case that asks for it.
+        seed: of parameters, order and augmentation.
+        kept: whether it is finished and kept; `None` where that was not looked up.
+        network: the trained network as a case of its own, for its memory; `None` where unknown.
+    """
+
+    job: Job
+    seed: int
+    kept: bool | None = None
+    network: Case | None = None
+
+
+class Trainings:
+    """The trainings of a suite.
+
+    Args:
+        jobs: cases; those without accuracy ask for none.
+
+    Attributes:
+        distinct: by identity, in the order of the cases.
+    """
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self.distinct: dict[str, Training] = {}
+        self._asked: dict[int, tuple[str, ...]] = {}
+        self._recipes = _Recipes()
+        for number, job in enumerate(jobs):
+            if _ACCURACY in job.metrics and job.accuracy:
+                seeds = range(job.seed, job.seed + int(job.accuracy["evaluation"]["seeds"]))
+                identities = tuple(self._identity(job, seed) for seed in seeds)
+                self._asked[number] = identities
+                for identity, seed in zip(identities, seeds, strict=True):
+                    self.distinct.setdefault(identity, Training(job, seed))
+
+    def of(self, number: int) -> tuple[str, ...]:
+        """Identities of the trainings that the case of that number asks for."""
+        return self._asked.get(number, ())
+
+    def look_up(
+        self, folder: Path, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Find which trainings are kept, and the networks that are trained, until time is up.
+
+        What is found holds for this machine: the version of PyTorch and, on the CPU, the number of
+        threads are part of what a training is. Data that is not on this machine, or a network that
+        cannot be built, leaves its trainings unknown.
+
+        Args:
+            folder: of all trainings.
+            seconds: for all together; the first look at a data set may exceed it.
+            clock: in seconds.
+        """
+        any_kept = any(folder.glob(f"*/{WHOLE}"))
+        end = clock() + seconds
+        for identity, training in self.distinct.items():
+            if clock() >= end:
+                return
+            self.distinct[identity] = _looked_up(training, folder if any_kept else None)
+
+    def _identity(self, job: Job, seed: int) -> str:
+        """Hash of what a suite says about a training; evaluation is left out."""
+        assert job.accuracy is not None, "the caller has looked"
+        cls = resolve(job.case.module, job.search_path)
+        left_out = getattr(cls, "evaluation_arguments", ())
+        kept = {name: v for name, v in job.case.arguments.items() if name not in left_out}
+        recipe = self._recipes.of(job.accuracy)
+        threads = job.threads if job.case.device == "cpu" else None
+        what = [job.case.module, kept, recipe, seed, job.case.device, threads]
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:24]
+
+
+class _Recipes:
+    """What of a recipe and its data decides a training, as a hash; made once for many cases."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[object, str]] = {}
+
+    def of(self, accuracy: Any) -> str:
+        if id(accuracy) not in self._known:
+            recipe = RecipeSpec.model_validate_json(json.dumps(accuracy["recipe"]), strict=True)
+            network = recipe.network.model_dump(mode="json")
+            data = {key: value for key, value in accuracy["data"].items() if key != "root"}
+            text = json.dumps([recipe.trained(), network, data], sort_keys=True)
+            self._known[id(accuracy)] = (accuracy, hashlib.sha256(text.encode()).hexdigest())
+        return self._known[id(accuracy)][1]
+
+
+def _looked_up(training: Training, folder: Path | None) -> Training:
+    from harness.training.accuracy import make_plan
+
+    try:
+        with _threads_of(training.job):
+            plan = make_plan(training.job)
+            kept = folder is not None and _is_kept(plan, training, folder)
+    except Exception:  # no data here, or a stranger's constructor: the case itself will say how
+        return training
+    return replace(training, kept=kept, network=_network(plan, training.job))
+
+
+def _is_kept(plan: "TrainingPlan", training: Training, folder: Path) -> bool:
+    import torch
+
+    from harness.training.checkpoint import training_key
+    from harness.training.network import build_network, trained_arguments
+
+    assert training.job.accuracy is not None, "the caller has looked"
+    arguments = {**trained_arguments(plan.network), "backbone_weights": None}
+    with torch.device("meta"):  # its classes are asked for, not its parameters
+        network = build_network(arguments, training.seed)
+    name = str(training.job.accuracy["data"]["name"])
+    key = training_key(plan.description(network, training.seed, name))
+    return (folder / key / WHOLE).is_file()
+
+
+def _network(plan: "TrainingPlan", job: Job) -> Case:
+    """What is trained as a case: a batch of images through the whole network and back."""
+    from harness.training.network import SEGMENTOR
+
+    recipe = plan.recipe
+    height, width = plan.network["input_size"]
+    return Case(
+        module=SEGMENTOR,
+        arguments={**plan.network, "backbone_weights": None},
+        inputs=((recipe.batch, 3, height, width),),
+        device=job.case.device,
+        pass_="training",
+    )
+
+
+@contextmanager
+def _threads_of(job: Job) -> Iterator[None]:
+    """As many CPU threads as the worker of a case has: their number is part of a training."""
+    import torch
+
+    before = torch.get_num_threads()
+    if job.threads is not None:
+        torch.set_num_threads(job.threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
 
 FEW = 400
 """Distinct predictions up to which the longer budget is allowed."""

@@ -5,16 +5,15 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from harness.errors import HarnessError
+from harness.judge.verdict import annotate, counterparts, growth_axes, reference_table
+from harness.messages import HarnessError
 from harness.present import growth_table
 from harness.present.part import convention_of
-from harness.present.quantity import Row
 from harness.present.reading import read
-from harness.present.sweep import axis_of, sweep_name
-from harness.present.verdict import annotate, counterparts, growth_axes, reference_table
-from harness.suite.document import Document, Location
+from harness.records.quantities.derived import axis_of, sweep_name
+from harness.records.quantities.quantity import Row
+from harness.suite.document import Document, Location, SuiteError
 from harness.suite.loader import read as read_document
-from harness.suite.problem import SuiteError
 from harness.suite.suite import Suite
 
 

@@ -6,7 +6,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from harness.present.cells import Column, Table
+from harness.present.formats import Column, Table
 
 _STYLES = {
     "reproduced": "green",

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.errors import HarnessError
-from harness.present import growth
-from harness.present.cells import ABSENT, Cell, Column, Table
-from harness.present.counterpart import numeric
-from harness.present.footnotes import footnotes, setting
+from harness.judge import growth
+from harness.judge.counterpart import numeric
+from harness.judge.statistics.power_law import PowerLaw
+from harness.messages import HarnessError
+from harness.present.formats import ABSENT, Cell, Column, Table
+from harness.present.notes import footnotes, setting
 from harness.present.part import Context, Part, convention_of
-from harness.present.quantities import find
-from harness.present.quantity import Quantity, Row
 from harness.present.reading import EXPONENT_DECIMALS, Reading, read
-from harness.present.sweep import axis_of, sweeps
-from harness.statistics.power_law import PowerLaw
+from harness.records.quantities.derived import axis_of, sweeps
+from harness.records.quantities.quantity import Quantity, Row
+from harness.records.quantities.registry import find
 from harness.suite.presentation import ConventionSpec, TableSpec
 
 DEFAULT_OVER = "positions"

@@ -2,12 +2,240 @@
 
 import re
 import textwrap
+import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
-from harness.present.cells import Column, Table
-from harness.present.latex_column import Marks, entries, preamble
-from harness.present.latex_text import CHARACTER, DEFINITION, escape
-from harness.present.rank import ranks
+from harness.present.formats import NUMBER, Column, Table, ranks
+
+# Text as LaTeX prints it: nothing active, ASCII wherever LaTeX has a command for a character.
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    # Straight quotes need T1 fonts; typographic ones are safe in every engine.
+    '"': "''",
+    "`": r"\`{}",
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",
+    "\u00a0": "~",
+    "–": "--",
+    "—": "---",
+    "‘": "`{}",
+    "’": "'{}",
+    "“": "``",
+    "”": "''",
+    "…": r"\ldots{}",
+    "ß": r"\ss{}",
+    "æ": r"\ae{}",
+    "Æ": r"\AE{}",
+    "œ": r"\oe{}",
+    "Œ": r"\OE{}",
+    "ø": r"\o{}",
+    "Ø": r"\O{}",
+    "ł": r"\l{}",
+    "Ł": r"\L{}",
+    "ı": r"\i{}",
+    "§": r"\S{}",
+    "©": r"\textcopyright{}",
+}
+
+_MATH = {
+    "×": r"\times",
+    "±": r"\pm",
+    "÷": r"\div",
+    "·": r"\cdot",
+    "−": "-",
+    "°": r"^{\circ}",
+    "²": "^{2}",
+    "³": "^{3}",
+    "≤": r"\leq",
+    "≥": r"\geq",
+    "≠": r"\neq",
+    "≈": r"\approx",
+    "∞": r"\infty",
+    "∈": r"\in",
+    "→": r"\rightarrow",
+    "←": r"\leftarrow",
+    "↑": r"\uparrow",
+    "↓": r"\downarrow",
+    "⊕": r"\oplus",
+    "⊗": r"\otimes",
+    "√": r"\surd",
+    "µ": r"\mu",
+    "ϵ": r"\epsilon",
+    "ε": r"\varepsilon",
+    "Γ": r"\Gamma",
+    "Δ": r"\Delta",
+    "Θ": r"\Theta",
+    "Λ": r"\Lambda",
+    "Ξ": r"\Xi",
+    "Π": r"\Pi",
+    "Σ": r"\Sigma",
+    "Φ": r"\Phi",
+    "Ψ": r"\Psi",
+    "Ω": r"\Omega",
+} | {
+    chr(code): f"\\{name}"
+    for code, name in zip(
+        (*range(0x3B1, 0x3B5), *range(0x3B6, 0x3BF), 0x3C0, 0x3C1, *range(0x3C3, 0x3CA)),
+        (
+            *("alpha", "beta", "gamma", "delta", "zeta", "eta", "theta", "iota", "kappa"),
+            *("lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "upsilon", "phi"),
+            *("chi", "psi", "omega"),
+        ),
+        strict=True,
+    )
+}
+
+# Two of them in a row would become a dash or quotes.
+_LIGATURES = "-',"
+
+_ACCENTS = {
+    "\u0300": "`",
+    "\u0301": "'",
+    "\u0302": "^",
+    "\u0303": "~",
+    "\u0304": "=",
+    "\u0306": "u",
+    "\u0307": ".",
+    "\u0308": '"',
+    "\u030a": "r",
+    "\u030b": "H",
+    "\u030c": "v",
+    "\u0327": "c",
+}
+
+CHARACTER = r"\harnesschar"
+"""Prints a character that pdfTeX's fonts lack where the engine knows Unicode, else its code."""
+
+DEFINITION = (
+    rf"\providecommand{{{CHARACTER}}}[2]"
+    r"{\ifdefined\Umathchar #1\else\texttt{U+#2}\allowbreak\fi}"
+)
+
+
+def escape(text: str) -> str:
+    r"""Text that LaTeX prints as it is, on one line; control characters are dropped.
+
+    What neither ASCII nor a command of LaTeX covers is `\harnesschar{character}{code}`, which
+    needs `DEFINITION`.
+    """
+    line = unicodedata.normalize("NFC", " ".join(text.split()))
+    kept = [each for each in line if unicodedata.category(each)[0] != "C"]
+    made = [_character(each) for each in kept]
+    for index, each in enumerate(kept):
+        if each == '"' and (index == 0 or kept[index - 1] in " (["):
+            made[index] = "``"
+    for index, (each, following) in enumerate(pairwise(kept)):
+        if each == following and each in _LIGATURES:
+            made[index] += "{}"
+    return "".join(made)
+
+
+def _character(each: str) -> str:
+    if each in _SPECIAL:
+        return _SPECIAL[each]
+    if each in _MATH:
+        return f"${_MATH[each]}$"
+    if each.isascii():
+        return each
+    base, *marks = list(unicodedata.normalize("NFD", each))
+    if len(marks) == 1 and base.isascii() and base.isalpha() and marks[0] in _ACCENTS:
+        # An accent stands above the dot of i and j only where that dot is gone.
+        above = marks[0] != "\u0327"
+        letter = {"i": r"\i", "j": r"\j"}.get(base, base) if above else base
+        return f"\\{_ACCENTS[marks[0]]}{{{letter}}}"
+    return f"{CHARACTER}{{{each}}}{{{ord(each):04X}}}"
+
+
+# A column in LaTeX: what siunitx needs to align its numbers, and its cells.
+
+Marks = Sequence[int | None]
+
+
+@dataclass(frozen=True)
+class Format:
+    """The room of a column's numbers: digits before and behind the decimal marker, and a sign."""
+
+    whole: int
+    decimals: int
+    signed: bool
+
+    @property
+    def siunitx(self) -> str:
+        """As `table-format` has it."""
+        return f"{'+' if self.signed else ''}{self.whole}.{self.decimals}"
+
+    def padded(self, text: str) -> str:
+        r"""An underlined number as wide as the column's numbers are.
+
+        siunitx aligns no number with a line below it, so the room that it would leave is made of
+        phantoms: of the digits that this number lacks.
+        """
+        sign, digits = ("", text) if text[0] not in "+-" else (text[0], text[1:])
+        whole, point, decimals = digits.partition(".")
+        before = "0" * (self.whole - len(whole))
+        after = "0" * (self.decimals - len(decimals))
+        if self.decimals and not point:
+            after = "." + after
+        lacking = "-" if self.signed and not sign else ""
+        left = rf"\phantom{{{lacking}{before}}}" if lacking or before else ""
+        right = rf"\phantom{{{after}}}" if after else ""
+        return rf"{{${left}\underline{{{sign}{digits}}}{right}$}}"
+
+
+def format_of(column: Column) -> Format | None:
+    """The room of a column's numbers; `None` for a column of words."""
+    if column.align == "left":
+        return None
+    numbers = [cell.text for cell in column.cells if NUMBER.fullmatch(cell.text)]
+    if not numbers:
+        return None
+    parts = [text.lstrip("+-").partition(".") for text in numbers]
+    return Format(
+        max(len(whole) for whole, _, _ in parts),
+        max(len(decimals) for _, _, decimals in parts),
+        any(text[0] in "+-" for text in numbers),
+    )
+
+
+def preamble(column: Column) -> str:
+    """The letter of a column, with its format."""
+    found = format_of(column)
+    if found is None:
+        return column.align[0]
+    return f"S[table-format={found.siunitx}]"
+
+
+def entries(column: Column, marks: Marks) -> list[str]:
+    """The cells of a column: numbers bare, words in braces, ranks marked."""
+    found = format_of(column)
+    made = []
+    for cell, rank in zip(column.cells, marks, strict=True):
+        if found is None:
+            made.append(escape(cell.short or cell.text))
+        elif NUMBER.fullmatch(cell.text) is None:
+            made.append(f"{{{escape(cell.short or cell.text)}}}")
+        elif rank == 2:
+            made.append(found.padded(cell.text))
+        else:
+            made.append(rf"\bfseries {cell.text}" if rank == 1 else cell.text)
+    return made
+
 
 # A page of 10 pt text has about 45 lines; head, caption and some notes take the rest.
 MOST_ROWS = 30

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.errors import HarnessError
-from harness.present.nearest import hint
+from harness.messages import HarnessError, hint
 from harness.suite.presentation import ConventionSpec, PlotSpec, ReferenceSpec, TableSpec
 
 

@@ -8,15 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.errors import HarnessError
-from harness.present.counterpart import Counterpart
-from harness.present.nearest import hint
-from harness.present.numbers import fixed, supported
+from harness.judge.counterpart import Counterpart
+from harness.judge.verdict import counterparts, labelled, reference_table
+from harness.messages import HarnessError, hint
 from harness.present.part import Part
-from harness.present.quantities import axes, find
-from harness.present.quantity import Quantity, Row
-from harness.present.units import Unit, with_unit
-from harness.present.verdict import counterparts, labelled, reference_table
+from harness.records.quantities.quantity import Quantity, Row, Unit, fixed, supported, with_unit
+from harness.records.quantities.registry import axes, find
 from harness.suite.presentation import ConventionSpec
 
 # Short names stand beside these printed figures, whichever quantity the reference makes ours of.

@@ -3,16 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+from harness.judge.verdict import annotate
 from harness.present import growth_table
-from harness.present.cells import ABSENT, Cell, Column, Table
-from harness.present.direction import Direction, direction
-from harness.present.footnotes import footnotes, setting
-from harness.present.numbers import percent
+from harness.present.formats import ABSENT, Cell, Column, Table
+from harness.present.notes import footnotes, setting
 from harness.present.part import Context, Part, convention_of
-from harness.present.quantity import Row
 from harness.present.reading import Reading, read
-from harness.present.units import with_unit
-from harness.present.verdict import annotate
+from harness.records.quantities.quantity import Direction, Row, direction, percent, with_unit
 from harness.suite.presentation import TableSpec
 
 __all__ = ["Table", "make"]

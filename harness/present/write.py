@@ -6,13 +6,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.errors import HarnessError
-from harness.present.csv_text import csv_text
+from harness.messages import HarnessError
+from harness.present.formats import csv_text, markdown
 from harness.present.latex import latex
-from harness.present.markdown import markdown
 from harness.present.part import Context, Part
-from harness.present.quantity import Row
 from harness.present.table import Table, make
+from harness.records.quantities.quantity import Row
 
 _FILE_NAME = re.compile(r"[\w(][\w.() -]*")
 
@@ -64,8 +63,8 @@ def write_plots(
     Arguments, result and errors as for `write_tables`.
     """
     # matplotlib takes half a second to import; who asks for tables alone does not wait for it.
-    from harness.present.plot import draw
-    from harness.present.style import FORMATS, render
+    from harness.present.plots.canvas import FORMATS, render
+    from harness.present.plots.plot import draw
 
     written = []
     for name, spec in zip(plot_names(part), part.plots, strict=True):

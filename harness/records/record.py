@@ -8,10 +8,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.case import Job
+from harness.case import DEFAULT_TIMING, Job, Outcome, Place
 from harness.measure.convention import CONVENTIONS, operations
-from harness.outcome import Outcome, Place
-from harness.timing import DEFAULT_TIMING
 
 SCHEMA = 1
 
@@ -86,7 +84,7 @@ class Record:
         case: module, arguments, inputs, device, dtype and pass, as plain data.
         metrics: what was asked for.
         factors: values of grid axes.
-        status: see `harness.outcome.Outcome`.
+        status: see `harness.case.Outcome`.
         cause: one line for everything but `ok`.
         values: stored names and values.
         warnings: sentences for the reader.
@@ -246,3 +244,19 @@ def finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [finite(item) for item in value]
     return value
+
+
+# Which record is of which job of a suite.
+
+Identity = tuple[str, str, str, int]
+"""Suite, label, key of the case, number of the process."""
+
+
+def identity(job: Job) -> Identity:
+    """Of a job."""
+    return (job.suite, job.label, job.case.key, job.replicate)
+
+
+def identity_of(record: Record) -> Identity:
+    """Of the job that a record is of."""
+    return (record.suite, record.label, record.case_key, record.replicate)

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from harness.errors import HarnessError
+from harness.messages import HarnessError
 from harness.records.record import Record, finite
 
 RECORDS, DESCRIPTION, LATEST = "records.jsonl", "run.json", "latest"

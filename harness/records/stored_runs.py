@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from harness.errors import HarnessError
+from harness.messages import HarnessError
 from harness.records.run_directory import DESCRIPTION, RECORDS
 
 if TYPE_CHECKING:

@@ -1,5 +1,6 @@
 """Suites: YAML files that say what to measure and what to show."""
 
+from harness.suite.document import Problem, SuiteError
 from harness.suite.loader import load
 from harness.suite.presentation import (
     ConventionSpec,
@@ -8,7 +9,6 @@ from harness.suite.presentation import (
     ReferenceSpec,
     TableSpec,
 )
-from harness.suite.problem import Problem, SuiteError
 from harness.suite.schema import CONVENTION_NAMES, METRIC_NAMES
 from harness.suite.suite import Overrides, Suite
 

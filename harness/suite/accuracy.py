@@ -9,13 +9,13 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 import harness
+from harness.messages import suggest
 from harness.suite import explain, reader
-from harness.suite.problem import Problem
-from harness.suite.recipe import Place, Recipe
+from harness.suite.document import Problem
+from harness.suite.entry import Place, Recipe
 from harness.suite.schema import Conditions, SuiteSpec
 from harness.suite.tree import Source
 from harness.training.recipe import GENERATED, DataSpec, EvaluationSpec, RecipeSpec
-from harness.wording import suggest
 
 ENDINGS = (".yaml", ".yml")
 _ADAPTER = TypeAdapter(RecipeSpec)
@@ -146,7 +146,7 @@ def shelves(start: Path) -> Iterator[Path]:
 
 def read_recipe(path: Path) -> tuple[RecipeSpec | None, list[Problem]]:
     """A recipe file, or every mistake in it, those for single data sets included."""
-    document = reader.read(path)
+    document = reader.read_file(path)
     if document.root is None:
         if not document.problems:
             document.report((), "empty", "begin with recipe: name")

@@ -1,14 +1,102 @@
 """A YAML file as a tree in which every key and value knows its line and column."""
 
+import math
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.suite.problem import Problem
-from harness.suite.scalars import Scalar
-from harness.wording import printable
+from harness.messages import HarnessError, escaped, one_line
+
+# What is wrong with a suite, where, and what to do about it.
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake, shown as `file:line:col: where: what; cure`.
+
+    Attributes:
+        file: path as shown to the user.
+        line: 1-based; 0 where the mistake has no place in a file.
+        column: 1-based.
+        where: dotted path of keys and indices (`cases.0.input`), or what part of the file.
+        what: what is wrong.
+        cure: what to do.
+    """
+
+    file: str
+    line: int
+    column: int
+    where: str
+    what: str
+    cure: str
+
+    def __str__(self) -> str:
+        parts = (one_line(text) for text in (self.where, self.what, self.cure))
+        where, what, cure = parts
+        at = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{at}: {where}: {what}; {cure}"
+
+
+class SuiteError(HarnessError):
+    """A suite cannot be used; carries every mistake of every file, in file order."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+# Plain scalars of YAML 1.2 (core schema, section 10.3.2 of the specification).
+#
+# Resolved here rather than by a loader, since loaders differ: under YAML 1.1 `no` is false,
+# `1_000` a number and `12:30` a count of seconds.
+
+Scalar = None | bool | int | float | str
+
+_NULL = {"", "~", "null", "Null", "NULL"}
+_TRUE = {"true", "True", "TRUE"}
+_FALSE = {"false", "False", "FALSE"}
+_DECIMAL = re.compile(r"[-+]?[0-9]+", re.ASCII)
+_OCTAL = re.compile(r"0o[0-7]+")
+_HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+
+LONGEST_NUMBER = 64
+"""Characters; longer ones are no sizes of anything, and Python bounds their conversion."""
+
+
+def resolve(text: str) -> Scalar:
+    """The value of a plain (unquoted) scalar.
+
+    Raises:
+        ValueError: for numbers that are not finite or have more than `LONGEST_NUMBER` characters.
+    """
+    if text in _NULL:
+        return None
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    return _number(text)
+
+
+def _number(text: str) -> int | float | str:
+    if _NOT_FINITE.fullmatch(text):
+        raise ValueError("a suite has no use for a number that is not finite")
+    bases = ((_DECIMAL, 10), (_OCTAL, 8), (_HEXADECIMAL, 16))
+    base = next((base for pattern, base in bases if pattern.fullmatch(text)), None)
+    if base is None and not _FLOAT.fullmatch(text):
+        return text
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(text)} characters")
+    if base is not None:
+        return int(text, 10) if base == 10 else int(text[2:], base)
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number beyond the range of float64")
+    return number
+
 
 Location = Sequence[str | int]
 
@@ -122,4 +210,4 @@ def shown(path: Path) -> str:
     """A path for messages: relative to the current directory when below it, in one line."""
     # abspath, not resolve: a user knows the file under the name that was given.
     absolute, here = Path(os.path.abspath(path)), Path.cwd()  # noqa: PTH100
-    return printable(str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute))
+    return escaped(str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute))

@@ -1,22 +1,119 @@
 """The cases of one suite file, written out."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from harness import instantiate
 from harness.case import Case, Device, Job, Shape
-from harness.suite import label as labels
+from harness.instantiate import ArgumentTypeError, ModuleError, Parameter, Signature
+from harness.messages import quote, suggest
+from harness.suite import explain
 from harness.suite.accuracy import Accuracies
-from harness.suite.arguments import Constructors
-from harness.suite.grid import Combination
-from harness.suite.latency import timing
-from harness.suite.recipe import Place, Recipe
-from harness.suite.schema import CASE_AXES, MOST_CASES, STATIC, Conditions, SuiteSpec
+from harness.suite.entry import Combination, Place, Recipe, TemplateError, append, check, fill
+from harness.suite.schema import CASE_AXES, MOST_CASES, STATIC, Conditions, SuiteSpec, timing
 from harness.suite.suite import Overrides
 from harness.suite.tree import Source
-from harness.wording import quote, suggest
+
+# Checks of modules and their arguments against the constructors' signatures.
+
+
+@dataclass(eq=False)
+class Constructors:
+    """Signatures by module name, each module imported and each mistake reported once.
+
+    Attributes:
+        search_path: folders of a user's own modules.
+    """
+
+    search_path: tuple[str, ...]
+    _known: dict[str, Signature | ModuleError] = field(default_factory=dict)
+    _checked: set[tuple[object, ...]] = field(default_factory=set)
+
+    def signature(self, recipe: Recipe, place: Place, module: str) -> Signature | None:
+        """The signature of a module; `None` after reporting that there is none."""
+        if module not in self._known:
+            self._known[module] = self._read(module)
+        found = self._known[module]
+        if isinstance(found, Signature):
+            return found
+        if self._first(recipe, place, module):
+            recipe.document.report(place, found.what, found.cure)
+        return None
+
+    def _read(self, module: str) -> Signature | ModuleError:
+        try:
+            cls = instantiate.resolve(module, self.search_path)
+        except ModuleError as error:
+            return error
+        return instantiate.parameters_of(cls)
+
+    def check(
+        self,
+        recipe: Recipe,
+        module: str,
+        signature: Signature,
+        places: Mapping[str, tuple[Place, Any]],
+    ) -> None:
+        """Report arguments that are unknown or of a wrong type.
+
+        Args:
+            recipe: the entry that makes the case.
+            module: its module.
+            signature: of the module.
+            places: argument: where it stands, and its value.
+        """
+        for name, (place, value) in places.items():
+            if self._first(recipe, place, module):  # the place says which value
+                parameter = signature.parameters.get(name)
+                if parameter is not None:
+                    _check_type(recipe, module, parameter, (place, value))
+                elif not signature.takes_any:
+                    self._report_unknown(recipe, module, name, place)
+
+    def _report_unknown(self, recipe: Recipe, module: str, name: str, place: Place) -> None:
+        key_place = place[: len(recipe.place) + 2]  # without an axis' index
+        if self._first(recipe, key_place, module, "unknown"):
+            signature = self._known[module]
+            known = signature.parameters if isinstance(signature, Signature) else ()
+            what, cure = f"{module} has no argument {name}", suggest(name, known, "arguments")
+            recipe.document.report(key_place, what, cure, key=True)
+
+    def check_missing(
+        self, recipe: Recipe, module: str, signature: Signature, given: Mapping[str, Any]
+    ) -> None:
+        """Report required arguments that nothing gives."""
+        for name in signature.missing(given.keys()):
+            if self._first(recipe, recipe.place, module, name, "missing"):
+                what = f"{module} needs the argument {name}"
+                recipe.document.report(recipe.place, what, f"add {name} to with", absent="with")
+
+    def parameters(self) -> tuple[str, ...]:
+        """Every argument of every module that was read."""
+        read = (found for found in self._known.values() if isinstance(found, Signature))
+        return tuple({name for signature in read for name in signature.parameters})
+
+    def _first(self, recipe: Recipe, *what: object) -> bool:
+        """Whether this is asked for the first time."""
+        key = (recipe.document.path, *what)
+        if key in self._checked:
+            return False
+        self._checked.add(key)
+        return True
+
+
+def _check_type(
+    recipe: Recipe, module: str, parameter: Parameter, given: tuple[Place, Any]
+) -> None:
+    place, value = given
+    try:
+        instantiate.convert(value, parameter.hint)
+    except ArgumentTypeError as error:
+        what = f"{error} as {module} takes it, not {explain.written(value)}"
+        recipe.document.report(place, what, "correct the value")
+
 
 DEFAULT_TIMEOUT = 600.0
 """Seconds."""
@@ -274,8 +371,8 @@ def _check_template(recipe: Recipe) -> bool:
         return True
     axes = {*recipe.axes, "module"}
     try:
-        labels.check(template, axes)
-    except labels.TemplateError as error:
+        check(template, axes)
+    except TemplateError as error:
         cure = "write {axis} for each axis, {{ and }} for braces"
         if error.field:
             cure = suggest(error.field, axes, "axes")
@@ -290,10 +387,10 @@ def _is_template(text: str) -> bool:
 
 def _label(spec: Conditions, module: str, texts: dict[str, str]) -> str:
     if spec.label is None:
-        return labels.append(module, {a: v for a, v in texts.items() if a != "module"})
+        return append(module, {a: v for a, v in texts.items() if a != "module"})
     if texts and _is_template(spec.label):
-        return labels.fill(spec.label, {**texts, "module": module})
-    return labels.append(spec.label, texts)
+        return fill(spec.label, {**texts, "module": module})
+    return append(spec.label, texts)
 
 
 def _forced(overrides: Overrides) -> Combination:

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from harness.messages import quote, suggest
 from harness.suite.document import Document, Location
-from harness.wording import quote, suggest
 
 _KINDS = {
     "int": ("a whole number", "write a plain number such as 3"),

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from harness.suite.recipe import CASE_AXIS_TYPES
+from harness.suite.entry import CASE_AXIS_TYPES
 from harness.suite.schema import SuiteSpec
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"

@@ -8,16 +8,61 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from harness.case import DType
-from harness.suite import explain, mapping, reader, tree
-from harness.suite.document import Document
+from harness.case import DType, Job
+from harness.messages import HarnessError, suggest
+from harness.suite import explain, reader, tree
+from harness.suite.document import Document, Problem, SuiteError
 from harness.suite.expand import Budget, Expansion
-from harness.suite.mapping import Given
-from harness.suite.problem import Problem, SuiteError
+from harness.suite.reader import SHOWN, Given, read_mapping
 from harness.suite.schema import DeviceChoice, MetricChoice, Shape, Threads
 from harness.suite.suite import Overrides, Suite
 from harness.suite.tree import Source
-from harness.wording import suggest
+
+# The option `weights`: published backbone weights for the cases of a suite.
+
+ARGUMENTS = ("weights", "backbone_weights")  # of a backbone, of a network that holds one
+
+
+class WeightsError(HarnessError):
+    """A file of weights that is not there, or that nothing takes."""
+
+
+def with_weights(suite: Suite, file: Path) -> Suite:
+    """The suite with the file as an argument of every case whose module takes weights.
+
+    Raises:
+        WeightsError: there is no such file, or no case takes weights.
+    """
+    if not file.is_file():
+        raise WeightsError(f"weights {file}: there is no such file; give a .safetensors or .pth")
+    path = str(file.resolve())
+    found = _with_weights(suite, path)
+    if found == suite:
+        raise WeightsError(
+            f"weights {file}: no case takes weights; they belong to resnet, hrnet and segmentor"
+        )
+    return found
+
+
+def _with_weights(suite: Suite, path: str) -> Suite:
+    return replace(
+        suite,
+        jobs=tuple(_job(job, path) for job in suite.jobs),
+        included=tuple(_with_weights(part, path) for part in suite.included),
+    )
+
+
+def _job(job: Job, path: str) -> Job:
+    from harness.instantiate import parameters_of, resolve
+
+    taken = parameters_of(resolve(job.case.module, job.search_path)).parameters
+    for name in ARGUMENTS:
+        if name in taken:
+            return replace(
+                job, case=replace(job.case, arguments={**job.case.arguments, name: path})
+            )
+    return job
+
 
 _OVERRIDE_TYPES: dict[str, TypeAdapter[Any]] = {
     "inputs": TypeAdapter(Annotated[tuple[Shape, ...], Field(min_length=1)]),
@@ -55,7 +100,7 @@ def load(suite: Path | Given, overrides: Overrides | None = None) -> Suite:
 
 def read(suite: Path | Given) -> Document:
     """The document of a suite; what is wrong with it so far stands in its `problems`."""
-    return mapping.read(suite) if isinstance(suite, Mapping) else reader.read(suite)
+    return read_mapping(suite) if isinstance(suite, Mapping) else reader.read_file(suite)
 
 
 def _suite(source: Source, overrides: Overrides, budget: Budget) -> Suite | None:
@@ -98,7 +143,7 @@ def _check_overrides(document: Document, overrides: Overrides) -> list[Problem]:
 
 
 def _of_option(document: Document, name: str, what: str, cure: str) -> Problem:
-    at = 0 if document.shown == mapping.SHOWN else 1  # the beginning of the file
+    at = 0 if document.shown == SHOWN else 1  # the beginning of the file
     return Problem(document.shown, at, at, f"option {name}", what, cure)
 
 

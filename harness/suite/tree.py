@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from harness.messages import suggest
 from harness.suite import explain, reader
 from harness.suite.document import Document, shown
 from harness.suite.schema import SuiteSpec
-from harness.wording import suggest
 
 MOST_INCLUDED = 1000
 """Files of one tree."""
@@ -76,7 +76,7 @@ def _read(
     for index, name in enumerate(source.spec.include if source.spec else ()):
         target = folder / name
         if _may_include(source, index, target, chain, seen):
-            below = _read(reader.read(target), target.parent, chain, seen, names)
+            below = _read(reader.read_file(target), target.parent, chain, seen, names)
             source.included.append(below)
     return source
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.errors import HarnessError
+from harness.messages import HarnessError
 
 FOLDER_VARIABLE = "HARNESS_CHECKPOINTS"
 """Environment variable that names another folder than `DEFAULT_FOLDER`."""

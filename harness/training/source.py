@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from harness.searching import OWN
+from harness.environment.searching import OWN
 
 # Packages and files that once had another name, under which they are still hashed: trainings that
 # are kept stay valid when a file moves. What lies in a package follows it.
@@ -24,10 +24,8 @@ _HASHED_AS = {"context_modules": "modules"}
 _NO_PART = frozenset(
     {
         "harness.case",
-        "harness.errors",
-        "harness.searching",
-        "harness.timing",
-        "harness.wording",
+        "harness.messages",
+        "harness.environment.searching",
         "modules.catalog",
     }
 )

@@ -1,7 +1,7 @@
 """What a notebook shows of a plot is what its file shows."""
 
-from harness.present import style
-from harness.present.canvas import canvas
+from harness.present.plots import canvas as style
+from harness.present.plots.canvas import canvas
 
 
 def test_a_figure_shows_itself_as_its_file_with_title_and_notes():

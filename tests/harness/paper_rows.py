@@ -4,13 +4,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.case import Job
+from harness.case import Job, Outcome
+from harness.judge.verdict import annotate
 from harness.measure.memory import live_peak
-from harness.measure.operations import measure_operations
-from harness.measure.params import measure_params
+from harness.measure.operations import measure_operations, measure_params
 from harness.measure.subject import fake_subject
-from harness.outcome import Outcome
-from harness.present.verdict import annotate
 from harness.records.record import Record
 from harness.suite import load
 from harness.suite.suite import Suite

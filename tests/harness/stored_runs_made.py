@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.case import Case, Job
-from harness.outcome import Outcome
+from harness.case import Case, Job, Outcome
 from harness.records.record import Record
 from harness.records.run_directory import DESCRIPTION, RECORDS
 

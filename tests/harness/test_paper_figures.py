@@ -7,8 +7,7 @@ import pytest
 from paper_rows import GIBI, MIB, jobs, peak, row, values
 
 from harness.measure.convention import CONVENTIONS, operations
-from harness.measure.operations import measure_operations
-from harness.measure.params import measure_params
+from harness.measure.operations import measure_operations, measure_params
 
 G = 1e9
 

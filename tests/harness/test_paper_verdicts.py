@@ -3,7 +3,7 @@
 import pytest
 from paper_rows import jobs, judged, suite
 
-from harness.present.verdict import unmatched
+from harness.judge.verdict import unmatched
 
 # Figures that are judged: printed, measured here, and neither an accuracy nor a time.
 JUDGED_FIGURES = {

@@ -4,8 +4,8 @@ import pytest
 from test_runner import FakeEngine, job, suite
 
 from harness.api.run import Run
+from harness.case import Timing
 from harness.runner import execute
-from harness.timing import Timing
 
 PAIR = [job("a", replicate=1), job("a", replicate=2)]
 

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.case import Case, Job
+from harness.case import Case, Job, Outcome
 from harness.engines.engine import Finished, Measuring, Started
-from harness.outcome import Outcome
 from harness.records.run_directory import RunDirectoryError
 from harness.runner import DeviceError, execute
 from harness.suite.suite import Suite

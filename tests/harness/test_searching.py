@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.searching import searching
+from harness.environment.searching import searching
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from harness.case import Outcome
 from harness.engines.engine import EngineError, Finished, Measuring, RemoteEngine, Started
 from harness.engines.local import LocalEngine
-from harness.outcome import Outcome
 from harness.runner import execute
 from harness.suite import load
+from harness.training.ahead import TrainingPass
 from harness.training.checkpoint import FOLDER_VARIABLE
-from harness.trainings import TrainingPass
 
 RECIPE = """
 recipe: tiny

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.case import Case, Job
-from harness.errors import HarnessError
-from harness.measure.finite import NonFiniteOutputError, NoOutputError
-from harness.worker import classify, work
+from harness.engines.process.worker import classify, work
+from harness.measure.subject import NonFiniteOutputError, NoOutputError
+from harness.messages import HarnessError
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,8 @@ from torch.utils._pytree import tree_leaves
 
 from context_modules.catalog import BY_NAME, CATALOG
 from harness.instantiate import FILLED, build, convert, parameters_of
-from harness.measure.counters import OperatorCounter
 from harness.measure.memory import live_peak
-from harness.measure.params import count_params
+from harness.measure.operations import OperatorCounter, count_params
 from harness.measure.subject import fake_subject, real_subject
 
 every = pytest.mark.parametrize("entry", CATALOG, ids=lambda entry: entry.name)

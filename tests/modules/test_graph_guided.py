@@ -15,7 +15,7 @@ from context_modules.graph_attention import graph_attend
 from context_modules.graph_guided import GraphGuidedContextFusion
 from context_modules.head_graph import Local, expand_heads, parse_head
 from context_modules.trainable_edges import TrainableEdges, edges_between
-from harness.measure.live_peak import LivePeak
+from harness.measure.memory import LivePeak
 
 GIBI = 2**30
 LOCAL_AND_GRID = ("{LOCAL,GRID}_{8,16,24}",)

@@ -12,7 +12,7 @@ from context_modules.point_wise_spatial import (
     PSANet,
     pairwise_attention,
 )
-from harness.measure.live_peak import LivePeak
+from harness.measure.memory import LivePeak
 
 sides = st.integers(1, 5)
 

@@ -1,13 +1,216 @@
 """The nodes of a Ray cluster: who is there, what they are, which cores are whose."""
 
-from collections.abc import Mapping
+import os
+import platform
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
 from typing import Any
 
-from harness.engines.engine import EngineError
+from harness.case import Job, Place
+from harness.engines.devices import Gpu, own_cores, visible_gpus
+from harness.engines.engine import EngineError, Event, Finished, Measuring, Started, Waiting
+from harness.engines.node import describe_node, run_here
 from harness.engines.ray.placement import Node
-from harness.engines.ray.task import Description, describe
-from harness.outcome import Place
+
+# The connection to a Ray cluster, quiet and polite: it prints nothing and leaves signals alone.
+
+_LOCAL = "local"
+
+
+class Connection:
+    """Connects to a cluster for as long as the statement lasts; one that was there stays.
+
+    Args:
+        address: see `RayEngine`.
+    """
+
+    def __init__(self, address: str | None) -> None:
+        self._address = address
+        self._ray: Any = None
+        self._own = False
+
+    def __enter__(self) -> Any:
+        import ray
+
+        if self._address is not None and self._address.startswith("ray://"):
+            raise EngineError(
+                f"--address {self._address}: events cannot be streamed through a Ray client; start "
+                "the command on a node of the cluster (with `ray start --num-cpus 0 --address ...` "
+                "this machine becomes one that runs no cases) and give HOST:PORT"
+            )
+        self._ray, self._own = ray, not ray.is_initialized()
+        if self._own:
+            with _signals_kept():
+                self._connect(ray)
+            _silence(ray)
+        return ray
+
+    def _connect(self, ray: Any) -> None:
+        # Ray asks for this word on what a task without GPUs sees; cases that need one name it.
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        # Its workers have niceness 15 otherwise; heard by a cluster that is started here only.
+        os.environ.setdefault("RAY_worker_niceness", "0")
+        address = self._address or os.environ.get("RAY_ADDRESS") or "auto"
+        try:
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level="ERROR",
+                **({"include_dashboard": False} if address == _LOCAL else {}),
+            )
+        except ray.exceptions.AuthenticationError as error:
+            raise EngineError(
+                f"the Ray cluster at {address} does not accept this user's token; copy the "
+                "token of the head node to ~/.ray/auth_token, or name it with RAY_AUTH_TOKEN_PATH"
+            ) from error
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error)
+            raise EngineError(
+                f"no Ray cluster at {address}: {reason}; start one with `ray start --head`, or "
+                "name another with --address HOST:PORT (--address local: one for this run)"
+            ) from error
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def end(self, stream: Any) -> None:
+        """Kill a task with what it runs."""
+        if self._ray is not None:
+            with suppress(Exception):  # it has ended, or the cluster has
+                self._ray.cancel(stream, force=True)
+
+    def close(self) -> None:
+        """Leave the cluster; may be called twice."""
+        ray, self._ray = self._ray, None
+        if ray is not None and self._own:
+            ray.shutdown()
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Ray takes SIGTERM for itself and would end the process without a word."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _silence(ray: Any) -> None:
+    """Keep Ray's remarks on lost workers off stdout, where `--json` writes.
+
+    There is no option for them (`log_to_driver` is about the output of workers); what matters in
+    them the engine says itself.
+    """
+    worker: Any = getattr(getattr(ray, "_private", None), "worker", None)
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = lambda *_arguments, **_named: None
+
+
+# What runs on the nodes of a Ray cluster, in Ray's worker processes.
+#
+# A worker process of Ray only holds the fork server and passes on what it says: cases run in
+# processes of their own, as on one machine, and Ray's process never sees a stranger's module.
+
+Message = tuple[int, str, Any]
+"""Number of the job in its unit, kind of event, and what it says."""
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True)
+class Description:
+    """A node as it describes itself.
+
+    Attributes:
+        place: name of the machine, its key and environment.
+        host: the same for all nodes on one machine, until it is booted again.
+        cores: that the node's processes may run on.
+        gpus: of the machine.
+        torch: version, and that of this package: what a time depends on besides the machine.
+    """
+
+    place: Place
+    host: str
+    cores: tuple[int, ...]
+    gpus: tuple[Gpu, ...]
+    versions: tuple[str | None, ...]
+
+
+def describe() -> Description:
+    """Describe the node that this runs on."""
+    if not os.environ.get("CUDA_VISIBLE_DEVICES", "unset"):
+        del os.environ["CUDA_VISIBLE_DEVICES"]  # Ray hides the GPUs from a task that asks for none
+    place = describe_node()
+    host = platform.node()
+    with suppress(OSError):
+        host += "-" + _BOOT.read_text(encoding="ascii").strip()
+    libraries = place.environment["libraries"]
+    versions = tuple(libraries.get(name) for name in ("torch", "context-harness"))
+    return Description(place, host, own_cores(), visible_gpus(), versions)
+
+
+def run_unit(
+    jobs: Sequence[Job], cores: tuple[int, ...] | None, gpus: Sequence[Gpu]
+) -> Iterator[Message]:
+    """Run a job, or the processes of a case that sample in turns.
+
+    Args:
+        jobs: what to run.
+        cores: those that the node owns; `None`: not pinned.
+        gpus: of the machine, in the driver's order; Ray says which of them this task has.
+    """
+    mine = _granted(gpus) if jobs[0].case.device == "cuda" else ()
+    for number, event in run_here(jobs, cores=cores, gpus=mine):
+        yield number, *_told(event)
+
+
+def _granted(gpus: Sequence[Gpu]) -> tuple[Gpu, ...]:
+    """The GPU that Ray gave to this task."""
+    found = []
+    for visible in filter(None, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")):
+        known = gpus[int(visible)] if visible.isdigit() and int(visible) < len(gpus) else None
+        identity = known.identity if known else visible.removeprefix("GPU-")
+        found.append(Gpu(visible, identity, known.name if known else ""))
+    return tuple(found)
+
+
+def _told(event: Event) -> tuple[str, Any]:
+    """An event without its job, which the driver has."""
+    match event:
+        case Waiting(_, cause):
+            return "waiting", cause
+        case Started():
+            return "started", None
+        case Measuring(_, metric):
+            return "measuring", metric
+        case Finished(_, outcome):
+            return "finished", outcome
+
+
+def as_event(job: Job, kind: str, content: Any) -> Event:
+    """What a message says of a job."""
+    if kind == "waiting":
+        return Waiting(job, content)
+    if kind == "started":
+        return Started(job)
+    if kind == "measuring":
+        return Measuring(job, content)
+    return Finished(job, content)
+
 
 _PATIENCE = 120.0  # seconds for a node to start a process and import torch
 

@@ -5,14 +5,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.case import Job
-from harness.engines.engine import EngineError, Event, Finished, RemoteEngine, Waiting
-from harness.engines.ray.cluster import Cluster, Member
-from harness.engines.ray.connection import Connection
+from harness.case import Job, Outcome, Status
+from harness.engines.engine import (
+    EngineError,
+    Event,
+    Finished,
+    RemoteEngine,
+    Waiting,
+    require_known,
+)
+from harness.engines.ray.cluster import Cluster, Connection, Member, as_event, run_unit
 from harness.engines.ray.placement import Node, Placement, Unit
-from harness.engines.ray.task import as_event, run_unit
-from harness.engines.registry import require_known
-from harness.outcome import Outcome, Status
 
 MOST_LOSSES = 3
 """Nodes that a case may be lost with before it counts as the reason."""

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from harness.case import Job
-from harness.engines.need import is_static, is_timed
-from harness.engines.ring import next_ring
+from harness.engines.engine import is_static, is_timed, next_ring
 
 
 @dataclass(eq=False)

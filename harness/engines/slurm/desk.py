@@ -7,7 +7,8 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -20,11 +21,8 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from harness.case import Job
 from harness.engines.engine import EngineError
-from harness.engines.slurm.journal import JournalReader
-from harness.engines.slurm.node import run_task
-from harness.engines.slurm.options import SlurmOptions
-from harness.engines.slurm.scheduler import most_tasks
-from harness.engines.slurm.task import Task
+from harness.engines.slurm.scheduler import SlurmOptions, most_tasks
+from harness.engines.slurm.task import JournalReader, Task, run_task
 
 Comparison = tuple[str, str]
 
@@ -243,3 +241,63 @@ def _explained(error: Exception) -> str:
     if said:
         return "Slurm refuses: " + "; ".join(line.removeprefix("sbatch: error: ") for line in said)
     return f"Slurm refuses: {text[:300]}"
+
+
+# Abandoned runs: tasks whose engine was killed and could not end them.
+
+
+class Abandoned:
+    """The folders of runs whose engine lives no more.
+
+    Args:
+        folder: of all runs.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def adopt(self, queue: deque[Job], desk: Desk) -> list[Task]:
+        """Take over the tasks that run, or have run, jobs of a queue; these leave the queue.
+
+        Args:
+            queue: jobs that have no record yet.
+            desk: becomes responsible for the folders.
+        """
+        wanted: dict[str, list[Job]] = {}
+        for job in queue:
+            wanted.setdefault(fingerprint(job), []).append(job)
+        adopted = []
+        for run in sorted(self._folder.glob(f"*/{TASKS}"), reverse=True):
+            try:
+                lock = hold(run.parent / LOCK)
+            except OSError:
+                continue  # its engine lives, or it is somebody else's
+            desk.take_up(run.parent.resolve(), lock)
+            adopted += [task for entry in _entries(run) if (task := _task(entry, wanted))]
+        left = {id(job) for jobs in wanted.values() for job in jobs}
+        kept = [job for job in queue if id(job) in left]
+        queue.clear()
+        queue.extend(kept)
+        return adopted
+
+
+def _entries(path: Path) -> Iterator[dict[str, Any]]:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue  # the engine died while it wrote
+        yield entry
+
+
+def _task(entry: dict[str, Any], wanted: dict[str, list[Job]]) -> Task | None:
+    jobs = [wanted[key].pop(0) if wanted.get(key) else None for key in entry["jobs"]]
+    if not any(jobs):
+        return None
+    comparison = entry["comparison"]
+    return Task(
+        jobs=jobs,
+        reader=JournalReader(Path(entry["journal"])),
+        comparison=tuple(comparison) if comparison else None,
+        slurm_id=entry["slurm_id"],
+    )

@@ -6,21 +6,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from harness.case import Job
-from harness.engines.engine import EngineError, Event, Finished, RemoteEngine, Started, Waiting
-from harness.engines.need import is_static, is_timed
-from harness.engines.ring import next_ring
-from harness.engines.slurm.abandoned import Abandoned
-from harness.engines.slurm.desk import Desk, Order
-from harness.engines.slurm.fate import end_task
-from harness.engines.slurm.options import SlurmOptions, parse_options
+from harness.engines.engine import (
+    EngineError,
+    Event,
+    Finished,
+    RemoteEngine,
+    Started,
+    Waiting,
+    is_static,
+    is_timed,
+    next_ring,
+)
+from harness.engines.slurm.desk import Abandoned, Desk, Order
 from harness.engines.slurm.scheduler import (
     FORGOTTEN,
     SchedulerError,
+    SlurmOptions,
     TaskState,
     cancel_tasks,
+    parse_options,
     read_states,
 )
-from harness.engines.slurm.task import Task
+from harness.engines.slurm.task import Task, end_task
 
 STATIC_TASK = 50
 """Static cases of one task: each takes a fraction of what starting Python on a node does."""
@@ -38,7 +45,7 @@ _ORDINARY = frozenset({"Priority", "Resources", "JobArrayTaskLimit", "QOSMaxJobs
 
 
 def from_options(options: Mapping[str, str]) -> "SlurmEngine":
-    """The engine as the command line asks for it; see `harness.engines.slurm.options`.
+    """The engine as the command line asks for it; see `harness.engines.slurm.scheduler`.
 
     Raises:
         EngineError: an unknown option or value, or no Slurm on this machine.

@@ -1,15 +1,193 @@
 """A task as the engine follows it: jobs that one array task runs one after another."""
 
+import json
+import multiprocessing
+import os
+import signal
+import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
 
-from harness.case import Job
-from harness.engines.engine import Event, Finished, Measuring, Started
-from harness.engines.slurm.journal import JournalReader, Message, event_of
-from harness.engines.slurm.node import ELSEWHERE, END, PLACE
-from harness.engines.slurm.scheduler import TaskState
-from harness.outcome import UNKNOWN_MACHINE, Outcome, Place, Status
+from harness.case import UNKNOWN_MACHINE, Job, Outcome, Place, Status
+from harness.engines.devices import own_cores
+from harness.engines.engine import Event, Finished, Measuring, Started, Waiting, is_static
+from harness.engines.local import start_server
+from harness.engines.node import describe_node, run_here
+from harness.engines.slurm.scheduler import SlurmOptions, TaskState
+
+# The journal of a task: what a node tells this machine, one line of JSON at a time.
+#
+# A file on the file system that both see. The node appends whole lines and waits until the disk has
+# them; the reader opens the file anew each time, which is when NFS asks the server for news.
+
+Message = dict[str, Any]
+
+
+class JournalWriter:
+    """The node's side.
+
+    Args:
+        path: of the journal; it exists, so that no file system remembers that it does not.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+
+    def write(self, message: Message) -> None:
+        """Append a message; when this returns, it survives the node."""
+        data = memoryview(json.dumps(message).encode() + b"\n")
+        while data:
+            data = data[os.write(self._file, data) :]
+        os.fsync(self._file)
+
+    def event(self, number: int, event: Event) -> None:
+        """Append what happened to the job of a number."""
+        self.write({"job": number, **_event_words(event)})
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+
+class JournalReader:
+    """The engine's side.
+
+    Args:
+        path: of the journal.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._read = 0
+
+    def news(self) -> list[Message]:
+        """Whole messages that have arrived since the last call; none where the file is gone."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._read)
+                content = file.read()
+        except OSError:
+            return []
+        whole = content.rfind(b"\n") + 1
+        self._read += whole
+        return [m for line in content[:whole].splitlines() if (m := _message(line)) is not None]
+
+
+def event_of(message: Message, job: Job, place: Place | None) -> Event:
+    """The event that a message tells of a job.
+
+    Raises:
+        ValueError: it tells of none.
+    """
+    kind = message.get("event")
+    if kind == "waiting":
+        return Waiting(job, str(message["cause"]))
+    if kind == "started":
+        return Started(job)
+    if kind == "measuring":
+        return Measuring(job, str(message["metric"]))
+    if kind == "finished":
+        known = {f.name for f in fields(Outcome)} - {"place"}
+        told = {name: value for name, value in message["outcome"].items() if name in known}
+        for name in ("warnings", "tail"):
+            told[name] = tuple(told.get(name, ()))
+        return Finished(job, Outcome(**told, place=place))
+    raise ValueError(f"{kind!r} is no event")
+
+
+def _event_words(event: Event) -> Message:
+    if isinstance(event, Waiting):
+        return {"event": "waiting", "cause": event.cause}
+    if isinstance(event, Started):
+        return {"event": "started"}
+    if isinstance(event, Measuring):
+        return {"event": "measuring", "metric": event.metric}
+    return {"event": "finished", "outcome": asdict(event.outcome)}
+
+
+def _message(line: bytes) -> Message | None:
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        return None  # half a line of a node that died, followed by a whole one
+    return message if isinstance(message, dict) else None
+
+
+# What a task of a Slurm array runs on its node.
+
+ELSEWHERE, PLACE, END = "elsewhere", "place", "end"
+"""Names of messages that are about the task and not about one of its jobs."""
+
+
+def run_task(journal: str, jobs: Sequence[Job], kind: str | None) -> None:
+    """Run jobs on this node and tell of them in a journal.
+
+    Args:
+        journal: path of the journal.
+        jobs: what to run, in order.
+        kind: file that names the kind of machine for all tasks of a comparison; the first of them
+            writes it, and a task on a machine of another kind runs nothing. `None`: any machine.
+    """
+    # submitit ends a task at these signals in its own way; ours is to end at once.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGUSR2, _go_on)
+    log = JournalWriter(Path(journal))
+    place = _described(os.environ.get("SLURMD_NODENAME"))
+    if kind is not None:
+        needed = agreed(Path(kind), place.machine_key)
+        if needed != place.machine_key:
+            log.write({ELSEWHERE: place.node, "machine": place.machine_key, "needed": needed})
+            log.close()
+            return
+    log.write({PLACE: asdict(place)})
+    slots = len(own_cores()) if all(map(is_static, jobs)) else 1
+    for number, event in run_here(jobs, slots=slots):
+        log.event(number, event)
+    log.write({END: True})
+    log.close()
+
+
+def _described(name: str | None) -> Place:
+    """This node, described by a child of the fork server, which has PyTorch at hand."""
+    start_server()
+    context = multiprocessing.get_context("forkserver")
+    receiving, sending = context.Pipe(duplex=False)
+    process = context.Process(target=_describe, args=(sending, name))
+    process.start()
+    sending.close()
+    try:
+        place: Place = receiving.recv()
+    except EOFError:  # it came to grief; here the error has a traceback, in the task's log
+        place = describe_node(name)
+    process.join()
+    return place
+
+
+def _describe(answer: Connection, name: str | None) -> None:
+    answer.send(describe_node(name))
+
+
+def agreed(path: Path, machine: str) -> str:
+    """The kind of machine that a file names; the machine's own, written there, if it is the first.
+
+    Creating a hard link succeeds for one process only, also on network file systems.
+    """
+    handle, temporary = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(handle, "w") as file:
+        file.write(machine)
+    with suppress(FileExistsError):
+        os.link(temporary, path)
+    Path(temporary).unlink()
+    return path.read_text(encoding="utf-8").strip()
+
+
+def _go_on(_number: int, _frame: object) -> None:
+    """Slurm's announcement of the time limit: the case may still finish before it."""
 
 
 @dataclass
@@ -122,3 +300,142 @@ class Task:
         """The same, of a job that may not have begun."""
         number = next(n for n, own in enumerate(self.jobs) if own is job)
         return self.end(number, status, cause, rest)
+
+
+# What becomes of the jobs of a task that ended without telling: the scheduler's word on it.
+
+
+@dataclass
+class Verdict:
+    """The ends of jobs, and those that are placed again.
+
+    Attributes:
+        ended: events, in the order of the jobs.
+        again: jobs to be placed again.
+        cause: why, in words.
+        lost: whether the node was at fault, so that only so many attempts are made.
+    """
+
+    cause: str
+    lost: bool = False
+    ended: list[Event] = field(default_factory=list)
+    again: Sequence[Job] = ()
+
+
+def end_task(task: Task, options: SlurmOptions, log: Path | None) -> Verdict:
+    """Judge a task.
+
+    A job that was under way ends with the status that fits: `timeout`, `oom`, `killed` or `error`.
+    One that had not begun is placed again, unless somebody cancelled the task, or the task failed
+    before any of its jobs began: then it would fail again. After a loss of the node all are.
+
+    Args:
+        task: over, its journal read to the end.
+        options: whose limits are named in causes.
+        log: where the task's own output lies.
+    """
+    state = task.state
+    fate = state.fate if state is not None and state.is_over else "failed"
+    where = f" on node {task.node}" if task.node else ""
+    if fate == "lost":
+        assert state is not None, "a fate has a state"
+        return Verdict(f"{_words(state.code)}{where}", lost=True, again=task.left)
+    if fate == "timeout":
+        return _timed_out(task, options, where)
+    if fate == "oom":
+        limit = options.parameters.get("mem")
+        limit = f" (mem={limit})" if limit else ""
+        return _under_way(
+            task, "oom", f"ended by Slurm at the memory limit{limit}{where}{_when(task)}"
+        )
+    if fate == "cancelled":
+        return _all(task, "killed", f"cancelled in Slurm{where}")
+    return _failed(task, where, log)
+
+
+def _timed_out(task: Task, options: SlurmOptions, where: str) -> Verdict:
+    """The first job of a task had all the time that there was; a later one gets it now."""
+    limit = f" of {options.minutes} min" if options.minutes else ""
+    cause = f"ended by Slurm at the time limit{limit}{where}{_when(task)}"
+    verdict = Verdict(cause)
+    again = list(task.waiting)
+    for number in task.under_way:
+        job = task.jobs[number]
+        if number == task.first_begun:
+            verdict.ended.append(task.end(number, "timeout", cause))
+        elif job is not None:
+            again.insert(0, job)
+    if not verdict.ended and not task.under_way and task.first_begun is None:
+        return _all(task, "timeout", cause)
+    verdict.again = again
+    return verdict
+
+
+def _under_way(task: Task, status: Status, cause: str, rest: str = "") -> Verdict:
+    """Jobs that had begun end; the others are placed again, if any had begun at all."""
+    if task.first_begun is None:
+        return _all(task, status, cause, rest)
+    ended: list[Event] = [task.end(number, status, cause, rest) for number in task.under_way]
+    return Verdict(cause, ended=ended, again=task.waiting)
+
+
+def _failed(task: Task, where: str, log: Path | None) -> Verdict:
+    if _tells_of_memory(log):  # killed for it where Slurm has no control groups
+        return _under_way(task, "oom", f"ended by Slurm at the memory limit{where}{_when(task)}")
+    state = task.state
+    code, _, number = state.reason.partition(":") if state is not None else ("", "", "")
+    if number.isdigit() and int(number):
+        return _under_way(
+            task, "killed", f"the task was killed by signal {number}{where}{_when(task)}"
+        )
+    said = f" with exit code {code}" if code.isdigit() else ""
+    if state is None or not state.is_over:
+        said = ", and Slurm no longer knows how"
+    cause = f"the task ended{said}{where}{_when(task)}"
+    return _under_way(task, "error", cause, _last_line(log))
+
+
+def _all(task: Task, status: Status, cause: str, rest: str = "") -> Verdict:
+    events: list[Event] = []
+    under_way = task.under_way_jobs
+    for job in task.left:
+        if job not in under_way:
+            events.append(Started(job))
+        events.append(task.end_job(job, status, cause, rest))
+    return Verdict(cause, ended=events)
+
+
+def _when(task: Task) -> str:
+    return " before a case began" if task.first_begun is None else ""
+
+
+def _words(code: str) -> str:
+    known = {"PREEMPTED": "preempted by Slurm", "NODE_FAIL": "node failure"}
+    return known.get(code, code.lower().replace("_", " "))
+
+
+def _tells_of_memory(log: Path | None) -> bool:
+    """Whether slurmstepd wrote so at the end of a task's output."""
+    if log is None:
+        return False
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
+    except OSError:
+        return False
+    return any(
+        "slurmstepd" in line
+        and ("memory limit" in line or "oom-kill" in line or "oom_kill" in line)
+        for line in lines
+    )
+
+
+def _last_line(log: Path | None) -> str:
+    from harness.messages import last_lines
+
+    if log is None:
+        return ""
+    try:
+        lines = last_lines(log.read_text(encoding="utf-8", errors="replace"), 1)
+    except OSError:
+        return f"; its output would be {log}"
+    return f": {lines[-1]}; see {log}" if lines else f"; see {log}"

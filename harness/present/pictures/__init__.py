@@ -5,7 +5,7 @@ from typing import cast
 
 from matplotlib.figure import Figure
 
-from harness.errors import HarnessError
+from harness.messages import HarnessError
 
 PICTURES = {
     "context_prior": "harness.present.pictures.context_prior",

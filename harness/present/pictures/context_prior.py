@@ -9,10 +9,16 @@ from torch.nn import functional as F
 
 from context_modules.affinity_loss import AffinityLoss, ideal_affinity
 from context_modules.context_prior import ContextPriorLayer
-from harness.present.pictures.fit import minimise, noisy
-from harness.present.pictures.panels import classes_of, draw_labels, draw_map
-from harness.present.pictures.scene import features, rectangles
-from harness.present.style import INK, house, new_figure
+from harness.present.pictures.panels import (
+    classes_of,
+    draw_labels,
+    draw_map,
+    features,
+    minimise,
+    noisy,
+    rectangles,
+)
+from harness.present.plots.canvas import INK, house, new_figure
 
 SIZE = (20, 20)  # of the made scene, in pixels
 CHANNELS = 16

@@ -11,10 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from context_modules.squeeze_reasoning import SqueezeReasoning
-from harness.present.pictures.fit import minimise, noisy
-from harness.present.pictures.panels import COLOURS, classes_of, draw_labels, draw_map
-from harness.present.pictures.scene import features, rectangles
-from harness.present.style import FAINT, house, new_figure
+from harness.present.pictures.panels import (
+    COLOURS,
+    classes_of,
+    draw_labels,
+    draw_map,
+    features,
+    minimise,
+    noisy,
+    rectangles,
+)
+from harness.present.plots.canvas import FAINT, house, new_figure
 
 SIZE = (32, 40)  # of the made scene, in pixels
 CHANNELS = 48

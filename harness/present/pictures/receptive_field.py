@@ -12,10 +12,16 @@ from torch.nn import functional as F
 
 from context_modules.graph_guided import GraphGuidedContextFusion
 from context_modules.layers import ConvBNReLU
-from harness.present.pictures.fit import minimise, noisy, one_thread
-from harness.present.pictures.panels import COLOURS, frame
-from harness.present.pictures.scene import features, rectangles
-from harness.present.style import PRINTED, house, new_figure
+from harness.present.pictures.panels import (
+    COLOURS,
+    features,
+    frame,
+    minimise,
+    noisy,
+    one_thread,
+    rectangles,
+)
+from harness.present.plots.canvas import PRINTED, house, new_figure
 
 WINDOW = 64  # pixels; GGCF, Section 4.3
 LEVEL = 0.01  # of the largest change: what counts as inside of the field in the captions

@@ -10,10 +10,17 @@ from context_modules.region_attention import RegionAuxiliaryHead
 from context_modules.region_construction import RegionConstruction, Regions
 from context_modules.region_interaction import select_representatives
 from context_modules.region_losses import RegionLosses
-from harness.present.pictures.fit import minimise, noisy, one_thread
-from harness.present.pictures.panels import draw_labels, draw_map, frame
-from harness.present.pictures.scene import features, rectangles
-from harness.present.style import PALETTE, house, new_figure
+from harness.present.pictures.panels import (
+    draw_labels,
+    draw_map,
+    features,
+    frame,
+    minimise,
+    noisy,
+    one_thread,
+    rectangles,
+)
+from harness.present.plots.canvas import PALETTE, house, new_figure
 
 SIZE = (32, 40)  # of the made scene, in pixels
 CHANNELS = 24

@@ -8,10 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.training.data.class_names import listed
-from harness.training.data.dataset import Split
-from harness.training.data.layout import Layout, options
-from harness.training.data.paired import Lookup, PairedImages
+from harness.training.data.dataset import Layout, Lookup, PairedImages, Split, listed, options
 
 # The first name of each class in the publishers' objectInfo150.txt. Labels count from 1; 0: others.
 NAMES = listed(

@@ -12,14 +12,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.training.data.dataset import VOID, DataError, Split
-from harness.training.data.layout import Layout, Pair, options
-from harness.training.data.paired import Lookup, PairedImages
-from harness.training.data.picture import read_rgb
+from harness.training.data.dataset import (
+    VOID,
+    DataError,
+    Layout,
+    Lookup,
+    Pair,
+    PairedImages,
+    Split,
+    options,
+    read_rgb,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
 
 Colour = tuple[int, int, int]
 

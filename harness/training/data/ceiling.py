@@ -41,6 +41,7 @@ from harness.training.data.scenes import SceneData
 if TYPE_CHECKING:
     from torch import Tensor
 
+
 # Halvings of the interval of s: more than the bits of a double.
 _HALVINGS = 200
 

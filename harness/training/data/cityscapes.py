@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.training.data.dataset import VOID, Split
-from harness.training.data.layout import Layout, options
-from harness.training.data.paired import Lookup, PairedImages
+from harness.training.data.dataset import VOID, Layout, Lookup, PairedImages, Split, options
 
 # The 19 evaluated classes and their ids in *_labelIds.png (cityscapesScripts, helpers/labels.py).
 IDS = {

@@ -14,11 +14,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.training.data.class_names import listed
-from harness.training.data.dataset import VOID, DataError, Split
-from harness.training.data.layout import Layout, Pair, options
-from harness.training.data.paired import Lookup, PairedImages
-from harness.training.data.picture import read_indices, read_matlab
+from harness.training.data.dataset import (
+    VOID,
+    DataError,
+    Layout,
+    Lookup,
+    Pair,
+    PairedImages,
+    Split,
+    listed,
+    options,
+    read_indices,
+    read_matlab,
+)
 
 # All 182 names by id from 1 (the publishers' labels.txt); 11 things have no segmentation in COCO.
 NAMES = listed(

@@ -1,15 +1,27 @@
 """What every data set answers, and the names under which one is opened."""
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from harness.errors import HarnessError
-from harness.wording import suggest
+from harness.messages import HarnessError, suggest
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
+
+
+# Lists of class names as text.
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The names of a list with commas between them, over any number of lines."""
+    return tuple(" ".join(name.split()) for name in text.split(","))
+
 
 Split = Literal["train", "val"]
 
@@ -71,7 +83,7 @@ def open_data(
         root: the folder of a real data set, as its publishers lay it out; for `scenes` the folder
             that caches generated splits (`None`: the user's cache folder).
         parameters: keyword arguments of the data set, plain JSON values (for `scenes` the fields of
-            `harness.training.data.parameters.SceneParameters`).
+            `harness.training.data.draw.SceneParameters`).
 
     Raises:
         DataError: unknown name, split or parameter, or a folder that is not laid out as expected.
@@ -86,3 +98,273 @@ def open_data(
         split, root, dict(parameters or {})
     )
     return opened
+
+
+# Finding a data set's files, and saying what was expected where when they are not there.
+
+Pair = tuple[Path, Path]
+"""An image and its labels."""
+
+
+class Layout:
+    """Where a data set lies, and how its publishers lay it out.
+
+    Args:
+        name: of the data set, for messages.
+        expected: one line: what lies where below the root.
+        root: as given by the user.
+        inside: folder names in which the archives may have been unpacked; the first is used that
+            holds everything in `required`.
+        required: paths below it, one of which must exist.
+
+    Raises:
+        DataError: no root, no such folder, or none of the required paths.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        expected: str,
+        root: Path | None,
+        *,
+        inside: Sequence[str] = (".",),
+        required: Sequence[str],
+    ) -> None:
+        self.name, self.expected = name, expected
+        if root is None:
+            raise DataError(f"{name} needs its folder; give it with --data-root ({expected})")
+        if not root.is_dir():
+            raise DataError(f"{name}: there is no folder {root} ({expected})")
+        for folder in inside:
+            if any((root / folder / path).exists() for path in required):
+                self.root = root / folder
+                return
+        raise DataError(
+            f"{name}: {root} is laid out in another way: neither of "
+            f"{', '.join(required)} is there ({expected})"
+            if len(required) > 1
+            else f"{name}: {root} is laid out in another way: {required[0]} is not there "
+            f"({expected})"
+        )
+
+    def folder(self, path: str) -> Path:
+        """A folder that must exist below the root."""
+        found = self.root / path
+        if not found.is_dir():
+            raise DataError(f"{self.name}: the folder {found} is missing ({self.expected})")
+        return found
+
+    def files(self, folder: Path, glob: str) -> list[Path]:
+        """All files of a kind, in order of their names; at least one."""
+        found = sorted(folder.glob(glob))
+        if not found:
+            raise DataError(f"{self.name}: {folder} holds no {glob} ({self.expected})")
+        return found
+
+    def names(self, path: Path) -> list[str]:
+        """The first word of each line of a list of images."""
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "not a text"
+            message = f"{self.name}: cannot read the list {path}: {why} ({self.expected})"
+            raise DataError(message) from error
+        names = [line.split()[0] for line in lines if line.strip()]
+        if not names:
+            raise DataError(f"{self.name}: the list {path} is empty")
+        return names
+
+    def complete(self, pairs: Iterable[Pair]) -> tuple[Pair, ...]:
+        """The pairs, when each of their files exists."""
+        found = tuple(pairs)
+        missing = [path for pair in found for path in pair if not path.is_file()]
+        if missing:
+            rest = f" and {len(missing) - 1} other files are" if len(missing) > 1 else " is"
+            raise DataError(f"{self.name}: {missing[0]}{rest} missing ({self.expected})")
+        return found
+
+
+def options(name: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """A data set's parameters, with defaults for those that are not given.
+
+    Raises:
+        DataError: a name that is no parameter of it.
+    """
+    for key in given:
+        if key not in defaults:
+            cure = suggest(key, defaults, "parameters")
+            raise DataError(f"{name} has no parameter {key!r}: {cure}")
+    return {**defaults, **given}
+
+
+# Reading image files and label files as arrays.
+#
+# Pillow reads them; it comes with matplotlib, which the harness needs anyway. Annotations in files
+# of MATLAB need SciPy, the extra `data`.
+
+
+def read_rgb(path: Path) -> "NDArray[np.uint8]":
+    """(H, W, 3), 8 bits.
+
+    Raises:
+        DataError: the file is missing, damaged, or no image.
+    """
+    return _read(path, "RGB")
+
+
+def read_indices(path: Path) -> "NDArray[np.integer[Any]]":
+    """(H, W): the value of each pixel of a grey or indexed image.
+
+    Raises:
+        DataError: the file is missing, damaged, no image, or an image of several channels.
+    """
+    values = _read(path, None)
+    if values.ndim != 2:
+        raise DataError(f"{path} has colours where one label per pixel was expected")
+    return values
+
+
+def read_matlab(path: Path, variable: str) -> "NDArray[np.integer[Any]]":
+    """(H, W): a matrix of a MATLAB file.
+
+    Raises:
+        DataError: SciPy is missing, or the file is missing, damaged or without the variable.
+    """
+    import numpy as np
+
+    try:
+        from scipy.io import loadmat
+    except ImportError as error:
+        raise DataError(
+            f'reading {path.name} needs SciPy: pip install "context-harness[data]"'
+        ) from error
+    try:
+        content = loadmat(path, variable_names=[variable])
+    # A damaged file raises whatever the reader of its parts raises.
+    except Exception as error:
+        raise DataError(f"cannot read {path}: {error}") from error
+    if variable not in content or np.ndim(content[variable]) != 2:
+        raise DataError(f"{path} holds no matrix {variable}")
+    return np.asarray(content[variable]).astype(np.int64)
+
+
+def _read(path: Path, mode: str | None) -> "NDArray[Any]":
+    import numpy as np
+
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise DataError("reading images needs Pillow: pip install pillow") from error
+    try:
+        with Image.open(path) as file:
+            return np.asarray(file if mode is None else file.convert(mode))
+    # Pillow raises OSError for most, SyntaxError and ValueError for some damaged files.
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"cannot read the image {path}: {error}") from error
+
+
+# A data set of image files, each with a file of labels.
+
+Decode = Callable[[Path], "NDArray[np.uint8]"]
+"""Reads a file of labels: (H, W), an index into the classes or `VOID`."""
+
+# Raised when the same files would give other samples than before.
+_EDITION = 1
+
+
+class PairedImages:
+    """One split of a real data set, read from disk sample by sample.
+
+    `version` is a hash of the names and sizes of all files and of the classes; it does not read the
+    files' contents (tens of gigabytes), so that a file replaced by one of the same size goes
+    unnoticed.
+
+    Args:
+        name: of the data set.
+        classes: names in the order of the labels.
+        root: what file names are relative to in the hash.
+        pairs: image and labels of each sample.
+        decode: reads the labels.
+        mapping: whatever else decides what `decode` returns, plain JSON values.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        classes: Sequence[str],
+        root: Path,
+        pairs: Sequence[Pair],
+        *,
+        decode: Decode,
+        mapping: Any = None,
+    ) -> None:
+        self.name = name
+        self.classes = tuple(classes)
+        self.version = _version(name, self.classes, root, pairs, mapping)
+        self._pairs = tuple(pairs)
+        self._decode = decode
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __getitem__(self, index: int) -> Sample:
+        import torch
+
+        image_path, label_path = self._pairs[index]
+        image, labels = read_rgb(image_path), self._decode(label_path)
+        if image.shape[:2] != labels.shape:
+            sizes = " and ".join(f"{h} x {w}" for h, w in (image.shape[:2], labels.shape))
+            raise DataError(f"{image_path} and {label_path} differ in size: {sizes} pixels")
+        pixels = torch.from_numpy(image.copy()).permute(2, 0, 1).contiguous()
+        return Sample(pixels.float().div_(255), torch.from_numpy(labels.astype("int64")))
+
+
+class Lookup:
+    """Reads labels whose values stand for classes, by a table.
+
+    Args:
+        classes: the class of each value that stands for one.
+        void: values that stand for none.
+        read: reads the values of a file.
+    """
+
+    def __init__(
+        self,
+        classes: Mapping[int, int],
+        void: Sequence[int] = (),
+        read: "Callable[[Path], NDArray[np.integer[Any]]]" = read_indices,
+    ) -> None:
+        import numpy as np
+
+        self._read = read
+        self._table = np.full(max([*classes, *void]) + 1, -1, dtype=np.int16)
+        self._table[list(void)] = VOID
+        for value, index in classes.items():
+            self._table[value] = index
+
+    def __call__(self, path: Path) -> "NDArray[np.uint8]":
+        """(H, W) classes of a file.
+
+        Raises:
+            DataError: the file cannot be read, or a value in it is no label of the data set.
+        """
+        import numpy as np
+
+        values = self._read(path)
+        known = (values >= 0) & (values < len(self._table))
+        classes = self._table[np.where(known, values, 0)]
+        known &= classes >= 0
+        if not known.all():
+            raise DataError(f"{path}: {int(values[~known][0])} is no label of this data set")
+        return classes.astype(np.uint8)
+
+
+def _version(
+    name: str, classes: Sequence[str], root: Path, pairs: Sequence[Pair], mapping: Any
+) -> str:
+    digest = hashlib.sha256(json.dumps([_EDITION, name, classes, mapping]).encode())
+    for pair in pairs:
+        for path in pair:
+            relative = path.relative_to(root).as_posix()
+            digest.update(f"\n{relative}\t{path.stat().st_size}".encode())
+    return digest.hexdigest()[:16]

@@ -13,10 +13,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.training.data.dataset import VOID, DataError, Split
-from harness.training.data.layout import Layout, options
-from harness.training.data.paired import Lookup, PairedImages
-from harness.training.data.picture import read_indices, read_matlab
+from harness.training.data.dataset import (
+    VOID,
+    DataError,
+    Layout,
+    Lookup,
+    PairedImages,
+    Split,
+    options,
+    read_indices,
+    read_matlab,
+)
 
 # The 59 most frequent of the 459 categories with their numbers in the publishers' labels.txt. By
 # number, as the exported images count them; other listings put the 20 objects of VOC first.

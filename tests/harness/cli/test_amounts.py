@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.cli.amounts import parse_bytes, parse_duration, shown_bytes, shown_duration
 from harness.cli.options import OptionError
+from harness.cli.output import parse_bytes, parse_duration, shown_bytes, shown_duration
 
 
 @pytest.mark.parametrize(

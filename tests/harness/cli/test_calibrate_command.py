@@ -6,13 +6,12 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.app import app
-from harness.environment import describe_environment
 from harness.environment.conditions import Conditions
-from harness.errors import HarnessError
-from harness.roofline import calibrate as calibrating
-from harness.roofline.calibration import load
-from harness.roofline.ceilings import Ceilings, Peak
-from harness.roofline.rate import Rate
+from harness.environment.machine import describe_environment
+from harness.measure.roofline import calibration
+from harness.measure.roofline.calibration import load
+from harness.measure.roofline.ceilings import Ceilings, Peak, Rate
+from harness.messages import HarnessError
 
 CEILINGS = Ceilings(
     {
@@ -32,7 +31,7 @@ def asked(monkeypatch):
         calls.append((device, threads))
         return CEILINGS
 
-    monkeypatch.setattr(calibrating, "in_fresh_process", measure)
+    monkeypatch.setattr(calibration, "in_fresh_process", measure)
     return calls
 
 

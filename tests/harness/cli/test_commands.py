@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from context_modules.catalog import CATALOG
 from harness.cli.app import app
-from harness.errors import HarnessError
+from harness.messages import HarnessError
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 from harness.cli.app import app
-from harness.environment.equipment import PURPOSES, survey, torch_cuda
-from harness.environment.extras import extras
+from harness.environment.equipment import PURPOSES, extras, survey, torch_cuda
 
 
 def by_name():

@@ -8,9 +8,9 @@ import textwrap
 import pytest
 from harness_user import User, wait_for
 
-from harness.regression.gate import Settings
-from harness.regression.session import gate_suite
-from harness.regression.version import VersionError, belongs, paths_of
+from harness.judge.regression.gate import Settings
+from harness.judge.regression.session import gate_suite
+from harness.judge.regression.version import VersionError, belongs, paths_of
 from harness.suite import load
 
 pytestmark = pytest.mark.slow

@@ -97,7 +97,7 @@ def test_a_case_that_is_too_long_is_named(here):
     ],
 )
 def test_mistakes_are_named(here, arguments, message):
-    from harness.errors import HarnessError
+    from harness.messages import HarnessError
 
     with pytest.raises(HarnessError, match=re.escape(message)):
         plan(*arguments)
@@ -115,7 +115,7 @@ def test_memory_is_predicted_by_the_metric_in_processes_of_their_own(saboteur):
     assert not (saboteur.folder / "results").exists()
 
     from harness.measure.memory import measure_memory
-    from harness.measure.params import measure_params
+    from harness.measure.operations import measure_params
 
     job = Job("mini", "B", Case("self_attention", {"key_channels": 2}, ((1, 8, 6, 6),)), (), 1.0)
     static = measure_params(job) | measure_memory(job)

@@ -14,10 +14,9 @@ from pathlib import Path
 from submitit.core.job_environment import JobEnvironment
 from submitit.core.utils import DelayedSubmission
 
+from harness.case import Outcome
 from harness.engines.engine import Finished, Measuring, Started
-from harness.engines.slurm.journal import JournalWriter
-from harness.engines.slurm.node import ELSEWHERE, END, PLACE, agreed
-from harness.outcome import Outcome
+from harness.engines.slurm.task import ELSEWHERE, END, PLACE, JournalWriter, agreed
 
 
 def main():

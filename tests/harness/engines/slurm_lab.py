@@ -9,7 +9,7 @@ from harness_user import ROOT
 from lab import Lab
 
 from harness.engines.slurm.engine import SlurmEngine
-from harness.engines.slurm.options import parse_options
+from harness.engines.slurm.scheduler import parse_options
 
 
 class SlurmLab(Lab):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.answer import AnswerError, AnswerReader, AnswerWriter
+from harness.engines.process.answer import AnswerError, AnswerReader, AnswerWriter
 
 
 @pytest.fixture

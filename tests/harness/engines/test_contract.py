@@ -10,11 +10,10 @@ import pytest
 from harness_user import wait_for
 from lab import HERE, alive, finished, lines
 
-from harness.case import Case, Job
+from harness.case import Case, Job, Timing
 from harness.engines.engine import Finished, Measuring, RemoteEngine, Started, Waiting
 from harness.runner import execute
 from harness.suite.suite import Suite
-from harness.timing import Timing
 
 LONG = 120.0  # seconds for a case that answers, on a busy machine
 BRIEF = Timing("fixed", samples=3)

@@ -6,9 +6,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.case import Case, Job
+from harness.case import Case, Job, Outcome
 from harness.engines.engine import Finished, Started
-from harness.outcome import Outcome
 from harness.runner import execute
 from harness.suite.suite import Suite
 

@@ -9,15 +9,14 @@ import pytest
 from harness_user import wait_for
 
 from harness.case import Case, Job
-from harness.engines.devices import Devices, Gpu
+from harness.engines.devices import DeviceLock, Devices, Gpu, lock_folder
 from harness.engines.engine import EngineError, Finished, Started, Waiting
 from harness.engines.local import LocalEngine
-from harness.engines.locks import DeviceLock, lock_folder
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from harness.engines.locks import DeviceLock
+from harness.engines.devices import DeviceLock
 lock = DeviceLock(sys.argv[1], "suite: case", Path(sys.argv[2]))
 print(lock.take(shared=sys.argv[3] == "shared"), flush=True)
 time.sleep(600)

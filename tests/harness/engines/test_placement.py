@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.case import Case, Job
+from harness.case import Case, Job, Timing
 from harness.engines.ray.placement import Node, Placement
-from harness.timing import Timing
 
 
 def job(label, metrics=("latency",), device="cpu", suite="s", **changes):

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.case import Case, Job
-from harness.engines.engine import Finished
+from harness.case import Case, Job, Timing
+from harness.engines.engine import Finished, next_ring, with_turns
 from harness.engines.local import LocalEngine
-from harness.engines.ring import next_ring, with_turns
-from harness.timing import Timing
 
 TURNS = Timing("fixed", samples=20, turns=True)
 

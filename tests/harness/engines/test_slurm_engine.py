@@ -13,18 +13,17 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("submitit")
-
 from fake_slurm import Cluster
 from harness_user import MINI, ROOT
 from slurm_lab import has_setarch, wait_until
 
 from harness.case import Case, Job
-from harness.engines.engine import EngineError, Finished, Measuring, Started, Waiting
-from harness.engines.registry import make_engine
+from harness.engines.engine import EngineError, Finished, Measuring, Started, Waiting, make_engine
 from harness.engines.slurm.engine import MOST_LOSSES, SlurmEngine
-from harness.engines.slurm.options import parse_options
+from harness.engines.slurm.scheduler import parse_options
+
+pytest.importorskip("submitit")
+
 
 QUICK = Path(__file__).with_name("quick_node.py")
 
@@ -316,7 +315,7 @@ DRIVER = """
     sys.path[:0] = [{tests!r}, {here!r}]
     from test_slurm_engine import job
     from harness.engines.slurm.engine import SlurmEngine
-    from harness.engines.slurm.options import parse_options
+    from harness.engines.slurm.scheduler import parse_options
 
     engine = SlurmEngine(parse_options({options!r}), settle=0.2)
     for n in range(4):

@@ -6,22 +6,24 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fake_slurm import Cluster
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("submitit")
-
-from fake_slurm import Cluster
-
-from harness.case import Case, Job
+from harness.case import Case, Job, Outcome, Place, Timing
 from harness.engines.engine import EngineError, Finished, Measuring, Started, Waiting
 from harness.engines.slurm.desk import Desk, Order, fingerprint
 from harness.engines.slurm.engine import _orders
-from harness.engines.slurm.journal import JournalReader, JournalWriter, event_of
-from harness.engines.slurm.options import SlurmOptions, parse_options
-from harness.engines.slurm.scheduler import TaskState, most_tasks, read_states
-from harness.outcome import Outcome, Place
-from harness.timing import Timing
+from harness.engines.slurm.scheduler import (
+    SlurmOptions,
+    TaskState,
+    most_tasks,
+    parse_options,
+    read_states,
+)
+from harness.engines.slurm.task import JournalReader, JournalWriter, event_of
+
+pytest.importorskip("submitit")
 
 
 def job(label="a", metrics=("latency",), device="cpu", **changes):

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.environment import describe_environment, machine_key, warnings_of
-from harness.environment.conditions import Conditions, SystemHost, read_conditions
+from harness.environment.conditions import Conditions, SystemHost, read_conditions, warnings_of
 from harness.environment.gpu import GpuState, NvmlSource, kernel_driver, read_gpus
+from harness.environment.machine import describe_environment, machine_key
 
 CALM = Conditions(cores=8, load=0.4, governor="performance", on_battery=False)
 STEADY = GpuState(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from harness.measure.counters import OperatorCounter, Tally
+from harness.measure.operations import OperatorCounter, Tally
 
 
 def count(work: Callable[[], object], *, gradients: bool = False) -> Tally:

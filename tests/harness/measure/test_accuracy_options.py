@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from harness.errors import HarnessError
 from harness.measure import metric
+from harness.messages import HarnessError
 from harness.suite import load
-from harness.suite.problem import SuiteError
+from harness.suite.document import SuiteError
 from harness.training.checkpoint import FOLDER_VARIABLE
 
 RECIPE = """

@@ -3,10 +3,19 @@
 import pytest
 from test_sampling import FakeClock
 
-from harness.measure.criterion import CPU_BUDGET, OVERHEAD, criterion_of, wall_budget
-from harness.measure.sampling import sample_until
-from harness.measure.stopping import MAX_TIME, FixedCount, RelativeStdev, SettledNoise, TimeBudget
-from harness.timing import Timing
+from harness.case import Timing
+from harness.measure.sampling import (
+    CPU_BUDGET,
+    MAX_TIME,
+    OVERHEAD,
+    FixedCount,
+    RelativeStdev,
+    SettledNoise,
+    TimeBudget,
+    criterion_of,
+    sample_until,
+    wall_budget,
+)
 
 
 def sampled(clock, timing, device="cpu"):

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 from made_jobs import made_job
 
-from harness.measure.allocator import measure_allocator
-from harness.measure.cuda_allocator import AllocatorPeak, allocator_peak
+from harness.measure.memory import AllocatorPeak, allocator_peak, measure_allocator
 
 
 class FakeCuda:

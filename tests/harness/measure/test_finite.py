@@ -4,9 +4,9 @@ import pytest
 import torch
 from made_jobs import made_job
 
-from harness.measure.finite import NonFiniteOutputError, require_finite
 from harness.measure.latency import measure_latency
-from harness.measure.resident import measure_resident
+from harness.measure.memory import measure_resident
+from harness.measure.subject import NonFiniteOutputError, require_finite
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])

@@ -6,9 +6,13 @@ import pytest
 from made_jobs import made_job
 
 import harness.measure.forecast as forecast
-from harness.measure.forecast import PredictedOutOfMemoryError, require_room
-from harness.measure.free_memory import free_bytes, group_rooms
-from harness.worker import classify, work
+from harness.engines.process.worker import classify, work
+from harness.measure.forecast import (
+    PredictedOutOfMemoryError,
+    free_bytes,
+    group_rooms,
+    require_room,
+)
 
 KNOWN = {
     "live_peak_bytes": 5_000_000_000,

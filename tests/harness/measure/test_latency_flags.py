@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from made_jobs import made_job
 
+from harness.case import Timing
 from harness.measure.latency import measure_latency, summarise
 from harness.measure.sampling import Sampled
-from harness.timing import Timing
 
 STEADY = tuple(1.0 + 0.001 * (i % 7) for i in range(20))
 

@@ -9,8 +9,7 @@ from made_jobs import made_job
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from harness.measure.live_peak import LivePeak
-from harness.measure.memory import live_peak, measure_memory
+from harness.measure.memory import LivePeak, live_peak, measure_memory
 from harness.measure.subject import fake_subject, real_subject
 
 SIDE = 32

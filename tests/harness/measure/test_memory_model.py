@@ -10,11 +10,18 @@ from hypothesis import strategies as st
 from made_jobs import made_job
 
 from harness.measure.memory import live_peak
-from harness.measure.memory_events import MemoryEvent, measured_peak, peak_bytes
-from harness.measure.memory_model import measure_memory_model, operator_steps
-from harness.measure.operator_trace import Call, Step
+from harness.measure.memory_model import (
+    Call,
+    MemoryEvent,
+    Step,
+    cpu_workspaces,
+    measure_memory_model,
+    measured_peak,
+    operator_steps,
+    peak_bytes,
+    predict,
+)
 from harness.measure.subject import fake_subject
-from harness.measure.workspace import cpu_workspaces, predict
 
 MIB = 2**20
 

@@ -11,9 +11,13 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from context_modules.layers import ConvBNReLU
 from context_modules.self_attention import SelfAttention
-from harness.measure.counters import OperatorCounter, Tally
-from harness.measure.layers import layer_costs
-from harness.measure.operations import algorithmic_macs, measure_operations
+from harness.measure.operations import (
+    OperatorCounter,
+    Tally,
+    algorithmic_macs,
+    layer_costs,
+    measure_operations,
+)
 
 ELEMENTS = 2 * 16 * 16
 

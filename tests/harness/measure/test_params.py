@@ -4,7 +4,7 @@ import pytest
 from made_jobs import made_job
 from torch import nn
 
-from harness.measure.params import count_params, measure_params
+from harness.measure.operations import count_params, measure_params
 
 
 def test_shared_weight_counts_once_and_buffers_apart():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from made_jobs import made_job
 
-from harness.measure.resident import measure_resident
+from harness.measure.memory import measure_resident
 
 MIB = 2**20
 

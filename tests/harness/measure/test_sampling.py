@@ -7,8 +7,14 @@ from itertools import chain, repeat
 import pytest
 from made_subjects import spin
 
-from harness.measure.sampling import MAX_WARMUP_PASSES, sample_until
-from harness.measure.stopping import FixedCount, RelativeStdev, SettledNoise, TimeBudget
+from harness.measure.sampling import (
+    MAX_WARMUP_PASSES,
+    FixedCount,
+    RelativeStdev,
+    SettledNoise,
+    TimeBudget,
+    sample_until,
+)
 
 
 class FakeClock:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.measure.sm_clock import clock_share
+from harness.measure.passes import clock_share
 
 
 class FakeNvml:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.measure.stopping import (
+from harness.measure.sampling import (
     FixedCount,
     RelativeStdev,
     RunningMoments,

@@ -7,12 +7,18 @@ import torch
 from torch import nn
 
 from harness.case import Case
-from harness.measure.cache_flush import CPU_BUFFER_OVER_CACHE, cpu_flush, cuda_flush
-from harness.measure.compiled import compiled
-from harness.measure.cuda_pass import PASSES_BEFORE_CAPTURE, CudaGraphError, CudaPass, GraphPass
-from harness.measure.finite import NonFiniteOutputError
-from harness.measure.subject import Subject
-from harness.measure.timed_pass import TimedPass
+from harness.measure.passes import (
+    CPU_BUFFER_OVER_CACHE,
+    PASSES_BEFORE_CAPTURE,
+    CudaGraphError,
+    CudaPass,
+    GraphPass,
+    TimedPass,
+    compiled,
+    cpu_flush,
+    cuda_flush,
+)
+from harness.measure.subject import NonFiniteOutputError, Subject
 
 
 class Clock:

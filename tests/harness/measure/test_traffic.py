@@ -5,8 +5,7 @@ import torch
 from made_jobs import made_job
 from torch import nn
 
-from harness.measure.counters import OperatorCounter
-from harness.measure.operations import measure_operations
+from harness.measure.operations import OperatorCounter, measure_operations
 
 
 def moved(run, *tensors):

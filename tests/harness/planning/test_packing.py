@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.planning.packing import fewest, pack
+from harness.planning.plan import fewest, pack
 
 WHOLE = st.integers(0, 40).map(float)
 SMALL = st.lists(WHOLE, min_size=1, max_size=6)

@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 from stored_runs_made import MACHINE, record, write_run
 
-from harness.case import Case, Job
+from harness.case import Case, Job, Outcome
 from harness.engines.engine import Finished, Started
-from harness.outcome import Outcome
-from harness.planning.earlier import Earlier, read_earlier
 from harness.planning.fleet import Wanted, fleets
 from harness.planning.plan import make_plan
+from harness.planning.predict import Earlier, read_earlier
 from harness.suite.suite import Suite
 
 STATE = {"param_bytes": 100, "buffer_bytes": 20, "input_bytes": 3}
@@ -176,7 +175,7 @@ def test_cases_that_differ_in_evaluation_alone_share_their_trainings():
 def test_a_kept_training_is_found_and_costs_nothing(tmp_path, monkeypatch):
     """A real training of two steps, then the plan of what would repeat it."""
     pytest.importorskip("safetensors")
-    from harness.measure.accuracy import measure_accuracy
+    from harness.training.accuracy import measure_accuracy
 
     monkeypatch.setenv("HARNESS_CHECKPOINTS", str(tmp_path / "kept"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

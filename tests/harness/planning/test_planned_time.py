@@ -5,9 +5,8 @@ from dataclasses import asdict, replace
 import pytest
 from stored_runs_made import MACHINE, record
 
-from harness.case import Case, Job
-from harness.planning.duration import Durations
-from harness.timing import Timing
+from harness.case import Case, Job, Timing
+from harness.planning.predict import Durations
 
 CASE = Case("self_attention", {"key_channels": 4}, ((1, 8, 6, 6),))
 JOB = Job("mini", "A", CASE, ("params", "latency"), 600.0, threads=1)

@@ -3,9 +3,9 @@
 import pytest
 from made_rows import Suite, row
 
-from harness.errors import HarnessError
 from harness.measure.convention import CONVENTIONS
-from harness.present.plot import draw
+from harness.messages import HarnessError
+from harness.present.plots.plot import draw
 from harness.present.table import make
 from harness.suite.presentation import PlotSpec, TableSpec
 

@@ -3,14 +3,12 @@
 import pytest
 from made_rows import Suite, failed
 
-from harness.errors import HarnessError
-from harness.present.csv_text import csv_text
+from harness.judge.verdict import annotate, count, unmatched
+from harness.messages import HarnessError
+from harness.present.formats import csv_text, markdown
 from harness.present.latex import latex
-from harness.present.markdown import markdown
-from harness.present.sweep import sweep_name, sweeps
 from harness.present.table import make
-from harness.present.tally import count
-from harness.present.verdict import annotate, unmatched
+from harness.records.quantities.derived import sweep_name, sweeps
 from harness.suite.presentation import FigureSpec, ReferenceSpec, TableSpec
 
 SIDES = (64, 128, 256)

@@ -5,13 +5,10 @@ from dataclasses import replace
 import pytest
 from made_rows import REPOSITORY
 
-from harness.case import Job
-from harness.measure.operations import measure_operations
-from harness.measure.params import measure_params
-from harness.outcome import Outcome
+from harness.case import Job, Outcome
+from harness.judge.verdict import annotate, count
+from harness.measure.operations import measure_operations, measure_params
 from harness.present.check import check
-from harness.present.tally import count
-from harness.present.verdict import annotate
 from harness.present.write import write_plots, write_tables
 from harness.records.record import Record
 from harness.suite import SuiteError, load

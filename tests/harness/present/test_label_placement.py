@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.present.placement import Box, place, spread
+from harness.present.plots.placement import Box, place, spread
 
 BOUNDS = Box(0, 0, 450, 280)
 POINTS = st.lists(st.tuples(st.floats(40, 410), st.floats(30, 250)), min_size=1, max_size=12)

@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_rows import COLUMNS, Suite, failed, ocnet, row, table4
 
-from harness.present.latex import MOST_ROWS, latex
-from harness.present.latex_text import CHARACTER, escape
+from harness.present.formats import ranks
+from harness.present.latex import CHARACTER, MOST_ROWS, escape, latex
 from harness.present.part import Context
-from harness.present.rank import ranks
 from harness.present.table import make
 from harness.suite.presentation import TableSpec
 

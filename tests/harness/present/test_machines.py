@@ -3,9 +3,8 @@
 import pytest
 
 from harness.api.run import Run
-from harness.case import Case, Job
-from harness.outcome import Outcome, Place
-from harness.present.machines import main_machine, one_machine
+from harness.case import Case, Job, Outcome, Place
+from harness.present.rows import main_machine, one_machine
 from harness.records.record import Record
 from harness.records.run_directory import RunDirectory
 from harness.suite.presentation import TableSpec

@@ -6,7 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from harness.present import style
+from harness.present.plots import canvas
 
 # Machado, Oliveira and Fernandes, "A Physiologically-based Model for Simulation of Color Vision
 # Deficiency", IEEE TVCG 15(6), 2009: severity 1.0, for linear RGB.
@@ -62,7 +62,7 @@ def distance(one, other, vision):
 
 @pytest.mark.parametrize("vision", VISION)
 def test_series_are_told_apart(vision):
-    pairs = {pair: distance(*pair, vision) for pair in combinations(style.PALETTE, 2)}
+    pairs = {pair: distance(*pair, vision) for pair in combinations(canvas.PALETTE, 2)}
     assert min(pairs.values()) > LEAST, min(pairs, key=pairs.get)
 
 
@@ -74,14 +74,14 @@ def test_the_distance_can_fail():
 
 
 def test_text_can_be_read_on_white():
-    assert style.contrast("#000000") == pytest.approx(21)
-    assert style.contrast("#767676") == pytest.approx(4.54, abs=0.01)
-    for number in range(len(style.PALETTE)):
-        assert style.contrast(style.text_colour(number)) >= style.TEXT_CONTRAST
-    assert min(style.contrast(each) for each in (style.INK, style.FAINT)) >= style.TEXT_CONTRAST
-    assert style.text_colour(0) == style.PALETTE[0].lower()  # dark enough as it is
+    assert canvas.contrast("#000000") == pytest.approx(21)
+    assert canvas.contrast("#767676") == pytest.approx(4.54, abs=0.01)
+    for number in range(len(canvas.PALETTE)):
+        assert canvas.contrast(canvas.text_colour(number)) >= canvas.TEXT_CONTRAST
+    assert min(canvas.contrast(each) for each in (canvas.INK, canvas.FAINT)) >= canvas.TEXT_CONTRAST
+    assert canvas.text_colour(0) == canvas.PALETTE[0].lower()  # dark enough as it is
 
 
 def test_marks_of_one_colour_differ():
-    forms = [(style.colour(number), style.marker(number)) for number in range(14)]
+    forms = [(canvas.colour(number), canvas.marker(number)) for number in range(14)]
     assert len(set(forms)) == 14

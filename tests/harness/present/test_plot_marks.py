@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_rows import Suite, failed, ocnet, row, table4
 
-from harness.errors import HarnessError
-from harness.present.pareto import front, steps
+from harness.messages import HarnessError
 from harness.present.part import Context
-from harness.present.plot import draw, look
-from harness.present.style import FORMATS, house, render
+from harness.present.plots.canvas import FORMATS, house, render
+from harness.present.plots.plot import draw, look
+from harness.present.plots.view import front, steps
 from harness.suite.presentation import FigureSpec, PlotSpec, ReferenceSpec
 
 LOST = failed("DANet", "oom", "CUDA out of memory: needs 12.3 GiB, 4.0 GiB are free", factors={})

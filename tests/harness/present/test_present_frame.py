@@ -3,8 +3,8 @@
 import pandas as pd
 from made_rows import failed, ocnet, row, table4
 
+from harness.judge.verdict import annotate
 from harness.present.frame import frame
-from harness.present.verdict import annotate
 
 
 def test_columns_have_types_whatever_the_rows_hold():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.present.numbers import fixed, percent, supported
+from harness.records.quantities.quantity import fixed, percent, supported
 
 
 @pytest.mark.parametrize(

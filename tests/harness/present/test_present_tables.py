@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from made_rows import COLUMNS, Suite, failed, ocnet, reference, row, table4
 from rich.console import Console
 
-from harness.errors import HarnessError
+from harness.messages import HarnessError
 from harness.present.console import console_table, pieces
-from harness.present.csv_text import csv_text, safe
+from harness.present.formats import csv_text, markdown, safe
 from harness.present.latex import latex
-from harness.present.markdown import markdown
 from harness.present.part import Context
 from harness.present.table import make
 from harness.suite.presentation import FigureSpec, ReferenceSpec, TableSpec

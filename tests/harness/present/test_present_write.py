@@ -3,7 +3,7 @@
 import pytest
 from made_rows import COLUMNS, Suite, ocnet, table4
 
-from harness.errors import HarnessError
+from harness.messages import HarnessError
 from harness.present.write import write_plots, write_tables, write_whole
 from harness.suite.presentation import PlotSpec, TableSpec
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_rows import REPOSITORY
 
-from harness.errors import HarnessError
-from harness.present.printed import figure, load
+from harness.judge.printed import figure, load
+from harness.messages import HarnessError
 
 PAPER = """
 paper: "A paper"

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.errors import HarnessError
-from harness.present.order import degree
-from harness.present.printed import load
+from harness.judge.printed import degree, load
+from harness.messages import HarnessError
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_rows import Suite, failed, ocnet, reference, row, table4
 
-from harness.errors import HarnessError
-from harness.present.printed import figure
-from harness.present.tally import Tally, count
-from harness.present.verdict import annotate, unmatched, within
+from harness.judge.printed import figure
+from harness.judge.verdict import Tally, annotate, count, unmatched, within
+from harness.messages import HarnessError
 from harness.suite.presentation import FigureSpec, ReferenceSpec
 
 

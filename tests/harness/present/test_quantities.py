@@ -3,10 +3,10 @@
 import pytest
 from made_rows import failed, row
 
-from harness.errors import HarnessError
 from harness.measure.convention import CONVENTIONS
-from harness.present.quantities import ALIASES, QUANTITIES, find
-from harness.present.units import unit, with_unit
+from harness.messages import HarnessError
+from harness.records.quantities.quantity import unit, with_unit
+from harness.records.quantities.registry import ALIASES, QUANTITIES, find
 
 ROW = row("A", 10, 200, 100, 5.0)
 

@@ -5,9 +5,9 @@ import random
 
 import pytest
 
-from harness.present.quantities import QUANTITIES
-from harness.present.replicates import combine
-from harness.statistics.median import median_interval
+from harness.judge.statistics.intervals import median_interval
+from harness.present.rows import combine
+from harness.records.quantities.registry import QUANTITIES
 
 
 def row(label, seconds, **more):

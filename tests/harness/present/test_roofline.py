@@ -3,17 +3,16 @@
 import pytest
 from made_rows import Suite, failed, row
 
-from harness.errors import HarnessError
+from harness.measure.roofline.calibration import Calibration, Entry, save
+from harness.measure.roofline.ceilings import Ceilings, Peak, Rate
+from harness.messages import HarnessError
 from harness.present.part import Context
-from harness.present.performance import uncalibrated
-from harness.present.plot import draw, look
-from harness.present.quantities import find
-from harness.present.roofs import with_roofs
-from harness.present.style import render
+from harness.present.plots.canvas import render
+from harness.present.plots.plot import draw, look
+from harness.present.rows import with_roofs
 from harness.present.table import make
-from harness.roofline.calibration import Calibration, Entry, save
-from harness.roofline.ceilings import Ceilings, Peak
-from harness.roofline.rate import Rate
+from harness.records.quantities.performance import uncalibrated
+from harness.records.quantities.registry import find
 from harness.suite.presentation import PlotSpec, TableSpec
 
 # GFLOPs (2 per MAC), bytes moved, latency in ms: made so that shares are round.

@@ -2,7 +2,7 @@
 
 from made_rows import row
 
-from harness.present.trained import trained
+from harness.present.notes import trained
 
 
 def scored(label, *seeds, **more):

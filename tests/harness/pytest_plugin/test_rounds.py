@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.pytest_plugin.rounds import rounds
-from harness.timing import Timing
+from harness.api.pytest_suite import rounds
+from harness.case import Timing
 
 SECONDS = st.floats(1e-7, 100.0)
 

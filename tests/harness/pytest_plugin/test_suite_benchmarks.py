@@ -9,8 +9,7 @@ from harness_user import User
 from installed_user import install
 
 from harness.environment.machine import describe_machine, machine_key
-from harness.measure.operations import measure_operations
-from harness.measure.params import measure_params
+from harness.measure.operations import measure_operations, measure_params
 from harness.suite import load
 
 MINI = """

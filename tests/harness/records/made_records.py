@@ -3,8 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from harness.case import Case, Job
-from harness.outcome import Outcome
+from harness.case import Case, Job, Outcome
 from harness.records.record import Record
 
 CASE = Case("self_attention", {"key_channels": 4}, ((1, 8, 6, 6),))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness.planning.trainings import Trainings
+from harness.planning.plan import Trainings
 from harness.suite import load
 
 FOLDER = Path(harness.__file__).parents[1] / "suites" / "ablations"

@@ -2,9 +2,8 @@
 
 import pytest
 
-from harness.case import Case
+from harness.case import Case, Timing
 from harness.suite import Overrides, SuiteError, load
-from harness.timing import Timing
 
 BLOCK = "module: 'blocks:Block', input: [1, 8, 4, 4]"
 

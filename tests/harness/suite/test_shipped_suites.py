@@ -6,12 +6,12 @@ import pytest
 from ruamel.yaml import YAML
 
 import harness
+from harness.judge.printed import load as load_printed
+from harness.judge.verdict import reference_table, unmatched
 from harness.present.check import check
-from harness.present.printed import load as load_printed
-from harness.present.sweep import sweep_name
-from harness.present.verdict import reference_table, unmatched
+from harness.records.quantities.derived import sweep_name
 from harness.suite import load
-from harness.suite.reader import read as read_file
+from harness.suite.reader import read_file
 from harness.suite.tree import read
 
 ROOT = Path(harness.__file__).parents[1]

@@ -3,8 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.training.augment import augment, normalise
-from harness.training.chance import generator
+from harness.training.batches import augment, generator, normalise
 from harness.training.recipe import AugmentationSpec
 
 VOID = 255

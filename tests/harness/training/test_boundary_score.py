@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.training.boundary_score import BoundaryScore, dilate
+from harness.training.evaluate import BoundaryScore, dilate
 
 VOID = 255
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.training.confusion import Confusion, LabelError
+from harness.training.evaluate import Confusion, LabelError
 
 VOID = 255
 

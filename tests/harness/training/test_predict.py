@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.training.predict import Views, predict, sliding, starts
+from harness.training.evaluate import Views, predict, sliding, starts
 
 
 def pointwise(images):

@@ -2,8 +2,7 @@
 
 import pytest
 
-from harness.training.network import build_network
-from harness.training.reach import reach
+from harness.training.network import build_network, reach
 
 SIZE = (48, 64)
 FAR = 63  # the whole of the longer side

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.training.schedule import poly
+from harness.training.trainer import poly
 
 
 @settings(deadline=None, max_examples=50)

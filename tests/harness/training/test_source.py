@@ -70,7 +70,7 @@ def test_networks_of_other_classes_differ():
 
 @pytest.mark.parametrize(
     ("name", "counts"),
-    [("harness.wording", False), ("harness.case", False), ("harness.training.losses", True)],
+    [("harness.messages", False), ("harness.case", False), ("harness.training.trainer", True)],
 )
 def test_what_the_loop_says_does_not_count_and_what_it_computes_does(
     monkeypatch, tmp_path, name, counts

@@ -7,9 +7,8 @@ import torch
 from tiny_data import SIZE, TinyData, tiny_recipe
 
 from harness.training.checkpoint import Checkpoint
-from harness.training.evaluate import evaluate
+from harness.training.evaluate import Views, evaluate
 from harness.training.network import build_network, network_arguments
-from harness.training.predict import Views
 from harness.training.trainer import DivergenceError, Trainer, resolve_precision
 
 CPU = torch.device("cpu")

@@ -10,7 +10,7 @@ from harness.present.pictures.receptive_field import (
     draw_receptive_field,
     receptive_field,
 )
-from harness.present.style import render
+from harness.present.plots.canvas import render
 
 
 def image(height: int = 20, width: int = 30) -> torch.Tensor:

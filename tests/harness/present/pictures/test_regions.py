@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from harness.present.pictures.panels import rectangles
 from harness.present.pictures.regions import demonstrate, draw_regions
-from harness.present.pictures.scene import rectangles
 
 REGIONS = torch.tensor([[0, 0, 0, 3, 3], [0, 0, 0, 3, 3], [0, 0, 0, 13, 3]])
 CHOSEN = torch.zeros(3, 5, dtype=torch.bool)

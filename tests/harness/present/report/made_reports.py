@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.case import Case, Job
-from harness.outcome import Outcome
+from harness.case import Case, Job, Outcome
 from harness.records.record import Record
 from harness.records.run_directory import RECORDS, RunDirectory
 from harness.suite.presentation import FigureSpec, PlotSpec, ReferenceSpec, TableSpec

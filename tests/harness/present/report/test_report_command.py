@@ -5,8 +5,8 @@ import sys
 import pytest
 from made_reports import job, record, write_run
 
+from harness.case import Outcome
 from harness.cli.app import main
-from harness.outcome import Outcome
 from harness.suite.presentation import TableSpec
 
 

@@ -9,9 +9,9 @@ from made_reports import broken, job, record, write_run
 from parsed_html import Parsed, text
 
 import harness
-from harness.outcome import Outcome
-from harness.present.report.script_json import script_json
-from harness.printable import printable
+from harness.case import Outcome
+from harness.messages import printable
+from harness.present.report.page import script_json
 from harness.suite.presentation import TableSpec
 
 HOSTILE = (

@@ -8,8 +8,8 @@ from made_reports import broken, ended, job, machine, record, write_run
 from parsed_html import Parsed, text
 
 import harness
-from harness.errors import HarnessError
-from harness.outcome import Outcome
+from harness.case import Outcome
+from harness.messages import HarnessError
 from harness.suite.presentation import PlotSpec, ReferenceSpec, TableSpec
 
 TABLE = "suite-1-table-1"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from harness.training.data.texture import _AXES
+from harness.training.data.scenes import _AXES
 
 
 def without_variants(labels, parameters):

@@ -3,8 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.training.data.box import Box, choose, places
-from harness.training.data.draw import Draw
+from harness.training.data.draw import Box, Draw, choose, places
 
 boxes = st.builds(
     Box, st.integers(-2, 12), st.integers(-2, 12), st.integers(1, 6), st.integers(1, 6)

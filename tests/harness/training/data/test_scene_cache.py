@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from harness.training.data import scenes
 from harness.training.data.dataset import open_data
-from harness.training.data.scene_cache import cached, default_folder
+from harness.training.data.scenes import cached, default_folder
 
 PARAMETERS = {"val": 5, "size": 48, "gap": 2}
 

@@ -9,12 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from observers import mean_iou, with_context, without_variants
 
-from harness.training.data.contexts.rule import deciding
+from harness.training.data.contexts import deciding
 from harness.training.data.dataset import NAMES, DataError, open_data
-from harness.training.data.draw import Draw
-from harness.training.data.parameters import KINDS, SceneParameters
-from harness.training.data.scene_image import compose, mask, paint
-from harness.training.data.texture import WAVELENGTHS, pattern
+from harness.training.data.draw import KINDS, Draw, SceneParameters
+from harness.training.data.scenes import WAVELENGTHS, compose, mask, paint, pattern
 
 SMALL = {"train": 40, "val": 24}
 

@@ -1,0 +1,146 @@
+"""The commands that only tell: `validate`, `list`, `env`, `doctor`, `schema`."""
+
+import json
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from harness.cli.options import SuiteFile
+from harness.cli.output import console, strangers
+from harness.present.check import check
+from harness.suite.loader import load
+
+if TYPE_CHECKING:
+    from harness.environment.equipment import Equipment
+
+
+# `harness list`: the modules that a suite can name.
+
+
+def list_modules(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array on stdout.")] = False,
+) -> None:
+    """List the modules of the catalog with their paper and a one-line description."""
+    from context_modules.catalog import CATALOG
+
+    if as_json:
+        sys.stdout.write(json.dumps([asdict(entry) for entry in CATALOG], indent=1) + "\n")
+        return
+    table = Table(header_style="bold")
+    for head in ("module", "paper", "description"):
+        table.add_column(head, overflow="fold")
+    for entry in CATALOG:
+        table.add_row(Text(entry.name), Text(entry.paper), Text(entry.description))
+    where = console()
+    where.print(table)
+    where.print("arguments, shapes and costs: harness show MODULE", markup=False)
+
+
+# `harness doctor`: what is here, what is missing, what it is for and how to get it.
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array on stdout.")] = False,
+) -> None:
+    """Say what of the optional equipment is here or missing, and how to get it.
+
+    Nothing of it is needed to count or time modules on a CPU; the exit code is 0 either way.
+    """
+    from harness.environment.equipment import survey
+
+    found = survey()
+    if as_json:
+        sys.stdout.write(json.dumps([asdict(each) for each in found], indent=1) + "\n")
+        return
+    where = console()
+    where.print(_heading(), markup=False, soft_wrap=True)
+    where.print(_table(found))
+    missing = [each for each in found if not each.present]
+    for each in missing:
+        where.print(f"{each.name}: {each.get}", markup=False, soft_wrap=True)
+    where.print(
+        f"{len(found) - len(missing)} here, {len(missing)} missing; the machine itself: harness env"
+    )
+
+
+def _heading() -> str:
+    from harness.environment.machine import library_versions
+
+    versions = library_versions()
+    named = ", ".join(
+        f"{name} {versions.get(name) or '(not installed)'}" for name in ("context-harness", "torch")
+    )
+    return f"python {platform.python_version()}, {named}"
+
+
+def _table(found: "tuple[Equipment, ...]") -> Table:
+    table = Table("", "", "found", "for", header_style="bold")
+    for each in found:
+        state = Text("here", style="green") if each.present else Text("missing", style="yellow")
+        table.add_row(Text(each.name), state, Text(each.found), Text(each.purpose))
+    return table
+
+
+# `harness env`: the machine and versions that a run would record.
+
+
+def environment(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Show the environment that a run on this machine records."""
+    from harness.environment.machine import describe_environment
+
+    found = describe_environment()
+    if as_json:
+        sys.stdout.write(json.dumps(found, indent=1) + "\n")
+        return
+    table = Table(show_header=False)
+    for name, value in _flat({n: v for n, v in found.items() if n != "warnings"}):
+        table.add_row(Text(name, style="bold"), Text(value))
+    console().print(table)
+    for warning in found["warnings"]:
+        console().print(f"warning: {warning}", markup=False, soft_wrap=True, style="yellow")
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for name, value in data.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            for index, each in enumerate(value):
+                rows += _flat(each, f"{prefix}{name}.{index}.")
+        else:
+            shown = "none" if value in (None, []) else str(value)
+            rows.append((prefix + name, shown))
+    return rows
+
+
+# `harness schema`: the JSON Schema of suites, for editors.
+
+
+def schema() -> None:
+    """Print the JSON Schema of suite files; editors complete and check with it."""
+    from harness.suite.json_schema import schema as suite_schema
+
+    sys.stdout.write(json.dumps(suite_schema(), indent=2) + "\n")
+
+
+def validate(suite_file: SuiteFile) -> None:
+    """Check SUITE and what it includes: every mistake at once, one line each, exit code 2."""
+    with strangers():
+        suite = load(suite_file)
+        check(suite)
+    parts, jobs = suite.parts(), suite.all_jobs()
+    console().print(
+        f"{suite_file}: {len(jobs)} {'case' if len(jobs) == 1 else 'cases'} in "
+        f"{len(parts)} {'suite' if len(parts) == 1 else 'suites'}, no mistakes",
+        markup=False,
+        soft_wrap=True,
+    )

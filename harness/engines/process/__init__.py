@@ -1,0 +1,1 @@
+"""The process of a case: its worker, its supervisor, and the pipe through which it answers."""

@@ -1,0 +1,213 @@
+"""The supervisor: runs the worker of one case as its child and leaves nothing of it behind.
+
+It holds what the case must not touch. The case's output goes through a pipe of which only the end
+is kept, so that no log fills a disk; whatever the case forks, also behind `setsid` and a double
+fork, becomes the supervisor's child and is ended with it; and when the engine closes its end of the
+answer pipe or dies, the supervisor ends the case and itself.
+"""
+
+import contextlib
+import ctypes
+import faulthandler
+import fcntl
+import os
+import resource
+import select
+import signal
+import stat
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import psutil
+
+from harness.case import ANYWHERE, Job, Slot
+from harness.engines.process.answer import AnswerWriter
+from harness.engines.process.worker import work
+from harness.messages import last_lines
+
+TAIL_LINES = 40  # faulthandler names the innermost call first, some thirty lines above the end
+_TAIL_BYTES = 16 * 1024
+_CHUNK = 1 << 16
+_LAST_EFFORT = 2.0  # seconds for killed processes to leave
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
+_FIRST_TO_GO = "1000"  # proc(5): oom_score_adj of the process that the kernel should end first
+
+
+def supervise(connection: Connection, job: Job, slot: Slot = ANYWHERE) -> None:
+    """Measure a job in a child process; `("exited", code, last lines of its output)` is sent last.
+
+    Exits without returning. SIGTERM ends the case and still sends that message.
+
+    Args:
+        connection: writing end of the answer pipe.
+        job: what to measure.
+        slot: what the case is confined to.
+    """
+    slot.confine()
+    os.setsid()  # Ctrl-C in the terminal reaches only the engine, which decides
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    answers = AnswerWriter(connection.fileno())
+    _detach(keep=connection.fileno())
+    output, case_output = os.pipe()
+    wake, wake_end = os.pipe()
+    for descriptor in (output, wake, wake_end):
+        os.set_blocking(descriptor, False)
+    signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, _wake)
+    supervisor = os.getpid()
+    child = os.fork()
+    if child == 0:
+        _run_case(
+            supervisor, (output, wake, wake_end), case_output, lambda: work(job, answers.send)
+        )
+    os.close(case_output)
+    tail = _Tail(output)
+    code = _watch(child, connection.fileno(), wake, tail)
+    code = _end_all(child, code)
+    tail.drain()
+    with contextlib.suppress(OSError):
+        answers.send("exited", code, last_lines(tail.text, TAIL_LINES))
+    os._exit(0)
+
+
+def _wake(_number: int, _frame: object) -> None:
+    """Nothing; a handler must exist for the wake-up descriptor to be written."""
+
+
+class _Tail:
+    """The last bytes of what comes through a pipe."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._kept = b""
+
+    def read(self) -> bool:
+        """Take a chunk; whether there was one."""
+        with contextlib.suppress(BlockingIOError):
+            chunk = os.read(self.descriptor, _CHUNK)
+            self._kept = (self._kept + chunk)[-_TAIL_BYTES:]
+            return bool(chunk)
+        return False
+
+    def drain(self) -> None:
+        """Take what is left; all writers are gone."""
+        limit = time.monotonic() + _LAST_EFFORT
+        while self.read() and time.monotonic() < limit:
+            pass
+
+    @property
+    def text(self) -> str:
+        """What was kept, decoded."""
+        return self._kept.decode(errors="replace")
+
+
+def _watch(child: int, leash: int, wake: int, tail: _Tail) -> int | None:
+    """Wait until the case ends (its exit code) or is to be ended (`None`)."""
+    poller = select.poll()
+    poller.register(leash, 0)  # reports an error when the reading end is gone
+    poller.register(wake, select.POLLIN)
+    poller.register(tail.descriptor, select.POLLIN)
+    while True:
+        for descriptor, _ in poller.poll():
+            if descriptor == leash:
+                return None
+            if descriptor == tail.descriptor and not tail.read():
+                poller.unregister(tail.descriptor)  # the case closed its output
+            if descriptor == wake:
+                if signal.SIGTERM in os.read(wake, _CHUNK):
+                    return None
+                code = _reap(child)
+                if code is not None:
+                    return code
+
+
+def _reap(child: int) -> int | None:
+    """Collect the children that have ended; the exit code of one of them."""
+    code = None
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            if ended[0] == child:
+                code = os.waitstatus_to_exitcode(ended[1])
+    return code
+
+
+def _end_all(child: int, code: int | None) -> int | None:
+    """Kill the case and everything that descends from it."""
+    limit = time.monotonic() + _LAST_EFFORT
+    while time.monotonic() < limit:
+        with contextlib.suppress(OSError):
+            os.killpg(child, signal.SIGKILL)
+        try:
+            ended, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            break
+        if ended == child:
+            code = os.waitstatus_to_exitcode(status)
+        if not ended:
+            for descendant in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    descendant.kill()
+            time.sleep(0.002)
+    return code
+
+
+def _run_case(
+    supervisor: int, closed: tuple[int, ...], output: int, measure: Callable[[], None]
+) -> None:
+    """The child's side: does not return."""
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        os.setsid()  # a module that signals its own group does not reach the supervisor
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != supervisor:
+            os._exit(1)
+        for descriptor in closed:
+            os.close(descriptor)
+        for stream in (1, 2):
+            os.dup2(output, stream)
+        os.close(output)
+        with contextlib.suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
+        with contextlib.suppress(OSError, ValueError):
+            # A core dump of a gigabyte is not what anybody wants of a row that failed.
+            resource.setrlimit(
+                resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1])
+            )
+        faulthandler.enable(file=2)
+        measure()
+    finally:
+        # At once: threads that never end and objects that refuse to go are the module's own.
+        for file in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+            with contextlib.suppress(Exception):  # a module may have replaced or closed them
+                file.flush()  # type: ignore[union-attr]
+        os._exit(0)
+
+
+def _prctl(option: int, value: int) -> None:
+    with contextlib.suppress(OSError, AttributeError):  # Linux only
+        ctypes.CDLL(None).prctl(option, value)
+
+
+def _detach(keep: int) -> None:
+    """Point inherited pipes and sockets of multiprocessing at nothing.
+
+    Through them a module could end the fork server of all cases by a stray write, and as long as a
+    case holds them the fork server outlives an engine that was killed.
+    """
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for entry in os.listdir("/dev/fd"):  # noqa: PTH208 - descriptors, not files
+        descriptor = int(entry)
+        if descriptor <= 2 or descriptor == keep:
+            continue
+        with contextlib.suppress(OSError):
+            kind = os.fstat(descriptor).st_mode
+            access = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE
+            if (stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)) and access != os.O_RDONLY:
+                os.dup2(nothing, descriptor, inheritable=False)
+    os.close(nothing)

@@ -1,0 +1,125 @@
+"""The worker: measures one case and answers metric by metric."""
+
+import contextlib
+import ctypes
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from harness.case import Job, Status
+from harness.environment.searching import with_folders
+from harness.measure import STATIC, metric
+from harness.messages import HarnessError, last_lines, printable
+
+# Large blocks that malloc maps and unmaps at every pass fault all their pages again; from 1 GiB on
+# they would dominate small latencies. mallopt(3) of glibc names the two numbers.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_KEEP_BELOW = 1 << 30
+
+_ALLOCATION_FAILURES = (
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "out of memory",
+    "not enough memory",
+    "bad_alloc",
+    "Storage size calculation overflowed",  # more bytes than a 64-bit size can say
+)
+_MISSING_OPERATORS = (
+    "not implemented for",
+    "Could not run",
+    "is not currently implemented",
+    "not supported on",
+)
+# Of our own errors, by name, since their modules import torch.
+_STATUS_OF: dict[str, Status] = {
+    "PredictedOutOfMemoryError": "oom",
+    "CudaGraphError": "unsupported",
+}
+_TRACE_LINES = 12
+_CAUSE_WIDTH = 500
+
+Send = Callable[..., None]
+
+
+def work(job: Job, send: Send) -> None:
+    """Measure every metric of a job and send each as it ends.
+
+    Messages: `("metric", name)`, `("values", name, values, seconds)`, then `("done",)` or
+    `("failed", status, cause, last lines of the traceback)`. Whatever else ends the process, the
+    engine learns from its exit.
+
+    Args:
+        job: what to measure.
+        send: takes the parts of one message.
+    """
+    from harness.measure.forecast import require_room
+
+    try:
+        _prepare(job)
+        known: dict[str, object] = {}
+        # Static metrics first: a case that is predicted not to fit keeps them.
+        for name in sorted(job.metrics, key=lambda name: name not in STATIC):
+            send("metric", name)
+            start = time.perf_counter()
+            if name not in STATIC:
+                require_room(job, known)
+            values = metric(name)(job)
+            known |= values
+            send("values", name, values, time.perf_counter() - start)
+        send("done")
+    except BaseException as error:  # also SystemExit and KeyboardInterrupt of a module
+        with contextlib.suppress(OSError):  # the module closed the pipe; the exit says the rest
+            send("failed", *classify(error), _trace(error))
+
+
+def classify(error: BaseException) -> tuple[Status, str]:
+    """Status and one-line cause of an exception that a case raised."""
+    # It imports torch, for which `harness --help` shall not wait.
+    from harness.measure.subject import NonFiniteOutputError, NoOutputError
+
+    text, name = _text(error), type(error).__name__
+    line = printable(_first_line(text))[:_CAUSE_WIDTH]
+    if isinstance(error, (NonFiniteOutputError, NoOutputError)):
+        return "invalid", line
+    if isinstance(error, MemoryError) or (
+        isinstance(error, (RuntimeError, OSError)) and any(s in text for s in _ALLOCATION_FAILURES)
+    ):
+        return "oom", f"out of memory: {line or name}"
+    if isinstance(error, NotImplementedError) or any(s in text for s in _MISSING_OPERATORS):
+        return "unsupported", line or name
+    if isinstance(error, HarnessError):
+        return _STATUS_OF.get(type(error).__name__, "error"), line or name
+    if isinstance(error, SystemExit):
+        return "error", f"the module ended the process: exit code {line or 0}"
+    return "error", f"{name}: {line}" if line else name
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # an exception of a stranger may have a __str__ that raises
+        return ""
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
+def _trace(error: BaseException) -> tuple[str, ...]:
+    return last_lines("".join(traceback.format_exception(error)), _TRACE_LINES)
+
+
+def _prepare(job: Job) -> None:
+    import torch
+
+    with contextlib.suppress(OSError, AttributeError):
+        libc: Any = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, _KEEP_BELOW)
+        libc.mallopt(_M_TRIM_THRESHOLD, _KEEP_BELOW)
+    if set(job.metrics) <= set(STATIC):
+        torch.set_num_threads(1)  # nothing is timed, and neighbours have work for the other cores
+    elif job.threads is not None:
+        torch.set_num_threads(job.threads)
+    sys.path[:] = with_folders(job.search_path)

@@ -1,0 +1,228 @@
+"""Baselines: accepted runs, one per suite and kind of machine, kept with the code.
+
+`<root>/<machine key>/<suite>/<run>/` holds the accepted run's records and description, and
+`accepted.json` beside it names the run that counts. That one small file is what is replaced, at
+once, so that a reader finds the old baseline or the new one, whatever happens meanwhile.
+"""
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.judge.regression.observed import Observed, observe
+from harness.messages import HarnessError
+from harness.records.run_directory import DESCRIPTION, RECORDS, write_atomically
+
+DEFAULT_ROOT = Path("results/baselines")
+ACCEPTED = "accepted.json"
+
+
+class BaselineError(HarnessError):
+    """There is no baseline, or it cannot be kept."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What `accepted.json` says, and where.
+
+    Attributes:
+        folder: `<root>/<machine key>/<suite>`.
+        run: name of the run's folder there.
+        commit: that was measured; `None` outside a checkout.
+        accepted_at: UTC, ISO 8601.
+        noise_floor: of each measured metric, from further runs of the same version.
+    """
+
+    folder: Path
+    run: str
+    commit: str | None
+    accepted_at: str
+    noise_floor: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """Of the run directory."""
+        return self.folder / self.run
+
+    @property
+    def machine_key(self) -> str:
+        """Of the machine that measured it."""
+        return self.folder.parent.name
+
+    @property
+    def suite(self) -> str:
+        """That was measured."""
+        return self.folder.name
+
+
+def accept(
+    run: Observed, root: Path = DEFAULT_ROOT, noise_floor: Mapping[str, float] | None = None
+) -> Baseline:
+    """Make a run the baseline of its suite on its kind of machine; the earlier one is removed.
+
+    Args:
+        run: a complete run. Failed cases are part of it: they are known to fail.
+        root: folder of baselines.
+        noise_floor: see `harness.judge.regression.observed`.
+
+    Raises:
+        BaselineError: the run is not complete, or the folder cannot be written.
+    """
+    if run.found < run.expected:
+        raise BaselineError(
+            f"{run.path}: not complete, {run.found} of {run.expected} processes have ended; go on "
+            "with `harness run --resume`, then accept it"
+        )
+    folder = root / run.machine_key / run.suite
+    if run.path.is_relative_to(folder.resolve()):
+        raise BaselineError(f"{run.path}: is the baseline already; give a run of `harness run`")
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        with _locked(folder):
+            name = _free_name(folder, run.path.name)
+            made = Baseline(folder, name, run.commit, now, dict(noise_floor or {}))
+            _copy(run.path, made.path)
+            write_atomically(folder / ACCEPTED, json.dumps(_stored(made), indent=1) + "\n")
+            _remove_all_but(made)
+    except OSError as error:
+        raise BaselineError(
+            f"{folder}: cannot keep the baseline: {error.strerror or error}; "
+            "choose another place with --baselines"
+        ) from error
+    return made
+
+
+def observed(baseline: Baseline) -> Observed:
+    """The accepted run, ready to be compared.
+
+    Raises:
+        BaselineError: its folder is not there or cannot be read.
+    """
+    try:
+        return observe(baseline.path)
+    except HarnessError as error:
+        raise BaselineError(
+            f"the accepted run cannot be read; accept one anew ({error})"
+        ) from error
+
+
+def find(root: Path, machine_key: str, suite: str) -> Baseline | None:
+    """The baseline of a suite on one kind of machine.
+
+    Raises:
+        BaselineError: there is one, but it cannot be read.
+    """
+    folder = root / machine_key / suite
+    try:
+        text = (folder / ACCEPTED).read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise BaselineError(f"{folder / ACCEPTED}: {error.strerror or error}") from error
+    try:
+        return _read(folder, json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BaselineError(
+            f"{folder / ACCEPTED}: cannot be read ({error}); accept a run anew"
+        ) from error
+
+
+def find_for(run: Observed, root: Path = DEFAULT_ROOT) -> Baseline:
+    """The baseline to compare a run with: that of its machine, else the newest of another.
+
+    Against another machine's, exact metrics can still be compared.
+
+    Raises:
+        BaselineError: the suite has none at all.
+    """
+    own = find(root, run.machine_key, run.suite)
+    if own is not None:
+        return own
+    others = [each for each in every(root) if each.suite == run.suite]
+    if not others:
+        raise BaselineError(
+            f"{root}: no baseline of suite {run.suite}; make one of a run that you trust with "
+            f"`harness baseline accept {run.path}`"
+        )
+    return max(others, key=lambda each: each.accepted_at)
+
+
+def every(root: Path = DEFAULT_ROOT) -> list[Baseline]:
+    """All baselines, by machine and suite.
+
+    Raises:
+        BaselineError: one of them cannot be read.
+    """
+    folders = sorted(path.parent for path in root.glob(f"*/*/{ACCEPTED}"))
+    found = (find(root, folder.parent.name, folder.name) for folder in folders)
+    return [each for each in found if each is not None]
+
+
+def _stored(baseline: Baseline) -> dict[str, object]:
+    return {name: value for name, value in asdict(baseline).items() if name != "folder"}
+
+
+def _read(folder: Path, data: Mapping[str, object]) -> Baseline:
+    run, noise = str(data["run"]), data.get("noise_floor") or {}
+    if not isinstance(noise, Mapping):
+        raise ValueError("noise_floor is no mapping")
+    if Path(run).name != run:
+        raise ValueError("run is not the name of a folder")
+    commit = data.get("commit")
+    return Baseline(
+        folder,
+        run,
+        None if commit is None else str(commit),
+        str(data["accepted_at"]),
+        {str(name): float(floor) for name, floor in noise.items()},
+    )
+
+
+def _free_name(folder: Path, name: str) -> str:
+    """The name of the run; another one where an earlier state of it is the baseline."""
+    return f"{name}-{secrets.token_hex(2)}" if (folder / name).exists() else name
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One `accept` at a time: another would take what this one is writing for a leftover."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Records and description, on disk before anything names them."""
+    target.mkdir()
+    for name in (DESCRIPTION, RECORDS):
+        shutil.copyfile(source / name, target / name)
+        _sync(target / name)
+    _sync(target)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some file systems cannot
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_all_but(kept: Baseline) -> None:
+    """Earlier baselines and what a killed `accept` left; what cannot go does no harm."""
+    for path in kept.folder.iterdir():
+        if path.is_dir() and path.name != kept.run:
+            shutil.rmtree(path, ignore_errors=True)

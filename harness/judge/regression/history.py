@@ -1,0 +1,392 @@
+"""History: how the metrics of each case went over commits, and between which they changed."""
+
+import gc
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from harness.judge.regression.version import committed_at
+from harness.judge.statistics.change_points import MAX_P, WINDOW, find_change_points
+from harness.messages import HarnessError
+from harness.records.quantities.quantity import Unit, unit
+from harness.records.quantities.registry import METRICS, Metric
+from harness.records.stored_runs import (
+    Measurement,
+    StoredRun,
+    connect,
+    find_runs,
+    read_measurements,
+    read_runs,
+)
+
+# Series: one metric of one case over many runs.
+
+_UNITS: Mapping[str, tuple[str, ...]] = {
+    "seconds": ("ns", "us", "ms", "s"),
+    "bytes": ("B", "KiB", "MiB", "GiB"),
+    "energy": ("mJ", "J", "kJ"),
+}
+_COUNTS = ("1", "k", "M", "G", "T")
+
+EVERY_MACHINE = ""
+"""Machine of exact metrics, which are the same everywhere."""
+
+
+class Point(NamedTuple):
+    """A run's value: the median over its processes.
+
+    Attributes:
+        run: that it is from.
+        value: SI base unit.
+        processes: that it is the median of.
+    """
+
+    run: StoredRun
+    value: float
+    processes: int
+
+
+@dataclass(frozen=True)
+class Series:
+    """A metric of a case over commits.
+
+    Attributes:
+        suite: that lists the case.
+        label: of the case in the last run.
+        case_key: hash of what is measured.
+        machine_key: of the machine; `EVERY_MACHINE` for exact metrics.
+        condition: threads, cache and CUDA graph; empty for exact metrics.
+        metric: what is shown.
+        points: by commit, then by time.
+    """
+
+    suite: str
+    label: str
+    case_key: str
+    machine_key: str
+    condition: tuple[Any, ...]
+    metric: Metric
+    points: tuple[Point, ...]
+
+    @property
+    def values(self) -> list[float]:
+        """In the order of the points."""
+        return [point.value for point in self.points]
+
+    @property
+    def unit(self) -> Unit:
+        """The largest one in which the first value is at least 1."""
+        dimension, value = self.metric.dimension, self.points[0].value
+        units = [unit(name, dimension) for name in _UNITS.get(dimension, _COUNTS)]
+        return next((each for each in reversed(units) if value >= each.factor), units[0])
+
+
+def collect(
+    runs: Sequence[StoredRun],
+    measurements: Iterable[Measurement],
+    metrics: Sequence[Metric],
+    committed: Mapping[str, int],
+) -> list[Series]:
+    """Series by suite, case, machine and metric, each in the order of commits.
+
+    A case measured again in a run (`--resume`) counts as it was last. A case that got another label
+    stays one series under its last label, unless a suite lists the same case twice.
+
+    Args:
+        runs: as measurements index them.
+        measurements: in the order of their files.
+        metrics: of the values of each measurement.
+        committed: Unix time of commits; a run of another commit stands at the time of its start.
+    """
+    last = {(m.run, m.suite, m.label, m.case_key, m.replicate): m for m in measurements}
+    names = _names(last.values())
+    values: dict[tuple[Any, ...], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for m in last.values():
+        case = (m.suite, names[m.suite, m.label, m.case_key], m.case_key)
+        for number, (metric, value) in enumerate(zip(metrics, m.values, strict=True)):
+            # A time or energy of 0 is a clock that was too coarse.
+            if value is None or (metric.is_measured and value <= 0):
+                continue
+            place = (m.machine_key, m.condition) if metric.is_measured else (EVERY_MACHINE, ())
+            values[(*case, *place, number)][m.run].append(value)
+    order = {index: _order(run, committed) for index, run in enumerate(runs)}
+    made = []
+    for (suite, label, key, machine, condition, number), found in values.items():
+        points = tuple(
+            Point(runs[index], _median(found[index]), len(found[index]))
+            for index in sorted(found, key=order.__getitem__)
+        )
+        made.append(Series(suite, label, key, machine, condition, metrics[number], points))
+    return made
+
+
+def _median(values: Sequence[float]) -> float:
+    return values[0] if len(values) == 1 else statistics.median(values)
+
+
+def _names(measurements: Iterable[Measurement]) -> dict[tuple[str, str, str], str]:
+    """What each case is called: by its last label, where no run has two of it."""
+    seen = {(m.suite, m.case_key, m.run, m.label) for m in measurements}
+    found: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
+    for suite, key, run, label in sorted(seen):
+        found[suite, key].append((run, label))
+    names = {}
+    for (suite, key), labelled in found.items():
+        ambiguous = len({run for run, _ in labelled}) < len(labelled)
+        for label in {label for _, label in labelled}:
+            names[suite, label, key] = label if ambiguous else labelled[-1][1]
+    return names
+
+
+def _order(run: StoredRun, committed: Mapping[str, int]) -> tuple[float, str, str]:
+    try:
+        started = datetime.fromisoformat(run.started_at).timestamp()
+    except ValueError:
+        started = 0.0
+    return (committed.get(run.commit or "", started), run.started_at, str(run.path))
+
+
+MIN_CHANGE = 0.02
+"""As in comparisons: smaller effects are not worth an alarm."""
+
+SHORT = 10
+"""Digits of a commit."""
+
+
+class EmptyHistoryError(HarnessError):
+    """There is nothing to show a history of."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a change is told.
+
+    Attributes:
+        min_change: relative, of measured metrics.
+        max_p: of measured metrics, after p is multiplied by the number of runs (Bonferroni), since
+            a change may be at each of them.
+        window: runs that are looked at together.
+    """
+
+    min_change: float = MIN_CHANGE
+    max_p: float = MAX_P
+    window: int = WINDOW
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of a series.
+
+    Attributes:
+        series: that changed.
+        index: of the first point after the change.
+        before: mean since the change before it, SI base unit.
+        after: mean until the next change.
+        p: of the t test, times the number of runs; `None` for exact metrics, of which each
+            difference is a change.
+    """
+
+    series: Series
+    index: int
+    before: float
+    after: float
+    p: float | None
+
+    @property
+    def change(self) -> float:
+        """Relative; infinite from 0."""
+        return self.after / self.before - 1 if self.before else float("inf")
+
+    @property
+    def last(self) -> Point:
+        """The last point before the change."""
+        return self.series.points[self.index - 1]
+
+    @property
+    def first(self) -> Point:
+        """The first point after it."""
+        return self.series.points[self.index]
+
+    @property
+    def commits(self) -> tuple[str, str] | None:
+        """The commits on both sides: what changed is in `git log first..second`."""
+        before, after = self.last.run.commit, self.first.run.commit
+        return (before, after) if before and after else None
+
+    @property
+    def where(self) -> str:
+        """The range of commits, as git takes it, or the runs where no commit is known."""
+        if self.commits is None:
+            return f"runs {self.last.run.path.name} to {self.first.run.path.name}"
+        before, after = self.commits
+        if before == after:
+            return f"{before[:SHORT]}, unchanged" + (" but dirty" if self._dirty else "")
+        return f"{before[:SHORT]}..{after[:SHORT]}" + (" (dirty)" if self._dirty else "")
+
+    @property
+    def _dirty(self) -> bool:
+        return self.first.run.dirty or self.last.run.dirty
+
+    @property
+    def besides(self) -> tuple[str, ...]:
+        """What else differs between the runs on both sides: `torch 2.6.0 -> 2.7.0`."""
+        before, after = self.last.run.setting, self.first.run.setting
+        return tuple(
+            f"{name} {before.get(name, 'none')} -> {after.get(name, 'none')}"
+            for name in dict.fromkeys((*before, *after))
+            if before.get(name) != after.get(name)
+        )
+
+
+@dataclass(frozen=True)
+class History:
+    """What was found in many runs.
+
+    Attributes:
+        runs: number of runs read.
+        series: each metric of each case.
+        changes: of all series, in the order of series and points.
+        limits: in force.
+        warnings: what could not be read.
+    """
+
+    runs: int
+    series: tuple[Series, ...]
+    changes: tuple[Change, ...]
+    limits: Limits
+    warnings: tuple[str, ...]
+
+    def of(self, series: Series) -> tuple[Change, ...]:
+        """The changes of one series."""
+        return tuple(change for change in self.changes if change.series is series)
+
+
+def read_history(
+    folders: Sequence[Path],
+    metrics: Sequence[str] = ("latency_seconds",),
+    *,
+    suites: Sequence[str] = (),
+    labels: Sequence[str] = (),
+    machines: Sequence[str] = (),
+    limits: Limits | None = None,
+    repository: Path | None = None,
+) -> History:
+    """Read all runs below folders and find the changes of every case.
+
+    Measured metrics change where E-divisive with means finds it (see
+    `harness.judge.statistics.change_points`), exact ones wherever two runs differ. Points stand in
+    the order in which their commits were made where `repository` knows them, so that old commits
+    measured later fall into place, else in the order of the runs.
+
+    Args:
+        folders: run directories, or folders of them at any depth.
+        metrics: names of `harness.records.quantities.registry.METRICS`.
+        suites: names of suites, run or included; empty for all.
+        labels: of cases; empty for all.
+        machines: keys; empty for all.
+        limits: of a change.
+        repository: the checkout whose commits are measured; the current directory if absent.
+
+    Raises:
+        EmptyHistoryError: no run has a value that is asked for.
+        MissingDuckDBError: DuckDB is not installed.
+    """
+    limits = limits or Limits()
+    with _uncollected():
+        return _read(folders, metrics, (suites, labels, machines), limits, repository)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the search for cycles: tens of thousands of rows have none, and it takes a third."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _read(
+    folders: Sequence[Path],
+    metrics: Sequence[str],
+    wanted: tuple[Sequence[str], Sequence[str], Sequence[str]],
+    limits: Limits,
+    repository: Path | None,
+) -> History:
+    suites, labels, machines = wanted
+    database = connect()
+    runs, warning = read_runs(database, find_runs(folders))
+    if not runs:
+        where = ", ".join(map(str, folders))
+        raise EmptyHistoryError(f"{where}: no run here; give the folder of the runs with --runs")
+    asked = [METRICS[name] for name in metrics]
+    structure, expressions = _sql(asked)
+    found, bad = read_measurements(database, runs, structure, expressions)
+    kept = [
+        m
+        for m in found
+        if (not suites or m.suite in suites or runs[m.run].suite in suites)
+        and (not labels or m.label in labels)
+        and (not machines or m.machine_key in machines)
+    ]
+    commits = {run.commit for run in runs if run.commit}
+    series = collect(runs, kept, asked, committed_at(sorted(commits), repository))
+    if not series:
+        raise EmptyHistoryError(
+            f"none of {len(runs)} runs has {' or '.join(metrics)} of what is asked for; "
+            "name another suite, case, machine or --metric"
+        )
+    changes = tuple(change for each in series for change in find_changes(each, limits))
+    warnings = tuple(filter(None, (warning, *bad)))
+    return History(len(runs), tuple(series), changes, limits, warnings)
+
+
+def find_changes(series: Series, limits: Limits) -> Iterator[Change]:
+    """The changes of one series, in order."""
+    if not series.metric.is_measured:
+        for index, (before, after) in enumerate(pairwise(series.values), 1):
+            if before != after:
+                yield Change(series, index, before, after, None)
+        return
+    number = len(series.points)
+    for point in find_change_points(
+        series.values,
+        window=limits.window,
+        max_p=limits.max_p / number,
+        min_magnitude=limits.min_change,
+    ):
+        yield Change(series, point.index, point.mean_before, point.mean_after, point.p * number)
+
+
+def _sql(metrics: Sequence[Metric]) -> tuple[dict[str, str], list[str]]:
+    """What `Metric.read` reads of a record, as DuckDB reads it from many files."""
+    structure: dict[str, str] = {}
+    expressions = []
+    for metric in metrics:
+        fields, expression = _DERIVED.get(
+            metric.name, ({metric.name: "DOUBLE"}, f"values.{metric.name}")
+        )
+        structure |= fields
+        expressions.append(expression)
+    return structure, expressions
+
+
+_DERIVED = {
+    "energy_joules": (
+        {"energy_joules": "DOUBLE", "energy_valid": "BOOLEAN"},
+        "CASE WHEN coalesce(values.energy_valid, true) THEN values.energy_joules END",
+    ),
+    "elementwise_total": (
+        {"elementwise_ops": "MAP(VARCHAR, DOUBLE)"},
+        "CASE WHEN values.elementwise_ops IS NOT NULL "
+        "THEN coalesce(list_sum(map_values(values.elementwise_ops)), 0) END",
+    ),
+}

@@ -1,0 +1,382 @@
+"""A run as a comparison sees it: one number per process, paired by case and metric."""
+
+import math
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from harness.messages import HarnessError
+from harness.records.quantities.registry import METRICS
+from harness.records.record import Record
+from harness.records.run_directory import RunDirectory
+
+# Replicates: one number per fresh process, by case and metric.
+
+Replicates = Sequence[float]
+"""One value per process: for latencies the median of its samples.
+
+Samples within one process share its memory layout and its moment of the machine's mood. They say
+how steady that process was, not what another process of the same code will give; testing them as if
+they were independent calls equal code different far too often (Kalibera and Jones 2013, section 6).
+"""
+
+
+class CaseId(NamedTuple):
+    """A case as a suite lists it.
+
+    Attributes:
+        suite: name of the suite.
+        label: of the case there.
+        key: hash of what is measured.
+    """
+
+    suite: str
+    label: str
+    key: str
+
+
+@dataclass(frozen=True, order=True)
+class CaseMetric:
+    """One thing that is compared.
+
+    Attributes:
+        suite: name of the suite that lists the case.
+        label: of the case there.
+        case_key: hash of what is measured.
+        metric: name of `harness.records.quantities.registry.METRICS`.
+    """
+
+    suite: str
+    label: str
+    case_key: str
+    metric: str = "latency_seconds"
+
+    @property
+    def case(self) -> CaseId:
+        """The case without the metric."""
+        return CaseId(self.suite, self.label, self.case_key)
+
+
+Conditions = Mapping[str, Any]
+"""What has to be alike before two measured values are two of the same thing."""
+
+
+class EmptyRunError(HarnessError):
+    """A run has no records to compare."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One side of a comparison.
+
+    Attributes:
+        path: of the run directory.
+        suite: name of the suite that was run.
+        machine_key: of the machine that measured it.
+        environment: as `run.json` has it.
+        replicates: a number per process.
+        failures: why a case, or one of its processes, failed.
+        conditions: of each case: threads, cache, CUDA graph.
+        flags: of each case's latency, such as `throttled`.
+        expected: cases that the suite has, each process counted.
+        found: records of them.
+    """
+
+    path: Path
+    suite: str
+    machine_key: str
+    environment: Mapping[str, Any]
+    replicates: Mapping[CaseMetric, tuple[float, ...]]
+    failures: Mapping[CaseId, str] = field(default_factory=dict)
+    conditions: Mapping[CaseId, Conditions] = field(default_factory=dict)
+    flags: Mapping[CaseId, tuple[str, ...]] = field(default_factory=dict)
+    expected: int = 0
+    found: int = 0
+
+    @property
+    def cases(self) -> tuple[CaseId, ...]:
+        """In the order of the records."""
+        return tuple(self.conditions)
+
+    @cached_property
+    def labels(self) -> frozenset[tuple[str, str]]:
+        """Suite and label of every case."""
+        return frozenset((case.suite, case.label) for case in self.cases)
+
+    @property
+    def commit(self) -> str | None:
+        """First twelve digits of the commit, marked where files differed from it."""
+        git = _mapping(self.environment.get("git"))
+        if not git.get("commit"):
+            return None
+        return str(git["commit"])[:12] + (" (dirty)" if git.get("dirty") else "")
+
+
+def observe(path: Path) -> Observed:
+    """Read a run directory, or the latest run of a suite's folder.
+
+    A case measured again (`--resume`) counts as it was last; records of another machine than that
+    of the last record, on which a run was begun, are left out.
+
+    Raises:
+        RunDirectoryError: there is no run, or it cannot be read.
+        EmptyRunError: it holds no record.
+    """
+    directory = RunDirectory.open(path)
+    description = directory.description()
+    records = directory.records()
+    if not records:
+        raise EmptyRunError(f"{directory.path}: no case of this run has ended; go on with --resume")
+    machine = records[-1].machine_key
+    by_case = _last([record for record in records if record.machine_key == machine])
+    environment = _mapping(description.get("environment"))
+    suite = _mapping(description.get("suite"))
+    return Observed(
+        path=directory.path,
+        suite=str(suite.get("suite") or records[-1].suite),
+        machine_key=machine,
+        environment=environment,
+        replicates=_replicates(by_case),
+        failures={case: cause for case, each in by_case.items() if (cause := _failure(each))},
+        conditions={case: _conditions(each[0], environment) for case, each in by_case.items()},
+        flags={case: flags for case, each in by_case.items() if (flags := _flags(each))},
+        expected=_cases(suite),
+        found=sum(map(len, by_case.values())),
+    )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _last(records: Sequence[Record]) -> dict[CaseId, list[Record]]:
+    last = {(r.suite, r.label, r.case_key, r.replicate): r for r in records}
+    by_case: dict[CaseId, list[Record]] = {}
+    for record in last.values():
+        case = CaseId(record.suite, record.label, record.case_key)
+        by_case.setdefault(case, []).append(record)
+    return by_case
+
+
+def _replicates(by_case: Mapping[CaseId, Sequence[Record]]) -> dict[CaseMetric, tuple[float, ...]]:
+    found = {}
+    for case, records in by_case.items():
+        for metric in METRICS.values():
+            values = [metric.read(record.values) for record in records]
+            # A time or energy of 0 is a clock that was too coarse.
+            usable = [v for v in values if _is_number(v) and (v > 0 or not metric.is_measured)]
+            if metric.is_measured and usable and records[0].timing.get("turns"):
+                # Processes that sampled in turns met the same moods of the machine: they say how
+                # much processes differ, and count once where two runs are compared.
+                usable = [statistics.median(usable)]
+            if usable:
+                found[CaseMetric(*case, metric.name)] = tuple(usable)
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _failure(records: Sequence[Record]) -> str | None:
+    for number, record in enumerate(records, 1):
+        if record.status != "ok":
+            process = f"process {number} of {len(records)}: " if len(records) > 1 else ""
+            return process + (f"{record.status}: {record.cause}" if record.cause else record.status)
+    return None
+
+
+def _conditions(record: Record, environment: Mapping[str, Any]) -> Conditions:
+    threads = record.values.get("threads") or record.threads or environment.get("threads")
+    return {
+        "threads": threads,
+        "cache": record.timing.get("cache"),
+        "CUDA graph": record.timing.get("cuda_graph"),
+    }
+
+
+def _flags(records: Sequence[Record]) -> tuple[str, ...]:
+    flags = [flag for record in records for flag in record.values.get("latency_flags") or ()]
+    return tuple(dict.fromkeys(flags))
+
+
+def _cases(suite: Mapping[str, Any]) -> int:
+    return len(suite.get("jobs") or ()) + sum(map(_cases, suite.get("included") or ()))
+
+
+# The noise floor: by how much runs of equal code differ on one machine.
+
+QUANTILE = 0.95
+"""Share of pairs of equal code that lie below the floor; with fewer than 20 pairs, all do."""
+
+
+class NoiseError(HarnessError):
+    """A run says nothing about the noise of another."""
+
+
+def noise_floor(
+    pairs: Iterable[tuple[Mapping[CaseMetric, Replicates], Mapping[CaseMetric, Replicates]]],
+) -> dict[str, float]:
+    """Floor of each measured metric: what 95 % of the pairs of equal code differ by at most.
+
+    The larger geometric mean over the smaller, less 1; the quantile is an order statistic, rounded
+    up.
+
+    Args:
+        pairs: replicates of equal code, measured twice.
+    """
+    effects: dict[str, list[float]] = {}
+    for a, b in pairs:
+        for key in a:
+            if METRICS[key.metric].is_measured and a[key] and b.get(key):
+                effects.setdefault(key.metric, []).append(_difference(a[key], b[key]))
+    return {metric: _upper(found) for metric, found in effects.items()}
+
+
+def noise_of_runs(run: Observed, others: Iterable[Observed]) -> dict[str, float]:
+    """Floor from further runs of the same version on the same machine.
+
+    Raises:
+        NoiseError: another machine, another commit, or no measured case in common.
+    """
+    pairs = []
+    for other in others:
+        if other.machine_key != run.machine_key:
+            raise NoiseError(
+                f"{other.path}: measured on machine {other.machine_key}, not {run.machine_key}; "
+                "noise is that of one machine"
+            )
+        if other.commit != run.commit:
+            raise NoiseError(
+                f"{other.path}: measured at commit {other.commit}, not {run.commit}; only runs of "
+                "the same version show noise"
+            )
+        if other.path == run.path:
+            raise NoiseError(f"{other.path}: a run does not differ from itself; give another run")
+        pairs.append((run.replicates, other.replicates))
+    floor = noise_floor(pairs)
+    if pairs and not floor:
+        raise NoiseError(f"{run.path}: no measured case in common with the runs given as noise")
+    return floor
+
+
+def _difference(a: Replicates, b: Replicates) -> float:
+    log = math.fsum(map(math.log, b)) / len(b) - math.fsum(map(math.log, a)) / len(a)
+    return math.expm1(abs(log))
+
+
+def _upper(effects: list[float]) -> float:
+    return sorted(effects)[math.ceil(QUANTILE * len(effects)) - 1]
+
+
+# Which case of one run is which case of another, though its label may have changed.
+
+
+def renamed(a: Observed, b: Observed) -> dict[CaseId, CaseId]:
+    """Cases of a that b has under another label, with their names in b.
+
+    What is measured is the key; a label is for people. Where several cases of a suite share a key,
+    nobody knows which is which, and none is renamed.
+    """
+    gone = [case for case in a.cases if case not in b.conditions]
+    new = [case for case in b.cases if case not in a.conditions]
+    before, after = _by_key(gone), _by_key(new)
+    return {
+        before[key][0]: after[key][0]
+        for key in before
+        if len(before[key]) == 1 and len(after.get(key, ())) == 1
+    }
+
+
+def under_names_of(b: Observed, a: Observed) -> Observed:
+    """Run a with every case called as run b calls it."""
+    names: Mapping[CaseId, CaseId] = renamed(a, b)
+    return replace(
+        a,
+        replicates={
+            replace(key, suite=name.suite, label=name.label): values
+            for key, values in a.replicates.items()
+            for name in (names.get(key.case, key.case),)
+        },
+        failures={names.get(case, case): cause for case, cause in a.failures.items()},
+        conditions={names.get(case, case): found for case, found in a.conditions.items()},
+        flags={names.get(case, case): flags for case, flags in a.flags.items()},
+    )
+
+
+def _by_key(cases: list[CaseId]) -> dict[tuple[str, str], list[CaseId]]:
+    found: dict[tuple[str, str], list[CaseId]] = {}
+    for case in cases:
+        found.setdefault((case.suite, case.key), []).append(case)
+    return found
+
+
+# What a reader has to know about two runs before believing a difference between them.
+
+_LISTED = 3
+"""Names in one sentence; the rest is a number."""
+
+
+def notes(a: Observed, b: Observed) -> tuple[str, ...]:
+    """One sentence per difference that is not one of the measured code."""
+    return (*_machines(a, b), *_software(a, b), *_records(a, b), *_names(a, b))
+
+
+def _machines(a: Observed, b: Observed) -> Iterator[str]:
+    if a.machine_key != b.machine_key:
+        yield (
+            f"different machines ({_machine(a)}, then {_machine(b)}): only exact metrics are "
+            "compared; latency, energy and measured memory are not"
+        )
+    elif any(METRICS[key.metric].is_measured for key in b.replicates):
+        yield (
+            "the runs were measured one after the other, so that what drifted on the machine "
+            "between them counts as a difference; harness gate interleaves both versions"
+        )
+    before, after = a.environment.get("governor"), b.environment.get("governor")
+    if before != after:
+        yield f"frequency governor: {before}, then {after}"
+
+
+def _machine(run: Observed) -> str:
+    cpu = (run.environment.get("machine") or {}).get("cpu")
+    return f"{run.machine_key}, {cpu}" if cpu else run.machine_key
+
+
+def _software(a: Observed, b: Observed) -> Iterator[str]:
+    before, after = _versions(a.environment), _versions(b.environment)
+    for name in dict.fromkeys((*before, *after)):
+        if before.get(name) != after.get(name):
+            yield f"{name}: {before.get(name) or 'none'}, then {after.get(name) or 'none'}"
+
+
+def _versions(environment: Mapping[str, Any]) -> dict[str, Any]:
+    settings = environment.get("thread_settings") or {}
+    versions = {"python": environment.get("python"), **(environment.get("libraries") or {})}
+    return {name: value for name, value in (versions | settings).items() if value}
+
+
+def _records(a: Observed, b: Observed) -> Iterator[str]:
+    for which, run in (("first", a), ("second", b)):
+        if run.found < run.expected:
+            yield (
+                f"the {which} run is not complete: {run.found} of {run.expected} processes have "
+                "ended; go on with harness run --resume"
+            )
+        flagged = sorted(case.label for case, flags in run.flags.items() if "throttled" in flags)
+        if flagged:
+            yield f"throttled while the {which} run measured {_list(flagged)}"
+
+
+def _names(a: Observed, b: Observed) -> Iterator[str]:
+    for old, new in renamed(a, b).items():
+        yield f"{new.label!r} was called {old.label!r} before"
+
+
+def _list(names: list[str]) -> str:
+    listed = ", ".join(map(repr, names[:_LISTED]))
+    others = len(names) - _LISTED
+    return f"{listed} and {others} more" if others > 0 else listed

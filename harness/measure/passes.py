@@ -1,0 +1,277 @@
+"""Timed passes, eager or compiled, on CPU and CUDA; caches flushed before them, clocks beside."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from harness.environment.gpu import nvml_library
+from harness.measure.caches import last_level_bytes
+from harness.measure.subject import Subject, require_finite
+from harness.messages import HarnessError
+
+# Emptying the caches before a sample, for cold timings.
+
+Flush = Callable[[], None]
+
+# Twice the cache, since a processor's replacement is not strictly by age; where the cache is
+# unknown, more than one socket of 2026 has (768 MiB).
+CPU_BUFFER_OVER_CACHE = 2
+CPU_BUFFER_IF_UNKNOWN = 1 << 30
+
+
+def cpu_flush(cache_bytes: int | None = None) -> Flush:
+    """Streams a buffer larger than the last-level cache, reading and writing all of it.
+
+    Args:
+        cache_bytes: of the last-level caches; as the kernel says if absent.
+    """
+    known = cache_bytes if cache_bytes is not None else last_level_bytes()
+    size = CPU_BUFFER_OVER_CACHE * known if known else CPU_BUFFER_IF_UNKNOWN
+    buffer = torch.zeros(max(1, size), dtype=torch.uint8)
+
+    def flush() -> None:
+        buffer.add_(1)
+
+    return flush
+
+
+def cuda_flush(l2_bytes: int | None = None, device: str = "cuda") -> Flush:
+    """Overwrites a buffer of exactly the size of the L2 cache, on the stream of the passes.
+
+    As NVBench does before each cold sample (its `l2flush`). The writes lie before the start event,
+    so they are no part of the sample.
+
+    Args:
+        l2_bytes: of the L2 cache; as the device says if absent.
+        device: of the buffer.
+    """
+    if l2_bytes is None:
+        l2_bytes = int(torch.cuda.get_device_properties(device).L2_cache_size)
+    buffer = torch.empty(max(1, l2_bytes), dtype=torch.uint8, device=device)
+
+    def flush() -> None:
+        buffer.zero_()
+
+    return flush
+
+
+# The clock of a GPU's streaming multiprocessors against its default, read between samples.
+
+# NVBench: --throttle-threshold 75 (per cent of the default SM clock).
+THROTTLED = 0.75
+
+
+def clock_share(uuid: str, library: Any = None) -> Callable[[], float | None] | None:
+    """A function that reads the SM clock over the largest that the product allows.
+
+    The largest is what the CUDA runtime calls the clock rate of the device and NVBench takes as
+    default.
+
+    Args:
+        uuid: of the device, as PyTorch's device properties have it.
+        library: the module `pynvml`, or what stands for it in a test.
+
+    Returns:
+        `None` where NVML is not installed, has no such device or does not know its clocks.
+    """
+    nvml = library if library is not None else nvml_library()
+    if nvml is None:
+        return None
+    try:
+        nvml.nvmlInit()  # until the process ends: a worker measures one case
+        handle = nvml.nvmlDeviceGetHandleByUUID(uuid if uuid.startswith("GPU-") else f"GPU-{uuid}")
+        default = nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_SM)
+    except nvml.NVMLError:
+        return None
+    if not default:
+        return None
+
+    def read() -> float | None:
+        with suppress(nvml.NVMLError):
+            return float(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)) / float(default)
+        return None
+
+    return read
+
+
+# One timed pass of a subject on the CPU; its output is checked once, outside of its time.
+
+Clock = Callable[[], float]
+
+
+class TimedPass:
+    """Runs one pass per call and gives its duration in seconds.
+
+    The first pass is a warm-up in any case, so that the check of its output costs no pass.
+
+    Args:
+        subject: what is run.
+        clock: in seconds.
+        flush: empties the caches before each pass; `None` leaves them as the last pass did.
+    """
+
+    def __init__(self, subject: Subject, clock: Clock, flush: Flush | None = None) -> None:
+        self._subject = subject
+        self._clock = clock
+        self._flush = flush
+        self._checked = False
+
+    def __call__(self) -> float:
+        """Run one pass; its duration in seconds.
+
+        Raises:
+            NonFiniteOutputError: the first output is NaN or infinite somewhere.
+        """
+        if self._flush is not None:
+            self._flush()
+        seconds, out = self.timed()
+        if not self._checked:
+            require_finite(out)
+            self._checked = True
+        self._subject.clear_gradients()
+        return seconds
+
+    def timed(self) -> tuple[float, object]:
+        """Duration of one pass, and what it returned."""
+        start = self._clock()
+        out = forward(self._subject)
+        return self._clock() - start, out
+
+
+def forward(subject: Subject) -> object:
+    """One pass as users run it: inference mode, or forward and backward."""
+    if subject.case.pass_ == "training":
+        return subject.forward()
+    with torch.inference_mode():
+        return subject.module(*subject.inputs)
+
+
+# Compilation of a subject's module, timed apart.
+
+
+def as_run(subject: Subject) -> Subject:
+    """The subject as its real passes run it: compiled if its case says so."""
+    return compiled(subject, time.perf_counter)[0] if subject.case.compile else subject
+
+
+def compiled(subject: Subject, clock: Clock) -> tuple[Subject, float]:
+    """The subject with its module behind `torch.compile`, and what the compilation took.
+
+    `torch.compile` compiles at the first call, so the seconds are those of the first pass:
+    compilation and one run. Its cache on disk (`TORCHINDUCTOR_CACHE_DIR`) shortens them.
+
+    Args:
+        subject: as built.
+        clock: in seconds.
+    """
+    start = clock()
+    ready = replace(subject, module=cast(nn.Module, torch.compile(subject.module)))
+    forward(ready)
+    if subject.case.device == "cuda":
+        torch.cuda.synchronize()
+    seconds = clock() - start
+    ready.clear_gradients()
+    return ready, seconds
+
+
+# PyTorch, "CUDA semantics", section "Whole-network capture": warm up on a side stream before the
+# capture; its example takes three passes.
+PASSES_BEFORE_CAPTURE = 3
+
+
+class CudaGraphError(HarnessError):
+    """A pass cannot be captured in a CUDA graph."""
+
+
+class CudaPass(TimedPass):
+    """Timed by events on the device, since its work is asynchronous to the host.
+
+    Args:
+        subject: what is run.
+        clock: unused here, of the contract.
+        flush: empties the L2 cache before each pass.
+        clock_share: reads the SM clock over its default after each pass; `None` if unknown.
+        cuda: `torch.cuda`, or what stands for it in a test.
+
+    Attributes:
+        clock_shares: one reading per pass, warm-up included.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        clock: Clock,
+        flush: Flush | None = None,
+        clock_share: Callable[[], float | None] | None = None,
+        cuda: Any = torch.cuda,
+    ) -> None:
+        super().__init__(subject, clock, flush)
+        self._cuda = cuda
+        self._clock_share = clock_share
+        self.clock_shares: list[float | None] = []
+
+    def timed(self) -> tuple[float, object]:
+        """Seconds between two events around the pass, and what it returned."""
+        start, end = (self._cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        out = self._launch()
+        end.record()
+        end.synchronize()
+        if self._clock_share is not None:
+            self.clock_shares.append(self._clock_share())
+        return float(start.elapsed_time(end)) / 1e3, out
+
+    def _launch(self) -> object:
+        return forward(self._subject)
+
+
+class GraphPass(CudaPass):
+    """A pass captured once and replayed, so that the host's launches are no part of its time.
+
+    Gradients are captured too in training; inputs, outputs and gradients keep their places.
+
+    Raises:
+        CudaGraphError: the capture failed; the sentence has PyTorch's reason.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        clock: Clock,
+        flush: Flush | None = None,
+        clock_share: Callable[[], float | None] | None = None,
+        cuda: Any = torch.cuda,
+    ) -> None:
+        super().__init__(subject, clock, flush, clock_share, cuda)
+        self._graph = cuda.CUDAGraph()
+        try:
+            self._out = self._capture()
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            reason = next((line for line in str(error).splitlines() if line.strip()), "no reason")
+            raise CudaGraphError(
+                f"CUDA graph: the capture failed: {reason.strip()}; set cuda_graph: false"
+            ) from error
+
+    def _capture(self) -> object:
+        cuda, subject = self._cuda, self._subject
+        side = cuda.Stream()
+        side.wait_stream(cuda.current_stream())
+        with cuda.stream(side):
+            for _ in range(PASSES_BEFORE_CAPTURE):
+                subject.clear_gradients()  # so that the capture allocates them from its own pool
+                forward(subject)
+        cuda.current_stream().wait_stream(side)
+        subject.clear_gradients()
+        with cuda.graph(self._graph):
+            return forward(subject)
+
+    def _launch(self) -> object:
+        self._graph.replay()
+        return self._out

@@ -1,0 +1,129 @@
+"""Benches: kernels of known work on a device, timed as that device asks for."""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import psutil
+import torch
+from torch import Tensor
+
+from harness.measure.caches import array_bytes, last_level_bytes
+
+Take = Callable[[], float]
+"""Runs a kernel once; its duration in seconds."""
+
+
+class Bench(Protocol):
+    """Kernels on one device.
+
+    Attributes:
+        dtypes: data types whose peak is wanted, in the order of measuring.
+        sides: of square matrices, smallest first.
+        array_bytes: of each array of the copy.
+    """
+
+    dtypes: tuple[str, ...]
+    sides: tuple[int, ...]
+    array_bytes: int
+
+    def matmul(self, dtype: str, side: int) -> Take:
+        """A product of two square matrices: 2 side^3 operations."""
+
+    def copy(self) -> Take:
+        """A copy of an array: twice its bytes, read and written."""
+
+    def clock(self) -> float:
+        """Seconds that have passed."""
+
+
+class CpuBench:
+    """Kernels on the CPU, with as many threads as PyTorch is set to."""
+
+    dtypes: tuple[str, ...] = ("float32", "float64", "bfloat16", "float16")
+    sides: tuple[int, ...] = (256, 512, 1024, 2048)
+
+    def __init__(self) -> None:
+        self.array_bytes = array_bytes(last_level_bytes(), psutil.virtual_memory().available)
+
+    def matmul(self, dtype: str, side: int) -> Take:
+        """Into a result that exists, so that no allocation is timed."""
+        a, b, out = _matrices("cpu", getattr(torch, dtype), side)
+        return self._timed(lambda: torch.mm(a, b, out=out))
+
+    def copy(self) -> Take:
+        """Between two arrays well beyond the last-level cache."""
+        source, target = _arrays("cpu", self.array_bytes)
+        return self._timed(lambda: target.copy_(source))
+
+    def clock(self) -> float:
+        """Wall clock."""
+        return time.perf_counter()
+
+    def _timed(self, run: Callable[[], Tensor]) -> Take:
+        def take() -> float:
+            start = time.perf_counter()
+            run()
+            return time.perf_counter() - start
+
+        return take
+
+
+class CudaBench:
+    """Kernels on the current CUDA device, timed by its events.
+
+    `tf32` is float32 with products in TensorFloat-32, which PyTorch allows in convolutions unless
+    told otherwise; `float32` is without.
+    """
+
+    dtypes: tuple[str, ...] = ("float32", "tf32", "float64", "bfloat16", "float16")
+    sides: tuple[int, ...] = (1024, 2048, 4096, 8192)
+
+    def __init__(self) -> None:
+        properties = torch.cuda.get_device_properties(0)
+        cache = getattr(properties, "L2_cache_size", None)
+        self.array_bytes = array_bytes(cache, torch.cuda.mem_get_info()[0])
+
+    def matmul(self, dtype: str, side: int) -> Take:
+        """Into a result that exists."""
+        fast = dtype == "tf32"
+        a, b, out = _matrices("cuda", torch.float32 if fast else getattr(torch, dtype), side)
+
+        def run() -> Tensor:
+            # Set at each run: the kernels of several data types may be built before they run.
+            torch.backends.cuda.matmul.allow_tf32 = fast
+            return torch.mm(a, b, out=out)
+
+        return self._timed(run)
+
+    def copy(self) -> Take:
+        """Between two arrays well beyond the L2 cache."""
+        source, target = _arrays("cuda", self.array_bytes)
+        return self._timed(lambda: target.copy_(source))
+
+    def clock(self) -> float:
+        """Wall clock; samples themselves are timed by events."""
+        return time.perf_counter()
+
+    def _timed(self, run: Callable[[], Tensor]) -> Take:
+        def take() -> float:
+            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            start.record()
+            run()
+            end.record()
+            end.synchronize()
+            return float(start.elapsed_time(end)) / 1e3
+
+        return take
+
+
+def _matrices(device: str, dtype: torch.dtype, side: int) -> list[Tensor]:
+    # Random, not zeros: multipliers of zeros draw less power, and the clock rises with it.
+    made = [torch.randn(side, side, device=device).to(dtype) for _ in range(2)]
+    return [*made, torch.empty(side, side, device=device, dtype=dtype)]
+
+
+def _arrays(device: str, size: int) -> tuple[Tensor, Tensor]:
+    # Written once, so that every page exists before it is timed.
+    source = torch.ones(size // 4, device=device)
+    return source, torch.zeros_like(source)

@@ -1,0 +1,257 @@
+"""A calibration: the ceilings of one machine, kept as a file named by the machine's key."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.environment.machine import describe_environment
+from harness.environment.searching import safe_environment
+from harness.measure.roof import Roof
+from harness.measure.roofline.ceilings import Ceilings, Peak, Rate
+from harness.messages import HarnessError
+
+DEFAULT_FOLDER = Path("results/calibration")
+SCHEMA = 1
+
+
+class CalibrationError(HarnessError):
+    """A calibration cannot be made, read or written."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The ceilings of one device with one number of threads.
+
+    Attributes:
+        device: `cpu` or `cuda`.
+        threads: of the CPU; `None` on CUDA, where they do not matter.
+        ceilings: as measured.
+        measured_at: UTC, ISO 8601.
+        environment: of the measurement, as `harness.environment.machine` describes it.
+    """
+
+    device: str
+    threads: int | None
+    ceilings: Ceilings
+    measured_at: str
+    environment: Mapping[str, Any]
+
+    def roof(self, dtype: str) -> Roof | None:
+        """The roof over cases of a data type; `None` where its peak is unknown."""
+        peaks = self.ceilings.peaks
+        known = [peaks[name] for name in _names(self.device, dtype) if name in peaks]
+        rates = [peak.rate.median for peak in known if peak.rate is not None]
+        return Roof(max(rates), self.ceilings.bandwidth.median) if rates else None
+
+
+def _names(device: str, dtype: str) -> tuple[str, ...]:
+    # A ceiling must hold for whatever runs below it, and PyTorch's convolutions of float32 use
+    # TensorFloat-32 on CUDA unless told otherwise.
+    return ("float32", "tf32") if (device, dtype) == ("cuda", "float32") else (dtype,)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What has been measured on one machine.
+
+    Attributes:
+        machine_key: of the machine.
+        entries: one per device and number of threads.
+    """
+
+    machine_key: str
+    entries: tuple[Entry, ...] = ()
+
+    def entry(self, device: str, threads: int | None) -> Entry | None:
+        """The entry of a device; on the CPU, of exactly that number of threads."""
+        wanted = None if device == "cuda" else threads
+        return next((e for e in self.entries if (e.device, e.threads) == (device, wanted)), None)
+
+    def with_entry(self, entry: Entry) -> "Calibration":
+        """With an entry in place of an earlier one of the same device and threads."""
+        place = (entry.device, entry.threads)
+        kept = tuple(e for e in self.entries if (e.device, e.threads) != place)
+        return Calibration(self.machine_key, (*kept, entry))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"schema": SCHEMA, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Calibration":
+        """Read plain data back.
+
+        Raises:
+            KeyError, TypeError: not a calibration.
+        """
+        return cls(data["machine_key"], tuple(_entry(each) for each in data["entries"]))
+
+
+def _entry(data: Mapping[str, Any]) -> Entry:
+    return Entry(
+        device=data["device"],
+        threads=data["threads"],
+        ceilings=ceilings_from(data["ceilings"]),
+        measured_at=data["measured_at"],
+        environment=data["environment"],
+    )
+
+
+def ceilings_from(data: Mapping[str, Any]) -> Ceilings:
+    """Ceilings as `dataclasses.asdict` has written them.
+
+    Raises:
+        KeyError, TypeError: not ceilings.
+    """
+    return Ceilings(
+        peaks={
+            dtype: Peak(
+                None if peak["rate"] is None else Rate(**peak["rate"]), peak["side"], peak["cause"]
+            )
+            for dtype, peak in data["peaks"].items()
+        },
+        bandwidth=Rate(**data["bandwidth"]),
+        array_bytes=data["array_bytes"],
+    )
+
+
+def load(machine_key: str, folders: Sequence[Path] = (DEFAULT_FOLDER,)) -> Calibration | None:
+    """The calibration of a machine from the first folder that has one.
+
+    Raises:
+        CalibrationError: the file is damaged.
+    """
+    for folder in folders:
+        path = folder / f"{machine_key}.json"
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            continue
+        except (OSError, UnicodeDecodeError) as error:
+            raise CalibrationError(f"{path}: cannot be read: {error}; remove it") from error
+        try:
+            return Calibration.from_json(json.loads(text))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CalibrationError(
+                f"{path}: not a calibration ({error!r:.100}); remove it and run `harness calibrate`"
+            ) from error
+    return None
+
+
+def save(calibration: Calibration, folder: Path = DEFAULT_FOLDER) -> Path:
+    """Write `<folder>/<machine key>.json` at once: a reader sees the old file or the new one.
+
+    Raises:
+        CalibrationError: the folder cannot be written.
+    """
+    path = folder / f"{calibration.machine_key}.json"
+    text = json.dumps(calibration.to_json(), indent=1) + "\n"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=folder)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)  # mkstemp makes files private
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise CalibrationError(
+            f"{path}: cannot be written: {error.strerror}; choose another folder with --out"
+        ) from error
+    return path
+
+
+# Calibrating: the ceilings of a device measured in a fresh process.
+#
+# `python -m harness.measure.roofline.calibration cpu 2` is that process: it answers with one line
+# of JSON.
+
+LIMIT = 300.0  # seconds; a calibration takes under 30
+_MARK = "ceilings: "
+
+Measure = Callable[[str, int], Ceilings]
+
+
+def calibrate(
+    device: str, threads: int, measure: Measure | None = None, environment: Any = None
+) -> Entry:
+    """Measure the ceilings of a device now.
+
+    Args:
+        device: `cpu` or `cuda`.
+        threads: of the CPU.
+        measure: how; in a fresh process if absent.
+        environment: of the machine; described if absent, before anything is measured.
+
+    Raises:
+        CalibrationError: the measurement failed.
+    """
+    described = describe_environment() if environment is None else environment
+    ceilings = (measure or in_fresh_process)(device, threads)
+    return Entry(
+        device=device,
+        threads=threads if device == "cpu" else None,
+        ceilings=ceilings,
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        environment=described,
+    )
+
+
+def in_fresh_process(device: str, threads: int) -> Ceilings:
+    """Measure in a process of its own: no caches, threads or allocator state of this one.
+
+    Raises:
+        CalibrationError: the process failed, with the last line that it said.
+    """
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "harness.measure.roofline.calibration", device, str(threads)],
+            env=os.environ | safe_environment(),
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CalibrationError(
+            f"no answer of the calibration within {LIMIT:g} s; end other work and try again"
+        ) from error
+    # Libraries may print what they like, so the answer is marked.
+    answers = [line for line in done.stdout.splitlines() if line.startswith(_MARK)]
+    if done.returncode != 0 or not answers:
+        said = (done.stderr.strip().splitlines() or ["nothing was said"])[-1][:300]
+        raise CalibrationError(
+            f"the calibration of {device} ended with exit code {done.returncode}: {said}; "
+            "see `harness env` for what this machine has"
+        )
+    return ceilings_from(json.loads(answers[-1].removeprefix(_MARK)))
+
+
+def measure_here(device: str, threads: int) -> Ceilings:
+    """Measure in this process; meant for a fresh one."""
+    import torch
+
+    from harness.measure.roofline.bench import CpuBench, CudaBench
+    from harness.measure.roofline.ceilings import measure_ceilings
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    with torch.inference_mode():
+        return measure_ceilings(CudaBench() if device == "cuda" else CpuBench())
+
+
+if __name__ == "__main__":
+    found = measure_here(sys.argv[1], int(sys.argv[2]))
+    sys.stdout.write(_MARK + json.dumps(asdict(found)) + "\n")

@@ -1,0 +1,124 @@
+"""The measurement of a device's ceilings: peak FLOP/s by data type, and bandwidth."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.judge.statistics.intervals import median_interval
+from harness.measure.sampling import RelativeStdev, sample_until
+
+if TYPE_CHECKING:
+    from harness.measure.roofline.bench import Bench
+
+
+# A rate: work per second, from the median time of repeated runs of a kernel of known work.
+
+# This project's own choices: a peak is read to two digits, so 1 % of spread suffices.
+RELATIVE_STDEV = 0.01
+MIN_SAMPLES = 6  # the fewest whose median has a 95 % interval
+MIN_TIME = 0.2  # seconds
+BUDGET = 0.6  # seconds per kernel, warm-up apart
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Work per second.
+
+    Attributes:
+        median: work over the median time.
+        low: work over the upper end of the median time's interval.
+        high: work over its lower end.
+        confidence: probability, 0 to 1, that the interval holds the true median.
+        samples: how many runs were timed.
+    """
+
+    median: float
+    low: float
+    high: float
+    confidence: float
+    samples: int
+
+
+def measure_rate(
+    take: Callable[[], float], work: float, clock: Callable[[], float], budget: float = BUDGET
+) -> Rate:
+    """Time a kernel until its median is known, warm-up left out.
+
+    Args:
+        take: runs the kernel once; its duration in seconds.
+        work: of one run, in operations or bytes.
+        clock: seconds that have passed.
+        budget: seconds after which sampling ends in any case.
+    """
+    criterion = RelativeStdev(RELATIVE_STDEV, MIN_SAMPLES, MIN_TIME)
+    sampled = sample_until(take, criterion, clock, budget)
+    interval = median_interval(sampled.samples)
+    return Rate(
+        median=work / interval.median,
+        low=work / interval.high,
+        high=work / interval.low,
+        confidence=interval.confidence,
+        samples=len(sampled.samples),
+    )
+
+
+# A larger product whose single run would take more of the budget than this is left out: a data type
+# that the processor only emulates is slow at every size.
+_LONGEST_RUN = BUDGET / 2
+
+
+@dataclass(frozen=True)
+class Peak:
+    """Peak arithmetic of one data type.
+
+    Attributes:
+        rate: in FLOP/s, two per multiply-accumulate; `None` where the device has no such product.
+        side: of the square matrices that reached it.
+        cause: why there is none.
+    """
+
+    rate: Rate | None
+    side: int | None = None
+    cause: str | None = None
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """What a device can do at most.
+
+    Attributes:
+        peaks: by data type; on CUDA also `tf32`.
+        bandwidth: in bytes per second, read plus written.
+        array_bytes: of each of the two arrays of the copy.
+    """
+
+    peaks: dict[str, Peak]
+    bandwidth: Rate
+    array_bytes: int
+
+
+def measure_ceilings(bench: "Bench") -> Ceilings:
+    """Measure all ceilings of a device with its bench."""
+    bandwidth = measure_rate(bench.copy(), 2 * bench.array_bytes, bench.clock, 3 * BUDGET)
+    peaks = {dtype: measure_peak(bench, dtype) for dtype in bench.dtypes}
+    return Ceilings(peaks, bandwidth, bench.array_bytes)
+
+
+def measure_peak(bench: "Bench", dtype: str) -> Peak:
+    """The fastest of square products of growing sides.
+
+    The largest of several medians is, by the noise of each, slightly too high; that is the safe
+    side for a ceiling.
+    """
+    best: Peak | None = None
+    for side in bench.sides:
+        work = 2.0 * side**3
+        if best is not None and best.rate is not None and work / best.rate.median > _LONGEST_RUN:
+            break
+        try:
+            rate = measure_rate(bench.matmul(dtype, side), work, bench.clock)
+        except (RuntimeError, NotImplementedError) as error:
+            return best or Peak(None, cause=str(error).strip().partition("\n")[0][:200])
+        if best is None or best.rate is None or rate.median > best.rate.median:
+            best = Peak(rate, side)
+    return best or Peak(None, cause="no size was measured")

@@ -1,0 +1,236 @@
+"""A table as text: Markdown, CSV, HTML."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape as escape_html
+from typing import Any, Literal
+
+from tabulate import tabulate
+
+from harness.records.quantities.quantity import Direction
+
+# Rank: which values of a column are the best and the second best, as they are shown.
+
+NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
+"""A cell that is a number; all else is a word."""
+
+
+def ranks(texts: Sequence[str], aim: Direction) -> list[int | None]:
+    """1 for the best, 2 for the second best, `None` for all others and for what is no number.
+
+    The shown digits count: two values that read the same are equally good, and a measured value
+    shows no more digits than its interval supports. Where all are equal none is best; where two
+    values share the first place there is no second one.
+
+    Args:
+        texts: of the cells.
+        aim: whether less or more is better.
+    """
+    values = {
+        index: float(text) for index, text in enumerate(texts) if NUMBER.fullmatch(text) is not None
+    }
+    order = sorted(set(values.values()), reverse=aim == "max")
+    if len(order) < 2:
+        return [None] * len(texts)
+    best = [index for index, value in values.items() if value == order[0]]
+    places = {order[0]: 1} if len(best) > 1 else {order[0]: 1, order[1]: 2}
+    return [places.get(values[index]) if index in values else None for index in range(len(texts))]
+
+
+# Cells, columns and the table that they make, ready to be written in any format.
+
+ABSENT = "–"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One place of a column.
+
+    Attributes:
+        text: what is shown.
+        raw: the stored value behind it, in SI base units; `None` if there is none.
+        short: what is shown where a column has room for a word only (`oom`); `text` if empty.
+    """
+
+    text: str
+    raw: Any
+    short: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        head: complete, with unit.
+        cells: one per row.
+        align: of text and head.
+        stored: its name in CSV files.
+        group: head shared with the columns beside it, and `sub` its own one below; empty if alone.
+        sub: see `group`.
+        shown: False for values that only CSV files hold.
+        aim: whether less or more is better, where best values are to be marked.
+    """
+
+    head: str
+    cells: tuple[Cell, ...]
+    align: Literal["left", "right"]
+    stored: str
+    group: str = ""
+    sub: str = ""
+    shown: bool = True
+    aim: Literal["min", "max"] | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns under a title, with what has to be said at its foot.
+
+    Attributes:
+        title: of the table.
+        columns: shown ones and those that only CSV files hold.
+        footnotes: all lines of the foot.
+        setting: those of them that belong into a caption: what is counted, device, data type,
+            versions.
+        best: whether the suite asks for best and second values to be marked.
+    """
+
+    title: str
+    columns: tuple[Column, ...]
+    footnotes: tuple[str, ...]
+    setting: tuple[str, ...] = ()
+    best: bool = False
+
+    @property
+    def shown(self) -> tuple[Column, ...]:
+        """Columns for people."""
+        return tuple(column for column in self.columns if column.shown)
+
+    @property
+    def lines(self) -> list[list[str]]:
+        """Shown texts, row by row."""
+        return [list(line) for line in zip(*(_texts(column) for column in self.shown), strict=True)]
+
+    def __repr__(self) -> str:
+        rows = len(self.columns[0].cells) if self.columns else 0
+        return f"<Table {self.title!r}: {rows} rows of {len(self.shown)} columns>"
+
+    def __str__(self) -> str:
+        """Markdown, which reads as a table where it is printed."""
+
+        return markdown(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+
+        return html(self)
+
+
+def _texts(column: Column) -> list[str]:
+    return [cell.text for cell in column.cells]
+
+
+# CSV of a table: stored values in SI base units under their stored names.
+
+# Spreadsheets run a cell that starts so as a formula (OWASP, "CSV Injection").
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
+
+
+def safe(value: Any) -> str:
+    """A value as text; text that a spreadsheet would run gets an apostrophe in front."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    # The csv module leaves a lone carriage return unquoted, and readers end the line there.
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    dangerous = text.startswith(_FORMULA) and _NUMBER.fullmatch(text) is None
+    return f"'{text}" if dangerous else text
+
+
+def csv_text(table: Table) -> str:
+    """One header line, then one line per row; numbers in full precision, blank if not measured.
+
+    Printed figures stand as printed, in the unit that their name ends with.
+    """
+    columns = {column.stored: column for column in reversed(table.columns)}
+    ordered = [column for column in table.columns if columns[column.stored] is column]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([safe(column.stored) for column in ordered])
+    for cells in zip(*(column.cells for column in ordered), strict=True):
+        writer.writerow([safe(cell.raw) for cell in cells])
+    return out.getvalue()
+
+
+# HTML of a table, as notebooks show it: one element, its style within.
+
+# Told apart by text as well; readable on white and on the black of dark notebooks.
+_COLOURS = {"reproduced": "#1a8a5a", "differs": "#d0473d", "not reproducible": "#a87400"}
+_CELL = "padding:0.2em 0.6em;white-space:nowrap"
+
+
+def html(table: Table) -> str:
+    """A `<table>` with title and heads, its footnotes folded below; all text is escaped."""
+    heads = "".join(_head(column) for column in table.shown)
+    body = "".join(_line(table.shown, line) for line in table.lines)
+    return (
+        "<div style='overflow-x:auto;margin:0.5em 0 1em'>"
+        f"<table><caption style='text-align:left'><b>{escape_html(table.title)}</b></caption>"
+        f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+        f"{_footnotes(table.footnotes)}</div>"
+    )
+
+
+def _head(column: Column) -> str:
+    style = f"text-align:{column.align};padding:0.2em 0.6em"
+    return f"<th scope='col' style='{style}'>{escape_html(column.head)}</th>"
+
+
+def _line(columns: Sequence[Column], texts: Sequence[str]) -> str:
+    cells = (_cell(column, text) for column, text in zip(columns, texts, strict=True))
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _cell(column: Column, text: str) -> str:
+    colour = f";color:{_COLOURS[text]}" if text in _COLOURS else ""
+    return f"<td style='text-align:{column.align};{_CELL}{colour}'>{escape_html(text)}</td>"
+
+
+def _footnotes(lines: Sequence[str]) -> str:
+    if not lines:
+        return ""
+    items = "".join(f"<li>{escape_html(line)}</li>" for line in lines)
+    return f"<details><summary>Notes ({len(lines)})</summary><ul>{items}</ul></details>"
+
+
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&$])")
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is, on one line of a table."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def markdown(table: Table) -> str:
+    """Title, table in GitHub's dialect, footnotes as a list."""
+    columns = table.shown
+    body = tabulate(
+        [[escape(text) for text in line] for line in table.lines],
+        headers=[escape(column.head) for column in columns],
+        tablefmt="pipe",
+        colalign=[column.align for column in columns] if table.lines else None,
+        disable_numparse=True,
+    )
+    parts = [f"## {escape(table.title)}", body]
+    if table.footnotes:
+        parts.append("\n".join(f"- {escape(line)}" for line in table.footnotes))
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,327 @@
+"""Footnotes: what a table's numbers mean, and everything about them that needs saying."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from harness.judge.counterpart import EXPONENT
+from harness.judge.growth import TOLERANCE
+from harness.judge.statistics.significance import least_difference
+from harness.judge.verdict import count, reference_table, unmatched
+from harness.present.part import Context, Part, convention_of
+from harness.present.reading import Reading
+from harness.records.quantities.derived import shape_text, sweep_name
+from harness.records.quantities.performance import ON_CEILINGS, uncalibrated
+from harness.records.quantities.quantity import Row
+from harness.records.quantities.registry import find
+from harness.suite.presentation import ConventionSpec, ReferenceSpec, TableSpec
+
+# What trained rows were trained on, and from which difference on their seeds tell them apart.
+
+
+def trained(rows: Sequence[Row]) -> list[str]:
+    """Recipe, data and seeds, each said once where all trained rows share them; then `separated`.
+
+    Args:
+        rows: of one suite; those without an accuracy take no part.
+    """
+    scored = [row for row in rows if row.get("miou") is not None and row.get("miou_seeds")]
+    if not scored:
+        return []
+    words = [
+        _shared("recipe", (row.get("recipe") for row in scored)),
+        _shared("steps", (row.get("train_steps") for row in scored)),
+        _shared("data", (row.get("data") for row in scored)),
+        _shared("data version", (row.get("data_version") for row in scored)),
+        _shared("seeds", (_listed(row.get("train_seeds")) for row in scored)),
+    ]
+    said = "; ".join(word for word in words if word)
+    return [*([f"Trained with {said}."] if said else []), *_separation(scored)]
+
+
+def _separation(rows: Sequence[Row]) -> list[str]:
+    distinct = {tuple(row.get("train_keys") or (row["label"],)): row for row in rows}
+    found = least_difference([row["miou_seeds"] for row in distinct.values()])
+    if found is None:
+        return []
+    least, deviation = found.difference, found.deviation
+    best = max(rows, key=lambda row: float(row["miou"]))
+    near = [
+        str(row["label"]) for row in rows if row is not best and best["miou"] - row["miou"] < least
+    ]
+    line = (
+        f"Two rows are told apart by their seeds from {100 * least:.2f} points of mIoU on (least "
+        f"significant difference at 95 %, deviation {100 * deviation:.2f} within the rows, pooled "
+        f"over {len(distinct)})"
+    )
+    nothing = "; nothing is that near to the best row" if not near else ""
+    close = f"; not told apart from the best, {best['label']}: {', '.join(near)}" if near else ""
+    return [f"{line}{close}{nothing}."]
+
+
+def _shared(name: str, values: Iterable[Any]) -> str:
+    distinct = list(dict.fromkeys(value for value in values if value not in (None, "")))
+    if not distinct:
+        return ""
+    if len(distinct) == 1:
+        return f"{name} {distinct[0]}"
+    return f"{name} by row ({', '.join(map(str, distinct))})"
+
+
+def _listed(seeds: Sequence[int] | None) -> str:
+    return " and ".join(map(str, seeds)) if seeds else ""
+
+
+_UNITS = {1e9: "1e9", 2.0**30: "2^30", 1e6: "1e6", 1.0: "1"}
+
+
+def footnotes(
+    spec: TableSpec,
+    part: Part,
+    rows: Sequence[Row],
+    readings: Sequence[Reading],
+    context: Context,
+) -> tuple[str, ...]:
+    """Lines for the foot of a table, in a fixed order.
+
+    Args:
+        spec: of the table.
+        part: the suite.
+        rows: annotated.
+        readings: of the table's columns.
+        context: of the run.
+    """
+    lines = [note for note in (spec.note, part.note) if note]
+    lines += _meanings(readings, convention_of(part, context))
+    lines += setup(rows)
+    lines += trained(rows)
+    lines += pairs("Versions", context.versions)
+    lines += pairs("Machine", context.machine)
+    lines += [f"Warning, whole run: {text}" for text in context.warnings]
+    if any(reading.quantity.name in ON_CEILINGS for reading in readings):
+        lines += uncalibrated(rows)
+    lines += _reference(part, rows)
+    lines += _reasons(rows)
+    lines += _case_notes(part, rows)
+    lines += _failures(rows)
+    lines += _coverage(rows)
+    lines += _witness(rows)
+    lines += _warnings(rows)
+    return tuple(" ".join(line.split()) for line in lines)
+
+
+def setting(
+    part: Part, rows: Sequence[Row], readings: Iterable[Reading], context: Context
+) -> tuple[str, ...]:
+    """The lines of a foot without which a table cannot be read: what is counted, where, by what.
+
+    Arguments as for `footnotes`.
+    """
+    counted = [_counted(each) for each in conventions(readings, convention_of(part, context))]
+    lines = [*counted, *setup(rows), *pairs("Versions", context.versions)]
+    return tuple(" ".join(line.split()) for line in lines)
+
+
+def _counted(convention: ConventionSpec) -> str:
+    words = f": {convention.description}" if convention.description else ""
+    return f"{definition(convention)}{words}."
+
+
+def formula(convention: ConventionSpec) -> str:
+    """A convention as the sum that it is: `(2 conv MACs + 2 matmul MACs) / 1e9`."""
+    weights = {
+        "conv MACs": convention.conv,
+        "transposed conv MACs": convention.transposed,
+        "matmul MACs": convention.matmul,
+    }
+    weights.update({kind.replace("_", " "): w for kind, w in convention.elementwise.items()})
+    terms = [
+        name if weight == 1 else f"{weight:g} {name}" for name, weight in weights.items() if weight
+    ]
+    return f"({' + '.join(terms)}) / {_UNITS.get(convention.unit, f'{convention.unit:g}')}"
+
+
+def _meanings(readings: Sequence[Reading], convention: ConventionSpec) -> list[str]:
+    lines = [_counted(each) for each in conventions(readings, convention)]
+    notes = {r.quantity.head: r.quantity.note for r in readings if r.quantity.note}
+    return lines + [f"{head}: {note}." for head, note in notes.items()]
+
+
+def conventions(
+    readings: Iterable[Reading], convention: ConventionSpec
+) -> tuple[ConventionSpec, ...]:
+    """The conventions that readings are counted by, each once; the suite's own is `convention`."""
+    found = {
+        each.name: each
+        for reading in readings
+        if reading.quantity.unit is None
+        for each in (reading.quantity.convention or convention,)
+    }
+    return tuple(found.values())
+
+
+def definition(convention: ConventionSpec) -> str:
+    """`FLOPs, convention macs: GMACs = (conv MACs + matmul MACs) / 1e9`."""
+    return f"FLOPs, convention {convention.name}: {convention.unit_name} = {formula(convention)}"
+
+
+def setup(rows: Sequence[Row]) -> list[str]:
+    """Device, data type, pass, input and threads: said once where all rows share them."""
+    shared = []
+    for name in ("device", "dtype", "pass", "input", "threads"):
+        values = list(dict.fromkeys(_plain(name, row) for row in rows))
+        present = [value for value in values if value]
+        # A case that was not timed may have no number of threads.
+        if len(present) == 1 and (len(values) == 1 or name == "threads"):
+            shared.append(f"{name} {present[0]}")
+        elif present:
+            shared.append(f"{name} by row ({', '.join(present)})")
+    return [f"Measured with {'; '.join(shared)}."] if shared else []
+
+
+def _plain(name: str, row: Row) -> str:
+    value = row.get(name)
+    return shape_text(value) if name == "input" else str(value or "")
+
+
+def pairs(head: str, values: Mapping[str, Any]) -> list[str]:
+    """`Head: key value, key value.`, or nothing."""
+    known = [_pair(key, value) for key, value in values.items() if value not in (None, "", [])]
+    return [f"{head}: {', '.join(known)}."] if known else []
+
+
+def _pair(key: str, value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"{key} {' + '.join(_item(each) for each in value)}"
+    if key.endswith("_gib"):
+        return f"{key.removesuffix('_gib')} {value} GiB"
+    return f"{key} {_item(value)}"
+
+
+def _item(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return str(value)
+    rest = ", ".join(_pair(key, each) for key, each in value.items() if key != "name")
+    name = str(value.get("name", ""))
+    return f"{name} ({rest})" if name and rest else name or rest
+
+
+def _reference(part: Part, rows: Sequence[Row]) -> list[str]:
+    table, reference = reference_table(part), part.reference
+    if table is None or reference is None:
+        return []
+    caption = f', "{table.caption}"' if table.caption else ""
+    lines = [
+        f"Reported: {table.paper}, {table.key}{caption}.",
+        f"Reproduced: {_within(reference)}. {_sentence(count(rows).text)}",
+    ]
+    missing = unmatched(rows, part)
+    if missing:
+        lines.append(f"Printed rows without one of ours: {', '.join(missing)}.")
+    return lines
+
+
+def _within(reference: ReferenceSpec) -> str:
+    """What counts as reproduced, of figures and of exponents, whichever there are."""
+    own = [
+        f"{key} within {100 * each.tolerance:g} %"
+        for key, each in reference.figures.items()
+        if each.over is None
+        and each.tolerance is not None
+        and each.tolerance != reference.tolerance
+    ]
+    words = [
+        f"exponent of {key} within {TOLERANCE if each.tolerance is None else each.tolerance:g}"
+        for key, each in reference.figures.items()
+        if each.over is not None
+    ]
+    if not words or len(words) < len(reference.figures):
+        listed = f" ({', '.join(own)})" if own else ""
+        words.insert(
+            0,
+            f"within {100 * reference.tolerance:g} % plus half a unit of the last printed "
+            f"digit{listed}",
+        )
+    return "; ".join(words)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."
+
+
+def _reasons(rows: Sequence[Row]) -> list[str]:
+    """Why figures differ, cannot be reproduced, or are not judged; equal reasons stand once."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for row in rows:
+        for figure, each in (row.get("verdicts") or {}).items():
+            if each["verdict"] in ("differs", "not reproducible", "not judged"):
+                key = (each["verdict"], figure, each["reason"])
+                # An exponent is that of a sweep, not of the row where it ends.
+                whole = each["unit"] == EXPONENT.name
+                name = sweep_name(row) if whole else str(row.get("label"))
+                found.setdefault(key, []).append(name)
+    lines = []
+    for (verdict, figure, reason), labels in found.items():
+        # That a figure is not judged goes for the whole column.
+        who = figure if verdict == "not judged" else f"{', '.join(labels)}, {figure}"
+        lines.append(f"{who}: {verdict}: {reason}.".replace("..", "."))
+    return lines
+
+
+def _case_notes(part: Part, rows: Sequence[Row]) -> list[str]:
+    # Suites carry notes by label; what else has the shape of a part need not.
+    notes: Mapping[str, str] = getattr(part, "notes", None) or {}
+    labels = [str(row.get("label")) for row in rows]
+    return [f"{label}: {notes[label]}" for label in labels if notes.get(label)]
+
+
+def _failures(rows: Sequence[Row]) -> list[str]:
+    return [
+        f"{row.get('label')}: {row.get('status') or 'not run'}"
+        + (f": {row['cause']}" if row.get("cause") else "")
+        for row in rows
+        if row.get("status") != "ok"
+    ]
+
+
+def _coverage(rows: Sequence[Row]) -> list[str]:
+    lines = []
+    for row in rows:
+        share = find("coverage", rows).number(row)
+        uncounted: Mapping[str, int] = row.get("uncounted_ops") or {}
+        if not uncounted and (share is None or share >= 1):
+            continue
+        covered = "" if share is None else f"counters cover {_floored(share)} %"
+        names = ", ".join(f"{name} ({calls}x)" for name, calls in sorted(uncounted.items()))
+        named = f"no counting rule for {names}" if names else ""
+        lines.append(f"{row.get('label')}: {'; '.join(p for p in (covered, named) if p)}.")
+    return lines
+
+
+def _floored(share: float) -> str:
+    """Per cent rounded down, so that what is not complete never reads 100."""
+    return f"{int(share * 1000) / 10:g}"
+
+
+def _witness(rows: Sequence[Row]) -> list[str]:
+    """Where the second witness counts otherwise; its shape is `harness.measure.witness`'s."""
+    lines = []
+    for row in rows:
+        witness: Mapping[str, Any] = row.get("witness") or {}
+        for kind in ("conv", "matmul"):
+            found = witness.get(kind) or {}
+            if found.get("agree") is False:
+                at = shape_text(witness.get("input"))
+                lines.append(
+                    f"{row.get('label')}: witnesses disagree about {kind} MACs"
+                    f"{f' at {at}' if at else ''}: ours {found.get('ours')}, "
+                    f"fvcore {found.get('fvcore')}."
+                )
+    return lines
+
+
+def _warnings(rows: Iterable[Row]) -> list[str]:
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for warning in row.get("warnings") or ():
+            found.setdefault(str(warning), []).append(str(row.get("label")))
+    return [f"Warning, {', '.join(labels)}: {text}" for text, labels in found.items()]

@@ -1,0 +1,149 @@
+"""A metric of a case over commits: each run a point, each level a line, each change named."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness.judge.regression.history import EVERY_MACHINE, SHORT, Change, Limits, Series
+from harness.present.plots import canvas as style
+from harness.present.plots.canvas import canvas
+from harness.records.quantities.quantity import percent, with_unit
+
+_HEIGHT = 3.2
+_TICKS = 9
+_ROOM = 0.1  # of the values' range, above and below
+_NAME_ROOM = 0.15  # of it, for each line of names
+_AXES_WIDTH = 440.0  # points
+_CHARACTER = 4.4  # points: a letter of a name, with the gap to the next name
+
+
+def draw_history(series: Series, changes: Sequence[Change], limits: Limits) -> Figure:
+    """One series with its changes.
+
+    Points are evenly spaced in the order of commits. The axis does not begin at zero: what is
+    looked for is a few per cent.
+    """
+    shown = series.unit
+    with style.house():
+        title = f"{series.suite}: {series.label}"
+        figure, axes = canvas(_HEIGHT, title, _notes(series, changes, limits))
+        values = [shown.scale(value) for value in series.values]
+        axes.plot(
+            range(len(values)),
+            values,
+            linestyle="none",
+            marker=style.marker(0),
+            markersize=3.5,
+            color=style.colour(0),
+            alpha=0.55 if len(values) > 60 else 0.9,
+        )
+        _levels(axes, series, changes)
+        heights = _heights(changes, len(values))
+        _range(axes, values, 1 + max(heights, default=-1))
+        for change, height in zip(changes, heights, strict=True):
+            _mark(axes, change, height)
+        _commits(axes, series)
+        axes.set_ylabel(with_unit(series.metric.head, shown.name))
+        axes.grid(visible=True, axis="y")
+        return figure
+
+
+def _levels(axes: Axes, series: Series, changes: Sequence[Change]) -> None:
+    """The mean between two changes."""
+    unit, values = series.unit, series.values
+    ends = [0, *(change.index for change in changes), len(values)]
+    for start, stop in pairwise(ends):
+        mean = unit.scale(sum(values[start:stop]) / (stop - start))
+        axes.hlines(mean, start - 0.5, stop - 0.5, color=style.INK, linewidth=1.3)
+
+
+def _heights(changes: Sequence[Change], runs: int) -> list[int]:
+    """The line on which each change is named: the highest on which no other name stands there."""
+    taken: list[list[tuple[float, float]]] = []
+    heights = []
+    for change in changes:
+        at = change.index / max(runs, 1) * _AXES_WIDTH
+        length = len(_name(change)) * _CHARACTER
+        room = (at - length, at) if _is_late(change) else (at, at + length)
+        height = next(
+            (
+                number
+                for number, line in enumerate(taken)
+                if all(room[1] < left or room[0] > right for left, right in line)
+            ),
+            len(taken),
+        )
+        taken += [[]] if height == len(taken) else []
+        taken[height].append(room)
+        heights.append(height)
+    return heights
+
+
+def _name(change: Change) -> str:
+    return f"{percent(change.change, 1)} %  {change.where}"
+
+
+def _is_late(change: Change) -> bool:
+    """Whether its name stands left of its line, since there is no room at the right."""
+    return change.index > len(change.series.points) / 2
+
+
+def _range(axes: Axes, values: Sequence[float], lines: int) -> None:
+    low, high = min(values), max(values)
+    spread = (high - low) or 0.2 * abs(high) or 1.0
+    above = _ROOM + _NAME_ROOM * lines
+    axes.set_ylim(low - _ROOM * spread, high + above * spread)
+    axes.set_xlim(-0.5, len(values) - 0.5)
+
+
+def _mark(axes: Axes, change: Change, step: int) -> None:
+    worse = change.after > change.before
+    number = style.PALETTE.index(style.WORSE if worse else style.BETTER)
+    colour = style.text_colour(number)
+    axes.axvline(change.index - 0.5, color=colour, linewidth=1.0, linestyle="--")
+    late = _is_late(change)
+    axes.annotate(
+        _name(change),
+        (change.index - 0.5, 1.0),
+        xycoords=("data", "axes fraction"),
+        xytext=(-3 if late else 3, -2 - 10 * step),
+        textcoords="offset points",
+        ha="right" if late else "left",
+        va="top",
+        size=6.5,
+        color=colour,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},  # over the lines of others
+    )
+
+
+def _commits(axes: Axes, series: Series) -> None:
+    """A few commits as ticks; the day of the run where none is known."""
+    points = series.points
+    step = max(1, -(-len(points) // _TICKS))
+    places = range(0, len(points), step)
+    names = []
+    for place in places:
+        run = points[place].run
+        names.append(run.commit[:7] if run.commit else run.started_at[:10])
+    axes.set_xticks(list(places), names)
+    axes.set_xlabel("Commit")
+
+
+def _notes(series: Series, changes: Sequence[Change], limits: Limits) -> list[str]:
+    first, last = series.points[0].run, series.points[-1].run
+    where = "every machine" if series.machine_key == EVERY_MACHINE else series.machine_key
+    what = f"{len(series.points)} runs, {first.started_at[:10]} to {last.started_at[:10]}; {where}"
+    if series.metric.is_measured:
+        rule = (
+            f"Changes: E-divisive with means, Student's t, p x runs < {limits.max_p:g}, at least "
+            f"{limits.min_change:.1%}. Each point is the median of a run's processes."
+        )
+    else:
+        rule = "Changes: every difference, since the metric is exact."
+    lines = [f"{what}. {rule} The axis does not begin at zero."]
+    for change in changes:
+        if change.besides:
+            lines.append(f"{change.where[: 2 * SHORT + 2]}: also {', '.join(change.besides)}")
+    return lines

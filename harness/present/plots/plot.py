@@ -1,0 +1,153 @@
+"""Plot: the asked view of a suite's rows, as a matplotlib figure."""
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from harness.judge.verdict import annotate
+from harness.messages import HarnessError
+from harness.present.notes import conventions, definition, pairs, setup, trained
+from harness.present.part import Context, Part, convention_of
+from harness.present.plots import bar, grouped_bar, line, roofline, scatter
+from harness.present.plots.bar import MOST_BARS
+from harness.present.plots.canvas import FAINT, canvas, house, may_leave_zero, settle
+from harness.present.plots.scatter import MOST_LABELS
+from harness.present.plots.view import View, explained, missing, shown
+from harness.present.reading import Reading, read
+from harness.records.quantities.performance import uncalibrated
+from harness.records.quantities.quantity import Row
+from harness.suite.presentation import ConventionSpec, PlotSpec
+
+# Notes of a plot: what has to be said below it so that it is not misread.
+
+
+def meanings(
+    readings: Sequence[Reading], rows: Sequence[Row], convention: ConventionSpec
+) -> list[str]:
+    """What the shown quantities are, and their intervals where rows have any."""
+    notes = [f"{definition(each)}." for each in conventions(readings, convention)]
+    for each in readings:
+        if each.quantity.has_interval and any(each.interval(row) for row in rows):
+            notes.append(f"{each.quantity.head}: {each.quantity.interval_note}.")
+        elif each.quantity.note:
+            notes.append(f"{each.quantity.head}: {each.quantity.note}.")
+    return notes
+
+
+def guided(spec: PlotSpec, x: Reading | None, y: Reading, rows: Sequence[Row]) -> list[str]:
+    """What a scatter's line is."""
+    front = None if x is None or spec.kind != "scatter" else explained(spec.guide, x, y)
+    return [front] if front is not None and len(rows) > 1 else []
+
+
+def left_unsaid(spec: PlotSpec, rows: Sequence[Row]) -> list[str]:
+    """What a plot of many rows does without; tables have all."""
+    if spec.kind == "bar" and len(rows) > MOST_BARS:
+        return [f"The first {MOST_BARS} of {len(rows)} rows; the table has all."]
+    if spec.kind in ("scatter", "roofline") and len(rows) > MOST_LABELS:
+        return [f"Of {len(rows)} points only those of a front are named; the table has all."]
+    return []
+
+
+def leaves_zero(spec: PlotSpec, x: Reading | None, y: Reading, rows: Sequence[Row]) -> list[str]:
+    """That an axis does not begin at zero."""
+    loose = {"scatter": (x, y), "line": (y,)}.get(spec.kind, ())
+    heads = [
+        each.quantity.head
+        for each in loose
+        if each is not None
+        and may_leave_zero(each.quantity, [each.ours(row) or 0.0 for row in rows])
+    ]
+    return [f"The axis of {' and '.join(heads)} does not begin at zero."] if heads else []
+
+
+def not_judged(spec: PlotSpec, y: Reading, rows: Sequence[Row]) -> list[str]:
+    """Why the printed figures beside bars and lines are not judged, where they are not."""
+    beside = spec.kind in ("bar", "line") and any(y.verdict(row) is not None for row in rows)
+    if not beside or y.by is None or not y.by.unjudged:
+        return []
+    return [f"Printed figures are not judged: {y.by.unjudged}."]
+
+
+_KINDS = {"bar": bar.draw, "scatter": scatter.draw, "line": line.draw, "roofline": roofline.draw}
+
+
+def draw(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | None = None) -> Figure:
+    """A plot of a suite's rows; those without a value are listed below it, with the reason.
+
+    Raises:
+        HarnessError: an axis names no quantity (names the nearest), or text where numbers belong.
+    """
+    return paint(look(spec, part, rows, context))
+
+
+def paint(view: View) -> Figure:
+    """The figure of a view, which may have been given another title or other notes."""
+    with house():
+        if not view.rows:
+            figure, axes = canvas(1.0, view.title, view.notes)
+            axes.set_axis_off()
+            axes.text(0.5, 0.5, "nothing to show", ha="center", va="center", color=FAINT)
+            return figure
+        figure = (grouped_bar.draw if len(view.ys) > 1 else _KINDS[view.spec.kind])(view)
+        settle(figure)  # else each file of it would lay it out again
+        return figure
+
+
+def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | None = None) -> View:
+    """What a plot is drawn from."""
+    convention = convention_of(part, context)
+    annotated = annotate(rows, part, convention)
+
+    def reading(name: str | None) -> Reading | None:
+        return None if name is None else read(_plotted(name), part, annotated, convention)
+
+    ys = tuple(read(name, part, annotated, convention) for name in spec.ys)
+    y, series = ys[0], reading(spec.series)
+    x = None if spec.kind == "bar" else reading(spec.x)
+    numeric = [*zip(spec.ys, ys, strict=True), (spec.x, None if spec.kind == "line" else x)]
+    for name, each in numeric:
+        if each is not None and each.is_text:
+            raise HarnessError(f"a {spec.kind} plot needs numbers; {name!r} is text")
+    for name, each in zip(spec.ys, ys, strict=True):
+        if each.quantity.dimension != y.quantity.dimension:
+            raise HarnessError(
+                f"{name!r} cannot stand on one axis with {spec.ys[0]!r}; plot it apart"
+            )
+    needed = [each for each in (x, *ys) if each is not None]
+    kept = shown(annotated, needed)
+    if spec.kind == "roofline":  # both axes are logarithmic
+        kept = tuple(row for row in kept if all((each.ours(row) or 0) > 0 for each in needed))
+    heads = " and ".join(dict.fromkeys(each.name for each in ys))
+    named = f"{y.name} by {_within_text(x.name)}" if x is not None else heads
+    title = spec.title or f"{part.title or part.name}: {named}"
+    left_out = missing(annotated, kept, needed)
+    every = annotated[: bar.MOST_BARS] if spec.kind == "bar" else annotated
+    if len(every) < len(annotated):
+        kept = shown(every, needed)
+    notes = [
+        *meanings(needed, kept, convention),
+        *guided(spec, x, y, kept),
+        *leaves_zero(spec, x, y, kept),
+    ]
+    notes += setup(annotated)
+    notes += trained(annotated)
+    notes += pairs("Machine", {} if context is None else context.machine)
+    if spec.kind == "roofline":
+        notes += uncalibrated(kept)
+    notes += [
+        *left_unsaid(spec, annotated),
+        *not_judged(spec, y, kept),
+        *([left_out] if left_out else []),
+    ]
+    return View(spec, title, kept, x, y, series, tuple(notes), ys, tuple(every))
+
+
+def _plotted(name: str) -> str:
+    """The input's shape is text; an axis shows its height."""
+    return "input_height" if name == "input" else name
+
+
+def _within_text(head: str) -> str:
+    """`latency`, but `FLOPs`: a head's capital goes unless it begins an abbreviation."""
+    return head[:1].lower() + head[1:] if head[1:2].islower() else head

@@ -1,0 +1,214 @@
+"""Scatter plot: one point per row, each with its label beside it."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+
+from harness.present.plots.canvas import (
+    FAINT,
+    canvas,
+    colour,
+    errors,
+    is_log,
+    legend,
+    marker,
+    may_leave_zero,
+    number_axis,
+    reach,
+    settle,
+    short,
+)
+from harness.present.plots.placement import LEADER, Box, Point, along, place
+from harness.present.plots.view import View, guide
+
+_HEIGHT = 4.4
+_LABEL_SIZE = 7.5
+_STEP = 5.0  # points between the boxes that keep labels off lines
+# More labels than that are a grey cloud, and finding places for them takes minutes.
+MOST_LABELS = 32
+
+
+def draw(view: View) -> Figure:
+    """Points with their intervals and a guide; labels are placed so that they cover nothing."""
+    assert view.x is not None
+    figure, axes = canvas(_HEIGHT, view.title, view.notes)
+    draw_points(axes, view)
+    points = _points(view)
+    line = guide(view.spec.guide, view.x, view.y, points)
+    if line is not None:
+        axes.plot(
+            *zip(*line.corners, strict=True),
+            color=FAINT,
+            linewidth=1.1,
+            linestyle="-" if line.kind == "front" else "--",
+            zorder=1,
+        )
+    for which, reading in (("x", view.x), ("y", view.y)):
+        values = [reading.ours(row) or 0.0 for row in view.rows]
+        number_axis(
+            axes,
+            which,  # type: ignore[arg-type]
+            reach(values, [reading.interval(row) for row in view.rows]),
+            is_log(view.spec.log, which, values),  # type: ignore[arg-type]
+            tight=may_leave_zero(reading.quantity, values),
+        )
+    axes.set_xlabel(view.x.head)
+    axes.set_ylabel(view.y.head)
+    axes.grid(visible=True)
+    settle(figure)
+    obstacles = intervals(figure, axes, view)
+    if line is not None:
+        obstacles += path(figure, axes, line.corners)
+    best = line.members if line is not None and line.kind == "front" else ()
+    annotate_points(figure, axes, points, labelled(view, best), obstacles=obstacles, bold=best)
+    return figure
+
+
+def _points(view: View) -> list[Point]:
+    assert view.x is not None
+    return [(view.x.ours(row) or 0.0, view.y.ours(row) or 0.0) for row in view.rows]
+
+
+def draw_points(axes: Axes, view: View) -> None:
+    """Marks with their intervals, by series, and the legend of the series."""
+    assert view.x is not None
+    for number, rows in enumerate(view.groups().values()):
+        x = [view.x.ours(row) or 0.0 for row in rows]
+        y = [view.y.ours(row) or 0.0 for row in rows]
+        axes.errorbar(
+            x,
+            y,
+            xerr=errors(x, [view.x.interval(row) for row in rows]),
+            yerr=errors(y, [view.y.interval(row) for row in rows]),
+            fmt=marker(number),
+            color=colour(number),
+            ecolor=FAINT,
+            elinewidth=1.0,
+            markeredgecolor="white",
+            markeredgewidth=0.6,
+            clip_on=False,  # a mark on an axis is shown whole
+            markersize=7,
+            zorder=3,
+        )
+    if view.series is not None:
+        handles = [
+            Line2D([], [], color=colour(n), marker=marker(n), ls="none", label=name)
+            for n, name in enumerate(view.groups())
+        ]
+        legend(axes, view.series.name, handles)
+
+
+def path(figure: Figure, axes: Axes, corners: Sequence[Point]) -> list[Box]:
+    """Boxes along a line of settled axes, in points."""
+    places = axes.transData.transform(list(corners)) / (figure.dpi / 72)
+    return along([(float(x), float(y)) for x, y in places], _STEP)
+
+
+def intervals(figure: Figure, axes: Axes, view: View) -> list[Box]:
+    """Boxes along the intervals of settled points, in points."""
+    assert view.x is not None
+    boxes: list[Box] = []
+    for row, (x, y) in zip(view.rows, _points(view), strict=True):
+        across, up = view.x.interval(row), view.y.interval(row)
+        if across:
+            boxes += path(figure, axes, [(end, y) for end in _visible(across, axes.get_xlim())])
+        if up:
+            boxes += path(figure, axes, [(x, end) for end in _visible(up, axes.get_ylim())])
+    return boxes
+
+
+def _visible(interval: Point, limits: Point) -> Point:
+    """An interval within the limits: its end may be zero where the axis is logarithmic."""
+    return max(interval[0], limits[0]), min(interval[1], limits[1])
+
+
+def labelled(view: View, best: Sequence[int] = ()) -> dict[int, str]:
+    """Labels by number of the row: all, or where they are too many those of the front."""
+    names = {index: short(str(row.get("label"))) for index, row in enumerate(view.rows)}
+    if len(names) <= MOST_LABELS:
+        return names
+    return {index: names[index] for index in list(best)[:MOST_LABELS]}
+
+
+def annotate_points(
+    figure: Figure,
+    axes: Axes,
+    points: Sequence[Point],
+    labels: dict[int, str],
+    *,
+    obstacles: Sequence[Box] = (),
+    bold: Sequence[int] = (),
+) -> None:
+    """Labels beside points of settled axes, tied to them by thin lines where they stand apart.
+
+    Args:
+        figure: of the axes.
+        axes: settled.
+        points: in the units of the axes.
+        labels: by number of the point.
+        obstacles: that labels keep off, in points.
+        bold: numbers of the points whose labels are bold.
+    """
+    if not labels:
+        return
+    per_point = figure.dpi / 72
+    every = [
+        (float(x) / per_point, float(y) / per_point)
+        for x, y in axes.transData.transform(list(points))
+    ]
+    weights = {index: "bold" if index in bold else "normal" for index in labels}
+    texts = [
+        axes.text(0, 0, label, size=_LABEL_SIZE, weight=weights[index], transform=None)
+        for index, label in labels.items()
+    ]
+    sizes = [_size(text, per_point) for text in texts]
+    frame = axes.get_window_extent()
+    bounds = Box(
+        frame.x0 / per_point, frame.y0 / per_point, frame.x1 / per_point, frame.y1 / per_point
+    )
+    for text in texts:
+        text.remove()
+    spots = [every[index] for index in labels]
+    blocked = [*obstacles, *(Box(x, y, x, y).grown(3.5) for x, y in every)]
+    for (index, label), spot, box in zip(
+        labels.items(), spots, place(spots, sizes, bounds, blocked), strict=True
+    ):
+        axes.annotate(
+            label,
+            xy=spot,
+            xycoords="figure points",
+            xytext=(box.left, (box.bottom + box.top) / 2),
+            textcoords="figure points",
+            size=_LABEL_SIZE,
+            weight=weights[index],
+            va="center",
+            ha="left",
+            annotation_clip=False,
+        )
+        if box.distance(spot) > LEADER:
+            _tie(axes, spot, box.nearest(spot))
+
+
+def _tie(axes: Axes, spot: Point, near: Point) -> None:
+    axes.annotate(
+        "",
+        xy=spot,
+        xycoords="figure points",
+        xytext=near,
+        textcoords="figure points",
+        arrowprops={
+            "arrowstyle": "-",
+            "color": FAINT,
+            "linewidth": 0.6,
+            "shrinkA": 0,
+            "shrinkB": 3,
+        },
+    )
+
+
+def _size(text: Text, per_point: float) -> tuple[float, float]:
+    extent = text.get_window_extent()
+    return extent.width / per_point, extent.height / per_point

@@ -1,0 +1,213 @@
+"""View: what a plot shows: the rows with values on its axes, and why others have none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.messages import HarnessError
+from harness.present.plots.canvas import short
+from harness.present.reading import Reading
+from harness.records.quantities.quantity import Direction, Row, direction
+from harness.suite.presentation import PlotSpec
+
+# Pareto front: the points that no other point beats on both axes.
+
+Point = tuple[float, float]
+
+
+def front(points: Sequence[Point], x: Direction, y: Direction) -> list[int]:
+    """Numbers of the points of the front, from the best in x to the best in y.
+
+    A point is beaten by another one that is at least as good on both axes and better on one; equal
+    points stay together. Point estimates count, not their intervals.
+
+    Args:
+        points: horizontal and vertical value.
+        x: whether less or more of the horizontal value is better.
+        y: the same of the vertical value.
+    """
+    sign_x, sign_y = (1 if each == "min" else -1 for each in (x, y))
+    costs = [(sign_x * a, sign_y * b) for a, b in points]
+    order = sorted(range(len(points)), key=lambda index: (costs[index], index))
+    kept: list[int] = []
+    for index in order:
+        if not kept or costs[index][1] < costs[kept[-1]][1] or costs[index] == costs[kept[-1]]:
+            kept.append(index)
+    return kept
+
+
+def steps(points: Sequence[Point]) -> list[Point]:
+    """The corners of the line between what the front reaches and what it does not.
+
+    Args:
+        points: of the front, as `front` orders them.
+    """
+    line: list[Point] = []
+    for point in points:
+        if line:
+            # What is worse in x is reached without loss in y, until the next point gains.
+            line.append((point[0], line[-1][1]))
+        line.append(point)
+    return line
+
+
+# Guide of a scatter plot: the Pareto front of two goals, or the line on which both are equal.
+
+
+@dataclass(frozen=True)
+class Guide:
+    """A line that helps to read a scatter plot.
+
+    Attributes:
+        kind: the Pareto front, or the line of equal values.
+        corners: of the line, in the units of the axes.
+        members: numbers of the points on the front; empty for the line of equal values.
+    """
+
+    kind: Literal["front", "equal"]
+    corners: tuple[Point, ...]
+    members: tuple[int, ...] = ()
+
+
+def kind(asked: str, x: Reading, y: Reading) -> Literal["front", "equal", "none"]:
+    """Which guide a plot gets.
+
+    `auto`: equal values where both axes have one unit (predicted against measured), the front where
+    of both quantities less or more is better, else none.
+
+    Raises:
+        HarnessError: a front of a quantity of which neither less nor more is better.
+    """
+    aims = [direction(each.quantity) for each in (x, y)]
+    if asked == "front" and None in aims:
+        head = (x, y)[aims.index(None)].quantity.name
+        raise HarnessError(f"{head!r} has no better side; remove guide, or write guide: none")
+    if asked != "auto":
+        return asked  # type: ignore[return-value]
+    if x.unit.name == y.unit.name and x.quantity.dimension == y.quantity.dimension:
+        return "equal"
+    return "none" if None in aims else "front"
+
+
+def guide(asked: str, x: Reading, y: Reading, points: Sequence[Point]) -> Guide | None:
+    """The guide of a plot; `None` where it has none, or points too few for one.
+
+    Args:
+        asked: by the suite.
+        x: the horizontal quantity.
+        y: the vertical quantity.
+        points: that are shown.
+    """
+    found = kind(asked, x, y)
+    if found == "none" or len(points) < 2:
+        return None
+    if found == "equal":
+        low = max(min(point[axis] for point in points) for axis in (0, 1))
+        high = min(max(point[axis] for point in points) for axis in (0, 1))
+        return Guide("equal", ((low, low), (high, high))) if low < high else None
+    aim_x, aim_y = direction(x.quantity), direction(y.quantity)
+    assert aim_x is not None
+    assert aim_y is not None
+    members = front(points, aim_x, aim_y)
+    corners = steps([points[index] for index in members])
+    return Guide("front", tuple(corners), tuple(members))
+
+
+def explained(asked: str, x: Reading, y: Reading) -> str | None:
+    """What the guide is, for the foot of a plot."""
+    found = kind(asked, x, y)
+    if found == "none":
+        return None
+    if found == "equal":
+        return "Dashed: both values equal."
+    words = {"min": "less", "max": "more"}
+    x_word, y_word = (words[direction(each.quantity) or "min"] for each in (x, y))
+    return (
+        f"Line and bold labels: Pareto front; no case has both {x_word} {x.quantity.head} and "
+        f"{y_word} {y.quantity.head} than one of these (point estimates, intervals apart)."
+    )
+
+
+_CAUSE_WIDTH = 90
+_MOST_NAMES = 40
+
+
+@dataclass(frozen=True)
+class View:
+    """What one plot is drawn from.
+
+    Attributes:
+        spec: as the suite asks.
+        title: of the plot.
+        rows: with a value on every axis, in the suite's order.
+        x: reading of the horizontal quantity; `None` for bars.
+        y: reading of the shown quantity.
+        series: reading that splits the rows.
+        notes: lines below the plot.
+        ys: all readings of y, `y` the first; several only for bars side by side.
+        every: all rows, those without a value in their places.
+    """
+
+    spec: PlotSpec
+    title: str
+    rows: tuple[Row, ...]
+    x: Reading | None
+    y: Reading
+    series: Reading | None
+    notes: tuple[str, ...]
+    ys: tuple[Reading, ...] = ()
+    every: tuple[Row, ...] = ()
+
+    @property
+    def lost(self) -> tuple[Row, ...]:
+        """Rows without a value on some axis, in the suite's order."""
+        kept = {id(row) for row in self.rows}
+        return tuple(row for row in self.every if id(row) not in kept)
+
+    def groups(self) -> dict[str, list[Row]]:
+        """Rows by series, in the order of first appearance; one unnamed series without a split."""
+        found: dict[str, list[Row]] = {}
+        for row in self.rows:
+            found.setdefault(self.group(row), []).append(row)
+        return found
+
+    def group(self, row: Row) -> str:
+        """The series of a row."""
+        return "" if self.series is None else short(self.series.text(row) or "none")
+
+
+def shown(rows: Sequence[Row], readings: Sequence[Reading]) -> tuple[Row, ...]:
+    """Rows that have a value of every reading."""
+    return tuple(row for row in rows if all(reading.text(row) is not None for reading in readings))
+
+
+def missing(rows: Sequence[Row], kept: Sequence[Row], readings: Sequence[Reading]) -> str | None:
+    """`not shown: label (oom: ...)` for the rows that a plot leaves out; `None` if it has all.
+
+    Rows that share their cause share its words; of more than `_MOST_NAMES` the rest is counted.
+    """
+    causes: dict[str, list[str]] = {}
+    shown_ids = {id(row) for row in kept}
+    for row in rows:
+        if id(row) not in shown_ids:
+            causes.setdefault(why(row, readings), []).append(short(str(row.get("label"))))
+    if not causes:
+        return None
+    return f"not shown: {', '.join(f'{_names(who)} ({cause})' for cause, who in causes.items())}"
+
+
+def _names(labels: Sequence[str]) -> str:
+    listed = ", ".join(labels[:_MOST_NAMES])
+    more = len(labels) - _MOST_NAMES
+    return f"{listed} and {more} more" if more > 0 else listed
+
+
+def why(row: Row, readings: Sequence[Reading], width: int = _CAUSE_WIDTH) -> str:
+    """Why a row has no value: `oom: CUDA out of memory`, or what was not measured."""
+    if row.get("status") != "ok":
+        status, cause = str(row.get("status") or "not run"), row.get("cause")
+        line = " ".join(str(cause or "").split())
+        brief = line if len(line) <= width else line[: width - 3] + "..."
+        return f"{status}: {brief}" if brief else status
+    absent = [each.quantity.head for each in readings if each.text(row) is None]
+    return f"no {', '.join(absent)}" if absent else "0 has no place on a logarithmic axis"

@@ -1,0 +1,63 @@
+"""The pytest plugin: a suite file named on pytest's command line becomes benchmarks.
+
+pytest loads this file in every session of an environment that has the package, so it imports
+nothing but pytest; suites, and with them PyTorch, are imported when a suite is collected.
+"""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from harness.api.pytest_suite import SuiteFile
+
+
+_SUFFIXES = (".yaml", ".yml")
+_FOLDER = "suites"
+
+# Keys at the left margin of a suite. One of them tells a suite, even one whose name was forgotten,
+# from the YAML that other plugins collect; `suite` itself is asked of files nobody named.
+_SUITE = re.compile(rb"""^\{?\s*["']?suite["']?\s*:""", re.MULTILINE)
+_ANY_KEY = re.compile(
+    rb"""^\{?\s*["']?(suite|cases|include|module|grid|measure|input)["']?\s*:""", re.MULTILINE
+)
+_LONGEST_LOOK = 1 << 20
+"""Bytes; the loader reads no larger suite."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that collects without naming files."""
+    parser.getgroup("context-harness").addoption(
+        "--harness-suites",
+        action="store_true",
+        help=f"Collect every suite file (YAML) below folders named {_FOLDER}; "
+        "without it only suite files given as arguments.",
+    )
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "SuiteFile | None":
+    """Take a suite file that was named, or one below `suites` when asked for all."""
+    if file_path.suffix not in _SUFFIXES:
+        return None
+    if parent.session.isinitpath(file_path):
+        key = _ANY_KEY
+    elif parent.config.getoption("harness_suites") and _FOLDER in file_path.parts:
+        key = _SUITE
+    else:
+        return None
+    if key.search(_start(file_path)) is None:
+        return None
+    from harness.api.pytest_suite import SuiteFile
+
+    file: SuiteFile = SuiteFile.from_parent(parent, path=file_path)
+    return file
+
+
+def _start(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_LONGEST_LOOK)
+    except OSError:
+        return b""

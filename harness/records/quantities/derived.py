@@ -1,0 +1,210 @@
+"""Readers of rows: stored values, and those that follow from several; `None` if one is missing."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from harness.records.quantities.quantity import Quantity, Row
+from harness.suite.entry import append, show
+
+
+def stored(name: str) -> Callable[[Row], Any]:
+    """Reads a stored value."""
+    return lambda row: row.get(name)
+
+
+def total(*names: str) -> Callable[[Row], Any]:
+    """Reads a sum of stored values."""
+
+    def read(row: Row) -> Any:
+        values = [row.get(name) for name in names]
+        return None if any(value is None for value in values) else sum(values)
+
+    return read
+
+
+# Bytes per element of the dtypes that a case can have (harness.case.DType).
+_ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
+
+
+def input_bytes(row: Row) -> int | None:
+    """Bytes of the inputs: stored, or from their shapes and data type."""
+    if row.get("input_bytes") is not None:
+        return int(row["input_bytes"])
+    shapes, size = row.get("input"), _ITEM_BYTES.get(str(row.get("dtype")))
+    if not shapes or size is None:
+        return None
+    return size * sum(_product(shape) for shape in shapes)
+
+
+def _product(shape: Iterable[int]) -> int:
+    total = 1
+    for side in shape:
+        total *= side
+    return total
+
+
+def with_input(name: str, *, params: bool = False) -> Callable[[Row], Any]:
+    """Reads stored bytes plus those of the inputs, and of the parameters if asked for."""
+
+    def read(row: Row) -> Any:
+        parts = [row.get(name), input_bytes(row)]
+        if params:
+            parts.append(row.get("param_bytes"))
+        return None if any(part is None for part in parts) else sum(p for p in parts if p)
+
+    return read
+
+
+def elementwise_total(row: Row) -> int | None:
+    """Elementwise operations of all kinds."""
+    kinds = row.get("elementwise_ops")
+    return None if kinds is None else sum(kinds.values())
+
+
+def executed_over_algorithmic(row: Row) -> float | None:
+    """MACs that ran over those of the closed form that the module declares."""
+    executed, algorithmic = row.get("matmul_macs"), row.get("algorithmic_macs")
+    conv = row.get("conv_macs")
+    if executed is None or conv is None or not algorithmic:
+        return None
+    return float((conv + executed) / algorithmic)
+
+
+def algorithmic_matmul_macs(row: Row) -> int | None:
+    """The closed form less the convolutions: products of matrices by their edges alone."""
+    algorithmic, conv = row.get("algorithmic_macs"), row.get("conv_macs")
+    return None if algorithmic is None or conv is None else int(algorithmic - conv)
+
+
+def sum_of_outputs(row: Row) -> float | None:
+    """Outputs of modules in MiB plus outputs of functions in 1e6 bytes, as bytes of that MiB."""
+    modules, functions = row.get("module_output_bytes"), row.get("functional_output_bytes")
+    if modules is None or functions is None:
+        return None
+    return float(modules + functions * 2**20 / 1e6)
+
+
+def interval_share(row: Row) -> float | None:
+    """Half width of the interval of the median latency, over the median."""
+    low, high = row.get("latency_low_seconds"), row.get("latency_high_seconds")
+    middle = row.get("latency_seconds")
+    if low is None or high is None or not middle:
+        return None
+    return float((high - low) / 2 / middle)
+
+
+def iqr_share(row: Row) -> float | None:
+    """Interquartile range of the latencies over their median."""
+    low, high = row.get("latency_q1_seconds"), row.get("latency_q3_seconds")
+    middle = row.get("latency_seconds")
+    return None if low is None or high is None or not middle else float((high - low) / middle)
+
+
+def operations_per_second(row: Row) -> float | None:
+    """Operations (2 per MAC) over the median latency."""
+    operations, seconds = row.get("flops"), row.get("latency_seconds")
+    return None if operations is None or not seconds else float(operations / seconds)
+
+
+def operations_per_second_spread(row: Row) -> tuple[float, float] | None:
+    """Operations over both ends of the interval of the median latency, the slower first."""
+    operations = row.get("flops")
+    low, high = row.get("latency_low_seconds"), row.get("latency_high_seconds")
+    if operations is None or not low or not high:
+        return None
+    return float(operations / high), float(operations / low)
+
+
+# Of the work between the convolutions: what squeezes, relates and scales. Bias, batch norm and ReLU
+# belong to the convolutions; copies and residual sums are no reasoning.
+REASONING_KINDS = ("mul", "pool", "reduce", "softmax")
+
+
+def reasoning_operations(row: Row) -> int | None:
+    """Matmul MACs and the elementwise operations of the reasoning, convolutions left out."""
+    matmul, kinds = row.get("matmul_macs"), row.get("elementwise_ops")
+    if matmul is None or kinds is None:
+        return None
+    return int(matmul + sum(kinds.get(kind, 0) for kind in REASONING_KINDS))
+
+
+def positions(row: Row) -> int | None:
+    """Positions of the first input: the product of its sides behind batch and channels."""
+    shapes = row.get("input")
+    return _product(shapes[0][2:]) if shapes and len(shapes[0]) > 2 else None
+
+
+def shape_text(shapes: Any) -> str:
+    """`1x2048x128x128`; several inputs are joined by a comma."""
+    if not shapes:
+        return ""
+    many = shapes if isinstance(shapes[0], Sequence) else [shapes]
+    return ", ".join("x".join(str(side) for side in shape) for shape in many)
+
+
+def input_height(row: Row) -> Any:
+    """Height of the first input."""
+    shapes = row.get("input")
+    return shapes[0][-2] if shapes and len(shapes[0]) >= 2 else None
+
+
+def as_json(name: str) -> Callable[[Row], Any]:
+    """Reads a stored structure as JSON text with sorted keys."""
+
+    def read(row: Row) -> Any:
+        value = row.get(name)
+        return None if value is None else json.dumps(value, sort_keys=True)
+
+    return read
+
+
+# Sweep: the rows that one entry of a suite makes of one module along a swept axis.
+
+INPUT = "input"
+_FACTORS = "factors."
+
+
+def axis_of(over: Quantity) -> str:
+    """The grid axis behind a quantity that rows are fitted over; the input by default."""
+    return over.name.removeprefix(_FACTORS) if over.name.startswith(_FACTORS) else INPUT
+
+
+def sweep_name(row: Row, axis: str = INPUT) -> str:
+    """The label of a row without the value of its swept axis: the name that its sweep goes by.
+
+    `Non-local (input=1x512x64x64)` and `Non-local 1x512x64x64` (from the template
+    `Non-local {input}`) both belong to `Non-local`; a row that no grid made is its own sweep.
+    """
+    name = str(row.get("label"))
+    factors: Mapping[str, Any] = row.get("factors") or {}
+    if axis not in factors:
+        return name
+    texts = {each: show(_listed(value)) for each, value in factors.items()}
+    # A label without a template gets its axes appended, `module` only where the label is given.
+    for listed in (texts, {each: text for each, text in texts.items() if each != "module"}):
+        appended = append("", listed)
+        if appended and name.endswith(appended):
+            rest = {each: text for each, text in listed.items() if each != axis}
+            return append(name.removesuffix(appended), rest)
+    before, found, after = name.rpartition(texts[axis])
+    return _tidy(f"{before}{after}") if found else name
+
+
+def sweeps(rows: Iterable[Row], axis: str = INPUT) -> dict[str, list[Row]]:
+    """Rows by sweep, in the order of first appearance."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(sweep_name(row, axis), []).append(row)
+    return found
+
+
+def _tidy(text: str) -> str:
+    """A label without what a removed value leaves: `NL ()`, `NL, , k=3`, two spaces."""
+    whole = re.sub(r"\(\s*\)|\[\s*\]", "", text)
+    return " ".join(re.sub(r"[\s,;]*([,;])", r"\1", whole).split()).strip(" ,;:@=")
+
+
+def _listed(value: Any) -> Any:
+    return [_listed(each) for each in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,283 @@
+"""One entry of a suite that makes cases: its axes, checked and written out as combinations."""
+
+import functools
+import itertools
+import json
+import math
+import string
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.case import DType, Pass
+from harness.messages import one_line, quote, suggest
+from harness.suite import explain
+from harness.suite.document import Document
+from harness.suite.schema import CASE_AXES, Conditions, Input, ModuleName, SuiteSpec
+
+# Axes to combinations: `grid` is a product, `zip` advances together, `exclude` leaves out.
+
+Combination = dict[str, Any]
+
+
+def count(grid: Mapping[str, Sequence[Any]], zipped: Mapping[str, Sequence[Any]]) -> int:
+    """Number of combinations before `exclude`, without making them."""
+    together = min((len(values) for values in zipped.values()), default=1)
+    return math.prod(len(values) for values in grid.values()) * together
+
+
+def all_combinations(
+    grid: Mapping[str, Sequence[Any]], zipped: Mapping[str, Sequence[Any]]
+) -> list[Combination]:
+    """Every combination, the last axis of the grid fastest, the zipped axes last of all."""
+    product = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    if not zipped:
+        return product
+    rows = [dict(zip(zipped, row, strict=True)) for row in zip(*zipped.values(), strict=True)]
+    return [{**combination, **row} for combination in product for row in rows]
+
+
+def identity_of(value: Any) -> str:
+    """Equal for equal JSON values; unlike Python's `==`, 1 is not true and 1.0 is not 1."""
+    return json.dumps(value, sort_keys=True)
+
+
+def matching(
+    combinations: Sequence[Combination],
+    pattern: Mapping[str, Any],
+    axes: Mapping[str, Sequence[Any]],
+) -> set[int]:
+    """Indices of the combinations that have every value of a pattern.
+
+    Args:
+        combinations: made from `axes`.
+        pattern: values of some axes.
+        axes: values by axis. Combinations hold these very objects, so that each is compared once
+            and not once per combination.
+    """
+    same = {
+        axis: {id(value) for value in axes[axis] if identity_of(value) == identity_of(wanted)}
+        for axis, wanted in pattern.items()
+    }
+    return {
+        index
+        for index, combination in enumerate(combinations)
+        if all(id(combination[axis]) in values for axis, values in same.items())
+    }
+
+
+# Names of the cases of a grid: templates such as `k={kernel_size}`.
+
+LONGEST_VALUE = 100
+"""Characters of one axis' value in a label."""
+
+LONGEST_LABEL = 400
+"""Characters; a label is a row's name in tables and plots."""
+
+
+class TemplateError(ValueError):
+    """A template cannot be filled in; `field` is the unknown axis, if that is the reason."""
+
+    def __init__(self, what: str, field: str | None = None) -> None:
+        super().__init__(what)
+        self.field = field
+
+
+def check(template: str, axes: Collection[str]) -> None:
+    """Raise `TemplateError` unless every field of the template is the name of an axis."""
+    try:
+        parts = list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise TemplateError(f"not a template ({error})") from error
+    for _, axis, form, conversion in parts:
+        if axis is None:
+            continue
+        if form or conversion:
+            raise TemplateError(f"{{{axis}}} has a format")
+        if axis not in axes:
+            raise TemplateError(f"unknown axis {axis or '{}'}", axis)
+
+
+def fill(template: str, texts: Mapping[str, str]) -> str:
+    """The template with each `{axis}` replaced by its value as `show` writes it."""
+    label = "".join(
+        literal + (texts[axis] if axis is not None else "")
+        for literal, axis, _, _ in string.Formatter().parse(template)
+    )
+    return shorten(label, LONGEST_LABEL)
+
+
+def append(label: str, texts: Mapping[str, str]) -> str:
+    """`label (axis=value, ...)`; the label itself without axes."""
+    listed = ", ".join(f"{axis}={text}" for axis, text in texts.items())
+    return shorten(f"{label} ({listed})" if listed else label, LONGEST_LABEL)
+
+
+def show(value: Any) -> str:
+    """A value of an axis in a label: sizes as 1x512x97x97, names as A, B; long ones are cut."""
+    return shorten(_show(value), LONGEST_VALUE)
+
+
+def shorten(text: str, most: int) -> str:
+    """The text, its end replaced by dots when it is longer than `most` characters."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, str):
+        return one_line(value)
+    if isinstance(value, list) and value and not any(isinstance(v, (list, dict)) for v in value):
+        # A list of names is read as a list, one of numbers as a size.
+        return (", " if any(isinstance(v, str) for v in value) else "x").join(map(_show, value))
+    if isinstance(value, list) and value and all(isinstance(v, list) for v in value):
+        return " + ".join(map(_show, value))
+    return identity_of(value)
+
+
+CASE_AXIS_TYPES: dict[str, TypeAdapter[Any]] = {
+    "module": TypeAdapter(list[ModuleName]),
+    "input": TypeAdapter(list[Input]),
+    "dtype": TypeAdapter(list[DType]),
+    "pass": TypeAdapter(list[Pass]),
+}
+assert set(CASE_AXIS_TYPES) == set(CASE_AXES)
+
+Place = tuple[str | int, ...]
+
+
+@dataclass(eq=False)
+class Recipe:
+    """A case or a grid of cases.
+
+    Attributes:
+        document: the file.
+        place: where the entry stands; the root for a grid at the top level.
+        spec: what it says.
+        forced: case-level axes that the command line replaces by one value.
+    """
+
+    document: Document
+    place: Place
+    spec: Conditions
+    forced: Combination
+    _texts: dict[tuple[str, int], str] = field(default_factory=dict)
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of the axes, in the order of the file, zipped ones last."""
+        return tuple(dict.fromkeys((*self.spec.grid, *self.spec.zip_)))
+
+    def place_of(self, axis: str, value: Any) -> Place:
+        """Where the value of an axis stands."""
+        kind = "grid" if axis in self.spec.grid else "zip"
+        index = self._indices.get((axis, id(value)))
+        return (*self.place, kind, axis, *(() if index is None else (index,)))
+
+    def texts(self, combination: Combination) -> dict[str, str]:
+        """The values of a combination as labels write them, each written once."""
+        for axis, value in combination.items():
+            if (axis, id(value)) not in self._texts:
+                self._texts[axis, id(value)] = show(value)
+        return {axis: self._texts[axis, id(value)] for axis, value in combination.items()}
+
+    @functools.cached_property
+    def _values(self) -> dict[str, list[Any]]:
+        return {**self.spec.grid, **self.spec.zip_}
+
+    @functools.cached_property
+    def _indices(self) -> dict[tuple[str, int], int]:
+        """Axis and identity of the object: its first index; combinations hold the same objects."""
+        return {
+            (axis, id(values[index])): index
+            for axis, values in self._values.items()
+            for index in reversed(range(len(values)))
+        }
+
+    def report(self, place: Place, what: str, cure: str, *, key: bool = False) -> None:
+        """Add a mistake at a place below this entry."""
+        self.document.report((*self.place, *place), what, cure, key=key)
+
+    def combinations(self, most: int) -> list[Combination] | None:
+        """Every combination that is left after `exclude`; `None` after reporting a mistake.
+
+        Args:
+            most: number of cases that the tree of suites may still add.
+        """
+        mistakes = len(self.document.problems)
+        self._check_axes()
+        if len(self.document.problems) > mistakes:
+            return None
+        if (number := count(self.spec.grid, self.spec.zip_)) > most:
+            what = f"{number} combinations, {most} more cases are allowed"
+            self.report(("grid",), what, "take fewer values or split the suite")
+            return None
+        return self._without_excluded(all_combinations(self.spec.grid, self.spec.zip_))
+
+    def _check_axes(self) -> None:
+        spec = self.spec
+        for kind, axes in (("grid", spec.grid), ("zip", spec.zip_)):
+            for axis, values in axes.items():
+                self._check_values(kind, axis, values)
+                self._check_fixed(kind, axis)
+        for axis in spec.zip_.keys() & spec.grid.keys():
+            what = f"{quote(axis)} is an axis of grid, too"
+            self.report(("zip", axis), what, "keep it in one of the two", key=True)
+        if len({len(values) for values in spec.zip_.values()}) > 1:
+            lengths = ", ".join(f"{quote(a)} has {len(v)}" for a, v in spec.zip_.items())
+            cure = "give each the same number of values or use grid"
+            self.report(("zip",), f"axes of unequal length ({lengths})", cure, key=True)
+        if spec.exclude and not self.axes:
+            cure = "remove it or add grid or zip"
+            self.report(("exclude",), "nothing to exclude from", cure, key=True)
+
+    def _check_values(self, kind: str, axis: str, values: list[Any]) -> None:
+        if (adapter := CASE_AXIS_TYPES.get(axis)) is not None:
+            try:
+                explain.validate(adapter, values)
+            except ValidationError as error:
+                prefix = (*self.place, kind, axis)
+                explain.report(self.document, error, SuiteSpec, prefix)
+        seen: set[str] = set()
+        for index, value in enumerate(values if kind == "grid" else ()):
+            identity = identity_of(value)
+            if identity in seen:
+                what = f"the axis already has the value {quote(identity)}"
+                self.report((kind, axis, index), what, "write each value once")
+            seen.add(identity)
+
+    def _check_fixed(self, kind: str, axis: str) -> None:
+        fixed = axis in self.spec.with_
+        if axis in CASE_AXES:
+            fixed = getattr(self.spec, "pass_" if axis == "pass" else axis) is not None
+        if fixed:
+            what = f"{quote(axis)} has a fixed value here, too"
+            self.report((kind, axis), what, "keep the axis or the value", key=True)
+
+    def _without_excluded(self, combinations: list[Combination]) -> list[Combination] | None:
+        mistakes = len(self.document.problems)
+        dropped: set[int] = set()
+        for index, pattern in enumerate(self.spec.exclude):
+            for axis in pattern.keys() - set(self.axes):
+                cure = suggest(axis, self.axes, "axes")
+                self.report(("exclude", index, axis), "unknown axis", cure, key=True)
+            if pattern.keys() <= set(self.axes):
+                found = matching(combinations, pattern, self._values)
+                if not found:
+                    cure = "correct its values or remove it"
+                    self.report(("exclude", index), "matches no combination", cure)
+                dropped |= found
+        kept = [c for index, c in enumerate(combinations) if index not in dropped]
+        if not kept and len(self.document.problems) == mistakes:
+            cure = "exclude fewer combinations"
+            self.report(("exclude",), "no combination is left", cure, key=True)
+        return None if len(self.document.problems) > mistakes else self._forced(kept)
+
+    def _forced(self, combinations: list[Combination]) -> list[Combination]:
+        """Axes that the command line fixes take its value; combinations that become equal merge."""
+        forced = {axis: value for axis, value in self.forced.items() if axis in self.axes}
+        if not forced:
+            return combinations
+        merged = ({**combination, **forced} for combination in combinations)
+        return list({identity_of(combination): combination for combination in merged}.values())

@@ -1,0 +1,243 @@
+"""Kinds of context: what in an image decides between classes that look alike.
+
+One rule holds for all (`harness.training.data.contexts`); the kinds differ in what they place:
+
+- `scene`: one key. Knowing that it is there, anywhere, suffices: global pooling.
+- `nearest`: several keys, as many of each variant; the nearest decides. A pool over positions is
+  the same in every image, so that a relation between positions is needed.
+- `enclosing`: as many rings of each variant; the one around a region decides.
+- `category`: as many keys of each variant, each of a tint of its own, drawn anew for every image; a
+  region's class is that of the key of its tint: a relation between contents, whatever the distance.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import dist
+from typing import TYPE_CHECKING, Literal
+
+from harness.training.data.draw import Box, Draw, SceneParameters, choose, places
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+# The rule that decides the class of a region, the same in every image.
+
+
+@dataclass(frozen=True)
+class Thing:
+    """Something that stands on the ground.
+
+    Attributes:
+        form: `key` and `ring` show their variant, a `region` does not.
+        box: its extent; of a ring the outer one.
+        tint: hue, as a share of the circle.
+        variant: which of the classes that share a texture.
+        texture: of a region.
+        oval: an ellipse in the box instead of the whole box.
+    """
+
+    form: Literal["key", "ring", "region"]
+    box: Box
+    tint: float
+    variant: int
+    texture: int = 0
+    oval: bool = False
+
+
+def deciding(box: Box, tint: float, shown: Sequence[Thing]) -> Thing:
+    """The key or ring that decides a region's variant.
+
+    A ring around the region if there is one, otherwise the nearest key (by centres) of the region's
+    own tint.
+
+    Args:
+        box: of the region.
+        tint: of the region.
+        shown: keys and rings of the image.
+    """
+    for thing in shown:
+        if thing.form == "ring" and thing.box.encloses(box):
+            return thing
+    own = [thing for thing in shown if thing.form == "key" and thing.tint == tint]
+    return min(own, key=lambda key: dist(key.box.centre, box.centre))
+
+
+def decided(region: Thing, shown: Sequence[Thing]) -> Thing:
+    """The region with the variant that the rule gives it."""
+    return replace(region, variant=deciding(region.box, region.tint, shown).variant)
+
+
+# Placing keys and regions, as all kinds of context need it.
+
+Allowed = Callable[[tuple[int, int]], "NDArray[np.bool_]"]
+"""Where a region of a size may stand for reasons of its own, by top left corner."""
+
+# Ground between two things that need not be far from each other, so that they never touch.
+SPACING = 2
+
+
+def balanced_variants(parameters: SceneParameters, draw: Draw) -> list[int]:
+    """As many of each variant, in random order: counting them tells nothing."""
+    return draw.shuffled(list(range(parameters.variants)) * parameters.keys)
+
+
+def place_keys(
+    variants: Sequence[int], tints: Sequence[float], parameters: SceneParameters, draw: Draw
+) -> list[Thing] | None:
+    """Keys anywhere; their positions do not depend on their variants."""
+    size = (parameters.key_size, parameters.key_size)
+    keys: list[Thing] = []
+    for variant, tint in zip(variants, tints, strict=True):
+        free = places(parameters.size, size, [(key.box, SPACING) for key in keys])
+        if (box := choose(free, size, draw)) is None:
+            return None
+        keys.append(Thing("key", box, tint, variant))
+    return keys
+
+
+def place_regions(
+    shown: Sequence[Thing],
+    tints: Sequence[float],
+    parameters: SceneParameters,
+    draw: Draw,
+    allowed: Allowed | None = None,
+) -> list[Thing] | None:
+    """Up to `parameters.regions` regions, beyond the gap from all that shows a variant.
+
+    Args:
+        shown: keys of the image.
+        tints: each region takes one of them.
+        parameters: of the data.
+        draw: source of all choices.
+        allowed: a further limit on positions.
+
+    Returns:
+        The keys and then the regions; `None` where not even one region fits.
+    """
+    regions: list[Thing] = []
+    for _ in range(parameters.regions):
+        size = region_size(parameters, draw)
+        apart = [(thing.box, parameters.gap) for thing in shown]
+        apart += [(region.box, SPACING) for region in regions]
+        free = places(parameters.size, size, apart)
+        if allowed is not None and free.size:
+            free &= allowed(size)
+        tint = tints[draw.below(len(tints))]
+        if (box := choose(free, size, draw)) is not None:
+            regions.append(decided(region_in(box, tint, parameters, draw), shown))
+    return [*shown, *regions] if regions else None
+
+
+def region_size(parameters: SceneParameters, draw: Draw) -> tuple[int, int]:
+    """Height and width of a region."""
+    return draw.between(*parameters.region_size), draw.between(*parameters.region_size)
+
+
+def region_in(box: Box, tint: float, parameters: SceneParameters, draw: Draw) -> Thing:
+    """A region whose variant is not decided yet."""
+    texture = draw.below(parameters.textures)
+    return Thing("region", box, tint, 0, texture, oval=draw.uniform() < 0.5)
+
+
+# The class of other pixels of the same category decides: a relation between contents.
+#
+# A category is a tint, drawn anew for every image, so that no network knows it beforehand: a pool
+# would need a channel for each pair of tint and variant, a relation by similarity needs none.
+
+# Share of the distance between neighbouring tints by which each may be moved: they stay at least
+# half a distance apart.
+_MOVED = 0.5
+
+
+def place_category(parameters: SceneParameters, draw: Draw) -> list[Thing] | None:
+    """As many keys of each variant, each of its own tint; regions of any of these tints."""
+    variants = balanced_variants(parameters, draw)
+    tints = _distinct_tints(len(variants), draw)
+    keys = place_keys(variants, tints, parameters, draw)
+    return None if keys is None else place_regions(keys, tints, parameters, draw)
+
+
+def _distinct_tints(count: int, draw: Draw) -> list[float]:
+    turn = draw.uniform()
+    return [(turn + (i + _MOVED * draw.uniform()) / count) % 1.0 for i in range(count)]
+
+
+# The enclosing ring decides: a region's class follows from what lies around it.
+
+
+def place_enclosing(parameters: SceneParameters, draw: Draw) -> list[Thing] | None:
+    """As many rings of each variant, one region in the middle of each, beyond the gap."""
+    tint = draw.uniform()
+    variants = balanced_variants(replace(parameters, keys=1), draw)
+    rings: list[Thing] = []
+    regions: list[Thing] = []
+    for variant in variants:
+        border = parameters.gap + parameters.ring_width
+        height, width = region_size(parameters, draw)
+        outer = (height + 2 * border, width + 2 * border)
+        apart = [(ring.box, SPACING) for ring in rings]
+        box = choose(places(parameters.size, outer, apart), outer, draw)
+        if box is None:
+            return None
+        rings.append(Thing("ring", box, tint, variant))
+        inner = Box(box.top + border, box.left + border, height, width)
+        regions.append(region_in(inner, tint, parameters, draw))
+    return [*rings, *(decided(region, rings) for region in regions)]
+
+
+# The nearest of several keys decides: a spatial relation, which no pool over positions has.
+
+
+def place_nearest(parameters: SceneParameters, draw: Draw) -> list[Thing] | None:
+    """As many keys of each variant, regions where one variant is nearest by the margin."""
+    tint = draw.uniform()
+    variants = balanced_variants(parameters, draw)
+    keys = place_keys(variants, [tint] * len(variants), parameters, draw)
+    if keys is None:
+        return None
+
+    def clear(size: tuple[int, int]) -> "NDArray[np.bool_]":
+        return _clear(size, keys, parameters)
+
+    return place_regions(keys, [tint], parameters, draw, clear)
+
+
+def _clear(
+    size: tuple[int, int], keys: list[Thing], parameters: SceneParameters
+) -> "NDArray[np.bool_]":
+    """Corners where the nearest key beats every key of another variant by the margin."""
+    import numpy as np
+
+    rows, columns = (whole - side + 1 for whole, side in zip(parameters.size, size, strict=True))
+    row = np.arange(rows)[:, None] + (size[0] - 1) / 2
+    column = np.arange(columns)[None, :] + (size[1] - 1) / 2
+    least = np.full((parameters.variants, rows, columns), np.inf)
+    for key in keys:
+        away = np.hypot(row - key.box.centre[0], column - key.box.centre[1])
+        least[key.variant] = np.minimum(least[key.variant], away)
+    least.sort(axis=0)
+    clear: NDArray[np.bool_] = least[1] - least[0] >= parameters.margin
+    return clear
+
+
+# One key per scene decides all regions: what global pooling can tell.
+
+
+def place_scene(parameters: SceneParameters, draw: Draw) -> list[Thing] | None:
+    """A key anywhere, regions anywhere beyond the gap."""
+    tint = draw.uniform()
+    keys = place_keys([draw.below(parameters.variants)], [tint], parameters, draw)
+    return None if keys is None else place_regions(keys, [tint], parameters, draw)
+
+
+Place = Callable[[SceneParameters, Draw], list[Thing] | None]
+"""Places the things of one image; `None` where one that must be there has no room."""
+
+PLACES: dict[str, Place] = {
+    "scene": place_scene,
+    "nearest": place_nearest,
+    "enclosing": place_enclosing,
+    "category": place_category,
+}
