@@ -20,45 +20,31 @@ UNKNOWN_MACHINE = "unknown"
 
 @dataclass(frozen=True)
 class Place:
-    """The machine that a case ran on, where that is not this one.
+    """The machine that a case ran on, where that is not this one."""
 
-    Attributes:
-        node: its name in the cluster.
-        machine_key: hash of the machine, as `harness.environment.machine_key` makes it, or
-            `UNKNOWN_MACHINE`.
-        environment: as `harness.environment.describe_environment` gives it there.
-    """
-
-    node: str
+    node: str  # its name in the cluster
+    # hash of the machine, as `harness.environment.machine_key` makes it, or `UNKNOWN_MACHINE`
     machine_key: str
+    # as `harness.environment.describe_environment` gives it there
     environment: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Values, or why there are none.
+    """Values, or why there are none."""
 
-    Attributes:
-        status: `ok`; `error` (exception, exit); `oom` (allocation failed, or the kernel's
-            out-of-memory killer); `timeout`; `killed` (a signal); `invalid` (non-finite output);
-            `unsupported` (an operator that this device or dtype lacks).
-        cause: one line for everything but `ok`.
-        values: stored names and values of every metric that finished, also of a case that failed.
-        warnings: sentences for the reader of the row.
-        seconds: wall time of each metric.
-        tail: last lines that a failed worker wrote to stdout and stderr.
-        elapsed: seconds from the start of the process to its end.
-        place: where it ran; `None`: on this machine.
-    """
-
+    # `ok`; `error` (exception, exit); `oom` (allocation failed, or the kernel's out-of-memory
+    # killer); `timeout`; `killed` (a signal); `invalid` (non-finite output); `unsupported` (an
+    # operator that this device or dtype lacks)
     status: Status
-    cause: str | None = None
+    cause: str | None = None  # one line for everything but `ok`
+    # stored names and values of every metric that finished, also of a case that failed
     values: dict[str, Any] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-    seconds: dict[str, float] = field(default_factory=dict)
-    tail: tuple[str, ...] = ()
-    elapsed: float = 0.0
-    place: Place | None = None
+    warnings: tuple[str, ...] = ()  # sentences for the reader of the row
+    seconds: dict[str, float] = field(default_factory=dict)  # wall time of each metric
+    tail: tuple[str, ...] = ()  # last lines that a failed worker wrote to stdout and stderr
+    elapsed: float = 0.0  # seconds from the start of the process to its end
+    place: Place | None = None  # where it ran; `None`: on this machine
 
 
 # A slot: the part of a machine that one case has for itself.
@@ -66,14 +52,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Slot:
-    """What a case's process is confined to; `None` leaves it as it is.
+    """What a case's process is confined to; `None` leaves it as it is."""
 
-    Attributes:
-        cores: logical ones that its threads run on.
-        gpu: index or UUID of the only GPU that it sees, as `CUDA_VISIBLE_DEVICES` takes it.
-    """
-
-    cores: tuple[int, ...] | None = None
+    cores: tuple[int, ...] | None = None  # logical ones that its threads run on
+    # index or UUID of the only GPU that it sees, as `CUDA_VISIBLE_DEVICES` takes it
     gpu: str | None = None
 
     def confine(self) -> None:
@@ -96,29 +78,23 @@ Cache = Literal["hot", "cold"]
 
 @dataclass(frozen=True)
 class Timing:
-    """What a suite says under `latency`; `None` leaves the default of the criterion or the device.
+    """What a suite says under `latency`; `None`: the default of the criterion or the device."""
 
-    Attributes:
-        criterion: `settled_noise` (little spread, or a spread that has settled), `relative_stdev`
-            (little spread), `fixed` (so many samples), `budget` (so many seconds of samples).
-        samples: how many; the least number for the two criteria of spread.
-        min_time: seconds of samples that the criteria of spread ask for at least.
-        max_time: seconds after which sampling ends and the unmet condition is named; the budget
-            itself for `budget`.
-        relative_stdev: standard deviation over mean below which the criteria of spread stop.
-        cache: `hot` (passes back to back) or `cold` (caches flushed before every sample).
-        cuda_graph: whether passes on CUDA are captured once and replayed.
-        turns: whether the processes of a case (`repeats`) live together and sample in turns; what
-            the machine does meanwhile then meets all alike.
-    """
-
+    # `settled_noise` (little spread, or a spread that has settled), `relative_stdev` (little
+    # spread), `fixed` (so many samples), `budget` (so many seconds of samples)
     criterion: Criterion = "settled_noise"
-    samples: int | None = None
-    min_time: float | None = None
+    samples: int | None = None  # how many; the least number for the two criteria of spread
+    min_time: float | None = None  # seconds of samples that the criteria of spread ask for at least
+    # seconds after which sampling ends and the unmet condition is named; the budget itself for
+    # `budget`
     max_time: float | None = None
+    # standard deviation over mean below which the criteria of spread stop
     relative_stdev: float | None = None
+    # `hot` (passes back to back) or `cold` (caches flushed before every sample)
     cache: Cache = "hot"
-    cuda_graph: bool = False
+    cuda_graph: bool = False  # whether passes on CUDA are captured once and replayed
+    # whether the processes of a case (`repeats`) live together and sample in turns; what the
+    # machine does meanwhile then meets all alike
     turns: bool = False
 
 
@@ -138,26 +114,17 @@ _OPTIONS = ("channels_last", "compile")
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured. Plain data: it crosses process borders and is hashed.
+    """What is measured. Plain data: it crosses process borders and is hashed."""
 
-    Attributes:
-        module: a name of `context_modules.catalog`, or `package.file:Class`.
-        arguments: keyword arguments of the module's constructor (JSON values).
-        inputs: one shape per positional argument of `forward`, batch first.
-        device: where it runs.
-        dtype: floating type of parameters and inputs.
-        pass_: `inference` (no gradients, eval mode) or `training` (both directions, train mode).
-        channels_last: parameters and inputs of four axes in the NHWC memory format.
-        compile: the module goes through `torch.compile` before it is run on real tensors.
-    """
-
-    module: str
-    arguments: Mapping[str, Any]
-    inputs: tuple[Shape, ...]
-    device: Device = "cpu"
-    dtype: DType = "float32"
+    module: str  # a name of `context_modules.catalog`, or `package.file:Class`
+    arguments: Mapping[str, Any]  # keyword arguments of the module's constructor (JSON values)
+    inputs: tuple[Shape, ...]  # one shape per positional argument of `forward`, batch first
+    device: Device = "cpu"  # where it runs
+    dtype: DType = "float32"  # floating type of parameters and inputs
+    # `inference` (no gradients, eval mode) or `training` (both directions, train mode)
     pass_: Pass = "inference"
-    channels_last: bool = False
+    channels_last: bool = False  # parameters and inputs of four axes in the NHWC memory format
+    # the module goes through `torch.compile` before it is run on real tensors
     compile: bool = False
 
     @cached_property  # asked for at every step of a case's way, for thousands of cases
@@ -170,56 +137,35 @@ class Case:
 
 @dataclass(frozen=True)
 class Turn:
-    """A process among those of the same case that sample in turns.
+    """A process among those of the same case that sample in turns."""
 
-    Attributes:
-        folder: of the ring's files; on this machine, for this ring alone.
-        member: number of the process, from 0.
-        members: how many there are.
-        one_core: whether all of them sample on the same core; for cases of one thread.
-    """
-
-    folder: str
-    member: int
-    members: int
-    one_core: bool = False
+    folder: str  # of the ring's files; on this machine, for this ring alone
+    member: int  # number of the process, from 0
+    members: int  # how many there are
+    one_core: bool = False  # whether all of them sample on the same core; for cases of one thread
 
 
 @dataclass(frozen=True)
 class Job:
-    """A case as a suite asks for it: how it is called, what is measured, under which limits.
+    """A case as a suite asks for it: how it is called, what is measured, under which limits."""
 
-    Attributes:
-        suite: name of the suite that lists the case.
-        label: its name there, unique within the suite.
-        case: what is measured.
-        metrics: names of `harness.measure.METRICS`.
-        timeout: seconds until the case is ended.
-        threads: CPU threads; `None` leaves PyTorch's default.
-        seed: of parameters and inputs.
-        search_path: folders put in front of `sys.path`, for a user's own modules.
-        factors: values of the grid's axes that made this case, for tables and plots.
-        timing: how the latency is sampled.
-        replicate: number, from 1, of this process among those of the same case.
-        force: run also what is predicted not to fit into the free memory.
-        accuracy: recipe, data and evaluation of the metric `accuracy`, as plain data; with
-            `judge: False` beside them it trains and judges nothing.
-        machine: key of the machines that may run it; `None`: any.
-        turn: set by an engine that runs the processes of a case together (`Timing.turns`).
-    """
-
-    suite: str
-    label: str
-    case: Case
-    metrics: tuple[str, ...]
-    timeout: float
-    threads: int | None = None
-    seed: int = 0
+    suite: str  # name of the suite that lists the case
+    label: str  # its name there, unique within the suite
+    case: Case  # what is measured
+    metrics: tuple[str, ...]  # names of `harness.measure.METRICS`
+    timeout: float  # seconds until the case is ended
+    threads: int | None = None  # CPU threads; `None` leaves PyTorch's default
+    seed: int = 0  # of parameters and inputs
+    # folders put in front of `sys.path`, for a user's own modules
     search_path: tuple[str, ...] = ()
+    # values of the grid's axes that made this case, for tables and plots
     factors: Mapping[str, Any] = field(default_factory=dict)
-    timing: Timing = DEFAULT_TIMING
-    replicate: int = 1
-    force: bool = False
+    timing: Timing = DEFAULT_TIMING  # how the latency is sampled
+    replicate: int = 1  # number, from 1, of this process among those of the same case
+    force: bool = False  # run also what is predicted not to fit into the free memory
+    # recipe, data and evaluation of the metric `accuracy`, as plain data; with `judge: False`
+    # beside them it trains and judges nothing
     accuracy: Mapping[str, Any] | None = None
-    machine: str | None = None
+    machine: str | None = None  # key of the machines that may run it; `None`: any
+    # set by an engine that runs the processes of a case together (`Timing.turns`)
     turn: Turn | None = None

@@ -65,15 +65,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a constructor takes by keyword.
+    """What a constructor takes by keyword."""
 
-    Attributes:
-        parameters: by name, in the order of the constructor.
-        takes_any: the constructor has `**kwargs`, so that every name is accepted.
-    """
-
-    parameters: Mapping[str, Parameter]
-    takes_any: bool
+    parameters: Mapping[str, Parameter]  # by name, in the order of the constructor
+    takes_any: bool  # the constructor has `**kwargs`, so that every name is accepted
 
     def accepts(self, name: str) -> bool:
         """Whether the constructor takes an argument of that name."""

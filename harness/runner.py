@@ -77,22 +77,16 @@ class DeviceError(HarnessError):
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands; given to a listener after each event.
+    """Where a run stands; given to a listener after each event."""
 
-    Attributes:
-        event: what has just happened.
-        done: cases finished so far, skipped ones included.
-        total: cases of the suite.
-        remaining_seconds: expected time of what is left, from an earlier run of the same cases and
-            from this one; `None` before anything is known.
-        training: whether this is about the trainings that go ahead of all cases; `done`, `total`
-            and `remaining_seconds` are theirs then.
-    """
-
-    event: Event
-    done: int
-    total: int
+    event: Event  # what has just happened
+    done: int  # cases finished so far, skipped ones included
+    total: int  # cases of the suite
+    # expected time of what is left, from an earlier run of the same cases and from this one; `None`
+    # before anything is known
     remaining_seconds: float | None
+    # whether this is about the trainings that go ahead of all cases; `done`, `total` and
+    # `remaining_seconds` are theirs then
     training: bool = False
 
 
@@ -101,19 +95,13 @@ Listener = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Execution:
-    """What running a suite gave.
+    """What running a suite gave."""
 
-    Attributes:
-        directory: the run on disk.
-        records: the last record of each case, in the suite's order; those not reached lack.
-        total: cases of the suite.
-        interrupted: whether Ctrl-C ended it early.
-    """
-
-    directory: RunDirectory
+    directory: RunDirectory  # the run on disk
+    # the last record of each case, in the suite's order; those not reached lack
     records: tuple[Record, ...]
-    total: int
-    interrupted: bool = False
+    total: int  # cases of the suite
+    interrupted: bool = False  # whether Ctrl-C ended it early
 
 
 def execute(

@@ -128,16 +128,14 @@ class Run:
     """The records of a suite with what the suite asks to see of them.
 
     Rows and tables are made once, at the first question for them.
-
-    Attributes:
-        suite: what was measured.
-        directory: where it is kept.
-        records: one per finished process of a case, in the suite's order.
     """
 
     suite: Suite
+    """What was measured."""
     directory: RunDirectory
+    """Where it is kept."""
     records: Sequence[Record]
+    """One per finished process of a case, in the suite's order."""
 
     @property
     def total(self) -> int:

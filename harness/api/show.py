@@ -22,55 +22,35 @@ PASSES = ("inference", "training")
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument of a module's constructor.
+    """One argument of a module's constructor."""
 
-    Attributes:
-        name: keyword.
-        type: of its values, in words.
-        required: whether it has no default.
-        default: of one that is not required.
-    """
-
-    name: str
-    type: str
-    required: bool
-    default: Any
+    name: str  # keyword
+    type: str  # of its values, in words
+    required: bool  # whether it has no default
+    default: Any  # of one that is not required
 
 
 @dataclass(frozen=True)
 class Description:
-    """What a module is and takes.
+    """What a module is and takes."""
 
-    Attributes:
-        module: its name in a suite.
-        target: where its class is: `package.file:Class`.
-        paper: that it comes from; `None` outside the catalog.
-        summary: first line of its description.
-        arguments: of its constructor, in order.
-    """
-
-    module: str
-    target: str
-    paper: str | None
-    summary: str
-    arguments: tuple[Argument, ...]
+    module: str  # its name in a suite
+    target: str  # where its class is: `package.file:Class`
+    paper: str | None  # that it comes from; `None` outside the catalog
+    summary: str  # first line of its description
+    arguments: tuple[Argument, ...]  # of its constructor, in order
 
 
 @dataclass(frozen=True)
 class ModuleCosts:
-    """What a module costs at a size.
+    """What a module costs at a size."""
 
-    Attributes:
-        description: what it is and takes.
-        case: arguments, inputs and pass.
-        layers: cost of every submodule that works or has parameters, its children's left out.
-        totals: stored names and values: params, flops, conv_macs, matmul_macs, live_peak_bytes,
-            coverage, uncounted_ops, ...
-    """
-
-    description: Description
-    case: Case
+    description: Description  # what it is and takes
+    case: Case  # arguments, inputs and pass
+    # cost of every submodule that works or has parameters, its children's left out
     layers: "tuple[LayerCost, ...]"
+    # stored names and values: params, flops, conv_macs, matmul_macs, live_peak_bytes, coverage,
+    # uncounted_ops,
     totals: Mapping[str, Any]
 
     def frame(self) -> "pd.DataFrame":

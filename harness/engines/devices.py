@@ -144,17 +144,11 @@ _BUSY_SHARE = 0.25  # of the cores; as for the warning before a run
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU that this process sees.
+    """One GPU that this process sees."""
 
-    Attributes:
-        visible: what `CUDA_VISIBLE_DEVICES` calls it.
-        identity: the same in every process of this machine.
-        name: of the product.
-    """
-
-    visible: str
-    identity: str
-    name: str
+    visible: str  # what `CUDA_VISIBLE_DEVICES` calls it
+    identity: str  # the same in every process of this machine
+    name: str  # of the product
 
 
 _NO_GPU = Gpu("", "none", "")
@@ -162,20 +156,13 @@ _NO_GPU = Gpu("", "none", "")
 
 @dataclass
 class Grant:
-    """Devices that a job, or the processes of a case that sample in turns, may use.
+    """Devices that a job, or the processes of a case that sample in turns, may use."""
 
-    Attributes:
-        slot: what its processes are confined to.
-        warnings: what else was on the devices.
-        users: processes that have not ended.
-        closed: whether the devices were given back.
-    """
-
-    slot: Slot
+    slot: Slot  # what its processes are confined to
     locks: ExitStack
-    warnings: tuple[str, ...] = ()
-    users: int = 1
-    closed: bool = False
+    warnings: tuple[str, ...] = ()  # what else was on the devices
+    users: int = 1  # processes that have not ended
+    closed: bool = False  # whether the devices were given back
 
     def release(self) -> None:
         """One process has ended; with the last one the devices are free."""
@@ -191,21 +178,16 @@ class Grant:
 
 @dataclass
 class Devices:
-    """Hands out devices to jobs.
+    """Hands out devices to jobs."""
 
-    Attributes:
-        cores: those that all cases together may use; `None`: as the operating system decides.
-        gpus: those to choose from; found when the first job needs one if absent.
-        load: cores in use by anybody; `None`: not looked at.
-        locks: folder of the lock files.
-        taken: why the last `take` gave nothing.
-    """
-
+    # those that all cases together may use; `None`: as the operating system decides
     cores: tuple[int, ...] | None = None
+    # those to choose from; found when the first job needs one if absent
     gpus: Sequence[Gpu] | None = None
+    # cores in use by anybody; `None`: not looked at
     load: Callable[[tuple[int, ...]], float] | None = None
-    locks: Path | None = None
-    taken: str = field(default="", init=False)
+    locks: Path | None = None  # folder of the lock files
+    taken: str = field(default="", init=False)  # why the last `take` gave nothing
 
     def take(self, job: Job, users: int = 1) -> Grant | None:
         """Devices for a job; `None` while somebody else has them, and `taken` says who.

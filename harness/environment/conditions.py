@@ -37,25 +37,15 @@ class Host(Protocol):
 
 @dataclass(frozen=True)
 class Conditions:
-    """What drifts, read just before a run; `None` where the system does not say.
+    """What drifts, read just before a run; `None` where the system does not say."""
 
-    Attributes:
-        cores: logical ones.
-        load: runnable threads, averaged over the last minute.
-        governor: of the processor's frequency.
-        on_battery: whether no mains supply is connected.
-        cpu_clock_hz: now.
-        cpu_temperature_celsius: hottest sensor.
-        gpus: one state per GPU.
-    """
-
-    cores: int
-    load: float | None = None
-    governor: str | None = None
-    on_battery: bool | None = None
-    cpu_clock_hz: float | None = None
-    cpu_temperature_celsius: float | None = None
-    gpus: tuple[GpuState, ...] = ()
+    cores: int  # logical ones
+    load: float | None = None  # runnable threads, averaged over the last minute
+    governor: str | None = None  # of the processor's frequency
+    on_battery: bool | None = None  # whether no mains supply is connected
+    cpu_clock_hz: float | None = None  # now
+    cpu_temperature_celsius: float | None = None  # hottest sensor
+    gpus: tuple[GpuState, ...] = ()  # one state per GPU
 
 
 class SystemHost:

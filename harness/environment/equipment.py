@@ -28,17 +28,12 @@ _EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
 
 @dataclass(frozen=True)
 class Extra:
-    """One optional part.
+    """One optional part."""
 
-    Attributes:
-        name: as in `pip install 'context-harness[name]'`.
-        installed: distributions that it needs and that are there, with their versions.
-        missing: requirements that nothing installed meets.
-    """
-
-    name: str
+    name: str  # as in `pip install 'context-harness[name]'`
+    # distributions that it needs and that are there, with their versions
     installed: Mapping[str, str]
-    missing: Sequence[str]
+    missing: Sequence[str]  # requirements that nothing installed meets
 
 
 def extras(project: Path = PROJECT) -> tuple[Extra, ...]:
@@ -141,21 +136,13 @@ PURPOSES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Equipment:
-    """One thing that some commands need.
+    """One thing that some commands need."""
 
-    Attributes:
-        name: of the thing.
-        present: whether it is there and of use.
-        found: version or place; what is wrong if it is not of use.
-        purpose: what it is for.
-        get: command, or what to do, where it is missing; empty if it is there.
-    """
-
-    name: str
-    present: bool
-    found: str
-    purpose: str
-    get: str = ""
+    name: str  # of the thing
+    present: bool  # whether it is there and of use
+    found: str  # version or place; what is wrong if it is not of use
+    purpose: str  # what it is for
+    get: str = ""  # command, or what to do, where it is missing; empty if it is there
 
 
 def survey() -> tuple[Equipment, ...]:

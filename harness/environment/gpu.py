@@ -26,34 +26,21 @@ _DRIVER_FILE = Path("/proc/driver/nvidia/version")
 
 @dataclass(frozen=True)
 class GpuState:
-    """One GPU at one moment; `None` where the driver does not say.
+    """One GPU at one moment; `None` where the driver does not say."""
 
-    Attributes:
-        index: in the driver's order.
-        name: of the product.
-        driver: version of the kernel driver.
-        sm_clock_hz: of the streaming multiprocessors now.
-        max_sm_clock_hz: largest that the product allows.
-        memory_clock_hz: of the memory now.
-        power_watts: drawn now.
-        power_cap_watts: enforced limit.
-        default_power_cap_watts: the product's own limit.
-        temperature_celsius: of the die.
-        throttle_reasons: why the clock is not higher, in the words of nvidia-smi.
-        other_processes: ids of processes with a context on it that are not this one.
-    """
-
-    index: int
-    name: str
-    driver: str | None = None
-    sm_clock_hz: float | None = None
-    max_sm_clock_hz: float | None = None
-    memory_clock_hz: float | None = None
-    power_watts: float | None = None
-    power_cap_watts: float | None = None
-    default_power_cap_watts: float | None = None
-    temperature_celsius: float | None = None
+    index: int  # in the driver's order
+    name: str  # of the product
+    driver: str | None = None  # version of the kernel driver
+    sm_clock_hz: float | None = None  # of the streaming multiprocessors now
+    max_sm_clock_hz: float | None = None  # largest that the product allows
+    memory_clock_hz: float | None = None  # of the memory now
+    power_watts: float | None = None  # drawn now
+    power_cap_watts: float | None = None  # enforced limit
+    default_power_cap_watts: float | None = None  # the product's own limit
+    temperature_celsius: float | None = None  # of the die
+    # why the clock is not higher, in the words of nvidia-smi
     throttle_reasons: tuple[str, ...] | None = None
+    # ids of processes with a context on it that are not this one
     other_processes: tuple[int, ...] | None = None
 
 

@@ -33,35 +33,24 @@ EXPONENT = Unit("exponent", 1.0)
 
 @dataclass(frozen=True)
 class Counterpart:
-    """How ours is made for one printed figure.
+    """How ours is made for one printed figure."""
 
-    Attributes:
-        figure: key of the printed figure.
-        quantity: ours; `None` if nothing measured corresponds.
-        unit: of the printed figure, and so of ours beside it.
-        tolerance: relative.
-        unjudged: why it is not judged; empty if it is.
-        relative_to: label of the row that ours is divided by.
-        minus: labels of rows that are subtracted from ours.
-        not_reproducible: label: why.
-        minus_of: label: label of the row that is subtracted from that row alone.
-        instead: label: the quantity that stands there instead of `quantity`.
-        over: what ours is fitted over, where an exponent of growth is printed; the tolerance is
-            then absolute.
-        printed_unit: what the paper calls the unit, where that is not known to be `unit`.
-    """
-
-    figure: str
-    quantity: Quantity | None
-    unit: Unit
-    tolerance: float
-    unjudged: str = ""
-    relative_to: str | None = None
-    minus: tuple[str, ...] = ()
-    not_reproducible: Mapping[str, str] = field(default_factory=dict)
+    figure: str  # key of the printed figure
+    quantity: Quantity | None  # ours; `None` if nothing measured corresponds
+    unit: Unit  # of the printed figure, and so of ours beside it
+    tolerance: float  # relative
+    unjudged: str = ""  # why it is not judged; empty if it is
+    relative_to: str | None = None  # label of the row that ours is divided by
+    minus: tuple[str, ...] = ()  # labels of rows that are subtracted from ours
+    not_reproducible: Mapping[str, str] = field(default_factory=dict)  # label: why
+    # label: the quantity that stands there instead of `quantity`
     instead: Mapping[str, Quantity] = field(default_factory=dict)
+    # label: label of the row that is subtracted from that row alone
     minus_of: Mapping[str, str] = field(default_factory=dict)
+    # what ours is fitted over, where an exponent of growth is printed; the tolerance is then
+    # absolute
     over: Quantity | None = None
+    # what the paper calls the unit, where that is not known to be `unit`
     printed_unit: str | None = None
 
     @property

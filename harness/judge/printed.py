@@ -169,17 +169,11 @@ _PAPER = re.compile(r"[\w-]+(\.[\w-]+)*")
 
 @dataclass(frozen=True)
 class Figure:
-    """A printed number.
+    """A printed number."""
 
-    Attributes:
-        text: as printed.
-        value: as a number, in the printed unit.
-        half_unit: half a unit of the last printed digit, in the printed unit.
-    """
-
-    text: str
-    value: float
-    half_unit: float
+    text: str  # as printed
+    value: float  # as a number, in the printed unit
+    half_unit: float  # half a unit of the last printed digit, in the printed unit
 
 
 def figure(text: str) -> Figure | None:

@@ -83,27 +83,17 @@ _SLACK = 1e-12
 
 @dataclass(frozen=True)
 class Verdict:
-    """One printed figure beside ours.
+    """One printed figure beside ours."""
 
-    Attributes:
-        figure: key of the printed figure.
-        printed: as a number, in `unit`.
-        printed_text: as it stands in the paper.
-        ours: in `unit`; `None` if not measured.
-        unit: of both.
-        difference: (ours - printed) / |printed|; `None` if not measured, printed as 0, or an
-            exponent.
-        verdict: `None` if not measured.
-        reason: why it is not judged, not reproducible or not measured; how far it is if it differs.
-    """
-
-    figure: str
-    printed: float
-    printed_text: str
-    ours: float | None
-    unit: str
+    figure: str  # key of the printed figure
+    printed: float  # as a number, in `unit`
+    printed_text: str  # as it stands in the paper
+    ours: float | None  # in `unit`; `None` if not measured
+    unit: str  # of both
+    # (ours - printed) / |printed|; `None` if not measured, printed as 0, or an exponent
     difference: float | None
-    verdict: Judgement | None
+    verdict: Judgement | None  # `None` if not measured
+    # why it is not judged, not reproducible or not measured; how far it is if it differs
     reason: str
 
 

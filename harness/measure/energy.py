@@ -72,19 +72,12 @@ class NvmlEnergyCounter:
 
 @dataclass(frozen=True)
 class Energy:
-    """What the counter said over a window of equal passes.
+    """What the counter said over a window of equal passes."""
 
-    Attributes:
-        joules: of one pass; `None` where it is not known.
-        window_seconds: from the first pass to the end of the last.
-        passes: within the window.
-        cause: why it is not known.
-    """
-
-    joules: float | None
-    window_seconds: float | None = None
-    passes: int = 0
-    cause: str | None = None
+    joules: float | None  # of one pass; `None` where it is not known
+    window_seconds: float | None = None  # from the first pass to the end of the last
+    passes: int = 0  # within the window
+    cause: str | None = None  # why it is not known
 
 
 def measure_energy(job: Job) -> dict[str, object]:

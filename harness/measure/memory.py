@@ -27,15 +27,10 @@ from harness.measure.subject import (
 
 @dataclass(frozen=True)
 class AllocatorPeak:
-    """Figures of one pass.
+    """Figures of one pass."""
 
-    Attributes:
-        allocated: bytes of tensors and workspaces held at most, over what was held before.
-        reserved: bytes that the allocator had taken from the driver at most, all of the process.
-    """
-
-    allocated: int
-    reserved: int
+    allocated: int  # bytes of tensors and workspaces held at most, over what was held before
+    reserved: int  # bytes that the allocator had taken from the driver at most, all of the process
 
 
 def allocator_peak(run: Callable[[], object], cuda: Any = torch.cuda) -> AllocatorPeak:

@@ -23,27 +23,19 @@ _MEMORY = "[memory]"  # the profiler's name of an allocation or a release
 
 @dataclass(frozen=True)
 class MemoryEvent:
-    """One allocation or release.
+    """One allocation or release."""
 
-    Attributes:
-        time: nanoseconds, on the profiler's clock.
-        bytes: positive for an allocation, negative for a release.
-    """
-
-    time: int
-    bytes: int
+    time: int  # nanoseconds, on the profiler's clock
+    bytes: int  # positive for an allocation, negative for a release
 
 
 @dataclass
 class Recording:
-    """What was recorded while it lasted; filled at its end.
+    """What was recorded while it lasted; filled at its end."""
 
-    Attributes:
-        events: every allocation and release of CPU memory, in order.
-        spans: name of a marked span: its start and end in nanoseconds.
-    """
-
+    # every allocation and release of CPU memory, in order
     events: list[MemoryEvent] = field(default_factory=list)
+    # name of a marked span: its start and end in nanoseconds
     spans: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def within(self, span: str) -> list[MemoryEvent]:
@@ -119,17 +111,11 @@ class TensorLayout:
 
 @dataclass(frozen=True)
 class Call:
-    """An operator with the layouts of its arguments: what decides how much memory it takes.
+    """An operator with the layouts of its arguments: what decides how much memory it takes."""
 
-    Attributes:
-        operator: overload, such as `aten.convolution.default`.
-        leaves: its arguments, flat, tensors as layouts.
-        structure: how the flat arguments nest.
-    """
-
-    operator: Any
-    leaves: tuple[Any, ...]
-    structure: TreeSpec
+    operator: Any  # overload, such as `aten.convolution.default`
+    leaves: tuple[Any, ...]  # its arguments, flat, tensors as layouts
+    structure: TreeSpec  # how the flat arguments nest
 
     def __hash__(self) -> int:
         return hash((self.operator, str(self.leaves)))
@@ -159,19 +145,12 @@ class Call:
 
 @dataclass(frozen=True)
 class Step:
-    """One operator of a pass.
+    """One operator of a pass."""
 
-    Attributes:
-        call: what ran; `None` where it cannot be run again on its own.
-        name: of the operator.
-        before: bytes alive when it began.
-        after: bytes alive when it had ended, its outputs included.
-    """
-
-    call: Call | None
-    name: str
-    before: int
-    after: int
+    call: Call | None  # what ran; `None` where it cannot be run again on its own
+    name: str  # of the operator
+    before: int  # bytes alive when it began
+    after: int  # bytes alive when it had ended, its outputs included
 
 
 class OperatorTrace(LivePeak):
@@ -218,17 +197,12 @@ Workspaces = Callable[[Sequence[Call]], dict[Call, int]]
 
 @dataclass(frozen=True)
 class PredictedPeak:
-    """The peak of a pass with the temporaries of its operators.
+    """The peak of a pass with the temporaries of its operators."""
 
-    Attributes:
-        bytes: largest sum of what is alive and what the running operator holds.
-        operator: the one that runs at the peak; empty for a pass without operators.
-        unmeasured: calls, by operator, that could not be run alone; of those only the outputs are
-            part of the prediction.
-    """
-
-    bytes: int
-    operator: str = ""
+    bytes: int  # largest sum of what is alive and what the running operator holds
+    operator: str = ""  # the one that runs at the peak; empty for a pass without operators
+    # calls, by operator, that could not be run alone; of those only the outputs are part of the
+    # prediction
     unmeasured: Counter[str] = field(default_factory=Counter)
 
 

@@ -20,33 +20,22 @@ from harness.measure.subject import Subject, on_fake_or_real, tensors_of
 
 @dataclass
 class Tally:
-    """Sums over operator calls.
+    """Sums over operator calls."""
 
-    Attributes:
-        conv_macs: multiply-accumulates of convolutions.
-        transposed_conv_macs: those of transposed convolutions, which conv_macs holds too.
-        matmul_macs: multiply-accumulates of matrix products, attention included.
-        elementwise: elements processed, by kind.
-        uncounted: calls of operators without a rule, by name.
-        covered_elements: elements written by operators with a rule.
-        elements: elements written by all operators that are not free.
-        module_output_bytes: output of a module without children, what torchstat calls its memory.
-        functional_output_bytes: outputs of operators that no such module called, views left out.
-        bytes_moved: read and written by all operators that are not free.
-        is_leaf: whether the call is that of a module without children.
-    """
-
-    conv_macs: int = 0
-    transposed_conv_macs: int = 0
-    matmul_macs: int = 0
-    elementwise: Counter[str] = field(default_factory=Counter)
+    conv_macs: int = 0  # multiply-accumulates of convolutions
+    transposed_conv_macs: int = 0  # those of transposed convolutions, which conv_macs holds too
+    matmul_macs: int = 0  # multiply-accumulates of matrix products, attention included
+    elementwise: Counter[str] = field(default_factory=Counter)  # elements processed, by kind
+    # calls of operators without a rule, by name
     uncounted: Counter[str] = field(default_factory=Counter)
-    covered_elements: int = 0
-    elements: int = 0
+    covered_elements: int = 0  # elements written by operators with a rule
+    elements: int = 0  # elements written by all operators that are not free
+    # output of a module without children, what torchstat calls its memory
     module_output_bytes: int = 0
+    # outputs of operators that no such module called, views left out
     functional_output_bytes: int = 0
-    bytes_moved: int = 0
-    is_leaf: bool = False
+    bytes_moved: int = 0  # read and written by all operators that are not free
+    is_leaf: bool = False  # whether the call is that of a module without children
 
     def add(self, name: str, call: Cost, written: int) -> None:
         """Count one operator call that wrote `written` elements."""
@@ -207,23 +196,14 @@ def _bytes(out: Any) -> int:
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One submodule's own work, that of its children left out.
+    """One submodule's own work, that of its children left out."""
 
-    Attributes:
-        path: dotted name; "" for the module itself.
-        kind: class name.
-        output: shape of its first output at its last call.
-        calls: how often it ran.
-        params: its own parameters, its children's left out.
-        tally: counters, summed over calls.
-    """
-
-    path: str
-    kind: str
-    output: tuple[int, ...]
-    calls: int
-    params: int
-    tally: Tally
+    path: str  # dotted name; "" for the module itself
+    kind: str  # class name
+    output: tuple[int, ...]  # shape of its first output at its last call
+    calls: int  # how often it ran
+    params: int  # its own parameters, its children's left out
+    tally: Tally  # counters, summed over calls
 
 
 def layer_costs(case: Case, search_path: tuple[str, ...] = ()) -> list[LayerCost]:

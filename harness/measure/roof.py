@@ -12,15 +12,10 @@ Bound = Literal["compute", "memory"]
 
 @dataclass(frozen=True)
 class Roof:
-    """What a machine can do at most with one data type.
+    """What a machine can do at most with one data type."""
 
-    Attributes:
-        flops_per_second: peak, two operations per multiply-accumulate.
-        bytes_per_second: bandwidth of the memory, reads and writes together.
-    """
-
-    flops_per_second: float
-    bytes_per_second: float
+    flops_per_second: float  # peak, two operations per multiply-accumulate
+    bytes_per_second: float  # bandwidth of the memory, reads and writes together
 
     @property
     def ridge(self) -> float:

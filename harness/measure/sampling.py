@@ -213,21 +213,14 @@ WARMUP_SHARE = 0.25  # of the budget; a slow module gets its one pass in any cas
 
 @dataclass(frozen=True)
 class Sampled:
-    """What sampling gave.
+    """What sampling gave."""
 
-    Attributes:
-        warmup: seconds of each warm-up pass.
-        samples: seconds of each measured pass, none dropped.
-        flags: what a reader must know, one sentence each.
-        unmet: what the criterion lacked when the budget ended the sampling; `None` if it was met.
-        steady: whether the last two passes of the warm-up agreed.
-    """
-
-    warmup: tuple[float, ...]
-    samples: tuple[float, ...]
-    flags: tuple[str, ...] = field(default=())
+    warmup: tuple[float, ...]  # seconds of each warm-up pass
+    samples: tuple[float, ...]  # seconds of each measured pass, none dropped
+    flags: tuple[str, ...] = field(default=())  # what a reader must know, one sentence each
+    # what the criterion lacked when the budget ended the sampling; `None` if it was met
     unmet: str | None = None
-    steady: bool = True
+    steady: bool = True  # whether the last two passes of the warm-up agreed
 
 
 def sample_until(

@@ -75,17 +75,11 @@ def require_finite(out: object) -> None:
 
 @dataclass
 class Subject:
-    """A built module with inputs.
+    """A built module with inputs."""
 
-    Attributes:
-        case: what was built.
-        module: in the mode (train, eval), dtype and device of the case.
-        inputs: one tensor per shape of the case.
-    """
-
-    case: Case
-    module: nn.Module
-    inputs: tuple[Tensor, ...]
+    case: Case  # what was built
+    module: nn.Module  # in the mode (train, eval), dtype and device of the case
+    inputs: tuple[Tensor, ...]  # one tensor per shape of the case
 
     def forward(self) -> object:
         """One pass of the case: forward alone without gradients, or forward and backward."""

@@ -9,25 +9,15 @@ from harness.planning.plan import Packing, Plan, PlannedCase, fewest, fits, pack
 
 @dataclass(frozen=True)
 class Wanted:
-    """What somebody would pay for.
+    """What somebody would pay for."""
 
-    Attributes:
-        within: seconds until all is done; the machines are counted from it.
-        machines: how many there are; with neither of the two there is one.
-        gpus: per machine; each runs one case at a time.
-        memory: bytes that a case on the CPU may take; `None` for no bound.
-        gpu_memory: bytes that a case on a GPU may take; `None` for no bound.
-        price: per machine and hour, in any currency.
-        assumed: seconds of a case whose time is unknown; `None` leaves it out.
-    """
-
-    within: float | None = None
-    machines: int | None = None
-    gpus: int = 1
-    memory: float | None = None
-    gpu_memory: float | None = None
-    price: float | None = None
-    assumed: float | None = None
+    within: float | None = None  # seconds until all is done; the machines are counted from it
+    machines: int | None = None  # how many there are; with neither of the two there is one
+    gpus: int = 1  # per machine; each runs one case at a time
+    memory: float | None = None  # bytes that a case on the CPU may take; `None` for no bound
+    gpu_memory: float | None = None  # bytes that a case on a GPU may take; `None` for no bound
+    price: float | None = None  # per machine and hour, in any currency
+    assumed: float | None = None  # seconds of a case whose time is unknown; `None` leaves it out
 
 
 @dataclass(frozen=True)
@@ -36,30 +26,18 @@ class Fleet:
 
     A case that is timed has its device to itself: one case at a time on each GPU, and on the whole
     machine where cases run on the CPU.
-
-    Attributes:
-        device: of the cases.
-        machines: how many; 0 where no case is left.
-        seconds: until the last one is done.
-        machine_seconds: sum over the machines, each given back when its last case ends.
-        cost: of these, `None` without a price.
-        counted: cases with a time.
-        unknown: cases without one; they are missing from everything above.
-        too_large: labels of cases whose predicted memory exceeds the machine's.
-        unpredicted: cases whose memory is not predicted, so that they may not fit.
-        too_long: labels of cases that alone exceed the time that is allowed.
     """
 
-    device: Device
-    machines: int
-    seconds: float
-    machine_seconds: float
-    cost: float | None
-    counted: int
-    unknown: int
-    too_large: tuple[str, ...] = ()
-    unpredicted: int = 0
-    too_long: tuple[str, ...] = ()
+    device: Device  # of the cases
+    machines: int  # how many; 0 where no case is left
+    seconds: float  # until the last one is done
+    machine_seconds: float  # sum over the machines, each given back when its last case ends
+    cost: float | None  # of these, `None` without a price
+    counted: int  # cases with a time
+    unknown: int  # cases without one; they are missing from everything above
+    too_large: tuple[str, ...] = ()  # labels of cases whose predicted memory exceeds the machine's
+    unpredicted: int = 0  # cases whose memory is not predicted, so that they may not fit
+    too_long: tuple[str, ...] = ()  # labels of cases that alone exceed the time that is allowed
 
 
 def fleets(plan: Plan, wanted: Wanted) -> tuple[Fleet, ...]:

@@ -33,16 +33,11 @@ _ROUNDING = 1e-9  # of sums of floating-point numbers, relative
 
 @dataclass(frozen=True)
 class Packing:
-    """Who does what.
+    """Who does what."""
 
-    Attributes:
-        shares: per machine the indices of its cases in the order in which they are placed, longest
-            first.
-        loads: per machine the sum of their durations, seconds.
-    """
-
+    # per machine the indices of its cases in the order in which they are placed, longest first
     shares: tuple[tuple[int, ...], ...]
-    loads: tuple[float, ...]
+    loads: tuple[float, ...]  # per machine the sum of their durations, seconds
 
     @property
     def makespan(self) -> float:
@@ -121,18 +116,12 @@ WHOLE = "weights.safetensors"
 
 @dataclass(frozen=True)
 class Training:
-    """One training; cases that ask for an equal one share it.
+    """One training; cases that ask for an equal one share it."""
 
-    Attributes:
-        job: the first case that asks for it.
-        seed: of parameters, order and augmentation.
-        kept: whether it is finished and kept; `None` where that was not looked up.
-        network: the trained network as a case of its own, for its memory; `None` where unknown.
-    """
-
-    job: Job
-    seed: int
-    kept: bool | None = None
+    job: Job  # the first case that asks for it
+    seed: int  # of parameters, order and augmentation
+    kept: bool | None = None  # whether it is finished and kept; `None` where that was not looked up
+    # the trained network as a case of its own, for its memory; `None` where unknown
     network: Case | None = None
 
 
@@ -276,42 +265,27 @@ LONG, SHORT = 20.0, 1.0
 
 @dataclass(frozen=True)
 class PlannedCase:
-    """One case.
+    """One case."""
 
-    Attributes:
-        job: what will be measured.
-        memory: predicted need of its own pass, and of its trainings if that is more; `None` where
-            not predicted.
-        time: predicted, with those of its trainings that no earlier case does; `None` where
-            unknown.
-        trainings: how many of its trainings it is the first to ask for and are not kept.
-    """
-
-    job: Job
+    job: Job  # what will be measured
+    # predicted need of its own pass, and of its trainings if that is more; `None` where not
+    # predicted
     memory: Prediction | None
+    # predicted, with those of its trainings that no earlier case does; `None` where unknown
     time: Estimate | None
-    trainings: int = 0
+    trainings: int = 0  # how many of its trainings it is the first to ask for and are not kept
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a suite will take.
+    """What a suite will take."""
 
-    Attributes:
-        suite: its name.
-        machine: key of the machine whose earlier records the times are from.
-        cases: in the order of the suite.
-        trainings: distinct ones, in the order in which cases ask for them.
-        runs: how many earlier runs were read.
-        notes: what was left out, in sentences.
-    """
-
-    suite: str
-    machine: str
-    cases: tuple[PlannedCase, ...]
-    trainings: tuple[Training, ...]
-    runs: int
-    notes: tuple[str, ...] = ()
+    suite: str  # its name
+    machine: str  # key of the machine whose earlier records the times are from
+    cases: tuple[PlannedCase, ...]  # in the order of the suite
+    trainings: tuple[Training, ...]  # distinct ones, in the order in which cases ask for them
+    runs: int  # how many earlier runs were read
+    notes: tuple[str, ...] = ()  # what was left out, in sentences
 
     @property
     def distinct_cases(self) -> int:

@@ -33,17 +33,11 @@ _ACCURACY = "accuracy"
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds that something will take.
+    """Seconds that something will take."""
 
-    Attributes:
-        seconds: median over the records.
-        basis: what the records are of.
-        records: how many; the fewest where several medians are added.
-    """
-
-    seconds: float
-    basis: Basis
-    records: int
+    seconds: float  # median over the records
+    basis: Basis  # what the records are of
+    records: int  # how many; the fewest where several medians are added
 
 
 class Durations:
@@ -229,17 +223,11 @@ MOST_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Earlier:
-    """What was measured before.
+    """What was measured before."""
 
-    Attributes:
-        records: newest run first, within a run the last record first.
-        runs: how many runs they are from.
-        notes: what was left out.
-    """
-
-    records: tuple[Record, ...] = ()
-    runs: int = 0
-    notes: tuple[str, ...] = field(default=())
+    records: tuple[Record, ...] = ()  # newest run first, within a run the last record first
+    runs: int = 0  # how many runs they are from
+    notes: tuple[str, ...] = field(default=())  # what was left out
 
 
 def read_earlier(folders: Iterable[Path], most_bytes: int = MOST_BYTES) -> Earlier:
@@ -295,16 +283,12 @@ _LONGEST = 60.0
 
 @dataclass(frozen=True)
 class Prediction:
-    """Memory that a case needs at least.
+    """Memory that a case needs at least."""
 
-    Attributes:
-        bytes: parameters, buffers, inputs and the live peak of its pass; operators' temporaries and
-            PyTorch itself come on top.
-        basis: where it is from.
-    """
-
+    # parameters, buffers, inputs and the live peak of its pass; operators' temporaries and PyTorch
+    # itself come on top
     bytes: int
-    basis: MemoryBasis
+    basis: MemoryBasis  # where it is from
 
 
 @dataclass(frozen=True)

@@ -48,62 +48,40 @@ ABSENT = "–"
 
 @dataclass(frozen=True)
 class Cell:
-    """One place of a column.
+    """One place of a column."""
 
-    Attributes:
-        text: what is shown.
-        raw: the stored value behind it, in SI base units; `None` if there is none.
-        short: what is shown where a column has room for a word only (`oom`); `text` if empty.
-    """
-
-    text: str
-    raw: Any
+    text: str  # what is shown
+    raw: Any  # the stored value behind it, in SI base units; `None` if there is none
+    # what is shown where a column has room for a word only (`oom`); `text` if empty
     short: str = ""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column.
+    """One column."""
 
-    Attributes:
-        head: complete, with unit.
-        cells: one per row.
-        align: of text and head.
-        stored: its name in CSV files.
-        group: head shared with the columns beside it, and `sub` its own one below; empty if alone.
-        sub: see `group`.
-        shown: False for values that only CSV files hold.
-        aim: whether less or more is better, where best values are to be marked.
-    """
-
-    head: str
-    cells: tuple[Cell, ...]
-    align: Literal["left", "right"]
-    stored: str
+    head: str  # complete, with unit
+    cells: tuple[Cell, ...]  # one per row
+    align: Literal["left", "right"]  # of text and head
+    stored: str  # its name in CSV files
+    # head shared with the columns beside it, and `sub` its own one below; empty if alone
     group: str = ""
-    sub: str = ""
-    shown: bool = True
+    sub: str = ""  # see `group`
+    shown: bool = True  # False for values that only CSV files hold
+    # whether less or more is better, where best values are to be marked
     aim: Literal["min", "max"] | None = None
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns under a title, with what has to be said at its foot.
+    """Columns under a title, with what has to be said at its foot."""
 
-    Attributes:
-        title: of the table.
-        columns: shown ones and those that only CSV files hold.
-        footnotes: all lines of the foot.
-        setting: those of them that belong into a caption: what is counted, device, data type,
-            versions.
-        best: whether the suite asks for best and second values to be marked.
-    """
-
-    title: str
-    columns: tuple[Column, ...]
-    footnotes: tuple[str, ...]
+    title: str  # of the table
+    columns: tuple[Column, ...]  # shown ones and those that only CSV files hold
+    footnotes: tuple[str, ...]  # all lines of the foot
+    # those of them that belong into a caption: what is counted, device, data type, versions
     setting: tuple[str, ...] = ()
-    best: bool = False
+    best: bool = False  # whether the suite asks for best and second values to be marked
 
     @property
     def shown(self) -> tuple[Column, ...]:

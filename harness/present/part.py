@@ -47,19 +47,13 @@ class Part(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """What is the same for all rows of a run, for the foot of tables and plots.
+    """What is the same for all rows of a run, for the foot of tables and plots."""
 
-    Attributes:
-        convention: what "FLOPs" means; `None`: the part's own.
-        machine: name of a property: its value (CPU, GPU, memory, ...).
-        versions: name of a package: its version.
-        warnings: what may have spoiled the numbers of the whole run.
-    """
-
-    convention: ConventionSpec | None = None
+    convention: ConventionSpec | None = None  # what "FLOPs" means; `None`: the part's own
+    # name of a property: its value (CPU, GPU, memory, ...)
     machine: Mapping[str, Any] = field(default_factory=dict)
-    versions: Mapping[str, Any] = field(default_factory=dict)
-    warnings: Sequence[str] = ()
+    versions: Mapping[str, Any] = field(default_factory=dict)  # name of a package: its version
+    warnings: Sequence[str] = ()  # what may have spoiled the numbers of the whole run
 
 
 def convention_of(part: Part, context: Context | None = None) -> ConventionSpec:

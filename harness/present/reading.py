@@ -35,21 +35,13 @@ EXPONENT_DECIMALS = 3
 
 @dataclass(frozen=True)
 class Reading:
-    """A quantity as a suite's tables and plots show it.
+    """A quantity as a suite's tables and plots show it."""
 
-    Attributes:
-        quantity: ours.
-        unit: in which it is shown.
-        convention: what "FLOPs" means.
-        by: how it is bound to a printed figure, if it is.
-        by_label: all rows of the suite, for overheads and ratios.
-    """
-
-    quantity: Quantity
-    unit: Unit
-    convention: ConventionSpec
-    by: Counterpart | None
-    by_label: Mapping[str, Row]
+    quantity: Quantity  # ours
+    unit: Unit  # in which it is shown
+    convention: ConventionSpec  # what "FLOPs" means
+    by: Counterpart | None  # how it is bound to a printed figure, if it is
+    by_label: Mapping[str, Row]  # all rows of the suite, for overheads and ratios
 
     @property
     def is_text(self) -> bool:

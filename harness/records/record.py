@@ -74,53 +74,31 @@ STORED = (
 
 @dataclass(frozen=True)
 class Record:
-    """One finished case of a run.
+    """One finished case of a run."""
 
-    Attributes:
-        suite: name of the suite that lists the case.
-        label: its name there.
-        case_key: hash of what was measured.
-        machine_key: hash of the machine it was measured on.
-        case: module, arguments, inputs, device, dtype and pass, as plain data.
-        metrics: what was asked for.
-        factors: values of grid axes.
-        status: see `harness.case.Outcome`.
-        cause: one line for everything but `ok`.
-        values: stored names and values.
-        warnings: sentences for the reader.
-        seconds: wall time of each metric.
-        tail: last lines of a failed worker.
-        elapsed_seconds: from start to end of the case's process.
-        finished_at: UTC, ISO 8601.
-        threads: CPU threads asked for.
-        seed: of parameters and inputs.
-        timing: how the latency was to be sampled.
-        replicate: number, from 1, of its process among those of the same case.
-        accuracy: how it was to be trained and judged; `None` where it was not.
-        node: name of the machine it ran on; `None` in records of before there were engines for
-            several.
-    """
-
-    suite: str
-    label: str
-    case_key: str
-    machine_key: str
-    case: Mapping[str, Any]
-    metrics: tuple[str, ...]
-    factors: Mapping[str, Any]
-    status: str
-    cause: str | None
-    values: Mapping[str, Any]
-    warnings: tuple[str, ...]
-    seconds: Mapping[str, float]
-    tail: tuple[str, ...]
-    elapsed_seconds: float
-    finished_at: str
-    threads: int | None = None
-    seed: int = 0
+    suite: str  # name of the suite that lists the case
+    label: str  # its name there
+    case_key: str  # hash of what was measured
+    machine_key: str  # hash of the machine it was measured on
+    case: Mapping[str, Any]  # module, arguments, inputs, device, dtype and pass, as plain data
+    metrics: tuple[str, ...]  # what was asked for
+    factors: Mapping[str, Any]  # values of grid axes
+    status: str  # see `harness.case.Outcome`
+    cause: str | None  # one line for everything but `ok`
+    values: Mapping[str, Any]  # stored names and values
+    warnings: tuple[str, ...]  # sentences for the reader
+    seconds: Mapping[str, float]  # wall time of each metric
+    tail: tuple[str, ...]  # last lines of a failed worker
+    elapsed_seconds: float  # from start to end of the case's process
+    finished_at: str  # UTC, ISO 8601
+    threads: int | None = None  # CPU threads asked for
+    seed: int = 0  # of parameters and inputs
+    # how the latency was to be sampled
     timing: Mapping[str, Any] = field(default_factory=lambda: asdict(DEFAULT_TIMING))
-    replicate: int = 1
+    replicate: int = 1  # number, from 1, of its process among those of the same case
+    # how it was to be trained and judged; `None` where it was not
     accuracy: Mapping[str, Any] | None = None
+    # name of the machine it ran on; `None` in records of before there were engines for several
     node: str | None = None
     schema: int = field(default=SCHEMA)
 

@@ -21,49 +21,29 @@ class MissingDuckDBError(HarnessError):
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run directory, as its `run.json` describes it.
+    """A run directory, as its `run.json` describes it."""
 
-    Attributes:
-        path: the directory.
-        suite: name of the suite that was run.
-        started_at: UTC, ISO 8601; orders as text.
-        commit: of the checkout, 40 hexadecimal digits; `None` outside one.
-        dirty: whether files differed from that commit.
-        threads: CPU threads of cases that leave the number to PyTorch.
-        setting: what may change a time besides the code: versions, kernel, governor, driver.
-    """
-
-    path: Path
-    suite: str
-    started_at: str
-    commit: str | None
-    dirty: bool
-    threads: int | None
+    path: Path  # the directory
+    suite: str  # name of the suite that was run
+    started_at: str  # UTC, ISO 8601; orders as text
+    commit: str | None  # of the checkout, 40 hexadecimal digits; `None` outside one
+    dirty: bool  # whether files differed from that commit
+    threads: int | None  # CPU threads of cases that leave the number to PyTorch
+    # what may change a time besides the code: versions, kernel, governor, driver
     setting: Mapping[str, str]
 
 
 class Measurement(NamedTuple):
-    """One record, reduced to what a series needs.
+    """One record, reduced to what a series needs."""
 
-    Attributes:
-        run: index into the runs asked for.
-        suite: that lists the case.
-        label: of the case there.
-        case_key: hash of what was measured.
-        machine_key: of the machine.
-        replicate: number of the process.
-        condition: threads, cache and CUDA graph; what has to be alike in one series.
-        values: of the expressions asked for, in their order.
-    """
-
-    run: int
-    suite: str
-    label: str
-    case_key: str
-    machine_key: str
-    replicate: int
-    condition: tuple[Any, ...]
-    values: tuple[float | None, ...]
+    run: int  # index into the runs asked for
+    suite: str  # that lists the case
+    label: str  # of the case there
+    case_key: str  # hash of what was measured
+    machine_key: str  # of the machine
+    replicate: int  # number of the process
+    condition: tuple[Any, ...]  # threads, cache and CUDA graph; what has to be alike in one series
+    values: tuple[float | None, ...]  # of the expressions asked for, in their order
 
 
 def connect() -> "DuckDBPyConnection":

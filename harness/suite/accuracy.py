@@ -23,17 +23,11 @@ _ADAPTER = TypeAdapter(RecipeSpec)
 
 @dataclass(eq=False)
 class Accuracies:
-    """Makes what `Job.accuracy` holds, for the cases of one suite file.
+    """Makes what `Job.accuracy` holds, for the cases of one suite file."""
 
-    Attributes:
-        source: the file; mistakes go to its document.
-        spec: what it says.
-        data_root: folder of real images that the command line names.
-    """
-
-    source: Source
-    spec: SuiteSpec
-    data_root: Path | None = None
+    source: Source  # the file; mistakes go to its document
+    spec: SuiteSpec  # what it says
+    data_root: Path | None = None  # folder of real images that the command line names
     _read: dict[Path, RecipeSpec | None] = field(default_factory=dict)
 
     def of(self, recipe: Recipe) -> dict[str, Any] | None:

@@ -15,23 +15,14 @@ from harness.messages import HarnessError, escaped, one_line
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake, shown as `file:line:col: where: what; cure`.
+    """One mistake, shown as `file:line:col: where: what; cure`."""
 
-    Attributes:
-        file: path as shown to the user.
-        line: 1-based; 0 where the mistake has no place in a file.
-        column: 1-based.
-        where: dotted path of keys and indices (`cases.0.input`), or what part of the file.
-        what: what is wrong.
-        cure: what to do.
-    """
-
-    file: str
-    line: int
-    column: int
-    where: str
-    what: str
-    cure: str
+    file: str  # path as shown to the user
+    line: int  # 1-based; 0 where the mistake has no place in a file
+    column: int  # 1-based
+    where: str  # dotted path of keys and indices (`cases.0.input`), or what part of the file
+    what: str  # what is wrong
+    cure: str  # what to do
 
     def __str__(self) -> str:
         parts = (one_line(text) for text in (self.where, self.what, self.cure))
@@ -103,21 +94,14 @@ Location = Sequence[str | int]
 
 @dataclass(eq=False)
 class Node:
-    """A value and where it starts.
+    """A value and where it starts."""
 
-    Attributes:
-        line: 1-based.
-        column: 1-based.
-        content: scalar, list of nodes, or entries by key.
-        size: number of nodes below and including this one, aliases counted where they stand.
-        height: levels below and including this one.
-    """
-
-    line: int
-    column: int
+    line: int  # 1-based
+    column: int  # 1-based
+    # scalar, list of nodes, or entries by key
     content: "Scalar | list[Node] | dict[str, Entry]" = None
-    size: int = 1
-    height: int = 1
+    size: int = 1  # number of nodes below and including this one, aliases counted where they stand
+    height: int = 1  # levels below and including this one
 
     def plain(self) -> Any:
         """The value without places: what `json` could have read."""
@@ -146,19 +130,12 @@ class Entry:
 
 @dataclass(eq=False)
 class Document:
-    """One file of a suite: its path, its tree, and the mistakes found in it so far.
+    """One file of a suite: its path, its tree, and the mistakes found in it so far."""
 
-    Attributes:
-        path: absolute, symbolic links resolved.
-        shown: path in messages, relative to the current directory when below it.
-        root: the tree; `None` when the file could not be parsed.
-        problems: mistakes found so far.
-    """
-
-    path: Path
-    shown: str
-    root: Node | None = None
-    problems: list[Problem] = field(default_factory=list)
+    path: Path  # absolute, symbolic links resolved
+    shown: str  # path in messages, relative to the current directory when below it
+    root: Node | None = None  # the tree; `None` when the file could not be parsed
+    problems: list[Problem] = field(default_factory=list)  # mistakes found so far
 
     def report(
         self,

@@ -149,19 +149,12 @@ Place = tuple[str | int, ...]
 
 @dataclass(eq=False)
 class Recipe:
-    """A case or a grid of cases.
+    """A case or a grid of cases."""
 
-    Attributes:
-        document: the file.
-        place: where the entry stands; the root for a grid at the top level.
-        spec: what it says.
-        forced: case-level axes that the command line replaces by one value.
-    """
-
-    document: Document
-    place: Place
-    spec: Conditions
-    forced: Combination
+    document: Document  # the file
+    place: Place  # where the entry stands; the root for a grid at the top level
+    spec: Conditions  # what it says
+    forced: Combination  # case-level axes that the command line replaces by one value
     _texts: dict[tuple[str, int], str] = field(default_factory=dict)
 
     @property

@@ -22,13 +22,9 @@ from harness.suite.tree import Source
 
 @dataclass(eq=False)
 class Constructors:
-    """Signatures by module name, each module imported and each mistake reported once.
+    """Signatures by module name, each module imported and each mistake reported once."""
 
-    Attributes:
-        search_path: folders of a user's own modules.
-    """
-
-    search_path: tuple[str, ...]
+    search_path: tuple[str, ...]  # folders of a user's own modules
     _known: dict[str, Signature | ModuleError] = field(default_factory=dict)
     _checked: set[tuple[object, ...]] = field(default_factory=set)
 
@@ -128,19 +124,12 @@ class Budget:
 
 @dataclass(eq=False)
 class Expansion:
-    """Makes the jobs of one file; mistakes go to its document.
+    """Makes the jobs of one file; mistakes go to its document."""
 
-    Attributes:
-        source: the file.
-        spec: what it says.
-        overrides: what the command line changes.
-        budget: shared by all files of the tree.
-    """
-
-    source: Source
-    spec: SuiteSpec
-    overrides: Overrides
-    budget: Budget
+    source: Source  # the file
+    spec: SuiteSpec  # what it says
+    overrides: Overrides  # what the command line changes
+    budget: Budget  # shared by all files of the tree
     jobs: list[Job] = field(default_factory=list)
     notes: dict[str, str] = field(default_factory=dict)
     _used_defaults: set[str] = field(default_factory=set)

@@ -65,23 +65,14 @@ class _Open:
 
 @dataclass(eq=False)
 class Composer:
-    """Builds a document's tree; mistakes after which reading can go on go to the document.
+    """Builds a document's tree; mistakes after which reading can go on go to the document."""
 
-    Attributes:
-        document: gets the mistakes.
-        root: the tree, once its last event is taken.
-        stack: collections that are open, outermost first.
-        anchors: finished nodes by anchor.
-        documents: YAML documents begun.
-        total: nodes so far, aliases written out.
-    """
-
-    document: Document
-    root: Node | None = None
-    stack: list[_Open] = field(default_factory=list)
-    anchors: dict[str, Node] = field(default_factory=dict)
-    documents: int = 0
-    total: int = 0
+    document: Document  # gets the mistakes
+    root: Node | None = None  # the tree, once its last event is taken
+    stack: list[_Open] = field(default_factory=list)  # collections that are open, outermost first
+    anchors: dict[str, Node] = field(default_factory=dict)  # finished nodes by anchor
+    documents: int = 0  # YAML documents begun
+    total: int = 0  # nodes so far, aliases written out
 
     def compose(self, text: str) -> Node | None:
         """The tree of a text; `None` of an empty one.
@@ -264,15 +255,10 @@ def read_mapping(given: Given) -> Document:
 
 @dataclass(eq=False)
 class _Reading:
-    """Turns values into nodes without places; mistakes go to the document.
+    """Turns values into nodes without places; mistakes go to the document."""
 
-    Attributes:
-        document: gets the mistakes.
-        left: nodes that may still be made; lists that hold each other have no end.
-    """
-
-    document: Document
-    left: int = MOST_NODES
+    document: Document  # gets the mistakes
+    left: int = MOST_NODES  # nodes that may still be made; lists that hold each other have no end
 
     def node(self, value: Any, place: tuple[str, ...]) -> Node:
         """A value with everything below it."""

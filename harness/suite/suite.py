@@ -14,59 +14,34 @@ from harness.suite.presentation import PlotSpec, ReferenceSpec, TableSpec, descr
 
 @dataclass(frozen=True)
 class Overrides:
-    """What options change in every case; `None` keeps what the suite says.
+    """What options change in every case; `None` keeps what the suite says."""
 
-    Attributes:
-        inputs: one shape per argument of `forward`, for every case.
-        metrics: names of metrics, or `static`.
-        device: `auto`, `cpu` or `cuda`.
-        dtype: floating type.
-        threads: CPU threads.
-        only: labels to keep, of the suite and what it includes.
-        force: run also what is predicted not to fit into the free memory.
-        data_root: folder of real images, for accuracy.
-    """
-
-    inputs: tuple[Shape, ...] | None = None
-    metrics: tuple[str, ...] | None = None
-    device: str | None = None
-    dtype: str | None = None
-    threads: int | None = None
-    only: tuple[str, ...] | None = None
-    force: bool = False
-    data_root: Path | None = None
+    inputs: tuple[Shape, ...] | None = None  # one shape per argument of `forward`, for every case
+    metrics: tuple[str, ...] | None = None  # names of metrics, or `static`
+    device: str | None = None  # `auto`, `cpu` or `cuda`
+    dtype: str | None = None  # floating type
+    threads: int | None = None  # CPU threads
+    only: tuple[str, ...] | None = None  # labels to keep, of the suite and what it includes
+    force: bool = False  # run also what is predicted not to fit into the free memory
+    data_root: Path | None = None  # folder of real images, for accuracy
 
 
 @dataclass(frozen=True)
 class Suite:
-    """What to measure and what to show.
+    """What to measure and what to show."""
 
-    Attributes:
-        name: unique among the suites that are loaded together.
-        title: heading; the name if the file has none.
-        path: the YAML file; of a mapping a name in the folder that its paths are taken from.
-        jobs: cases in file order, grids written out.
-        tables: tables to make of the results.
-        plots: plots to make of the results.
-        reference: the printed table beside the rows.
-        convention: how counters become one printed figure.
-        included: suites that run with this one, in file order.
-        note: footnote.
-        notes: label of a case: its footnote.
-        given: the mapping that it was made from; `None` of a file.
-    """
-
-    name: str
-    title: str
-    path: Path
-    jobs: tuple[Job, ...]
-    tables: tuple[TableSpec, ...] = ()
-    plots: tuple[PlotSpec, ...] = ()
-    reference: ReferenceSpec | None = None
-    convention: str = "flops"
-    included: "tuple[Suite, ...]" = ()
-    note: str | None = None
-    notes: Mapping[str, str] = field(default_factory=dict)
+    name: str  # unique among the suites that are loaded together
+    title: str  # heading; the name if the file has none
+    path: Path  # the YAML file; of a mapping a name in the folder that its paths are taken from
+    jobs: tuple[Job, ...]  # cases in file order, grids written out
+    tables: tuple[TableSpec, ...] = ()  # tables to make of the results
+    plots: tuple[PlotSpec, ...] = ()  # plots to make of the results
+    reference: ReferenceSpec | None = None  # the printed table beside the rows
+    convention: str = "flops"  # how counters become one printed figure
+    included: "tuple[Suite, ...]" = ()  # suites that run with this one, in file order
+    note: str | None = None  # footnote
+    notes: Mapping[str, str] = field(default_factory=dict)  # label of a case: its footnote
+    # the mapping that it was made from; `None` of a file
     given: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 
     def parts(self) -> "tuple[Suite, ...]":

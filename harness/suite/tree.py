@@ -23,25 +23,17 @@ _ADAPTER = TypeAdapter(SuiteSpec)
 
 @dataclass(eq=False)
 class Source:
-    """One suite file.
+    """One suite file."""
 
-    Attributes:
-        document: the tree with its places and mistakes.
-        data: the plain values.
-        spec: the model; `None` when too little of the file is right.
-        complete: no key of the top level was left out of `spec`; when false, a thing that seems
-            to lack may be there, misspelt, and is not reported as missing.
-        lost_cases: some entries of `cases` were left out of `spec`.
-        included: files it includes.
-        original: index in the file of each entry of `spec.cases`.
-    """
-
-    document: Document
-    data: dict[str, Any] = field(default_factory=dict)
-    spec: SuiteSpec | None = None
+    document: Document  # the tree with its places and mistakes
+    data: dict[str, Any] = field(default_factory=dict)  # the plain values
+    spec: SuiteSpec | None = None  # the model; `None` when too little of the file is right
+    # no key of the top level was left out of `spec`; when false, a thing that seems to lack may be
+    # there, misspelt, and is not reported as missing
     complete: bool = False
-    lost_cases: bool = False
-    included: "list[Source]" = field(default_factory=list)
+    lost_cases: bool = False  # some entries of `cases` were left out of `spec`
+    included: "list[Source]" = field(default_factory=list)  # files it includes
+    # index in the file of each entry of `spec.cases`
     original: list[int] = field(default_factory=list)
 
     def walk(self) -> "Iterator[Source]":

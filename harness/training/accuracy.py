@@ -53,23 +53,14 @@ class AccuracyError(HarnessError):
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What is trained and how it is judged.
+    """What is trained and how it is judged."""
 
-    Attributes:
-        recipe: of this data.
-        evaluation: of the trained networks.
-        train: training images.
-        val: validation images.
-        network: arguments of the network, those of evaluation included.
-        device: where it runs.
-    """
-
-    recipe: RecipeSpec
-    evaluation: EvaluationSpec
-    train: SegmentationData
-    val: SegmentationData
-    network: Mapping[str, Any]
-    device: torch.device
+    recipe: RecipeSpec  # of this data
+    evaluation: EvaluationSpec  # of the trained networks
+    train: SegmentationData  # training images
+    val: SegmentationData  # validation images
+    network: Mapping[str, Any]  # arguments of the network, those of evaluation included
+    device: torch.device  # where it runs
 
     def description(self, network: Segmentor, seed: int, data: str) -> dict[str, Any]:
         """Everything that decides the trained parameters, as plain data: the training's key.

@@ -42,18 +42,13 @@ def training_key(description: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class State:
-    """A training at one step.
+    """A training at one step."""
 
-    Attributes:
-        step: how many steps are done.
-        model: parameters and buffers by name.
-        optimizer: what it remembers, by `parameter/name`; empty where the training is whole.
-        notes: plain data that belongs to it (loss, seconds, state of the gradient scaler).
-    """
-
-    step: int
-    model: Mapping[str, Tensor]
+    step: int  # how many steps are done
+    model: Mapping[str, Tensor]  # parameters and buffers by name
+    # what it remembers, by `parameter/name`; empty where the training is whole
     optimizer: Mapping[str, Tensor] = field(default_factory=dict)
+    # plain data that belongs to it (loss, seconds, state of the gradient scaler)
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -255,22 +255,16 @@ Network = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Views:
-    """How an image is looked at.
+    """How an image is looked at."""
 
-    Attributes:
-        scales: sizes, as multiples of the image's.
-        flip: each also mirrored.
-        crop: (H, W) of sliding crops; `None` for the whole image at once.
-        overlap: share that neighbouring crops have in common; a third is PSPNet's (Zhao et al.
-            2017, its published test script).
-        batch: crops at once.
-    """
-
-    scales: tuple[float, ...] = (1.0,)
-    flip: bool = False
+    scales: tuple[float, ...] = (1.0,)  # sizes, as multiples of the image's
+    flip: bool = False  # each also mirrored
+    # (H, W) of sliding crops; `None` for the whole image at once
     crop: tuple[int, int] | None = None
+    # share that neighbouring crops have in common; a third is PSPNet's (Zhao et al. 2017, its
+    # published test script).
     overlap: float = 1 / 3
-    batch: int = 8
+    batch: int = 8  # crops at once
 
 
 @torch.no_grad()
@@ -367,23 +361,15 @@ def starts(size: int, crop: int, overlap: float) -> list[int]:
 
 @dataclass(frozen=True)
 class Scores:
-    """What a network reaches; shares in [0, 1], NaN where nothing defines them.
+    """What a network reaches; shares in [0, 1], NaN where nothing defines them."""
 
-    Attributes:
-        miou: mean intersection over union.
-        pixel_acc: share of right pixels.
-        class_iou: class: intersection over union.
-        boundary_f: mean boundary F-score at the first tolerance; `None` if not asked for.
-        class_boundary_f: tolerance in pixels: class: F.
-        images: how many were judged.
-    """
-
-    miou: float
-    pixel_acc: float
-    class_iou: dict[str, float]
+    miou: float  # mean intersection over union
+    pixel_acc: float  # share of right pixels
+    class_iou: dict[str, float]  # class: intersection over union
+    # mean boundary F-score at the first tolerance; `None` if not asked for
     boundary_f: float | None
-    class_boundary_f: dict[int, dict[str, float]]
-    images: int
+    class_boundary_f: dict[int, dict[str, float]]  # tolerance in pixels: class: F
+    images: int  # how many were judged
 
 
 def evaluate(

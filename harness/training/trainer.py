@@ -218,36 +218,22 @@ class DivergenceError(HarnessError):
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands; given to a listener every `CHECK_EVERY` steps and at the end.
+    """Where a training stands; given to a listener every `CHECK_EVERY` steps and at the end."""
 
-    Attributes:
-        step: how many steps are done.
-        steps: of the whole training.
-        loss: mean since the last report.
-        terms: the last step's terms before their weights.
-    """
-
-    step: int
-    steps: int
-    loss: float
-    terms: dict[str, float]
+    step: int  # how many steps are done
+    steps: int  # of the whole training
+    loss: float  # mean since the last report
+    terms: dict[str, float]  # the last step's terms before their weights
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training gave.
+    """What a training gave."""
 
-    Attributes:
-        steps: of the whole training.
-        first_step: where this process took it up; `steps` if it was whole already.
-        loss: mean of its last report.
-        seconds: that all processes spent on it.
-    """
-
-    steps: int
-    first_step: int
-    loss: float
-    seconds: float
+    steps: int  # of the whole training
+    first_step: int  # where this process took it up; `steps` if it was whole already
+    loss: float  # mean of its last report
+    seconds: float  # that all processes spent on it
 
 
 @dataclass
@@ -258,30 +244,18 @@ class Trainer:
     to the last bit, whether or not the training was interrupted: batches and dropout depend on the
     seed and the step alone, and deterministic kernels are chosen. On a GPU bilinear upsampling and
     some convolutions sum in an order of their own.
-
-    Attributes:
-        network: as `build_network` gives it; trained in place.
-        data: training images.
-        recipe: already that of this data (`RecipeSpec.for_data`).
-        seed: of order, augmentation and dropout.
-        device: where it runs.
-        checkpoint: where it is kept; `None` keeps nothing.
-        listener: told how it goes.
-        save_every: least seconds between two saves.
-        save_share: largest share of the time that saves may take.
-        clock: in seconds.
     """
 
-    network: Segmentor
-    data: SegmentationData
-    recipe: RecipeSpec
-    seed: int
-    device: torch.device
-    checkpoint: Checkpoint | None = None
-    listener: Callable[[Progress], None] | None = None
-    save_every: float = SAVE_EVERY
-    save_share: float = SAVE_SHARE
-    clock: Callable[[], float] = time.monotonic
+    network: Segmentor  # as `build_network` gives it; trained in place
+    data: SegmentationData  # training images
+    recipe: RecipeSpec  # already that of this data (`RecipeSpec.for_data`)
+    seed: int  # of order, augmentation and dropout
+    device: torch.device  # where it runs
+    checkpoint: Checkpoint | None = None  # where it is kept; `None` keeps nothing
+    listener: Callable[[Progress], None] | None = None  # told how it goes
+    save_every: float = SAVE_EVERY  # least seconds between two saves
+    save_share: float = SAVE_SHARE  # largest share of the time that saves may take
+    clock: Callable[[], float] = time.monotonic  # in seconds
 
     def run(self) -> Trained:
         """Train to the end, or take over a training that is whole.

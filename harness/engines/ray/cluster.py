@@ -136,17 +136,13 @@ class Description:
     """A node as it describes itself.
 
     Attributes:
-        place: name of the machine, its key and environment.
-        host: the same for all nodes on one machine, until it is booted again.
-        cores: that the node's processes may run on.
-        gpus: of the machine.
         torch: version, and that of this package: what a time depends on besides the machine.
     """
 
-    place: Place
-    host: str
-    cores: tuple[int, ...]
-    gpus: tuple[Gpu, ...]
+    place: Place  # name of the machine, its key and environment
+    host: str  # the same for all nodes on one machine, until it is booted again
+    cores: tuple[int, ...]  # that the node's processes may run on
+    gpus: tuple[Gpu, ...]  # of the machine
     versions: tuple[str | None, ...]
 
 
@@ -217,20 +213,13 @@ _PATIENCE = 120.0  # seconds for a node to start a process and import torch
 
 @dataclass(frozen=True)
 class Member:
-    """A node with what the engine knows of it beyond its place in the queue.
+    """A node with what the engine knows of it beyond its place in the queue."""
 
-    Attributes:
-        description: its own words.
-        place: as records name it.
-        cores: those that it owns; `None` where it is promised all of its machine, or more than
-            there are.
-        crowded: whether the nodes of its machine are promised more cores than it has.
-    """
-
-    description: Description
-    place: Place
+    description: Description  # its own words
+    place: Place  # as records name it
+    # those that it owns; `None` where it is promised all of its machine, or more than there are
     cores: tuple[int, ...] | None
-    crowded: bool
+    crowded: bool  # whether the nodes of its machine are promised more cores than it has
 
 
 class Cluster:

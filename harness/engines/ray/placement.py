@@ -10,26 +10,17 @@ from harness.engines.engine import is_static, is_timed, next_ring
 
 @dataclass(eq=False)
 class Node:
-    """A machine of the cluster, or a part of one.
+    """A machine of the cluster, or a part of one."""
 
-    Attributes:
-        identity: of the cluster's own.
-        machine_key: hash of the machine.
-        kind: nodes of one kind give times that may stand in one column: the same machine key and
-            the same versions of what is measured with.
-        cpus: cores that cases may use.
-        gpus: how many.
-        host: the same for nodes that are parts of one machine; the node itself if absent.
-        units: what runs on it.
-    """
-
-    identity: str
-    machine_key: str
+    identity: str  # of the cluster's own
+    machine_key: str  # hash of the machine
+    # nodes of one kind give times that may stand in one column: the same machine key and the same
+    # versions of what is measured with
     kind: str
-    cpus: int
-    gpus: int = 0
-    host: str = ""
-    units: "list[Unit]" = field(default_factory=list)
+    cpus: int  # cores that cases may use
+    gpus: int = 0  # how many
+    host: str = ""  # the same for nodes that are parts of one machine; the node itself if absent
+    units: "list[Unit]" = field(default_factory=list)  # what runs on it
 
     def __post_init__(self) -> None:
         self.host = self.host or self.identity
@@ -66,17 +57,11 @@ class Node:
 
 @dataclass(eq=False)
 class Unit:
-    """A job, or the processes of a case that sample in turns: what goes to one node at once.
+    """A job, or the processes of a case that sample in turns: what goes to one node at once."""
 
-    Attributes:
-        jobs: those that have not ended.
-        job: any of them.
-        losses: names of nodes that were lost under it.
-    """
-
-    jobs: list[Job]
-    losses: list[str] = field(default_factory=list)
-    job: Job = field(init=False)
+    jobs: list[Job]  # those that have not ended
+    losses: list[str] = field(default_factory=list)  # names of nodes that were lost under it
+    job: Job = field(init=False)  # any of them
 
     def __post_init__(self) -> None:
         self.job = self.jobs[0]  # they differ only in their number

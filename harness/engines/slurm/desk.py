@@ -34,17 +34,12 @@ _START = 300.0  # seconds that a task may take beside its cases: importing PyTor
 
 @dataclass
 class Order:
-    """Tasks alike enough to be one array.
+    """Tasks alike enough to be one array."""
 
-    Attributes:
-        comparison: suite and device whose timed cases belong on one kind of machine.
-        machine: key of that kind where it is known already.
-        tasks: jobs of each.
-    """
-
+    # suite and device whose timed cases belong on one kind of machine
     comparison: Comparison | None
-    machine: str | None = None
-    tasks: list[list[Job]] = field(default_factory=list)
+    machine: str | None = None  # key of that kind where it is known already
+    tasks: list[list[Job]] = field(default_factory=list)  # jobs of each
 
     @property
     def jobs(self) -> list[Job]:

@@ -37,26 +37,19 @@ _TIME = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", re.ASCII)
 
 @dataclass(frozen=True)
 class SlurmOptions:
-    """How cases are given to Slurm.
+    """How cases are given to Slurm."""
 
-    Attributes:
-        parameters: of every submission, by submitit's names.
-        minutes: time limit of every task; `None`: from the timeouts of its cases.
-        exclusive: whether timed cases ask for whole nodes.
-        mix_machines: whether timed cases of one table may run on machines of different kinds.
-        per_task: cases of one task; `None`: one, and more where they are static.
-        folder: for what nodes and this machine tell each other; all of them see it.
-        poll: seconds between two questions to the scheduler.
-        python: command that starts Python on a node; the interpreter of this process if absent.
-    """
-
+    # of every submission, by submitit's names
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    minutes: int | None = None
-    exclusive: bool = True
+    minutes: int | None = None  # time limit of every task; `None`: from the timeouts of its cases
+    exclusive: bool = True  # whether timed cases ask for whole nodes
+    # whether timed cases of one table may run on machines of different kinds
     mix_machines: bool = False
-    per_task: int | None = None
+    per_task: int | None = None  # cases of one task; `None`: one, and more where they are static
+    # for what nodes and this machine tell each other; all of them see it
     folder: Path = DEFAULT_FOLDER
-    poll: float = DEFAULT_POLL
+    poll: float = DEFAULT_POLL  # seconds between two questions to the scheduler
+    # command that starts Python on a node; the interpreter of this process if absent
     python: str | None = None
 
 
@@ -178,17 +171,11 @@ _MOST_IDS = 200  # in one question; an id is that of a whole array
 
 @dataclass(frozen=True)
 class TaskState:
-    """The state of one array task.
+    """The state of one array task."""
 
-    Attributes:
-        code: as Slurm writes it: `RUNNING`.
-        node: where it runs or ran; empty before.
-        reason: why it waits, or how it ended where Slurm says so: exit code and signal.
-    """
-
-    code: str
-    node: str = ""
-    reason: str = ""
+    code: str  # as Slurm writes it: `RUNNING`
+    node: str = ""  # where it runs or ran; empty before
+    reason: str = ""  # why it waits, or how it ended where Slurm says so: exit code and signal
 
     @property
     def fate(self) -> Fate:

@@ -192,30 +192,19 @@ def _go_on(_number: int, _frame: object) -> None:
 
 @dataclass
 class Task:
-    """Jobs on their way through the scheduler.
+    """Jobs on their way through the scheduler."""
 
-    Attributes:
-        jobs: by number; `None` for one that nobody asks for any more.
-        reader: of the journal that the node writes.
-        slurm_id: `123_4`; empty before it is submitted.
-        comparison: suite and device whose cases belong on one kind of machine; `None` where any
-            will do.
-        state: as the scheduler said last.
-        place: where it runs, as the node described itself.
-        elsewhere: node that it was sent to and that is of another kind than it needs.
-        told_all: whether the node has told of every job.
-        over_since: when the scheduler first said that it is over.
-    """
-
-    jobs: Sequence[Job | None]
-    reader: JournalReader
+    jobs: Sequence[Job | None]  # by number; `None` for one that nobody asks for any more
+    reader: JournalReader  # of the journal that the node writes
+    # suite and device whose cases belong on one kind of machine; `None` where any will do
     comparison: tuple[str, str] | None = None
-    slurm_id: str = ""
-    state: TaskState | None = None
-    place: Place | None = None
+    slurm_id: str = ""  # `123_4`; empty before it is submitted
+    state: TaskState | None = None  # as the scheduler said last
+    place: Place | None = None  # where it runs, as the node described itself
+    # node that it was sent to and that is of another kind than it needs
     elsewhere: str | None = None
-    told_all: bool = False
-    over_since: float | None = None
+    told_all: bool = False  # whether the node has told of every job
+    over_since: float | None = None  # when the scheduler first said that it is over
     reason: str = ""  # for which it waits, as told
     _begun: dict[int, float] = field(default_factory=dict)
     _metric: dict[int, str] = field(default_factory=dict)
@@ -307,19 +296,12 @@ class Task:
 
 @dataclass
 class Verdict:
-    """The ends of jobs, and those that are placed again.
+    """The ends of jobs, and those that are placed again."""
 
-    Attributes:
-        ended: events, in the order of the jobs.
-        again: jobs to be placed again.
-        cause: why, in words.
-        lost: whether the node was at fault, so that only so many attempts are made.
-    """
-
-    cause: str
-    lost: bool = False
-    ended: list[Event] = field(default_factory=list)
-    again: Sequence[Job] = ()
+    cause: str  # why, in words
+    lost: bool = False  # whether the node was at fault, so that only so many attempts are made
+    ended: list[Event] = field(default_factory=list)  # events, in the order of the jobs
+    again: Sequence[Job] = ()  # jobs to be placed again
 
 
 def end_task(task: Task, options: SlurmOptions, log: Path | None) -> Verdict:

@@ -30,20 +30,13 @@ class BaselineError(HarnessError):
 
 @dataclass(frozen=True)
 class Baseline:
-    """What `accepted.json` says, and where.
+    """What `accepted.json` says, and where."""
 
-    Attributes:
-        folder: `<root>/<machine key>/<suite>`.
-        run: name of the run's folder there.
-        commit: that was measured; `None` outside a checkout.
-        accepted_at: UTC, ISO 8601.
-        noise_floor: of each measured metric, from further runs of the same version.
-    """
-
-    folder: Path
-    run: str
-    commit: str | None
-    accepted_at: str
+    folder: Path  # `<root>/<machine key>/<suite>`
+    run: str  # name of the run's folder there
+    commit: str | None  # that was measured; `None` outside a checkout
+    accepted_at: str  # UTC, ISO 8601
+    # of each measured metric, from further runs of the same version
     noise_floor: Mapping[str, float] = field(default_factory=dict)
 
     @property

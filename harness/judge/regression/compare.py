@@ -21,21 +21,13 @@ SAME, REGRESSION, UNCLEAR = 0, 1, 3
 
 @dataclass(frozen=True)
 class Report:
-    """Verdicts of a comparison.
+    """Verdicts of a comparison."""
 
-    Attributes:
-        a: run before.
-        b: run after.
-        comparisons: in the order of b's cases.
-        limits: that the verdicts were made with.
-        notes: sentences about the two runs.
-    """
-
-    a: Observed
-    b: Observed
-    comparisons: Mapping[CaseMetric, Comparison]
-    limits: Limits
-    notes: tuple[str, ...] = ()
+    a: Observed  # run before
+    b: Observed  # run after
+    comparisons: Mapping[CaseMetric, Comparison]  # in the order of b's cases
+    limits: Limits  # that the verdicts were made with
+    notes: tuple[str, ...] = ()  # sentences about the two runs
 
     @property
     def same_machine(self) -> bool:

@@ -30,19 +30,12 @@ _FLOOR_STDERRS = 2.0
 
 @dataclass(frozen=True)
 class Measured:
-    """What one fresh process gave.
+    """What one fresh process gave."""
 
-    Attributes:
-        seconds: median latency of its samples; `None` unless `status` is `ok`.
-        status: as of `harness.case.Outcome`.
-        cause: one line for everything but `ok`.
-        samples: seconds of each sample.
-    """
-
-    seconds: float | None
-    status: str = "ok"
-    cause: str | None = None
-    samples: tuple[float, ...] = ()
+    seconds: float | None  # median latency of its samples; `None` unless `status` is `ok`
+    status: str = "ok"  # as of `harness.case.Outcome`
+    cause: str | None = None  # one line for everything but `ok`
+    samples: tuple[float, ...] = ()  # seconds of each sample
 
 
 Measure = Callable[[Side, CaseMetric], Measured]
@@ -51,18 +44,15 @@ Measure = Callable[[Side, CaseMetric], Measured]
 
 @dataclass
 class Interleaved:
-    """The replicates of one case, in pairs whose halves ran next to each other.
+    """The replicates of one case, in pairs whose halves ran next to each other."""
 
-    Attributes:
-        a: seconds, one value per process of the version before.
-        b: the same of the version after; `b[i]` ran right before or after `a[i]`.
-        failures: by version, the first answer that was no latency.
-        first: by version, the first answer with all its samples.
-    """
-
+    # seconds, one value per process of the version before
     a: list[float] = field(default_factory=list)
+    # the same of the version after; `b[i]` ran right before or after `a[i]`
     b: list[float] = field(default_factory=list)
+    # by version, the first answer that was no latency
     failures: dict[Side, Measured] = field(default_factory=dict)
+    # by version, the first answer with all its samples
     first: dict[Side, Measured] = field(default_factory=dict)
 
     @property
@@ -142,22 +132,15 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Settings:
-    """How a gate decides.
+    """How a gate decides."""
 
-    Attributes:
-        looks: pairs per case at which verdicts are sought, increasing, even.
-        budget: seconds after which no further block begins.
-        alpha: probability of any false verdict `faster` or `slower` where nothing differs, all
-            looks together.
-        min_effect: differences smaller than this are nobody's regression.
-        seed: of the order in which processes run.
-    """
-
-    looks: tuple[int, ...] = LOOKS
-    budget: float = BUDGET
+    looks: tuple[int, ...] = LOOKS  # pairs per case at which verdicts are sought, increasing, even
+    budget: float = BUDGET  # seconds after which no further block begins
+    # probability of any false verdict `faster` or `slower` where nothing differs, all looks
+    # together
     alpha: float = ALPHA
-    min_effect: float = MIN_EFFECT
-    seed: int = 0
+    min_effect: float = MIN_EFFECT  # differences smaller than this are nobody's regression
+    seed: int = 0  # of the order in which processes run
 
     def __post_init__(self) -> None:
         increasing = all(x < y for x, y in zip(self.looks, self.looks[1:], strict=False))
@@ -170,21 +153,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a gate stands; given to a listener before each block.
+    """Where a gate stands; given to a listener before each block."""
 
-    Attributes:
-        key: what runs next.
-        pairs: how many it has.
-        unclear: cases without a verdict.
-        total: cases of the grid.
-        seconds: since the start.
-    """
-
-    key: CaseMetric
-    pairs: int
-    unclear: int
-    total: int
-    seconds: float
+    key: CaseMetric  # what runs next
+    pairs: int  # how many it has
+    unclear: int  # cases without a verdict
+    total: int  # cases of the grid
+    seconds: float  # since the start
 
 
 Listener = Callable[[Progress], None]
@@ -192,23 +167,14 @@ Listener = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Gated:
-    """What a gate has found.
+    """What a gate has found."""
 
-    Attributes:
-        comparisons: by case, in the suite's order.
-        replicates: the seconds behind them.
-        looks: how often verdicts were sought.
-        seconds: that it took.
-        floor: noise floor of the last look, a share.
-        spent: whether the budget ended it.
-    """
-
-    comparisons: Mapping[CaseMetric, Comparison]
-    replicates: Mapping[CaseMetric, Interleaved]
-    looks: int
-    seconds: float
-    floor: float
-    spent: bool
+    comparisons: Mapping[CaseMetric, Comparison]  # by case, in the suite's order
+    replicates: Mapping[CaseMetric, Interleaved]  # the seconds behind them
+    looks: int  # how often verdicts were sought
+    seconds: float  # that it took
+    floor: float  # noise floor of the last look, a share
+    spent: bool  # whether the budget ended it
 
     @property
     def regressions(self) -> tuple[CaseMetric, ...]:

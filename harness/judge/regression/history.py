@@ -39,40 +39,24 @@ EVERY_MACHINE = ""
 
 
 class Point(NamedTuple):
-    """A run's value: the median over its processes.
+    """A run's value: the median over its processes."""
 
-    Attributes:
-        run: that it is from.
-        value: SI base unit.
-        processes: that it is the median of.
-    """
-
-    run: StoredRun
-    value: float
-    processes: int
+    run: StoredRun  # that it is from
+    value: float  # SI base unit
+    processes: int  # that it is the median of
 
 
 @dataclass(frozen=True)
 class Series:
-    """A metric of a case over commits.
+    """A metric of a case over commits."""
 
-    Attributes:
-        suite: that lists the case.
-        label: of the case in the last run.
-        case_key: hash of what is measured.
-        machine_key: of the machine; `EVERY_MACHINE` for exact metrics.
-        condition: threads, cache and CUDA graph; empty for exact metrics.
-        metric: what is shown.
-        points: by commit, then by time.
-    """
-
-    suite: str
-    label: str
-    case_key: str
-    machine_key: str
-    condition: tuple[Any, ...]
-    metric: Metric
-    points: tuple[Point, ...]
+    suite: str  # that lists the case
+    label: str  # of the case in the last run
+    case_key: str  # hash of what is measured
+    machine_key: str  # of the machine; `EVERY_MACHINE` for exact metrics
+    condition: tuple[Any, ...]  # threads, cache and CUDA graph; empty for exact metrics
+    metric: Metric  # what is shown
+    points: tuple[Point, ...]  # by commit, then by time
 
     @property
     def values(self) -> list[float]:
@@ -165,37 +149,25 @@ class EmptyHistoryError(HarnessError):
 
 @dataclass(frozen=True)
 class Limits:
-    """When a change is told.
+    """When a change is told."""
 
-    Attributes:
-        min_change: relative, of measured metrics.
-        max_p: of measured metrics, after p is multiplied by the number of runs (Bonferroni), since
-            a change may be at each of them.
-        window: runs that are looked at together.
-    """
-
-    min_change: float = MIN_CHANGE
+    min_change: float = MIN_CHANGE  # relative, of measured metrics
+    # of measured metrics, after p is multiplied by the number of runs (Bonferroni), since a change
+    # may be at each of them
     max_p: float = MAX_P
-    window: int = WINDOW
+    window: int = WINDOW  # runs that are looked at together
 
 
 @dataclass(frozen=True)
 class Change:
-    """A change of a series.
+    """A change of a series."""
 
-    Attributes:
-        series: that changed.
-        index: of the first point after the change.
-        before: mean since the change before it, SI base unit.
-        after: mean until the next change.
-        p: of the t test, times the number of runs; `None` for exact metrics, of which each
-            difference is a change.
-    """
-
-    series: Series
-    index: int
-    before: float
-    after: float
+    series: Series  # that changed
+    index: int  # of the first point after the change
+    before: float  # mean since the change before it, SI base unit
+    after: float  # mean until the next change
+    # of the t test, times the number of runs; `None` for exact metrics, of which each difference is
+    # a change
     p: float | None
 
     @property
@@ -246,21 +218,13 @@ class Change:
 
 @dataclass(frozen=True)
 class History:
-    """What was found in many runs.
+    """What was found in many runs."""
 
-    Attributes:
-        runs: number of runs read.
-        series: each metric of each case.
-        changes: of all series, in the order of series and points.
-        limits: in force.
-        warnings: what could not be read.
-    """
-
-    runs: int
-    series: tuple[Series, ...]
-    changes: tuple[Change, ...]
-    limits: Limits
-    warnings: tuple[str, ...]
+    runs: int  # number of runs read
+    series: tuple[Series, ...]  # each metric of each case
+    changes: tuple[Change, ...]  # of all series, in the order of series and points
+    limits: Limits  # in force
+    warnings: tuple[str, ...]  # what could not be read
 
     def of(self, series: Series) -> tuple[Change, ...]:
         """The changes of one series."""

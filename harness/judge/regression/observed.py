@@ -25,34 +25,21 @@ they were independent calls equal code different far too often (Kalibera and Jon
 
 
 class CaseId(NamedTuple):
-    """A case as a suite lists it.
+    """A case as a suite lists it."""
 
-    Attributes:
-        suite: name of the suite.
-        label: of the case there.
-        key: hash of what is measured.
-    """
-
-    suite: str
-    label: str
-    key: str
+    suite: str  # name of the suite
+    label: str  # of the case there
+    key: str  # hash of what is measured
 
 
 @dataclass(frozen=True, order=True)
 class CaseMetric:
-    """One thing that is compared.
+    """One thing that is compared."""
 
-    Attributes:
-        suite: name of the suite that lists the case.
-        label: of the case there.
-        case_key: hash of what is measured.
-        metric: name of `harness.records.quantities.registry.METRICS`.
-    """
-
-    suite: str
-    label: str
-    case_key: str
-    metric: str = "latency_seconds"
+    suite: str  # name of the suite that lists the case
+    label: str  # of the case there
+    case_key: str  # hash of what is measured
+    metric: str = "latency_seconds"  # name of `harness.records.quantities.registry.METRICS`
 
     @property
     def case(self) -> CaseId:
@@ -70,31 +57,21 @@ class EmptyRunError(HarnessError):
 
 @dataclass(frozen=True)
 class Observed:
-    """One side of a comparison.
+    """One side of a comparison."""
 
-    Attributes:
-        path: of the run directory.
-        suite: name of the suite that was run.
-        machine_key: of the machine that measured it.
-        environment: as `run.json` has it.
-        replicates: a number per process.
-        failures: why a case, or one of its processes, failed.
-        conditions: of each case: threads, cache, CUDA graph.
-        flags: of each case's latency, such as `throttled`.
-        expected: cases that the suite has, each process counted.
-        found: records of them.
-    """
-
-    path: Path
-    suite: str
-    machine_key: str
-    environment: Mapping[str, Any]
-    replicates: Mapping[CaseMetric, tuple[float, ...]]
+    path: Path  # of the run directory
+    suite: str  # name of the suite that was run
+    machine_key: str  # of the machine that measured it
+    environment: Mapping[str, Any]  # as `run.json` has it
+    replicates: Mapping[CaseMetric, tuple[float, ...]]  # a number per process
+    # why a case, or one of its processes, failed
     failures: Mapping[CaseId, str] = field(default_factory=dict)
+    # of each case: threads, cache, CUDA graph
     conditions: Mapping[CaseId, Conditions] = field(default_factory=dict)
+    # of each case's latency, such as `throttled`
     flags: Mapping[CaseId, tuple[str, ...]] = field(default_factory=dict)
-    expected: int = 0
-    found: int = 0
+    expected: int = 0  # cases that the suite has, each process counted
+    found: int = 0  # records of them
 
     @property
     def cases(self) -> tuple[CaseId, ...]:

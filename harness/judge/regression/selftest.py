@@ -144,34 +144,21 @@ class Rate:
 
 @dataclass(frozen=True)
 class Rule:
-    """How one rule did.
+    """How one rule did."""
 
-    Attributes:
-        name: of the rule.
-        false_alarms: equal versions called different.
-        found: slow-downs called slower, in the order of `SLOW_DOWNS`.
-    """
-
-    name: str
-    false_alarms: Rate
-    found: tuple[Rate, ...]
+    name: str  # of the rule
+    false_alarms: Rate  # equal versions called different
+    found: tuple[Rate, ...]  # slow-downs called slower, in the order of `SLOW_DOWNS`
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What a self-test has found.
+    """What a self-test has found."""
 
-    Attributes:
-        rules: the gate first.
-        called_same: equal versions that the gate calls the same.
-        processes: that were measured.
-        seconds: that it took.
-    """
-
-    rules: tuple[Rule, ...]
-    called_same: Rate
-    processes: int
-    seconds: float
+    rules: tuple[Rule, ...]  # the gate first
+    called_same: Rate  # equal versions that the gate calls the same
+    processes: int  # that were measured
+    seconds: float  # that it took
 
     @property
     def passed(self) -> bool:

@@ -38,23 +38,14 @@ that time is better spent on more of them."""
 
 @dataclass(frozen=True)
 class GateReport:
-    """What a gate has found, for people and for programs.
+    """What a gate has found, for people and for programs."""
 
-    Attributes:
-        suite: name of the suite.
-        before: the version that the checkout is held against.
-        after: the checkout.
-        gated: verdicts and replicates.
-        settings: that they were made with.
-        notes: sentences for the reader.
-    """
-
-    suite: str
-    before: Checkout
-    after: Checkout
-    gated: Gated
-    settings: Settings
-    notes: tuple[str, ...]
+    suite: str  # name of the suite
+    before: Checkout  # the version that the checkout is held against
+    after: Checkout  # the checkout
+    gated: Gated  # verdicts and replicates
+    settings: Settings  # that they were made with
+    notes: tuple[str, ...]  # sentences for the reader
 
     @property
     def exit_code(self) -> int:

@@ -64,35 +64,23 @@ of freedom, and what two processes agree on by chance is not known."""
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is known of one case and metric.
+    """What is known of one case and metric."""
 
-    Attributes:
-        verdict: see `Verdict`.
-        effect: ratio b / a less 1; `None` where one side lacks, infinite where a is 0.
-        low: lower end of the effect's interval; equal to `effect` for exact metrics.
-        high: upper end.
-        p: of the hypothesis of no difference; `None` where none was tested.
-        p_adjusted: the same after Benjamini-Hochberg over the grid.
-        replicates_a: processes of a.
-        replicates_b: processes of b.
-        reason: why the verdict is not a plain one, and what would settle it; else empty.
-        value_a: geometric mean of a's replicates (the value itself for exact metrics).
-        value_b: likewise.
-        regression: whether b is worse than a: slower, more, or failed where a did not.
-    """
-
-    verdict: Verdict
+    verdict: Verdict  # see `Verdict`
+    # ratio b / a less 1; `None` where one side lacks, infinite where a is 0
     effect: float | None = None
+    # lower end of the effect's interval; equal to `effect` for exact metrics
     low: float | None = None
-    high: float | None = None
-    p: float | None = None
-    p_adjusted: float | None = None
-    replicates_a: int = 0
-    replicates_b: int = 0
-    reason: str = ""
+    high: float | None = None  # upper end
+    p: float | None = None  # of the hypothesis of no difference; `None` where none was tested
+    p_adjusted: float | None = None  # the same after Benjamini-Hochberg over the grid
+    replicates_a: int = 0  # processes of a
+    replicates_b: int = 0  # processes of b
+    reason: str = ""  # why the verdict is not a plain one, and what would settle it; else empty
+    # geometric mean of a's replicates (the value itself for exact metrics)
     value_a: float | None = None
-    value_b: float | None = None
-    regression: bool = False
+    value_b: float | None = None  # likewise
+    regression: bool = False  # whether b is worse than a: slower, more, or failed where a did not
 
 
 def decide(
@@ -294,16 +282,11 @@ def _geometric_mean(values: Replicates) -> float:
 
 @dataclass(frozen=True)
 class Limits:
-    """See `harness.judge.regression.verdict.decide`.
+    """See `harness.judge.regression.verdict.decide`."""
 
-    Attributes:
-        alpha: share of false calls among calls.
-        min_effect: smallest difference of interest.
-        noise_floor: of each metric, from runs of equal code on this machine.
-    """
-
-    alpha: float = ALPHA
-    min_effect: float = MIN_EFFECT
+    alpha: float = ALPHA  # share of false calls among calls
+    min_effect: float = MIN_EFFECT  # smallest difference of interest
+    # of each metric, from runs of equal code on this machine
     noise_floor: Mapping[str, float] = field(default_factory=dict)
 
 

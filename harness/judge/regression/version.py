@@ -89,19 +89,12 @@ class WorktreeError(HarnessError):
 
 @dataclass(frozen=True)
 class Checkout:
-    """The files of one version.
+    """The files of one version."""
 
-    Attributes:
-        name: how messages call it: the REF as the user wrote it, or `working tree`.
-        root: folder of the files.
-        commit: the commit, in full; of a working tree the one that it is based on.
-        dirty: whether files differ from that commit.
-    """
-
-    name: str
-    root: Path
-    commit: str
-    dirty: bool
+    name: str  # how messages call it: the REF as the user wrote it, or `working tree`
+    root: Path  # folder of the files
+    commit: str  # the commit, in full; of a working tree the one that it is based on
+    dirty: bool  # whether files differ from that commit
 
     def __str__(self) -> str:
         changes = ", with uncommitted changes" if self.dirty else ""

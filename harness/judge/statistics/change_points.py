@@ -34,23 +34,14 @@ _Span: TypeAlias = tuple[int, int]
 
 @dataclass(frozen=True)
 class ChangePoint:
-    """A place where the mean of a series changes for good.
+    """A place where the mean of a series changes for good."""
 
-    Attributes:
-        index: of the first value after the change.
-        mean_before: of the values back to the change point before it, or to the start.
-        mean_after: of the values up to the next change point, or to the end.
-        deviation_before: standard deviation of the same values; 0 for a single one.
-        deviation_after: likewise.
-        p: two-sided, of the t test for equal means.
-    """
-
-    index: int
-    mean_before: float
-    mean_after: float
-    deviation_before: float
-    deviation_after: float
-    p: float
+    index: int  # of the first value after the change
+    mean_before: float  # of the values back to the change point before it, or to the start
+    mean_after: float  # of the values up to the next change point, or to the end
+    deviation_before: float  # standard deviation of the same values; 0 for a single one
+    deviation_after: float  # likewise
+    p: float  # two-sided, of the t test for equal means
 
     @property
     def change(self) -> float:

@@ -16,19 +16,12 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class MeanInterval:
-    """A mean and an interval that covers the true one.
+    """A mean and an interval that covers the true one."""
 
-    Attributes:
-        mean: of the values.
-        low: lower end; `None` with one value, whose spread nobody knows.
-        high: upper end, likewise.
-        confidence: how often such an interval covers, for normal values.
-    """
-
-    mean: float
-    low: float | None
-    high: float | None
-    confidence: float
+    mean: float  # of the values
+    low: float | None  # lower end; `None` with one value, whose spread nobody knows
+    high: float | None  # upper end, likewise
+    confidence: float  # how often such an interval covers, for normal values
 
 
 def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> MeanInterval:
@@ -59,19 +52,12 @@ def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Me
 
 @dataclass(frozen=True)
 class MedianInterval:
-    """A median and the interval between two order statistics around it.
+    """A median and the interval between two order statistics around it."""
 
-    Attributes:
-        median: of the samples, in their unit.
-        low: lower end.
-        high: upper end.
-        confidence: probability, 0 to 1, that the interval holds the true median.
-    """
-
-    median: float
-    low: float
-    high: float
-    confidence: float
+    median: float  # of the samples, in their unit
+    low: float  # lower end
+    high: float  # upper end
+    confidence: float  # probability, 0 to 1, that the interval holds the true median
 
 
 def median_interval(samples: Sequence[float], confidence: float = 0.95) -> MedianInterval:

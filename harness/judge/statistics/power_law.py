@@ -8,25 +8,16 @@ from itertools import pairwise
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """A fitted exponent.
+    """A fitted exponent."""
 
-    Attributes:
-        exponent: slope of the least-squares line through log y over log x.
-        stderr: standard error of the slope; `None` with two points, which any line meets.
-        local_low: smallest slope between neighbouring points.
-        local_high: largest slope between neighbouring points.
-        smallest: of x.
-        largest: of x.
-        points: number of different x.
-    """
-
-    exponent: float
+    exponent: float  # slope of the least-squares line through log y over log x
+    # standard error of the slope; `None` with two points, which any line meets
     stderr: float | None
-    local_low: float
-    local_high: float
-    smallest: float
-    largest: float
-    points: int
+    local_low: float  # smallest slope between neighbouring points
+    local_high: float  # largest slope between neighbouring points
+    smallest: float  # of x
+    largest: float  # of x
+    points: int  # number of different x
 
 
 def fit_power_law(x: Sequence[float], y: Sequence[float]) -> PowerLaw:

@@ -180,15 +180,10 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class LeastDifference:
-    """What tells means apart.
+    """What tells means apart."""
 
-    Attributes:
-        difference: two means that are farther apart differ.
-        deviation: standard deviation within the groups, pooled.
-    """
-
-    difference: float
-    deviation: float
+    difference: float  # two means that are farther apart differ
+    deviation: float  # standard deviation within the groups, pooled
 
 
 def least_difference(groups: Sequence[Sequence[float]]) -> LeastDifference | None:
@@ -228,25 +223,15 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times larger the second group is.
+    """How many times larger the second group is."""
 
-    Attributes:
-        ratio: geometric mean of the second over that of the first.
-        low: lower end of its interval.
-        high: upper end.
-        p: two-sided, of the hypothesis that the ratio is 1.
-        freedom: degrees of freedom of Welch and Satterthwaite; infinite where nothing spreads.
-        stderr: standard error of the logarithm of the ratio.
-        confidence: of the interval.
-    """
-
-    ratio: float
-    low: float
-    high: float
-    p: float
-    freedom: float
-    stderr: float
-    confidence: float
+    ratio: float  # geometric mean of the second over that of the first
+    low: float  # lower end of its interval
+    high: float  # upper end
+    p: float  # two-sided, of the hypothesis that the ratio is 1
+    freedom: float  # degrees of freedom of Welch and Satterthwaite; infinite where nothing spreads
+    stderr: float  # standard error of the logarithm of the ratio
+    confidence: float  # of the interval
 
 
 def welch(a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE) -> Ratio:

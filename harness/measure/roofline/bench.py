@@ -15,17 +15,11 @@ Take = Callable[[], float]
 
 
 class Bench(Protocol):
-    """Kernels on one device.
+    """Kernels on one device."""
 
-    Attributes:
-        dtypes: data types whose peak is wanted, in the order of measuring.
-        sides: of square matrices, smallest first.
-        array_bytes: of each array of the copy.
-    """
-
-    dtypes: tuple[str, ...]
-    sides: tuple[int, ...]
-    array_bytes: int
+    dtypes: tuple[str, ...]  # data types whose peak is wanted, in the order of measuring
+    sides: tuple[int, ...]  # of square matrices, smallest first
+    array_bytes: int  # of each array of the copy
 
     def matmul(self, dtype: str, side: int) -> Take:
         """A product of two square matrices: 2 side^3 operations."""

@@ -27,20 +27,13 @@ class CalibrationError(HarnessError):
 
 @dataclass(frozen=True)
 class Entry:
-    """The ceilings of one device with one number of threads.
+    """The ceilings of one device with one number of threads."""
 
-    Attributes:
-        device: `cpu` or `cuda`.
-        threads: of the CPU; `None` on CUDA, where they do not matter.
-        ceilings: as measured.
-        measured_at: UTC, ISO 8601.
-        environment: of the measurement, as `harness.environment.machine` describes it.
-    """
-
-    device: str
-    threads: int | None
-    ceilings: Ceilings
-    measured_at: str
+    device: str  # `cpu` or `cuda`
+    threads: int | None  # of the CPU; `None` on CUDA, where they do not matter
+    ceilings: Ceilings  # as measured
+    measured_at: str  # UTC, ISO 8601
+    # of the measurement, as `harness.environment.machine` describes it
     environment: Mapping[str, Any]
 
     def roof(self, dtype: str) -> Roof | None:
@@ -59,15 +52,10 @@ def _names(device: str, dtype: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What has been measured on one machine.
+    """What has been measured on one machine."""
 
-    Attributes:
-        machine_key: of the machine.
-        entries: one per device and number of threads.
-    """
-
-    machine_key: str
-    entries: tuple[Entry, ...] = ()
+    machine_key: str  # of the machine
+    entries: tuple[Entry, ...] = ()  # one per device and number of threads
 
     def entry(self, device: str, threads: int | None) -> Entry | None:
         """The entry of a device; on the CPU, of exactly that number of threads."""

@@ -22,21 +22,13 @@ BUDGET = 0.6  # seconds per kernel, warm-up apart
 
 @dataclass(frozen=True)
 class Rate:
-    """Work per second.
+    """Work per second."""
 
-    Attributes:
-        median: work over the median time.
-        low: work over the upper end of the median time's interval.
-        high: work over its lower end.
-        confidence: probability, 0 to 1, that the interval holds the true median.
-        samples: how many runs were timed.
-    """
-
-    median: float
-    low: float
-    high: float
-    confidence: float
-    samples: int
+    median: float  # work over the median time
+    low: float  # work over the upper end of the median time's interval
+    high: float  # work over its lower end
+    confidence: float  # probability, 0 to 1, that the interval holds the true median
+    samples: int  # how many runs were timed
 
 
 def measure_rate(
@@ -69,32 +61,21 @@ _LONGEST_RUN = BUDGET / 2
 
 @dataclass(frozen=True)
 class Peak:
-    """Peak arithmetic of one data type.
+    """Peak arithmetic of one data type."""
 
-    Attributes:
-        rate: in FLOP/s, two per multiply-accumulate; `None` where the device has no such product.
-        side: of the square matrices that reached it.
-        cause: why there is none.
-    """
-
+    # in FLOP/s, two per multiply-accumulate; `None` where the device has no such product
     rate: Rate | None
-    side: int | None = None
-    cause: str | None = None
+    side: int | None = None  # of the square matrices that reached it
+    cause: str | None = None  # why there is none
 
 
 @dataclass(frozen=True)
 class Ceilings:
-    """What a device can do at most.
+    """What a device can do at most."""
 
-    Attributes:
-        peaks: by data type; on CUDA also `tf32`.
-        bandwidth: in bytes per second, read plus written.
-        array_bytes: of each of the two arrays of the copy.
-    """
-
-    peaks: dict[str, Peak]
-    bandwidth: Rate
-    array_bytes: int
+    peaks: dict[str, Peak]  # by data type; on CUDA also `tf32`
+    bandwidth: Rate  # in bytes per second, read plus written
+    array_bytes: int  # of each of the two arrays of the copy
 
 
 def measure_ceilings(bench: "Bench") -> Ceilings:

@@ -19,21 +19,13 @@ class ExportError(HarnessError):
 
 @dataclass(frozen=True)
 class Exported:
-    """A run to export.
+    """A run to export."""
 
-    Attributes:
-        path: of the run directory.
-        suite: that was run.
-        rows: one per case, failed ones included, stored names and SI base units.
-        environment: of `run.json`.
-        started_at: UTC, ISO 8601.
-    """
-
-    path: Path
-    suite: str
-    rows: Sequence[Row]
-    environment: Mapping[str, Any]
-    started_at: str
+    path: Path  # of the run directory
+    suite: str  # that was run
+    rows: Sequence[Row]  # one per case, failed ones included, stored names and SI base units
+    environment: Mapping[str, Any]  # of `run.json`
+    started_at: str  # UTC, ISO 8601
 
     @property
     def commit(self) -> str | None:
@@ -93,23 +85,14 @@ def name_of(row: Row) -> str:
 
 @dataclass(frozen=True)
 class Figure:
-    """A metric of a row.
+    """A metric of a row."""
 
-    Attributes:
-        metric: its stored name.
-        head: how tables call it.
-        dimension: of its unit: `seconds`, `bytes`, `count`, `operations`, `energy`.
-        value: SI base unit.
-        low: lower end of its 95 % interval; `None` where there is none.
-        high: upper end.
-    """
-
-    metric: str
-    head: str
-    dimension: str
-    value: float
-    low: float | None = None
-    high: float | None = None
+    metric: str  # its stored name
+    head: str  # how tables call it
+    dimension: str  # of its unit: `seconds`, `bytes`, `count`, `operations`, `energy`
+    value: float  # SI base unit
+    low: float | None = None  # lower end of its 95 % interval; `None` where there is none
+    high: float | None = None  # upper end
 
 
 def figures(row: Row) -> Iterator[Figure]:

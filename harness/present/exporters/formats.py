@@ -11,17 +11,11 @@ from harness.present.exporters.pytest_benchmark import pytest_benchmark
 
 @dataclass(frozen=True)
 class Format:
-    """A way to write a run into a file.
+    """A way to write a run into a file."""
 
-    Attributes:
-        name: on the command line.
-        write: text or bytes of the file.
-        partial: leaves out cases that failed or lack what the format holds.
-    """
-
-    name: str
-    write: Callable[[Exported], str | bytes]
-    partial: bool
+    name: str  # on the command line
+    write: Callable[[Exported], str | bytes]  # text or bytes of the file
+    partial: bool  # leaves out cases that failed or lack what the format holds
 
 
 def _csv(run: Exported) -> str:

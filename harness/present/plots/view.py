@@ -56,16 +56,11 @@ def steps(points: Sequence[Point]) -> list[Point]:
 
 @dataclass(frozen=True)
 class Guide:
-    """A line that helps to read a scatter plot.
+    """A line that helps to read a scatter plot."""
 
-    Attributes:
-        kind: the Pareto front, or the line of equal values.
-        corners: of the line, in the units of the axes.
-        members: numbers of the points on the front; empty for the line of equal values.
-    """
-
-    kind: Literal["front", "equal"]
-    corners: tuple[Point, ...]
+    kind: Literal["front", "equal"]  # the Pareto front, or the line of equal values
+    corners: tuple[Point, ...]  # of the line, in the units of the axes
+    # numbers of the points on the front; empty for the line of equal values
     members: tuple[int, ...] = ()
 
 
@@ -134,29 +129,18 @@ _MOST_NAMES = 40
 
 @dataclass(frozen=True)
 class View:
-    """What one plot is drawn from.
+    """What one plot is drawn from."""
 
-    Attributes:
-        spec: as the suite asks.
-        title: of the plot.
-        rows: with a value on every axis, in the suite's order.
-        x: reading of the horizontal quantity; `None` for bars.
-        y: reading of the shown quantity.
-        series: reading that splits the rows.
-        notes: lines below the plot.
-        ys: all readings of y, `y` the first; several only for bars side by side.
-        every: all rows, those without a value in their places.
-    """
-
-    spec: PlotSpec
-    title: str
-    rows: tuple[Row, ...]
-    x: Reading | None
-    y: Reading
-    series: Reading | None
-    notes: tuple[str, ...]
+    spec: PlotSpec  # as the suite asks
+    title: str  # of the plot
+    rows: tuple[Row, ...]  # with a value on every axis, in the suite's order
+    x: Reading | None  # reading of the horizontal quantity; `None` for bars
+    y: Reading  # reading of the shown quantity
+    series: Reading | None  # reading that splits the rows
+    notes: tuple[str, ...]  # lines below the plot
+    # all readings of y, `y` the first; several only for bars side by side
     ys: tuple[Reading, ...] = ()
-    every: tuple[Row, ...] = ()
+    every: tuple[Row, ...] = ()  # all rows, those without a value in their places
 
     @property
     def lost(self) -> tuple[Row, ...]:

@@ -67,18 +67,13 @@ _DIGITS = 4  # significant: more than a latency repeats to
 
 @dataclass(frozen=True)
 class Samples:
-    """The samples of a page.
+    """The samples of a page."""
 
-    Attributes:
-        cases: per case `name`, `run`, `suite`, the number of samples `taken`, `step` (every how
-            many-th is kept) and `ms`, in the order of measurement.
-        taken: number of samples of all cases.
-        kept: number of those that the page has.
-    """
-
+    # per case `name`, `run`, `suite`, the number of samples `taken`, `step` (every how many-th is
+    # kept) and `ms`, in the order of measurement
     cases: tuple[dict[str, Any], ...]
-    taken: int
-    kept: int
+    taken: int  # number of samples of all cases
+    kept: int  # number of those that the page has
 
 
 def samples(runs: Sequence[ReportedRun], names: Sequence[str]) -> Samples:
@@ -118,23 +113,14 @@ def _case(run: str, suite: str, row: Row, taken: Sequence[float], limit: int) ->
 
 @dataclass(frozen=True)
 class Failure:
-    """A case that did not end well.
+    """A case that did not end well."""
 
-    Attributes:
-        run: its name in the report.
-        suite: that lists the case.
-        label: its name there.
-        status: how it ended.
-        cause: in one line.
-        tail: last lines that it wrote.
-    """
-
-    run: str
-    suite: str
-    label: str
-    status: str
-    cause: str
-    tail: tuple[str, ...]
+    run: str  # its name in the report
+    suite: str  # that lists the case
+    label: str  # its name there
+    status: str  # how it ended
+    cause: str  # in one line
+    tail: tuple[str, ...]  # last lines that it wrote
 
 
 @dataclass(frozen=True)

@@ -65,44 +65,26 @@ _USUAL = ("params", "operations", "live_peak_bytes", "latency_seconds", "miou")
 
 @dataclass(frozen=True)
 class Measured:
-    """One suite as one run measured it.
+    """One suite as one run measured it."""
 
-    Attributes:
-        run: name of the run in the report.
-        anchor: id of this part of the page.
-        setup: device, data type, pass and input.
-        tables: that the suite asks for.
-        figures: every printed figure beside ours.
-        plots: that the suite asks for, and those that its rows allow.
-        judged: its line in the summary.
-    """
-
-    run: str
-    anchor: str
-    setup: tuple[str, ...]
-    tables: tuple[Grid, ...]
-    figures: Grid | None
-    plots: tuple[Plot, ...]
-    judged: Judged
+    run: str  # name of the run in the report
+    anchor: str  # id of this part of the page
+    setup: tuple[str, ...]  # device, data type, pass and input
+    tables: tuple[Grid, ...]  # that the suite asks for
+    figures: Grid | None  # every printed figure beside ours
+    plots: tuple[Plot, ...]  # that the suite asks for, and those that its rows allow
+    judged: Judged  # its line in the summary
 
 
 @dataclass(frozen=True)
 class Section:
-    """One suite, in every run that has it.
+    """One suite, in every run that has it."""
 
-    Attributes:
-        anchor: id of the section.
-        name: of the suite.
-        title: of the suite.
-        compared: its runs side by side, where there are several.
-        measured: one per run.
-    """
-
-    anchor: str
-    name: str
-    title: str
-    compared: Grid | None
-    measured: tuple[Measured, ...]
+    anchor: str  # id of the section
+    name: str  # of the suite
+    title: str  # of the suite
+    compared: Grid | None  # its runs side by side, where there are several
+    measured: tuple[Measured, ...]  # one per run
 
 
 def sections(

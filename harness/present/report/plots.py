@@ -327,19 +327,12 @@ _KINDS = {"bar": "Bar plot", "scatter": "Scatter plot", "line": "Line plot", "ro
 
 @dataclass(frozen=True)
 class Plot:
-    """One plot.
+    """One plot."""
 
-    Attributes:
-        title: heading.
-        svg: the picture, or nothing where the notes say why there is none.
-        notes: below it.
-        data: what it shows, as a table.
-    """
-
-    title: str
-    svg: str
-    notes: tuple[str, ...]
-    data: Grid | None
+    title: str  # heading
+    svg: str  # the picture, or nothing where the notes say why there is none
+    notes: tuple[str, ...]  # below it
+    data: Grid | None  # what it shows, as a table
 
 
 def plots(

@@ -21,17 +21,11 @@ VERDICTS = (*JUDGED, "not judged")
 
 @dataclass(frozen=True)
 class GridCell:
-    """One cell.
+    """One cell."""
 
-    Attributes:
-        text: shown.
-        sort: number or text by which its column is sorted; empty: last in either direction.
-        word: a verdict or the status of a failed case, where the cell shows one.
-    """
-
-    text: str
-    sort: str
-    word: str = ""
+    text: str  # shown
+    sort: str  # number or text by which its column is sorted; empty: last in either direction
+    word: str = ""  # a verdict or the status of a failed case, where the cell shows one
 
 
 @dataclass(frozen=True)
@@ -55,21 +49,13 @@ class GridHead:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of the page.
+    """A table of the page."""
 
-    Attributes:
-        name: its id.
-        title: its caption.
-        heads: one per column.
-        rows: with one cell per head; the first one names the row.
-        notes: below it.
-    """
-
-    name: str
-    title: str
-    heads: tuple[GridHead, ...]
-    rows: tuple[GridRow, ...]
-    notes: tuple[str, ...] = ()
+    name: str  # its id
+    title: str  # its caption
+    heads: tuple[GridHead, ...]  # one per column
+    rows: tuple[GridRow, ...]  # with one cell per head; the first one names the row
+    notes: tuple[str, ...] = ()  # below it
 
     @property
     def spans(self) -> list[tuple[str, int, GridHead]]:
@@ -200,36 +186,22 @@ def _sort(cell: Cell, numeric: bool) -> str:
 
 @dataclass(frozen=True)
 class ReportedPart:
-    """One suite of a run.
+    """One suite of a run."""
 
-    Attributes:
-        part: what it asks to see.
-        rows: one per case, in the suite's order, annotated with verdicts.
-    """
-
-    part: Part
-    rows: Sequence[Row]
+    part: Part  # what it asks to see
+    rows: Sequence[Row]  # one per case, in the suite's order, annotated with verdicts
 
 
 @dataclass(frozen=True)
 class ReportedRun:
-    """One run.
+    """One run."""
 
-    Attributes:
-        path: of its directory.
-        description: what its `run.json` says.
-        context: its convention, machine, versions and warnings.
-        parts: its suites that have rows.
-        records: as they were written, for the last lines of failed cases.
-        planned: number of cases that it was to measure; fewer records if it was interrupted.
-    """
-
-    path: Path
-    description: Mapping[str, Any]
-    context: Context
-    parts: Sequence[ReportedPart]
-    records: Sequence[Record]
-    planned: int
+    path: Path  # of its directory
+    description: Mapping[str, Any]  # what its `run.json` says
+    context: Context  # its convention, machine, versions and warnings
+    parts: Sequence[ReportedPart]  # its suites that have rows
+    records: Sequence[Record]  # as they were written, for the last lines of failed cases
+    planned: int  # number of cases that it was to measure; fewer records if it was interrupted
 
     @property
     def title(self) -> str:
@@ -354,25 +326,15 @@ _DIGITS = 6  # significant, of ours in the unit of the printed figure
 
 @dataclass(frozen=True)
 class Judged:
-    """One suite of one run in the summary.
+    """One suite of one run in the summary."""
 
-    Attributes:
-        name: of the suite.
-        title: of the suite.
-        run: name of the run in the report.
-        anchor: id of its section.
-        cases: number of its rows.
-        failed: number of those without values.
-        tally: of its printed figures.
-    """
-
-    name: str
-    title: str
-    run: str
-    anchor: str
-    cases: int
-    failed: int
-    tally: Tally
+    name: str  # of the suite
+    title: str  # of the suite
+    run: str  # name of the run in the report
+    anchor: str  # id of its section
+    cases: int  # number of its rows
+    failed: int  # number of those without values
+    tally: Tally  # of its printed figures
 
     @property
     def shares(self) -> list[tuple[str, int]]:

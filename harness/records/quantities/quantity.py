@@ -152,37 +152,25 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Quantity:
-    """One thing that a row holds.
+    """One thing that a row holds."""
 
-    Attributes:
-        name: how suites call it, and its name in CSV files (SI base units).
-        head: how tables and plots call it.
-        dimension: what its units measure.
-        read: its value in a row, in SI base units; `None` if not measured.
-        unit: usual unit; `None` for operations, whose unit is the convention's.
-        decimals: of an exact value in its usual unit.
-        interval: names of the row's values that bound it, for measured quantities.
-        spread: its interval in SI base units, for quantities derived from measured ones.
-        interval_note: what value and interval are, for the foot of a plot.
-        rounded: whether its text has no more digits than its interval supports.
-        note: what exactly it is, for the foot of a table.
-        convention: what "FLOPs" means for this one; `None`: what the suite says.
-        symbol: what formulas call it; empty if they do not.
-    """
-
-    name: str
-    head: str
-    dimension: Dimension
+    name: str  # how suites call it, and its name in CSV files (SI base units)
+    head: str  # how tables and plots call it
+    dimension: Dimension  # what its units measure
+    # its value in a row, in SI base units; `None` if not measured
     read: Callable[[Row], Any] = field(repr=False)
-    unit: str | None = "1"
-    decimals: int = 3
+    unit: str | None = "1"  # usual unit; `None` for operations, whose unit is the convention's
+    decimals: int = 3  # of an exact value in its usual unit
+    # names of the row's values that bound it, for measured quantities
     interval: tuple[str, str] | None = None
+    # its interval in SI base units, for quantities derived from measured ones
     spread: Callable[[Row], tuple[float, float] | None] | None = field(default=None, repr=False)
-    interval_note: str = ""
-    rounded: bool = True
-    note: str = ""
+    interval_note: str = ""  # what value and interval are, for the foot of a plot
+    rounded: bool = True  # whether its text has no more digits than its interval supports
+    note: str = ""  # what exactly it is, for the foot of a table
+    # what "FLOPs" means for this one; `None`: what the suite says
     convention: ConventionSpec | None = None
-    symbol: str = ""
+    symbol: str = ""  # what formulas call it; empty if they do not
 
     def usual_unit(self, convention: ConventionSpec) -> Unit:
         """The unit in which it is shown when nothing else is asked for."""

@@ -419,21 +419,15 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Metric:
-    """One value of a case.
+    """One value of a case."""
 
-    Attributes:
-        name: as rows have it.
-        head: how tables call it.
-        kind: `exact` values follow from module and input alone and are the same on every machine;
-            `measured` ones vary from process to process and belong to one machine.
-        dimension: of its units.
-        read: its value among those of a record, in SI base units; `None` if not measured.
-    """
-
-    name: str
-    head: str
+    name: str  # as rows have it
+    head: str  # how tables call it
+    # `exact` values follow from module and input alone and are the same on every machine;
+    # `measured` ones vary from process to process and belong to one machine
     kind: Literal["exact", "measured"]
-    dimension: Dimension
+    dimension: Dimension  # of its units
+    # its value among those of a record, in SI base units; `None` if not measured
     read: Callable[[Values], Any] = field(repr=False)
 
     @property

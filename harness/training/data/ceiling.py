@@ -48,17 +48,11 @@ _HALVINGS = 200
 
 @dataclass(frozen=True)
 class Ceiling:
-    """Expected scores of the best observer of a kind.
+    """Expected scores of the best observer of a kind."""
 
-    Attributes:
-        class_iou: by class name.
-        miou: their mean; each class at its best, the guesses chosen for this score.
-        pixel_accuracy: share of pixels that are right, the guesses chosen for this score.
-    """
-
-    class_iou: dict[str, float]
-    miou: float
-    pixel_accuracy: float
+    class_iou: dict[str, float]  # by class name
+    miou: float  # their mean; each class at its best, the guesses chosen for this score
+    pixel_accuracy: float  # share of pixels that are right, the guesses chosen for this score
 
 
 def ceiling(data: SceneData, radius: int = 0, *, pooled: bool = False) -> Ceiling:

@@ -27,23 +27,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Thing:
-    """Something that stands on the ground.
+    """Something that stands on the ground."""
 
-    Attributes:
-        form: `key` and `ring` show their variant, a `region` does not.
-        box: its extent; of a ring the outer one.
-        tint: hue, as a share of the circle.
-        variant: which of the classes that share a texture.
-        texture: of a region.
-        oval: an ellipse in the box instead of the whole box.
-    """
-
+    # `key` and `ring` show their variant, a `region` does not
     form: Literal["key", "ring", "region"]
-    box: Box
-    tint: float
-    variant: int
-    texture: int = 0
-    oval: bool = False
+    box: Box  # its extent; of a ring the outer one
+    tint: float  # hue, as a share of the circle
+    variant: int  # which of the classes that share a texture
+    texture: int = 0  # of a region
+    oval: bool = False  # an ellipse in the box instead of the whole box
 
 
 def deciding(box: Box, tint: float, shown: Sequence[Thing]) -> Thing:

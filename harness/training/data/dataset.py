@@ -35,15 +35,10 @@ class DataError(HarnessError):
 
 @dataclass(frozen=True)
 class Sample:
-    """One labelled image.
+    """One labelled image."""
 
-    Attributes:
-        image: (3, H, W), float32, RGB in [0, 1].
-        labels: (H, W), int64: index into `SegmentationData.classes`, or `VOID`.
-    """
-
-    image: "Tensor"
-    labels: "Tensor"
+    image: "Tensor"  # (3, H, W), float32, RGB in [0, 1]
+    labels: "Tensor"  # (H, W), int64: index into `SegmentationData.classes`, or `VOID`
 
 
 class SegmentationData(Protocol):

@@ -28,46 +28,29 @@ _GENERATOR = 1
 
 @dataclass(frozen=True)
 class SceneParameters:
-    """What determines a split of `scenes`.
+    """What determines a split of `scenes`."""
 
-    Attributes:
-        size: height and width of an image in pixels (one number: both).
-        textures: number of textures; regions of one texture look alike whatever their class.
-        variants: classes that share a texture, which only context tells apart.
-        context: share of each kind of context among the images; given as weights, or as one name:
-            that kind alone.
-        regions: most textured regions per image; fewer where no more fit.
-        region_size: shortest and longest side of a region in pixels.
-        keys: keys of each variant per image where several keys stand in it.
-        key_size: side of a key in pixels.
-        ring_width: width of the line that encloses a region, in pixels.
-        gap: a window of this radius around a region's pixel shows no part of any key or ring.
-        margin: by how many pixels the nearest key is nearer than any of another variant.
-        contrast: amplitude of the textures, of a range of 1.
-        noise: standard deviation of independent noise per pixel and channel, of a range of 1.
-        train: images of the training split.
-        val: images of the validation split.
-        seed: of everything random.
-    """
-
-    size: tuple[int, int] = (64, 64)
-    textures: int = 3
-    variants: int = 2
+    size: tuple[int, int] = (64, 64)  # height and width of an image in pixels (one number: both)
+    textures: int = 3  # number of textures; regions of one texture look alike whatever their class
+    variants: int = 2  # classes that share a texture, which only context tells apart
+    # share of each kind of context among the images; given as weights, or as one name: that kind
+    # alone
     context: Mapping[str, float] = field(
         default_factory=lambda: dict.fromkeys(KINDS, 1 / len(KINDS))
     )
-    regions: int = 8
-    region_size: tuple[int, int] = (8, 14)
-    keys: int = 1
-    key_size: int = 9
-    ring_width: int = 3
-    gap: int = 7
-    margin: int = 6
-    contrast: float = 0.2
+    regions: int = 8  # most textured regions per image; fewer where no more fit
+    region_size: tuple[int, int] = (8, 14)  # shortest and longest side of a region in pixels
+    keys: int = 1  # keys of each variant per image where several keys stand in it
+    key_size: int = 9  # side of a key in pixels
+    ring_width: int = 3  # width of the line that encloses a region, in pixels
+    gap: int = 7  # a window of this radius around a region's pixel shows no part of any key or ring
+    margin: int = 6  # by how many pixels the nearest key is nearer than any of another variant
+    contrast: float = 0.2  # amplitude of the textures, of a range of 1
+    # standard deviation of independent noise per pixel and channel, of a range of 1
     noise: float = 0.03
-    train: int = 2000
-    val: int = 400
-    seed: int = 0
+    train: int = 2000  # images of the training split
+    val: int = 400  # images of the validation split
+    seed: int = 0  # of everything random
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> "SceneParameters":

@@ -167,19 +167,12 @@ _ATTEMPTS = 200
 
 @dataclass(frozen=True)
 class SceneImage:
-    """An image with its labels.
+    """An image with its labels."""
 
-    Attributes:
-        kind: of context.
-        things: keys, rings and regions.
-        image: (H, W, 3), 8 bits.
-        labels: (H, W), 8 bits: index into `SceneParameters.classes`.
-    """
-
-    kind: str
-    things: tuple[Thing, ...]
-    image: "NDArray[np.uint8]"
-    labels: "NDArray[np.uint8]"
+    kind: str  # of context
+    things: tuple[Thing, ...]  # keys, rings and regions
+    image: "NDArray[np.uint8]"  # (H, W, 3), 8 bits
+    labels: "NDArray[np.uint8]"  # (H, W), 8 bits: index into `SceneParameters.classes`
 
 
 def compose(parameters: SceneParameters, split: Split, index: int) -> SceneImage:
