@@ -10,11 +10,11 @@ from typing import Any
 
 from harness.judge.counterpart import Counterpart
 from harness.judge.verdict import counterparts, labelled, reference_table
+from harness.measure.convention import ConventionSpec
 from harness.messages import HarnessError, hint
 from harness.present.part import Part
 from harness.records.quantities.quantity import Quantity, Row, Unit, fixed, supported, with_unit
 from harness.records.quantities.registry import axes, find
-from harness.suite.presentation import ConventionSpec
 
 # Short names stand beside these printed figures, whichever quantity the reference makes ours of.
 _PRINTED_AS: Mapping[str, str] = {

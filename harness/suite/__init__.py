@@ -3,7 +3,6 @@
 from harness.suite.document import Problem, SuiteError
 from harness.suite.loader import load
 from harness.suite.presentation import (
-    ConventionSpec,
     FigureSpec,
     PlotSpec,
     ReferenceSpec,
@@ -15,7 +14,6 @@ from harness.suite.suite import Overrides, Suite
 __all__ = [
     "CONVENTION_NAMES",
     "METRIC_NAMES",
-    "ConventionSpec",
     "FigureSpec",
     "Overrides",
     "PlotSpec",

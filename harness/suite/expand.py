@@ -9,10 +9,10 @@ from typing import Any
 from harness import instantiate
 from harness.case import Case, Device, Job, Shape
 from harness.instantiate import ArgumentTypeError, ModuleError, Parameter, Signature
-from harness.messages import quote, suggest
+from harness.messages import quote, suggest, with_axes
 from harness.suite import explain
 from harness.suite.accuracy import Accuracies
-from harness.suite.entry import Combination, Place, Recipe, TemplateError, append, check, fill
+from harness.suite.entry import Combination, Place, Recipe, TemplateError, check, fill
 from harness.suite.schema import CASE_AXES, MOST_CASES, STATIC, Conditions, SuiteSpec, timing
 from harness.suite.suite import Overrides
 from harness.suite.tree import Source
@@ -376,10 +376,10 @@ def _is_template(text: str) -> bool:
 
 def _label(spec: Conditions, module: str, texts: dict[str, str]) -> str:
     if spec.label is None:
-        return append(module, {a: v for a, v in texts.items() if a != "module"})
+        return with_axes(module, {a: v for a, v in texts.items() if a != "module"})
     if texts and _is_template(spec.label):
         return fill(spec.label, {**texts, "module": module})
-    return append(spec.label, texts)
+    return with_axes(spec.label, texts)
 
 
 def _forced(overrides: Overrides) -> Combination:

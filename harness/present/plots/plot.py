@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from harness.judge.verdict import annotate
+from harness.measure.convention import ConventionSpec
 from harness.messages import HarnessError
 from harness.present.notes import conventions, definition, pairs, setup, trained
 from harness.present.part import Context, Part, convention_of
@@ -16,7 +17,7 @@ from harness.present.plots.view import View, explained, missing, shown
 from harness.present.reading import Reading, read
 from harness.records.quantities.performance import uncalibrated
 from harness.records.quantities.quantity import Row
-from harness.suite.presentation import ConventionSpec, PlotSpec
+from harness.suite.presentation import PlotSpec
 
 # Notes of a plot: what has to be said below it so that it is not misread.
 

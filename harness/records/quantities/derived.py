@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from harness.messages import axis_text, with_axes
 from harness.records.quantities.quantity import Quantity, Row
-from harness.suite.entry import append, show
 
 
 def stored(name: str) -> Callable[[Row], Any]:
@@ -181,13 +181,13 @@ def sweep_name(row: Row, axis: str = INPUT) -> str:
     factors: Mapping[str, Any] = row.get("factors") or {}
     if axis not in factors:
         return name
-    texts = {each: show(_listed(value)) for each, value in factors.items()}
+    texts = {each: axis_text(_listed(value)) for each, value in factors.items()}
     # A label without a template gets its axes appended, `module` only where the label is given.
     for listed in (texts, {each: text for each, text in texts.items() if each != "module"}):
-        appended = append("", listed)
+        appended = with_axes("", listed)
         if appended and name.endswith(appended):
             rest = {each: text for each, text in listed.items() if each != axis}
-            return append(name.removesuffix(appended), rest)
+            return with_axes(name.removesuffix(appended), rest)
     before, found, after = name.rpartition(texts[axis])
     return _tidy(f"{before}{after}") if found else name
 

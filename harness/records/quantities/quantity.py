@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Literal
 
+from harness.measure.convention import ConventionSpec
 from harness.messages import HarnessError, hint
-from harness.suite.presentation import ConventionSpec
 
 # Numbers as text: fixed decimals for exact figures, supported digits for measured ones.
 
