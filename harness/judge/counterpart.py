@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from harness.judge.growth import TOLERANCE, ends_sweep, fit, swept_with
 from harness.judge.statistics.power_law import PowerLaw
 from harness.measure.convention import ConventionSpec
+from harness.measure.metric import Unit, unit
 from harness.messages import HarnessError
-from harness.records.quantities.quantity import Quantity, Row, Unit, unit
+from harness.records.quantities.quantity import Quantity, Row
 from harness.records.quantities.registry import find
 from harness.suite.presentation import FigureSpec, ReferenceSpec
 

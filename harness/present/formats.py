@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from tabulate import tabulate
 
-from harness.records.quantities.quantity import Direction
+from harness.measure.metric import Direction
 
 # Rank: which values of a column are the best and the second best, as they are shown.
 

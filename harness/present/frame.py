@@ -6,16 +6,22 @@ from typing import Any
 
 import pandas as pd
 
+from harness.measure.metric import SCALES
 from harness.records.quantities.quantity import Quantity, Row
-from harness.records.quantities.registry import QUANTITIES, axes, factor
+from harness.records.quantities.registry import QUANTITIES, axes, factor, own_quantities
 from harness.records.record import Record
 
-# Whole numbers whatever the rows hold, so that an empty or failed run has the same types.
-_WHOLE = frozenset(
-    name for name, each in QUANTITIES.items() if each.dimension in ("bytes", "count", "pixels")
-) | {"conv_macs", "matmul_macs", "algorithmic_macs", "macs", "elementwise_total"}
-
 _MAPPINGS = ("elementwise_ops", "uncounted_ops")
+
+
+_COUNTERS = ("algorithmic_macs", "macs")
+
+
+def _is_whole(quantity: Quantity) -> bool:
+    """Whole numbers whatever the rows hold, so that an empty or failed run has the same types."""
+    if quantity.dimension == "operations":
+        return quantity.compared == "exactly" or quantity.name in _COUNTERS
+    return quantity.dimension in ("bytes", "count", "pixels")
 
 
 def _text(value: Any) -> str | None:
@@ -59,8 +65,9 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
     `Int64`, others `Float64`; what was not measured is `<NA>`. Whatever else the rows hold under a
     plain name stays as it is.
     """
+    known = {**QUANTITIES, **own_quantities(rows)}
     columns: dict[str, Any] = {
-        name: _column(quantity, rows, name in _WHOLE) for name, quantity in QUANTITIES.items()
+        name: _column(quantity, rows, _is_whole(quantity)) for name, quantity in known.items()
     }
     for axis in axes(rows):
         quantity = factor(axis, rows)
@@ -69,7 +76,7 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
         columns[name] = pd.Series([_text(row.get(name)) for row in rows], dtype="string")
     for figure in _figures(rows):
         columns.update(_printed(rows, figure))
-    taken = {*columns, "factors", "reported", "verdicts"}
+    taken = {*columns, "declared", "factors", "reported", "verdicts"}
     for name in dict.fromkeys(key for row in rows for key in row if key not in taken):
         columns[name] = _other([row.get(name) for row in rows])
     return pd.DataFrame(columns)
@@ -86,15 +93,7 @@ def _other(values: list[Any]) -> "pd.Series[Any]":
 # Words of a small set.
 _CATEGORIES = ("suite", "status", "device", "dtype", "pass", "verdict", "convention")
 
-# Of dimensions in the unit that rows store them in.
-_UNITS: Mapping[str, str] = {
-    "bytes": "B",
-    "seconds": "s",
-    "count": "1",
-    "pixels": "px",
-    "operations": "1",
-    "ratio": "1",
-}
+# Of what is no quantity, and of rates.
 _ENDINGS: Mapping[str, str] = {
     "_bytes": "B",
     "_seconds": "s",
@@ -116,21 +115,22 @@ def cases(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         name for name in table.columns if name in _CATEGORIES or str(name).startswith("verdict.")
     ]
     table = table.astype(dict.fromkeys(words, "category"))
+    known = {**QUANTITIES, **own_quantities(rows)}
     table.attrs["units"] = {
         str(name): unit
         for name in table.columns
-        if pd.api.types.is_numeric_dtype(table[name]) and (unit := _unit(str(name)))
+        if pd.api.types.is_numeric_dtype(table[name]) and (unit := _unit(str(name), known))
     }
     return table
 
 
-def _unit(name: str) -> str:
+def _unit(name: str, quantities: Mapping[str, Quantity]) -> str:
     """Of a column's values; empty where it is not known (printed figures, grid axes)."""
     for ending, unit in _ENDINGS.items():
         if name.endswith(ending):
             return unit
-    quantity = QUANTITIES.get(name)
-    return _UNITS.get(quantity.dimension, "") if quantity is not None else ""
+    known = quantities.get(name)
+    return SCALES[known.dimension].base if known is not None else ""
 
 
 def samples(records: Sequence[Record]) -> pd.DataFrame:

@@ -8,12 +8,9 @@ from harness.suite.presentation import (
     ReferenceSpec,
     TableSpec,
 )
-from harness.suite.schema import CONVENTION_NAMES, METRIC_NAMES
 from harness.suite.suite import Overrides, Suite
 
 __all__ = [
-    "CONVENTION_NAMES",
-    "METRIC_NAMES",
     "FigureSpec",
     "Overrides",
     "PlotSpec",

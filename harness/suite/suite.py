@@ -100,6 +100,7 @@ def _options(job: Job) -> dict[str, Any]:
         "latency": dict(sorted(said)),
         "replicate": job.replicate if job.replicate > 1 else None,
         "force": job.force,
+        "declared": {name: dict(said) for name, said in job.declared.items()},
     }
     return {name: value for name, value in options.items() if value}
 
@@ -180,6 +181,7 @@ def _job(suite: str, described: Mapping[str, Any]) -> Job:
         replicate=described.get("replicate", 1),
         force=described.get("force", False),
         accuracy=described.get("accuracy"),
+        declared=described.get("declared") or {},
     )
 
 

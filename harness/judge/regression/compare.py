@@ -9,7 +9,7 @@ from harness.judge.regression.observed import CaseId, CaseMetric, Observed, note
 from harness.judge.regression.verdict import DEFAULT_LIMITS, Comparison, Limits, Verdict, decide
 from harness.judge.statistics.significance import CONFIDENCE
 from harness.messages import HarnessError
-from harness.records.quantities.registry import CASE, METRICS
+from harness.records.quantities.registry import CASE, COMPARED
 from harness.records.record import finite
 
 # What comparing two runs gave, for people and for programs.
@@ -128,7 +128,7 @@ def _metrics(a: Observed, b: Observed, limits: Limits) -> dict[CaseMetric, Compa
 
 
 def _is_compared(key: CaseMetric, a: Observed, b: Observed) -> bool:
-    if METRICS[key.metric].is_measured and a.machine_key != b.machine_key:
+    if key.quantity.is_measured and a.machine_key != b.machine_key:
         return False
     # What a failed case lacks is not gone; the failure has a verdict of its own.
     return key in b.replicates or key.case not in b.failures
@@ -137,7 +137,7 @@ def _is_compared(key: CaseMetric, a: Observed, b: Observed) -> bool:
 def _difference(key: CaseMetric, a: Observed, b: Observed) -> str:
     """Why two values of a measured metric are not values of the same thing; empty if they are."""
     both = key in a.replicates and key in b.replicates
-    if not both or not METRICS[key.metric].is_measured:
+    if not both or not key.quantity.is_measured:
         return ""
     before, after = a.conditions[key.case], b.conditions[key.case]
     changed = [
@@ -192,12 +192,12 @@ def _cases(a: Observed, b: Observed) -> dict[CaseMetric, Comparison]:
 
 
 class _order:  # noqa: N801 - used as a function
-    """Cases as the second run has them, what it lacks last; metrics as `METRICS` has them."""
+    """Cases as the second run has them, what it lacks last; metrics as `COMPARED` has them."""
 
     def __init__(self, a: Observed, b: Observed) -> None:
         cases = dict.fromkeys((*b.cases, *a.cases))
         self._case = {case: place for place, case in enumerate(cases)}
-        self._metric = {name: place for place, name in enumerate((CASE, *METRICS))}
+        self._metric = {name: place for place, name in enumerate((CASE, *COMPARED))}
 
     def __call__(self, key: CaseMetric) -> tuple[int, int]:
-        return self._case[key.case], self._metric[key.metric]
+        return self._case[key.case], self._metric.get(key.metric, len(self._metric))

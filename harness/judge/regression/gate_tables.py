@@ -12,8 +12,9 @@ from harness.judge.regression.selftest import (
 )
 from harness.judge.regression.session import GateReport
 from harness.judge.regression.verdict import Comparison
+from harness.measure.metric import unit
 from harness.present.formats import ABSENT, Cell, Column, Table
-from harness.records.quantities.quantity import percent, supported, unit
+from harness.records.quantities.quantity import percent, supported
 
 _UNIT = unit("ms", "seconds")
 

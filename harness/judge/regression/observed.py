@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.messages import HarnessError
-from harness.records.quantities.registry import METRICS
+from harness.records.quantities.quantity import Quantity
+from harness.records.quantities.registry import COMPARED, own_quantities
 from harness.records.record import Record
 from harness.records.run_directory import RunDirectory
 
@@ -39,7 +40,14 @@ class CaseMetric:
     suite: str  # name of the suite that lists the case
     label: str  # of the case there
     case_key: str  # hash of what is measured
-    metric: str = "latency_seconds"  # name of `harness.records.quantities.registry.METRICS`
+    metric: str = "latency_seconds"  # stored name
+    # the quantity of that name where it is a user's; `None`: one of `registry.COMPARED`
+    own: Quantity | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def quantity(self) -> Quantity:
+        """What is compared."""
+        return self.own or COMPARED[self.metric]
 
     @property
     def case(self) -> CaseId:
@@ -141,8 +149,9 @@ def _last(records: Sequence[Record]) -> dict[CaseId, list[Record]]:
 def _replicates(by_case: Mapping[CaseId, Sequence[Record]]) -> dict[CaseMetric, tuple[float, ...]]:
     found = {}
     for case, records in by_case.items():
-        for metric in METRICS.values():
-            values = [metric.read(record.values) for record in records]
+        own = own_quantities(record.values for record in records)
+        for metric in (*COMPARED.values(), *own.values()):
+            values = [metric.compared_number(record.values) for record in records]
             # A time or energy of 0 is a clock that was too coarse.
             usable = [v for v in values if _is_number(v) and (v > 0 or not metric.is_measured)]
             if metric.is_measured and usable and records[0].timing.get("turns"):
@@ -150,7 +159,7 @@ def _replicates(by_case: Mapping[CaseId, Sequence[Record]]) -> dict[CaseMetric, 
                 # much processes differ, and count once where two runs are compared.
                 usable = [statistics.median(usable)]
             if usable:
-                found[CaseMetric(*case, metric.name)] = tuple(usable)
+                found[CaseMetric(*case, metric.name, own.get(metric.name))] = tuple(usable)
     return found
 
 
@@ -208,7 +217,7 @@ def noise_floor(
     effects: dict[str, list[float]] = {}
     for a, b in pairs:
         for key in a:
-            if METRICS[key.metric].is_measured and a[key] and b.get(key):
+            if key.quantity.is_measured and a[key] and b.get(key):
                 effects.setdefault(key.metric, []).append(_difference(a[key], b[key]))
     return {metric: _upper(found) for metric, found in effects.items()}
 
@@ -308,7 +317,7 @@ def _machines(a: Observed, b: Observed) -> Iterator[str]:
             f"different machines ({_machine(a)}, then {_machine(b)}): only exact metrics are "
             "compared; latency, energy and measured memory are not"
         )
-    elif any(METRICS[key.metric].is_measured for key in b.replicates):
+    elif any(key.quantity.is_measured for key in b.replicates):
         yield (
             "the runs were measured one after the other, so that what drifted on the machine "
             "between them counts as a difference; harness gate interleaves both versions"

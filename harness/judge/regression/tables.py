@@ -1,27 +1,21 @@
 """Tables of a comparison: what has changed, and what has not."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.judge.regression.compare import Report
 from harness.judge.regression.observed import CaseId, CaseMetric, Observed
 from harness.judge.regression.verdict import Comparison, Verdict
+from harness.measure.metric import Unit, unit_of_size
 from harness.present.formats import ABSENT, Cell, Column, Table, escape
 from harness.present.formats import markdown as markdown_of_table
-from harness.records.quantities.quantity import Unit, fixed, percent, supported, unit
-from harness.records.quantities.registry import CASE, METRICS, Metric
+from harness.records.quantities.quantity import fixed, percent, supported
+from harness.records.quantities.registry import CASE
 
 _URGENCY: tuple[Verdict, ...] = (
     "failed", "slower", "more", "unclear", "faster", "less", "new", "gone", "same",
 )  # fmt: skip
-_UNITS: Mapping[str, tuple[str, ...]] = {
-    "seconds": ("us", "ms", "s"),
-    "energy": ("mJ", "J", "kJ"),
-    "bytes": ("B", "KiB", "MiB", "GiB"),
-    "count": ("1", "k", "M", "G"),
-    "operations": ("1", "k", "M", "G", "T"),
-}
 _DECIMALS = 3
 
 # A person reads these once per case, not once per metric.
@@ -59,7 +53,7 @@ def reasons(report: Report) -> list[str]:
 def unchanged(report: Report) -> Table:
     """Everything that is the same."""
     lines = [
-        _Line(key, METRICS[key.metric].head, each)
+        _Line(key, key.quantity.head, each)
         for key, each in report.comparisons.items()
         if each.verdict == "same"
     ]
@@ -79,7 +73,7 @@ def _merged(report: Report) -> list[_Line]:
     for key, each in report.comparisons.items():
         if each.verdict == "same":
             continue
-        head = "" if key.metric == CASE else METRICS[key.metric].head
+        head = "" if key.metric == CASE else key.quantity.head
         group = (key.case, each.verdict, each.reason)
         if each.verdict in _OF_A_CASE and group in merged:
             before = lines[merged[group]]
@@ -122,22 +116,16 @@ def _column(head: str, texts: Iterable[str], *, right: bool = False) -> Column:
 def _value(line: _Line, value: float | None) -> str:
     if value is None:
         return ABSENT
-    metric, found = METRICS[line.key.metric], line.found
+    metric, found = line.key.quantity, line.found
     values = [each for each in (found.value_a, found.value_b) if each is not None]
-    shown = _unit(metric, max(values))
+    shown = unit_of_size(max(values, key=abs), metric.dimension)
     if metric.is_measured:
         return f"{_measured(value, shown, found)} {shown.name}"
     texts = {fixed(shown.scale(each), _DECIMALS) for each in values}
     if len(texts) < len({*values}):
-        shown = unit(_UNITS[metric.dimension][0], metric.dimension)  # that unit hides what differs
+        shown = unit_of_size(0, metric.dimension)  # that unit hides what differs
     text = fixed(shown.scale(value), 0 if shown.factor == 1 else _DECIMALS)
     return text if shown.name == "1" else f"{text} {shown.name}"
-
-
-def _unit(metric: Metric, value: float) -> Unit:
-    """The largest unit in which a value is at least 1."""
-    units = [unit(name, metric.dimension) for name in _UNITS[metric.dimension]]
-    return next((each for each in reversed(units) if value >= each.factor), units[0])
 
 
 def _measured(value: float, shown: Unit, found: Comparison) -> str:

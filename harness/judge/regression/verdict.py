@@ -8,7 +8,7 @@ from typing import Literal
 
 from harness.judge.regression.observed import CaseMetric, Replicates
 from harness.judge.statistics.significance import CONFIDENCE, Ratio, adjusted, welch
-from harness.records.quantities.registry import METRICS
+from harness.records.quantities.registry import COMPARED
 
 # How many more processes a verdict needs.
 
@@ -120,7 +120,7 @@ def decide(
         ValueError: a limit is out of range, or a replicate of a measured metric is not positive.
     """
     floors = (
-        noise_floor if isinstance(noise_floor, Mapping) else dict.fromkeys(METRICS, noise_floor)
+        noise_floor if isinstance(noise_floor, Mapping) else dict.fromkeys(COMPARED, noise_floor)
     )
     _check(floors.values(), alpha, min_effect)
     measured = [key for key in b if _Pair(key, a.get(key, ()), b[key]).is_testable]
@@ -142,7 +142,7 @@ def decide(
 def _floors(noise_floor: float | Mapping[str, float]) -> Mapping[str, float]:
     if isinstance(noise_floor, Mapping):
         return noise_floor
-    return dict.fromkeys(METRICS, noise_floor)
+    return dict.fromkeys(COMPARED, noise_floor)
 
 
 def _check(floors: Iterable[float], alpha: float, min_effect: float) -> None:
@@ -171,7 +171,7 @@ class _Pair:
 
     @property
     def is_measured(self) -> bool:
-        return METRICS[self.key.metric].is_measured
+        return self.key.quantity.is_measured
 
     @property
     def is_testable(self) -> bool:
@@ -196,12 +196,12 @@ def _measured(pair: _Pair, ratio: Ratio, p_adjusted: float, limits: _Limits) -> 
         reason,
         _geometric_mean(pair.before),
         _geometric_mean(pair.after),
-        regression=verdict in ("slower", "more"),
+        regression=_is_worse(pair, ratio.ratio - 1) and verdict not in ("same", "unclear"),
     )
 
 
 def _judge(pair: _Pair, ratio: Ratio, p_adjusted: float, limits: _Limits) -> tuple[Verdict, str]:
-    seconds = METRICS[pair.key.metric].seconds
+    seconds = pair.key.quantity.dimension == "seconds"
     least = limits.effect(pair.key.metric)
     upper = 1 + least
     if p_adjusted < limits.alpha:
@@ -241,8 +241,13 @@ def _exact(pair: _Pair) -> Comparison:
         high=effect,
         value_a=old,
         value_b=new,
-        regression=verdict == "more",
+        regression=_is_worse(pair, new - old),
     )
+
+
+def _is_worse(pair: _Pair, change: float) -> bool:
+    """Whether a value that has changed so is worse than before."""
+    return change * {"min": 1, "max": -1, None: 0}[pair.key.quantity.direction] > 0
 
 
 def _too_few(pair: _Pair, limits: _Limits) -> Comparison:
@@ -272,7 +277,7 @@ def _one_sided(pair: _Pair) -> Comparison:
 
 
 def _geometric_mean(values: Replicates) -> float:
-    if len({*values}) == 1 or 0 in values:
+    if len({*values}) == 1 or min(values) <= 0:
         return values[0]  # exact: processes agree
     return math.exp(math.fsum(map(math.log, values)) / len(values))
 

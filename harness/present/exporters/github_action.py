@@ -6,18 +6,13 @@ Format: https://github.com/benchmark-action/github-action-benchmark, "Custom ben
 
 import json
 
+from harness.measure.metric import unit
 from harness.present.exporters.exported import Exported, ExportError, Figure, figures, name_of
 from harness.records.quantities.quantity import Row
 
 # The action scales values between units of time that it knows (s, ms, us, ns); others must stay the
-# same from run to run, so each dimension has one unit.
-_UNITS = {
-    "seconds": ("ms", 1e-3),
-    "bytes": ("bytes", 1.0),
-    "energy": ("J", 1.0),
-    "count": ("count", 1.0),
-    "operations": ("operations", 1.0),
-}
+# same from run to run, so each dimension has one unit; what has none is called by its dimension.
+_UNITS = {"seconds": "ms", "energy": "J"}
 
 
 def github_action(run: Exported) -> str:
@@ -36,10 +31,11 @@ def github_action(run: Exported) -> str:
 
 
 def _entry(row: Row, figure: Figure) -> dict[str, str | float]:
-    unit, factor = _UNITS[figure.dimension]
+    shown = _UNITS.get(figure.dimension)
+    factor = 1.0 if shown is None else unit(shown, figure.dimension).factor
     entry: dict[str, str | float] = {
         "name": f"{name_of(row)} {figure.head}",
-        "unit": unit,
+        "unit": shown or figure.dimension,
         "value": figure.value / factor,
     }
     if figure.low is not None and figure.high is not None:

@@ -15,7 +15,7 @@ from harness.present.plots.canvas import FAINT, canvas, house, may_leave_zero, s
 from harness.present.plots.scatter import MOST_LABELS
 from harness.present.plots.view import View, explained, missing, shown
 from harness.present.reading import Reading, read
-from harness.records.quantities.performance import uncalibrated
+from harness.records.quantities.derived import uncalibrated
 from harness.records.quantities.quantity import Row
 from harness.suite.presentation import PlotSpec
 

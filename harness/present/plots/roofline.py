@@ -16,7 +16,7 @@ from harness.present.plots.canvas import INK, canvas, number_axis, settle
 from harness.present.plots.placement import Box
 from harness.present.plots.scatter import annotate_points, draw_points, intervals, labelled, path
 from harness.present.plots.view import View
-from harness.records.quantities.performance import roof_of
+from harness.records.quantities.derived import roof_of
 
 _HEIGHT = 4.6
 _ROOM = 3.0  # factor between the outermost point or ridge and the frame

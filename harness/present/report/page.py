@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.judge.verdict import Tally
+from harness.measure import METRICS
 from harness.messages import HarnessError, printable
 from harness.present.notes import setup
 from harness.present.part import Context
@@ -38,6 +39,7 @@ from harness.present.report.tables import (
 )
 from harness.present.table import make
 from harness.records.quantities.quantity import Row
+from harness.records.quantities.registry import own_quantities
 from harness.records.record import finite
 from harness.suite.presentation import TableSpec
 
@@ -59,8 +61,6 @@ def script_json(data: Any) -> str:
 
 
 # Section: what a report shows of one suite: tables, plots, printed figures.
-
-_USUAL = ("params", "operations", "live_peak_bytes", "latency_seconds", "miou")
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,9 @@ def _measured(
 
 def _usual(rows: Sequence[Row]) -> TableSpec:
     """The table of a suite that asks for none: what was measured, of what tables usually have."""
-    measured = [name for name in _USUAL if any(row.get(name) is not None for row in rows)]
+    asked = [metric.columns[0] for metric in METRICS.values() if metric.columns]
+    asked += own_quantities(rows)
+    measured = [name for name in asked if any(row.get(name) is not None for row in rows)]
     return TableSpec(columns=("label", "status", *measured))
 
 

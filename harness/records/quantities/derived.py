@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from harness.measure.roof import Roof
 from harness.messages import axis_text, with_axes
 from harness.records.quantities.quantity import Quantity, Row
 
@@ -130,6 +131,17 @@ def reasoning_operations(row: Row) -> int | None:
     return int(matmul + sum(kinds.get(kind, 0) for kind in REASONING_KINDS))
 
 
+def seeds(row: Row) -> int | None:
+    """How many trainings the mean accuracy is of."""
+    found = row.get("miou_seeds")
+    return None if found is None else len(found)
+
+
+def warnings(row: Row) -> str | None:
+    """The sentences for the reader in one line."""
+    return "; ".join(row.get("warnings") or ()) or None
+
+
 def positions(row: Row) -> int | None:
     """Positions of the first input: the product of its sides behind batch and channels."""
     shapes = row.get("input")
@@ -158,6 +170,95 @@ def as_json(name: str) -> Callable[[Row], Any]:
         return None if value is None else json.dumps(value, sort_keys=True)
 
     return read
+
+
+# The roof over a row, and how near the row comes to it.
+
+PEAK, BANDWIDTH = "peak_flops_per_second", "bandwidth_bytes_per_second"
+"""Names under which `harness.present.rows` adds the ceilings over a row."""
+
+
+def roof_of(row: Row) -> Roof | None:
+    """The roof over a row; `None` where its machine is not calibrated for it."""
+    peak, bandwidth = row.get(PEAK), row.get(BANDWIDTH)
+    return Roof(peak, bandwidth) if peak and bandwidth else None
+
+
+def intensity(row: Row) -> float | None:
+    """Operations (2 per MAC) over the bytes that operators read and write."""
+    flops, moved = row.get("flops"), row.get("bytes_moved")
+    return None if flops is None or not moved else float(flops / moved)
+
+
+def roof_name(row: Row) -> str | None:
+    """Which roof limits a row: `compute` or `memory`."""
+    roof, flops, moved = roof_of(row), row.get("flops"), row.get("bytes_moved")
+    return None if roof is None or flops is None or not moved else roof.bound(flops, moved)
+
+
+def attainable(row: Row) -> float | None:
+    """FLOP/s that the roof allows at a row's arithmetic intensity."""
+    roof, at = roof_of(row), intensity(row)
+    return None if roof is None or at is None else roof.attainable(at)
+
+
+def share_of_roof(row: Row) -> float | None:
+    """Achieved over attainable FLOP/s; of the bandwidth where nothing but elements is worked on."""
+    roof, flops, moved = roof_of(row), row.get("flops"), row.get("bytes_moved")
+    seconds = row.get("latency_seconds")
+    if roof is None or flops is None or not moved or not seconds:
+        return None
+    return roof.least_seconds(flops, moved) / float(seconds)
+
+
+def bytes_per_second(row: Row) -> float | None:
+    """Bytes moved over the median latency."""
+    moved, seconds = row.get("bytes_moved"), row.get("latency_seconds")
+    return None if moved is None or not seconds else float(moved / seconds)
+
+
+def uncalibrated(rows: Iterable[Row]) -> list[str]:
+    """One line per device and thread count whose rows were timed and have no roof."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row.get("latency_seconds") is not None and roof_of(row) is None:
+            threads = row.get("threads") if row.get("device") == "cpu" else None
+            option = "" if threads is None else f" --threads {threads}"
+            command = f"harness calibrate --device {row.get('device')}{option}"
+            found.setdefault(command, []).append(str(row.get("dtype")))
+    return [
+        f"No roof of {', '.join(dict.fromkeys(dtypes))} is known for the machine of these rows; "
+        f"run `{command}` on it."
+        for command, dtypes in found.items()
+    ]
+
+
+# Predictions against what was measured, and the spread between processes.
+
+
+def memory_prediction_error(row: Row) -> float | None:
+    """Predicted over measured peak, less 1."""
+    predicted, measured = row.get("predicted_peak_bytes"), row.get("measured_peak_bytes")
+    return None if predicted is None or not measured else float(predicted / measured - 1)
+
+
+def live_peak_error(row: Row) -> float | None:
+    """The live peak of the row's pass over its measured peak, less 1."""
+    training = row.get("pass") == "training"
+    live = row.get("live_peak_training_bytes" if training else "live_peak_bytes")
+    measured = row.get("measured_peak_bytes")
+    return None if live is None or not measured else float(live / measured - 1)
+
+
+def latency_spread(row: Row) -> float | None:
+    """Largest less smallest median of the processes, over the median of all."""
+    medians, middle = row.get("latency_processes_seconds"), row.get("latency_seconds")
+    return None if not medians or not middle else float((max(medians) - min(medians)) / middle)
+
+
+def latency_flags(row: Row) -> str | None:
+    """What the samples of the latency show, in one line."""
+    return ", ".join(row.get("latency_flags") or ()) or None
 
 
 # Sweep: the rows that one entry of a suite makes of one module along a swept axis.

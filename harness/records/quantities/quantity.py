@@ -1,13 +1,69 @@
-"""A quantity: one thing that a row holds, with dimension, head and usual unit."""
+"""A quantity: a value that tables, plots and comparisons read out of a row; numbers as text."""
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any, Literal
+from typing import Any
 
 from harness.measure.convention import ConventionSpec
-from harness.messages import HarnessError, hint
+from harness.measure.metric import Unit, Value, unit
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Quantity(Value):
+    """A value of a row, stored or made of stored ones, and how it is read."""
+
+    # its value in a row, in SI base units; `None` if not measured
+    read: Callable[[Row], Any] = field(kw_only=True, repr=False)
+    # its interval in SI base units, for quantities derived from measured ones
+    spread: Callable[[Row], tuple[float, float] | None] | None = field(default=None, repr=False)
+    # what "FLOPs" means for this one; `None`: what the suite says
+    convention: ConventionSpec | None = None
+
+    def usual_unit(self, convention: ConventionSpec) -> Unit:
+        """The unit in which it is shown when nothing else is asked for."""
+        if self.unit is None:
+            counted = self.convention or convention
+            return Unit(counted.unit_name, counted.unit)
+        return unit(self.unit, self.dimension)
+
+    def titled(self, shown: Unit, convention: ConventionSpec) -> str:
+        """Head with unit; the convention is named where the unit does not say it."""
+        name = shown.name
+        convention = self.convention or convention
+        if self.unit is None and convention.name not in name.casefold():
+            name = f"{name}, {convention.name}" if name != "1" else convention.name
+        return with_unit(self.head, name)
+
+    def number(self, row: Row) -> float | None:
+        """Its value as a number; `None` for text, truth values and what was not measured."""
+        value = self.read(row)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return None
+        return value
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether rows can hold an interval of it."""
+        return self.interval is not None or self.spread is not None
+
+    def bounds(self, row: Row) -> tuple[float, float] | None:
+        """Ends of its interval in SI base units; `None` where the row has none."""
+        if self.spread is not None:
+            return self.spread(row)
+        if self.interval is None:
+            return None
+        low, high = (row.get(name) for name in self.interval)
+        return None if low is None or high is None else (low, high)
+
+    def compared_number(self, row: Row) -> float | None:
+        """Its value as runs are compared in it; `None` where it is no measurement."""
+        refused = self.compared_if is not None and row.get(self.compared_if) is False
+        return None if refused else self.number(row)
+
 
 # Numbers as text: fixed decimals for exact figures, supported digits for measured ones.
 
@@ -70,168 +126,8 @@ def percent(share: float, decimals: int = 2) -> str:
     return text.lstrip("+-") if float(text) == 0 else text
 
 
-# Units: the names by which papers and tables scale stored SI base values.
-
-Dimension = Literal[
-    "operations",
-    "count",
-    "bytes",
-    "seconds",
-    "ratio",
-    "pixels",
-    "text",
-    "intensity",
-    "bandwidth",
-    "energy",
-    "power",
-]
-
-_DECIMAL = {"1": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
-_BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
-
-# MB is 10^6 bytes and MiB 2^20, always: the 4.9 % between them decides verdicts.
-UNITS: Mapping[Dimension, Mapping[str, float]] = {
-    "operations": _DECIMAL | _BINARY,
-    "count": _DECIMAL | _BINARY,
-    "bytes": {
-        "B": 1.0,
-        "kB": 1e3,
-        "MB": 1e6,
-        "GB": 1e9,
-        "KiB": 2.0**10,
-        "MiB": 2.0**20,
-        "GiB": 2.0**30,
-    },
-    "seconds": {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9},
-    "ratio": {"1": 1.0, "%": 0.01},
-    "pixels": {"px": 1.0},
-    "text": {"1": 1.0},
-    "intensity": {"FLOP/B": 1.0},
-    "bandwidth": {"B/s": 1.0, "MB/s": 1e6, "GB/s": 1e9, "TB/s": 1e12},
-    "energy": {"J": 1.0, "mJ": 1e-3, "kJ": 1e3},
-    "power": {"W": 1.0, "mW": 1e-3, "kW": 1e3},
-}
-
-
-@dataclass(frozen=True)
-class Unit:
-    """A named factor: a stored value divided by `factor` is the value in this unit."""
-
-    name: str
-    factor: float
-
-    def scale(self, value: float) -> float:
-        """A stored value in this unit."""
-        return value / self.factor
-
-
-def unit(name: str, dimension: Dimension) -> Unit:
-    """The unit of that name.
-
-    Raises:
-        HarnessError: a dimension has no such unit; names the ones that it has.
-    """
-    known = UNITS[dimension]
-    if name not in known:
-        raise HarnessError(
-            f"unit {name!r} does not measure {dimension}{hint(name, known)}; "
-            f"known: {', '.join(known)}"
-        )
-    return Unit(name, known[name])
-
-
 def with_unit(head: str, name: str) -> str:
     """A head with its unit; plain counts and ratios have none to name."""
     if name in ("1", ""):
         return head
     return f"{head}, {name}" if "(" in name else f"{head} ({name})"
-
-
-Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """One thing that a row holds."""
-
-    name: str  # how suites call it, and its name in CSV files (SI base units)
-    head: str  # how tables and plots call it
-    dimension: Dimension  # what its units measure
-    # its value in a row, in SI base units; `None` if not measured
-    read: Callable[[Row], Any] = field(repr=False)
-    unit: str | None = "1"  # usual unit; `None` for operations, whose unit is the convention's
-    decimals: int = 3  # of an exact value in its usual unit
-    # names of the row's values that bound it, for measured quantities
-    interval: tuple[str, str] | None = None
-    # its interval in SI base units, for quantities derived from measured ones
-    spread: Callable[[Row], tuple[float, float] | None] | None = field(default=None, repr=False)
-    interval_note: str = ""  # what value and interval are, for the foot of a plot
-    rounded: bool = True  # whether its text has no more digits than its interval supports
-    note: str = ""  # what exactly it is, for the foot of a table
-    # what "FLOPs" means for this one; `None`: what the suite says
-    convention: ConventionSpec | None = None
-    symbol: str = ""  # what formulas call it; empty if they do not
-
-    def usual_unit(self, convention: ConventionSpec) -> Unit:
-        """The unit in which it is shown when nothing else is asked for."""
-        if self.unit is None:
-            counted = self.convention or convention
-            return Unit(counted.unit_name, counted.unit)
-        return unit(self.unit, self.dimension)
-
-    def titled(self, shown: Unit, convention: ConventionSpec) -> str:
-        """Head with unit; the convention is named where the unit does not say it."""
-        name = shown.name
-        convention = self.convention or convention
-        if self.unit is None and convention.name not in name.casefold():
-            name = f"{name}, {convention.name}" if name != "1" else convention.name
-        return with_unit(self.head, name)
-
-    def number(self, row: Row) -> float | None:
-        """Its value as a number; `None` for text, truth values and what was not measured."""
-        value = self.read(row)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return None
-        return value
-
-    @property
-    def has_interval(self) -> bool:
-        """Whether rows can hold an interval of it."""
-        return self.interval is not None or self.spread is not None
-
-    def bounds(self, row: Row) -> tuple[float, float] | None:
-        """Ends of its interval in SI base units; `None` where the row has none."""
-        if self.spread is not None:
-            return self.spread(row)
-        if self.interval is None:
-            return None
-        low, high = (row.get(name) for name in self.interval)
-        return None if low is None or high is None else (low, high)
-
-
-# Direction: whether less or more of a quantity is better, where that can be said at all.
-
-Direction = Literal["min", "max"]
-
-_COSTS = frozenset({"operations", "bytes", "seconds", "energy", "power"})
-"""Dimensions of which less is better, save what is named below."""
-
-_LESS = frozenset({"params", "affinity_elements", "executed_over_algorithmic"})
-_ACCURACIES = frozenset({"miou", "pixel_acc", "boundary_f"})
-_MORE = _ACCURACIES | {"flops_per_second", "bytes_per_second", "share_of_roof"}
-# Given by the task, or a property of the machine or of the measurement: nothing to be good at.
-_NEITHER = frozenset({"input_bytes", "attainable_flops_per_second"})
-
-
-def direction(quantity: Quantity) -> Direction | None:
-    """`min` for costs, `max` for accuracies and for what is achieved; `None` for all else."""
-    if quantity.name in _MORE:
-        return "max"
-    if quantity.name in _NEITHER:
-        return None
-    return "min" if quantity.dimension in _COSTS or quantity.name in _LESS else None
-
-
-def is_accuracy(quantity: Quantity) -> bool:
-    """Whether it is a share of right answers, of which few points matter."""
-    return quantity.name in _ACCURACIES
