@@ -175,11 +175,10 @@ def declared(rows: Iterable[Mapping[str, Any]]) -> dict[str, Value]:
     return {name: own_value(name, said) for name, said in found.items()}
 
 
-def as_declared(name: str, found: object, said: Declared) -> dict[str, int | float]:
+def as_declared(found: object, said: Declared) -> dict[str, int | float]:
     """What a user's function returned, as plain numbers.
 
     Args:
-        name: of the metric.
         found: what it returned.
         said: what it declares.
 
@@ -188,21 +187,21 @@ def as_declared(name: str, found: object, said: Declared) -> dict[str, int | flo
     """
     if not isinstance(found, Mapping):
         cure = "return a dictionary of the declared names"
-        raise MetricError(f"{name} returned {type(found).__name__}", cure)
+        raise MetricError(f"returned {type(found).__name__}", cure)
     for each in said.keys() - found.keys():
-        raise MetricError(f"{name} returned no {each}", "return every value that it declares")
+        raise MetricError(f"returned no {each}", "return every value that it declares")
     for each in found.keys() - said.keys():
-        raise MetricError(f"{name} returned {quote(each)}", "declare it above the function")
-    return {each: _finite_number(name, each, found[each]) for each in said}
+        raise MetricError(f"returned {quote(each)}", "declare it above the function")
+    return {each: _finite_number(each, found[each]) for each in said}
 
 
-def _finite_number(metric_name: str, name: str, value: Any) -> int | float:
+def _finite_number(name: str, value: Any) -> int | float:
     if callable(getattr(value, "item", None)) and getattr(value, "ndim", 0) == 0:
         value = value.item()  # of PyTorch or NumPy
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise MetricError(f"{metric_name}: {name} is {quote(value)}", "return one number")
+        raise MetricError(f"{name} is {quote(value)}", "return one number")
     if not math.isfinite(value):
-        raise MetricError(f"{metric_name}: {name} is {value}", "return a finite number")
+        raise MetricError(f"{name} is {value}", "return a finite number")
     return value
 
 
@@ -224,4 +223,4 @@ def measure_own(name: str, job: Job) -> dict[str, int | float]:
     inputs = tuple(each.detach() for each in subject.inputs)
     torch.manual_seed(job.seed)
     said = {each: about for each, about in job.declared.items() if about["metric"] == name}
-    return as_declared(name, function(subject.module, inputs), said)
+    return as_declared(function(subject.module, inputs), said)

@@ -359,7 +359,7 @@ class Expansion:
             timeout=_first(spec.timeout, self.spec.timeout, DEFAULT_TIMEOUT),
             threads=threads,
             seed=_first(spec.seed, self.spec.seed, 0),
-            search_path=_search_path(self.source) if ":" in f"{module}{measured}" else (),
+            search_path=_search_path(self.source) if ":" in "".join((module, *measured)) else (),
             factors=dict(combination),
             timing=timing(spec.latency, self.spec.latency),
             force=self.overrides.force,

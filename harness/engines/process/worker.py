@@ -59,7 +59,7 @@ def work(job: Job, send: Send) -> None:
     try:
         _prepare(job)
         known: dict[str, object] = {}
-        own_error: Exception | None = None
+        failed: tuple[Any, ...] = ("done",)
         for name in sorted(job.metrics, key=_turn):
             send("metric", name)
             start = time.perf_counter()
@@ -70,14 +70,12 @@ def work(job: Job, send: Send) -> None:
             except Exception as error:
                 if name in METRICS:
                     raise
-                error.add_note(f"metric {name}")
-                own_error = own_error or error
+                status, cause = classify(error)
+                failed = ("failed", status, f"metric {name}: {cause}", _trace(error))
                 continue
             known |= values
             send("values", name, values, time.perf_counter() - start)
-        if own_error is not None:
-            raise own_error
-        send("done")
+        send(*failed)
     except BaseException as error:  # also SystemExit and KeyboardInterrupt of a module
         with contextlib.suppress(OSError):  # the module closed the pipe; the exit says the rest
             send("failed", *classify(error), _trace(error))

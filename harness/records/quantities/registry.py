@@ -355,10 +355,11 @@ def find(name: str, rows: Collection[Row]) -> Quantity:
     """
     if name == "memory" and rows and all(row.get("pass") == "training" for row in rows):
         return QUANTITIES["live_peak_training_bytes"]
-    own = own_quantities(rows)
-    known = QUANTITIES.get(ALIASES.get(name, name)) or own.get(name)
-    if known is not None:
+    if (known := QUANTITIES.get(ALIASES.get(name, name))) is not None:
         return known
+    own = own_quantities(rows)
+    if name in own:
+        return own[name]
     grid = axes(rows)
     axis = name.removeprefix(_FACTORS)
     if axis in grid:
