@@ -65,7 +65,7 @@ class Report:
                 "counts": self.counts,
                 "notes": list(self.notes),
                 "comparisons": [
-                    asdict(key) | asdict(each) for key, each in self.comparisons.items()
+                    key.as_json() | asdict(each) for key, each in self.comparisons.items()
                 ],
             }
         )

@@ -49,6 +49,10 @@ class CaseMetric:
         """What is compared."""
         return self.own or COMPARED[self.metric]
 
+    def as_json(self) -> dict[str, str]:
+        """What a reader of JSON knows it by."""
+        return {name: value for name, value in vars(self).items() if name != "own"}
+
     @property
     def case(self) -> CaseId:
         """The case without the metric."""

@@ -72,7 +72,7 @@ class GateReport:
                 "notes": list(self.notes),
                 "comparisons": [
                     {
-                        **asdict(key),
+                        **key.as_json(),
                         **asdict(found),
                         "before_seconds": gated.replicates[key].a,
                         "after_seconds": gated.replicates[key].b,

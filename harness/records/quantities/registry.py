@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.measure import METRICS, TRAFFIC
 from harness.measure.convention import CONVENTIONS, operations
+from harness.measure.metric import Value
 from harness.measure.own import declared
 from harness.messages import HarnessError, hint
 from harness.records.quantities import derived
@@ -50,7 +51,7 @@ _OF_CASES = (
 )
 
 _DERIVED: Mapping[str, tuple[Quantity, ...]] = {
-    "flops": (
+    "matmul_macs": (
         Quantity("operations", "FLOPs", "operations", None, read=stored("operations")),
         Quantity(
             "flops_2x",
@@ -73,6 +74,19 @@ _DERIVED: Mapping[str, tuple[Quantity, ...]] = {
             )
             for name, convention in CONVENTIONS.items()
         ),
+    ),
+    "functional_output_bytes": (
+        Quantity(
+            "sum_of_outputs",
+            "Sum of outputs",
+            "bytes",
+            "MiB",
+            2,
+            "outputs of modules in MiB plus outputs of functions in 1e6 bytes, as SRNet has",
+            read=derived.sum_of_outputs,
+        ),
+    ),
+    "algorithmic_macs": (
         Quantity(
             "algorithmic_matmul_macs",
             "Algorithmic matmul MACs",
@@ -89,6 +103,8 @@ _DERIVED: Mapping[str, tuple[Quantity, ...]] = {
             better="lower",
             read=derived.executed_over_algorithmic,
         ),
+    ),
+    "elementwise_ops": (
         Quantity(
             "elementwise_total",
             "Elementwise operations",
@@ -106,6 +122,8 @@ _DERIVED: Mapping[str, tuple[Quantity, ...]] = {
             "convolutions and their biases, norms and ReLUs, residual sums and copies left out",
             read=derived.reasoning_operations,
         ),
+    ),
+    "bytes_moved": (
         Quantity(
             "arithmetic_intensity",
             "Arithmetic intensity",
@@ -116,16 +134,7 @@ _DERIVED: Mapping[str, tuple[Quantity, ...]] = {
             read=derived.intensity,
         ),
     ),
-    "memory": (
-        Quantity(
-            "sum_of_outputs",
-            "Sum of outputs",
-            "bytes",
-            "MiB",
-            2,
-            "outputs of modules in MiB plus outputs of functions in 1e6 bytes, as SRNet has",
-            read=derived.sum_of_outputs,
-        ),
+    "live_peak_bytes": (
         Quantity(
             "live_peak_with_params_bytes",
             "Live peak + parameters",
@@ -154,7 +163,7 @@ _DERIVED: Mapping[str, tuple[Quantity, ...]] = {
             read=with_input("live_peak_bytes", params=True),
         ),
     ),
-    "memory_model": (
+    "measured_peak_bytes": (
         Quantity(
             "memory_prediction_error",
             "Predicted / measured - 1",
@@ -172,29 +181,7 @@ _DERIVED: Mapping[str, tuple[Quantity, ...]] = {
             read=derived.live_peak_error,
         ),
     ),
-    "latency": (
-        Quantity(
-            "latency_interval_share",
-            "Latency, 95 % interval +-",
-            "ratio",
-            "%",
-            1,
-            "half width of the 95 % interval of the median over the median",
-            read=derived.interval_share,
-        ),
-        Quantity(
-            "latency_iqr_share", "Latency, IQR / median", "ratio", "%", 1, read=derived.iqr_share
-        ),
-        Quantity(
-            "latency_spread",
-            "Latency, spread over processes",
-            "ratio",
-            "%",
-            2,
-            "largest less smallest median of the processes, over the median of their medians",
-            read=derived.latency_spread,
-        ),
-        Quantity("latency_flags", "Latency flags", read=derived.latency_flags),
+    "latency_seconds": (
         Quantity(
             "flops_per_second",
             "FLOP/s (2 per MAC)",
@@ -242,39 +229,63 @@ _DERIVED: Mapping[str, tuple[Quantity, ...]] = {
             better="higher",
             read=derived.share_of_roof,
         ),
-    ),
-    "accuracy": (
-        Quantity("class_iou", "IoU by class", read=as_json("class_iou")),
-        Quantity("seeds", "Seeds", "count", decimals=0, read=derived.seeds),
-    ),
-}
-"""What follows from the values of each metric."""
-
-QUANTITIES: Mapping[str, Quantity] = {
-    each.name: each
-    for each in (
-        *_OF_CASES,
-        *(
-            quantity
-            for metric in METRICS.values()
-            for quantity in (
-                *(Quantity(**vars(v), read=stored(v.name)) for v in metric.values if v.head),
-                *_DERIVED.get(metric.name, ()),
-            )
+        Quantity(
+            "latency_spread",
+            "Latency, spread over processes",
+            "ratio",
+            "%",
+            2,
+            "largest less smallest median of the processes, over the median of their medians",
+            read=derived.latency_spread,
         ),
-    )
+    ),
+    "latency_q3_seconds": (
+        Quantity(
+            "latency_interval_share",
+            "Latency, 95 % interval +-",
+            "ratio",
+            "%",
+            1,
+            "half width of the 95 % interval of the median over the median",
+            read=derived.interval_share,
+        ),
+        Quantity(
+            "latency_iqr_share", "Latency, IQR / median", "ratio", "%", 1, read=derived.iqr_share
+        ),
+    ),
+    "latency_flags": (Quantity("latency_flags", "Latency flags", read=derived.latency_flags),),
+    "miou_seeds": (Quantity("seeds", "Seeds", "count", decimals=0, read=derived.seeds),),
+    "class_iou": (Quantity("class_iou", "IoU by class", read=as_json("class_iou")),),
 }
+"""What follows from stored values, by one that it needs."""
+
+
+def _of_value(value: Value) -> tuple[Quantity, ...]:
+    """The columns that a stored value gives: itself, and what follows from it."""
+    own = (Quantity(**vars(value), read=stored(value.name)),) if value.head else ()
+    return own + _DERIVED.get(value.name, ())
+
+
+_OF_METRICS = (
+    quantity
+    for metric in METRICS.values()
+    for value in metric.values
+    for quantity in _of_value(value)
+)
+
+QUANTITIES: Mapping[str, Quantity] = {each.name: each for each in (*_OF_CASES, *_OF_METRICS)}
 
 ON_CEILINGS = frozenset({"roof", "attainable_flops_per_second", "share_of_roof"})
 """Quantities that need a calibration."""
 
 COMPARED: Mapping[str, Quantity] = {
-    name: quantity
-    for how in ("statistically", "exactly")
-    for name, quantity in QUANTITIES.items()
-    if quantity.compared == how
+    each.name: each
+    for each in sorted(
+        (quantity for quantity in QUANTITIES.values() if quantity.compared),
+        key=lambda each: (not each.is_measured, each.dimension not in ("seconds", "energy")),
+    )
 }
-"""In which runs are compared and followed, those of the machine first."""
+"""In which runs are compared and followed: times, what else varies, then what is exact."""
 
 CASE = "case"
 """Stands for the case itself in verdicts that no single metric has: it failed."""
