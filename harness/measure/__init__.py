@@ -11,7 +11,7 @@ from harness.measure.own import measure_own
 
 _MIOU = ("miou_low", "miou_high")
 _LATENCY = ("latency_low_seconds", "latency_high_seconds")
-_PEAK = "largest sum of live storages during the forward"
+_LIVE = "largest sum of live storages during the forward"
 
 TRAFFIC = (
     "bytes that every operator reads and writes, views and allocations left out; a cache may spare "
@@ -89,7 +89,7 @@ _ROWS = (
                 "bytes",
                 "MiB",
                 1,
-                f"{_PEAK}, inference; input and parameters left out",
+                f"{_LIVE}, inference; input and parameters left out",
                 compared="exactly",
             ),
             Value(

@@ -43,7 +43,7 @@ class Scale:
         return next(iter(self.units))
 
 
-_COUNTS = {
+_PREFIXES = {
     **{"1": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12},
     **{"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40},
 }
@@ -52,8 +52,8 @@ _POWERS = ("1", "k", "M", "G", "T")
 
 # MB is 10^6 bytes and MiB 2^20, always: the 4.9 % between them decides verdicts.
 SCALES: Mapping[Dimension, Scale] = {
-    "operations": Scale(_COUNTS, _POWERS, costs=True),
-    "count": Scale(_COUNTS, _POWERS),
+    "operations": Scale(_PREFIXES, _POWERS, costs=True),
+    "count": Scale(_PREFIXES, _POWERS),
     "bytes": Scale({"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, **_KIBI}, ("B", *_KIBI), costs=True),
     "seconds": Scale(
         {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}, ("ns", "us", "ms", "s"), costs=True

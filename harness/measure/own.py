@@ -14,15 +14,15 @@ from harness.case import Job
 from harness.measure.metric import SCALES, Better, Compared, Dimension, Value
 from harness.messages import HarnessError, quote, suggest
 
-ENTRY_POINT_GROUP = "context_harness.metrics"
+METRICS_GROUP = "context_harness.metrics"
 """Entry points under which an installed package adds names of metrics."""
 
 OWN_METRIC = r"^[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*$"
 """`package.file:function`."""
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
+_STORED_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _BETTER: tuple[Better, ...] = ("lower", "higher", "neither")
-_COMPARED: tuple[Compared, ...] = ("exactly", "statistically")
+_HOW_COMPARED: tuple[Compared, ...] = ("exactly", "statistically")
 # Base unit: what it measures. A number without one is a ratio, also in per cent, and a count in M.
 _BY_BASE: Mapping[str, tuple[Dimension, ...]] = {
     "1": ("ratio", "count"),
@@ -34,7 +34,7 @@ _KEYS = ("unit", "better", "shown", "decimals", "head", "note", "compared")
 Declared = Mapping[str, Mapping[str, Any]]
 """Stored name: what is said of it, as plain data; `metric` names the function that gives it."""
 
-Function = TypeVar("Function", bound=Callable[..., Mapping[str, Any]])
+Declaring = TypeVar("Declaring", bound=Callable[..., Mapping[str, Any]])
 
 
 class MetricError(HarnessError):
@@ -50,7 +50,7 @@ class MetricError(HarnessError):
         super().__init__(f"{what}; {cure}")
 
 
-def metric(**values: Mapping[str, Any]) -> Callable[[Function], Function]:
+def metric(**values: Mapping[str, Any]) -> Callable[[Declaring], Declaring]:
     """Declare the numbers that a function of a module and its inputs returns.
 
         @harness.metric(zero_share={"unit": "1", "better": "lower", "shown": "%"})
@@ -76,7 +76,7 @@ def metric(**values: Mapping[str, Any]) -> Callable[[Function], Function]:
         own_value(name, said)
     declared = {name: dict(said) for name, said in values.items()}
 
-    def mark(function: Function) -> Function:
+    def mark(function: Declaring) -> Declaring:
         vars(function)["declared_values"] = declared
         return function
 
@@ -89,7 +89,7 @@ def own_value(name: str, said: Mapping[str, Any]) -> Value:
     Raises:
         MetricError: something in it cannot be.
     """
-    if not _NAME.fullmatch(name):
+    if not _STORED_NAME.fullmatch(name):
         raise MetricError(f"{quote(name)} is no name of a value", "write lower case, e.g. max_abs")
     if not isinstance(said, Mapping):
         raise MetricError(f"{name} is declared by no mapping", 'write {"unit": "1"}')
@@ -103,13 +103,13 @@ def own_value(name: str, said: Mapping[str, Any]) -> Value:
         raise MetricError(f"{name} declares decimals {quote(decimals)}", "write 0 to 9")
     return Value(
         name,
-        _text(name, "head", said) or name,
+        _plain_line(name, "head", said) or name,
         dimension,
         shown,
         decimals,
-        _text(name, "note", said),
+        _plain_line(name, "note", said),
         None if better is None else _one_of(name, "better", better, _BETTER),
-        _one_of(name, "compared", said.get("compared", "exactly"), _COMPARED),
+        _one_of(name, "compared", said.get("compared", "exactly"), _HOW_COMPARED),
     )
 
 
@@ -124,7 +124,7 @@ def _one_of(name: str, key: str, value: object, known: tuple[Word, ...]) -> Word
     raise MetricError(what, f"write one of {', '.join(known)}")
 
 
-def _text(name: str, key: str, said: Mapping[str, Any]) -> str:
+def _plain_line(name: str, key: str, said: Mapping[str, Any]) -> str:
     value = said.get(key, "")
     if not isinstance(value, str) or not (value.isprintable() and len(value) <= 200):
         raise MetricError(f"{name} declares {key} {quote(value)}", "write one line of plain text")
@@ -133,11 +133,11 @@ def _text(name: str, key: str, said: Mapping[str, Any]) -> str:
 
 def is_own(name: object) -> bool:
     """Whether a name of a suite's `measure` is that of a user's function."""
-    return isinstance(name, str) and (":" in name or name in _entry_points())
+    return isinstance(name, str) and (":" in name or name in _of_packages())
 
 
-def _entry_points() -> dict[str, str]:
-    return {each.name: each.value for each in entry_points(group=ENTRY_POINT_GROUP)}
+def _of_packages() -> dict[str, str]:
+    return {each.name: each.value for each in entry_points(group=METRICS_GROUP)}
 
 
 def own_function(name: str, search_path: Sequence[str]) -> tuple[Callable[..., Any], Declared]:
@@ -153,7 +153,7 @@ def own_function(name: str, search_path: Sequence[str]) -> tuple[Callable[..., A
     from harness.instantiate import ModuleError, load_name  # for users' files nothing heavy
 
     try:
-        function = load_name(_entry_points().get(name, name), search_path, "function")
+        function = load_name(_of_packages().get(name, name), search_path, "function")
     except ModuleError as error:
         raise MetricError(error.what, error.cure) from error
     said = getattr(function, "declared_values", None)

@@ -18,7 +18,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from harness.messages import printable
 from harness.records.quantities.quantity import Quantity
-from harness.records.quantities.registry import ACCURACIES
+from harness.records.quantities.registry import RIGHT_SHARES
 
 # The one house style of plots: colours, fonts, sizes, and how a figure becomes bytes.
 
@@ -314,7 +314,7 @@ def may_leave_zero(quantity: Quantity, values: Sequence[float]) -> bool:
     So for accuracies that all lie in the upper half of an axis from zero: of them, few points
     matter. Costs are read as ratios, which an axis without zero distorts.
     """
-    return quantity.name in ACCURACIES and bool(values) and min(values) > max(values) / 2
+    return quantity.name in RIGHT_SHARES and bool(values) and min(values) > max(values) / 2
 
 
 def reach(values: Sequence[float], intervals: Sequence[tuple[float, float] | None]) -> list[float]:

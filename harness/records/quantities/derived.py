@@ -137,7 +137,7 @@ def seeds(row: Row) -> int | None:
     return None if found is None else len(found)
 
 
-def warnings(row: Row) -> str | None:
+def warning_text(row: Row) -> str | None:
     """The sentences for the reader in one line."""
     return "; ".join(row.get("warnings") or ()) or None
 
@@ -264,12 +264,12 @@ def latency_flags(row: Row) -> str | None:
 # Sweep: the rows that one entry of a suite makes of one module along a swept axis.
 
 INPUT = "input"
-_FACTORS = "factors."
+FACTORS = "factors."
 
 
 def axis_of(over: Quantity) -> str:
     """The grid axis behind a quantity that rows are fitted over; the input by default."""
-    return over.name.removeprefix(_FACTORS) if over.name.startswith(_FACTORS) else INPUT
+    return over.name.removeprefix(FACTORS) if over.name.startswith(FACTORS) else INPUT
 
 
 def sweep_name(row: Row, axis: str = INPUT) -> str:
@@ -282,7 +282,7 @@ def sweep_name(row: Row, axis: str = INPUT) -> str:
     factors: Mapping[str, Any] = row.get("factors") or {}
     if axis not in factors:
         return name
-    texts = {each: axis_text(_listed(value)) for each, value in factors.items()}
+    texts = {each: axis_text(_as_lists(value)) for each, value in factors.items()}
     # A label without a template gets its axes appended, `module` only where the label is given.
     for listed in (texts, {each: text for each, text in texts.items() if each != "module"}):
         appended = with_axes("", listed)
@@ -290,7 +290,7 @@ def sweep_name(row: Row, axis: str = INPUT) -> str:
             rest = {each: text for each, text in listed.items() if each != axis}
             return with_axes(name.removesuffix(appended), rest)
     before, found, after = name.rpartition(texts[axis])
-    return _tidy(f"{before}{after}") if found else name
+    return _without_gaps(f"{before}{after}") if found else name
 
 
 def sweeps(rows: Iterable[Row], axis: str = INPUT) -> dict[str, list[Row]]:
@@ -301,11 +301,11 @@ def sweeps(rows: Iterable[Row], axis: str = INPUT) -> dict[str, list[Row]]:
     return found
 
 
-def _tidy(text: str) -> str:
+def _without_gaps(text: str) -> str:
     """A label without what a removed value leaves: `NL ()`, `NL, , k=3`, two spaces."""
     whole = re.sub(r"\(\s*\)|\[\s*\]", "", text)
     return " ".join(re.sub(r"[\s,;]*([,;])", r"\1", whole).split()).strip(" ,;:@=")
 
 
-def _listed(value: Any) -> Any:
-    return [_listed(each) for each in value] if isinstance(value, (list, tuple)) else value
+def _as_lists(value: Any) -> Any:
+    return [_as_lists(each) for each in value] if isinstance(value, (list, tuple)) else value

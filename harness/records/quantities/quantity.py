@@ -75,7 +75,7 @@ MOST_DIGITS = 4
 UNSUPPORTED_DIGITS = 2
 
 
-def _place(value: float) -> int:
+def _leading(value: float) -> int:
     """Exponent of ten of the leading digit: 1 for 52.4, -2 for 0.031."""
     return math.floor(math.log10(abs(value)))
 
@@ -92,7 +92,7 @@ def fixed(value: float, decimals: int) -> str:
     if value == 0:
         return "0"
     if abs(value) < 1:
-        decimals = max(decimals, SMALL_DIGITS - 1 - _place(value))
+        decimals = max(decimals, SMALL_DIGITS - 1 - _leading(value))
     return f"{value:.{decimals}f}"
 
 
@@ -113,10 +113,10 @@ def supported(value: float, low: float | None, high: float | None) -> str:
         return str(value)
     if value == 0:
         return "0"
-    lead = _place(value)
+    lead = _leading(value)
     if low is None or high is None or low == high or not math.isfinite(high - low):
         return _quantized(value, lead - UNSUPPORTED_DIGITS + 1)
-    exponent = max(lead - MOST_DIGITS + 1, _place(abs(high - low) / 2))
+    exponent = max(lead - MOST_DIGITS + 1, _leading(abs(high - low) / 2))
     return _quantized(value, min(exponent, lead))
 
 

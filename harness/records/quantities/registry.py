@@ -15,10 +15,17 @@ from harness.measure.metric import Value
 from harness.measure.own import declared
 from harness.messages import HarnessError, hint
 from harness.records.quantities import derived
-from harness.records.quantities.derived import as_json, shape_text, stored, total, with_input
+from harness.records.quantities.derived import (
+    FACTORS,
+    as_json,
+    shape_text,
+    stored,
+    total,
+    with_input,
+)
 from harness.records.quantities.quantity import Quantity, Row
 
-_PEAK = "largest sum of live storages during the forward, inference"
+_LIVE_PEAK = "largest sum of live storages during the forward, inference"
 _PLAIN = ("suite", "label", "status", "cause", "module", "device", "pass", "verdict")
 
 _OF_CASES = (
@@ -27,7 +34,7 @@ _OF_CASES = (
     Quantity("arguments", "Arguments", read=as_json("arguments")),
     Quantity("input", "Input", read=lambda row: shape_text(row.get("input")) or None),
     Quantity("sweep", "Sweep", read=derived.sweep_name),
-    Quantity("warnings", "Warnings", read=derived.warnings),
+    Quantity("warnings", "Warnings", read=derived.warning_text),
     Quantity("input_height", "Input height", "pixels", "px", 0, read=derived.input_height),
     Quantity(
         "positions",
@@ -50,7 +57,7 @@ _OF_CASES = (
     Quantity("processes", "Processes", "count", decimals=0, read=stored("processes")),
 )
 
-_DERIVED: Mapping[str, tuple[Quantity, ...]] = {
+_FOLLOWING: Mapping[str, tuple[Quantity, ...]] = {
     "matmul_macs": (
         Quantity("operations", "FLOPs", "operations", None, read=stored("operations")),
         Quantity(
@@ -141,7 +148,7 @@ _DERIVED: Mapping[str, tuple[Quantity, ...]] = {
             "bytes",
             "MiB",
             1,
-            f"{_PEAK}, plus parameters; input left out",
+            f"{_LIVE_PEAK}, plus parameters; input left out",
             read=total("live_peak_bytes", "param_bytes"),
         ),
         Quantity(
@@ -150,7 +157,7 @@ _DERIVED: Mapping[str, tuple[Quantity, ...]] = {
             "bytes",
             "MiB",
             1,
-            f"{_PEAK}, plus input; parameters left out",
+            f"{_LIVE_PEAK}, plus input; parameters left out",
             read=with_input("live_peak_bytes"),
         ),
         Quantity(
@@ -159,7 +166,7 @@ _DERIVED: Mapping[str, tuple[Quantity, ...]] = {
             "bytes",
             "MiB",
             1,
-            f"{_PEAK}, plus input and parameters",
+            f"{_LIVE_PEAK}, plus input and parameters",
             read=with_input("live_peak_bytes", params=True),
         ),
     ),
@@ -263,7 +270,7 @@ _DERIVED: Mapping[str, tuple[Quantity, ...]] = {
 def _of_value(value: Value) -> tuple[Quantity, ...]:
     """The columns that a stored value gives: itself, and what follows from it."""
     own = (Quantity(**vars(value), read=stored(value.name)),) if value.head else ()
-    return own + _DERIVED.get(value.name, ())
+    return own + _FOLLOWING.get(value.name, ())
 
 
 _OF_METRICS = (
@@ -296,7 +303,7 @@ ALIASES: Mapping[str, str] = {
     "memory_training": "live_peak_training_bytes",
 }
 
-ACCURACIES = frozenset(v.name for v in METRICS["accuracy"].values if v.better == "higher")
+RIGHT_SHARES = frozenset(v.name for v in METRICS["accuracy"].values if v.better == "higher")
 """Shares of right answers, of which few points matter."""
 
 
@@ -318,9 +325,6 @@ def own_quantities(rows: Iterable[Row]) -> dict[str, Quantity]:
     return {
         name: Quantity(**vars(value), read=stored(name)) for name, value in declared(rows).items()
     }
-
-
-_FACTORS = "factors."
 
 
 def axes(rows: Iterable[Row]) -> tuple[str, ...]:
@@ -345,7 +349,7 @@ def factor(axis: str, rows: Iterable[Row]) -> Quantity:
         isinstance(value, (int, float)) and not isinstance(value, bool) for value in present
     )
     return Quantity(
-        f"{_FACTORS}{axis}",
+        f"{FACTORS}{axis}",
         axis,
         "count" if numeric else "text",
         decimals=0 if all(isinstance(value, int) for value in present) else 3,
@@ -372,8 +376,8 @@ def find(name: str, rows: Collection[Row]) -> Quantity:
     if name in own:
         return own[name]
     grid = axes(rows)
-    axis = name.removeprefix(_FACTORS)
+    axis = name.removeprefix(FACTORS)
     if axis in grid:
         return factor(axis, rows)
-    every = [*QUANTITIES, *ALIASES, *own, *grid, *(f"{_FACTORS}{each}" for each in grid)]
+    every = [*QUANTITIES, *ALIASES, *own, *grid, *(f"{FACTORS}{each}" for each in grid)]
     raise HarnessError(f"unknown quantity {name!r}{hint(name, every)}")
