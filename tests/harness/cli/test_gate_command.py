@@ -211,12 +211,12 @@ def test_a_commit_from_before_the_modules_had_a_package_name_of_their_own(reposi
         path.write_text(text)
     shutil.copy(ROOT / "pyproject.toml", user.folder)
     (user.folder / "context_modules").symlink_to("modules")
-    user.write("mine.yaml", SUITE.replace("'blocks:Other'", "self_attention"))
+    head, _, _ = SUITE.partition("      - {label: A")
+    user.write("mine.yaml", f"{head}      - {{label: C, module: self_attention}}\n")
     done = user.run("gate", "mine.yaml", "--against", "older", "--json", *QUICK)
     assert done.returncode == 0, done.stderr
-    found = {each["label"]: each["verdict"] for each in json.loads(done.stdout)["comparisons"]}
-    assert set(found) == {"A", "B"}
-    assert set(found.values()) <= {"same", "unclear"}
+    (found,) = json.loads(done.stdout)["comparisons"]
+    assert found["verdict"] in ("same", "unclear")
 
 
 def test_a_repository_without_the_measured_code_is_no_version_of_it(repository):
