@@ -7,7 +7,7 @@ no string becomes a number and no boolean an integer.
 import math
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -153,7 +153,8 @@ def _name_or_list(value: Any) -> str:
 
 
 if TYPE_CHECKING:
-    KnownMetric = Convention = str
+    KnownMetric: TypeAlias = str
+    Convention: TypeAlias = str
 else:
     Convention = Literal[*CONVENTIONS]
     KnownMetric = Literal["static", *sorted(METRICS, key=lambda name: name not in STATIC)]

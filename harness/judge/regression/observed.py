@@ -157,7 +157,8 @@ def _replicates(by_case: Mapping[CaseId, Sequence[Record]]) -> dict[CaseMetric, 
         for metric in (*COMPARED.values(), *own.values()):
             values = [metric.compared_number(record.values) for record in records]
             # A time or energy of 0 is a clock that was too coarse.
-            usable = [v for v in values if _is_number(v) and (v > 0 or not metric.is_measured)]
+            least = 0.0 if metric.is_measured else -math.inf
+            usable = [v for v in values if v is not None and least < v < math.inf]
             if metric.is_measured and usable and records[0].timing.get("turns"):
                 # Processes that sampled in turns met the same moods of the machine: they say how
                 # much processes differ, and count once where two runs are compared.
@@ -165,10 +166,6 @@ def _replicates(by_case: Mapping[CaseId, Sequence[Record]]) -> dict[CaseMetric, 
             if usable:
                 found[CaseMetric(*case, metric.name, own.get(metric.name))] = tuple(usable)
     return found
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _failure(records: Sequence[Record]) -> str | None:

@@ -25,6 +25,31 @@ def total(*names: str) -> Callable[[Row], Any]:
     return read
 
 
+def quotient(top: str, bottom: str) -> Callable[[Row], float | None]:
+    """Reads one stored value over another; `None` where that is 0."""
+
+    def read(row: Row) -> float | None:
+        above, below = row.get(top), row.get(bottom)
+        return None if above is None or not below else float(above / below)
+
+    return read
+
+
+def width(low: str, high: str, over: str, parts: int = 1) -> Callable[[Row], float | None]:
+    """Reads the distance of two stored values, or a part of it, over a third."""
+
+    def read(row: Row) -> float | None:
+        first, last, middle = row.get(low), row.get(high), row.get(over)
+        unknown = first is None or last is None or not middle
+        return None if unknown else float((last - first) / parts / middle)
+
+    return read
+
+
+intensity = quotient("flops", "bytes_moved")
+"""Operations (2 per MAC) over the bytes that operators read and write."""
+
+
 # Bytes per element of the dtypes that a case can have (harness.case.DType).
 _ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
@@ -85,28 +110,6 @@ def sum_of_outputs(row: Row) -> float | None:
     if modules is None or functions is None:
         return None
     return float(modules + functions * 2**20 / 1e6)
-
-
-def interval_share(row: Row) -> float | None:
-    """Half width of the interval of the median latency, over the median."""
-    low, high = row.get("latency_low_seconds"), row.get("latency_high_seconds")
-    middle = row.get("latency_seconds")
-    if low is None or high is None or not middle:
-        return None
-    return float((high - low) / 2 / middle)
-
-
-def iqr_share(row: Row) -> float | None:
-    """Interquartile range of the latencies over their median."""
-    low, high = row.get("latency_q1_seconds"), row.get("latency_q3_seconds")
-    middle = row.get("latency_seconds")
-    return None if low is None or high is None or not middle else float((high - low) / middle)
-
-
-def operations_per_second(row: Row) -> float | None:
-    """Operations (2 per MAC) over the median latency."""
-    operations, seconds = row.get("flops"), row.get("latency_seconds")
-    return None if operations is None or not seconds else float(operations / seconds)
 
 
 def operations_per_second_spread(row: Row) -> tuple[float, float] | None:
@@ -184,12 +187,6 @@ def roof_of(row: Row) -> Roof | None:
     return Roof(peak, bandwidth) if peak and bandwidth else None
 
 
-def intensity(row: Row) -> float | None:
-    """Operations (2 per MAC) over the bytes that operators read and write."""
-    flops, moved = row.get("flops"), row.get("bytes_moved")
-    return None if flops is None or not moved else float(flops / moved)
-
-
 def roof_name(row: Row) -> str | None:
     """Which roof limits a row: `compute` or `memory`."""
     roof, flops, moved = roof_of(row), row.get("flops"), row.get("bytes_moved")
@@ -209,12 +206,6 @@ def share_of_roof(row: Row) -> float | None:
     if roof is None or flops is None or not moved or not seconds:
         return None
     return roof.least_seconds(flops, moved) / float(seconds)
-
-
-def bytes_per_second(row: Row) -> float | None:
-    """Bytes moved over the median latency."""
-    moved, seconds = row.get("bytes_moved"), row.get("latency_seconds")
-    return None if moved is None or not seconds else float(moved / seconds)
 
 
 def uncalibrated(rows: Iterable[Row]) -> list[str]:
@@ -238,16 +229,15 @@ def uncalibrated(rows: Iterable[Row]) -> list[str]:
 
 def memory_prediction_error(row: Row) -> float | None:
     """Predicted over measured peak, less 1."""
-    predicted, measured = row.get("predicted_peak_bytes"), row.get("measured_peak_bytes")
-    return None if predicted is None or not measured else float(predicted / measured - 1)
+    found = quotient("predicted_peak_bytes", "measured_peak_bytes")(row)
+    return None if found is None else found - 1
 
 
 def live_peak_error(row: Row) -> float | None:
     """The live peak of the row's pass over its measured peak, less 1."""
-    training = row.get("pass") == "training"
-    live = row.get("live_peak_training_bytes" if training else "live_peak_bytes")
-    measured = row.get("measured_peak_bytes")
-    return None if live is None or not measured else float(live / measured - 1)
+    live = "live_peak_training_bytes" if row.get("pass") == "training" else "live_peak_bytes"
+    found = quotient(live, "measured_peak_bytes")(row)
+    return None if found is None else found - 1
 
 
 def latency_spread(row: Row) -> float | None:

@@ -18,9 +18,11 @@ from harness.records.quantities import derived
 from harness.records.quantities.derived import (
     FACTORS,
     as_json,
+    quotient,
     shape_text,
     stored,
     total,
+    width,
     with_input,
 )
 from harness.records.quantities.quantity import Quantity, Row
@@ -198,7 +200,7 @@ _FOLLOWING: Mapping[str, tuple[Quantity, ...]] = {
             better="higher",
             interval_note="operations over the median latency and the 95 % interval of that median",
             spread=derived.operations_per_second_spread,
-            read=derived.operations_per_second,
+            read=quotient("flops", "latency_seconds"),
         ),
         Quantity(
             "bytes_per_second",
@@ -207,7 +209,7 @@ _FOLLOWING: Mapping[str, tuple[Quantity, ...]] = {
             "GB/s",
             1,
             better="higher",
-            read=derived.bytes_per_second,
+            read=quotient("bytes_moved", "latency_seconds"),
         ),
         Quantity(
             "roof",
@@ -254,10 +256,15 @@ _FOLLOWING: Mapping[str, tuple[Quantity, ...]] = {
             "%",
             1,
             "half width of the 95 % interval of the median over the median",
-            read=derived.interval_share,
+            read=width("latency_low_seconds", "latency_high_seconds", "latency_seconds", parts=2),
         ),
         Quantity(
-            "latency_iqr_share", "Latency, IQR / median", "ratio", "%", 1, read=derived.iqr_share
+            "latency_iqr_share",
+            "Latency, IQR / median",
+            "ratio",
+            "%",
+            1,
+            read=width("latency_q1_seconds", "latency_q3_seconds", "latency_seconds"),
         ),
     ),
     "latency_flags": (Quantity("latency_flags", "Latency flags", read=derived.latency_flags),),
