@@ -40,8 +40,9 @@ def width(low: str, high: str, over: str, parts: int = 1) -> Callable[[Row], flo
 
     def read(row: Row) -> float | None:
         first, last, middle = row.get(low), row.get(high), row.get(over)
-        unknown = first is None or last is None or not middle
-        return None if unknown else float((last - first) / parts / middle)
+        if first is None or last is None or not middle:
+            return None
+        return float((last - first) / parts / middle)
 
     return read
 
