@@ -92,7 +92,7 @@ def test_a_baseline_is_no_run_to_accept(root, made):
         accept(observed(baseline), root)
 
 
-@pytest.mark.parametrize("place", ["_copy", "write_atomically"])
+@pytest.mark.parametrize("place", ["sync", "write_atomically"])
 def test_interrupted_before_it_counts_the_earlier_baseline_stays(root, made, monkeypatch, place):
     first = accept(made(0.01), root)
     with monkeypatch.context() as patch:

@@ -29,14 +29,16 @@ def compared(tmp_path):
 
 def verdicts(report, label):
     return {
-        key.metric: each.verdict for key, each in report.comparisons.items() if key.label == label
+        key.metric: each.verdict
+        for key, each in report.found.comparisons.items()
+        if key.label == label
     }
 
 
 def only(report, label, metric):
     found = [
         each
-        for key, each in report.comparisons.items()
+        for key, each in report.found.comparisons.items()
         if (key.label, key.metric) == (label, metric)
     ]
     assert len(found) == 1
@@ -75,21 +77,21 @@ def test_every_kind_of_verdict_at_once(compared):
     }  # fmt: skip
     assert verdicts(report, "broken") == {"case": "failed"}
     assert "no memory left" in only(report, "broken", "case").reason
-    assert {(key.label, key.metric) for key in report.regressions} == {
+    assert {(key.label, key.metric) for key in report.found.regressions} == {
         ("slow", "latency_seconds"), ("grown", "params"), ("broken", "case"),
     }  # fmt: skip
-    assert report.exit_code == 1
+    assert report.found.exit_code == 1
 
 
 def test_exit_codes(compared):
     steady, loud = Made("A", latencies(1)), Made("A", latencies(1, spread=0.3))
-    assert compared([steady], [Made("A", latencies(2))]).exit_code == 0
-    assert compared([loud], [Made("A", latencies(2, spread=0.3))]).exit_code == 3
-    assert compared([steady], [Made("A", latencies(2, seconds=0.02))]).exit_code == 1
+    assert compared([steady], [Made("A", latencies(2))]).found.exit_code == 0
+    assert compared([loud], [Made("A", latencies(2, spread=0.3))]).found.exit_code == 3
+    assert compared([steady], [Made("A", latencies(2, seconds=0.02))]).found.exit_code == 1
     # A regression outweighs what is unclear, and an improvement is none.
     slow = [Made("A", latencies(2, seconds=0.02)), Made("B", (0.1,), key_channels=2)]
-    assert compared([steady, Made("B", (0.1,), key_channels=2)], slow).exit_code == 1
-    assert compared([steady], [Made("A", latencies(2, seconds=0.005))]).exit_code == 0
+    assert compared([steady, Made("B", (0.1,), key_channels=2)], slow).found.exit_code == 1
+    assert compared([steady], [Made("A", latencies(2, seconds=0.005))]).found.exit_code == 0
 
 
 def test_single_processes_have_no_latency_verdict_but_exact_ones(compared):
@@ -103,12 +105,12 @@ def test_another_machine_compares_exact_metrics_only_and_says_so(compared):
     report = compared(
         [Made("A", latencies(1))], [Made("A", latencies(1, seconds=0.1))], OTHER_MACHINE
     )
-    assert not report.same_machine
+    assert not report.conditions["same_machine"]
     assert "latency_seconds" not in verdicts(report, "A")
     assert set(verdicts(report, "A").values()) == {"same"}
     assert "only exact metrics are compared" in report.notes[0]
     assert f"processor of {OTHER_MACHINE}" in report.notes[0]
-    assert report.exit_code == 0
+    assert report.found.exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ def test_a_case_that_failed_before_too_is_no_regression(compared):
     report = compared([failing, Made("B", key_channels=2)], [failing, Made("B", key_channels=2)])
     assert only(report, "A", "case").verdict == "failed"
     assert "failed before, too" in only(report, "A", "case").reason
-    assert report.exit_code == 0
+    assert report.found.exit_code == 0
 
 
 def test_one_failed_process_of_many_is_a_failure_and_the_others_are_still_compared(compared):
@@ -140,7 +142,7 @@ def test_one_failed_process_of_many_is_a_failure_and_the_others_are_still_compar
     report = compared([Made("A", latencies(1))], [after])
     assert only(report, "A", "case").reason == "process 6 of 6: killed: SIGKILL"
     assert only(report, "A", "latency_seconds").verdict == "same"
-    assert report.exit_code == 1
+    assert report.found.exit_code == 1
 
 
 def test_a_case_that_works_again(compared):
@@ -149,7 +151,7 @@ def test_a_case_that_works_again(compared):
     )
     found = only(report, "A", "latency_seconds")
     assert (found.verdict, found.reason) == ("new", "failed before: error: bug")
-    assert report.exit_code == 0
+    assert report.found.exit_code == 0
 
 
 def test_a_renamed_case_is_the_same_case(compared):
@@ -172,7 +174,9 @@ def test_a_label_whose_arguments_have_changed_is_another_case(compared):
     before = [Made("A", key_channels=1), Made("B", key_channels=9)]
     after = [Made("A", key_channels=2), Made("B", key_channels=9)]
     report = compared(before, after)
-    kinds = {key.case_key: each for key, each in report.comparisons.items() if key.label == "A"}
+    kinds = {
+        key.case_key: each for key, each in report.found.comparisons.items() if key.label == "A"
+    }
     assert sorted(each.verdict for each in kinds.values()) == ["gone", "new"]
     assert all("another case has this label" in each.reason for each in kinds.values())
 

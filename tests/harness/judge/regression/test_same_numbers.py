@@ -46,7 +46,9 @@ def close(found, kept):
 def test_the_figures_are_the_same():
     found, kept = json.loads(json.dumps(figures())), json.loads(KEPT.read_text(encoding="utf-8"))
     assert found["self-test"] == kept["self-test"]
-    verdicts = {each["verdict"] for gate in kept["gates"].values() for each in gate["cases"].values()}
+    verdicts = {
+        each["verdict"] for gate in kept["gates"].values() for each in gate["cases"].values()
+    }
     assert verdicts == {"slower", "faster", "same", "unclear", "failed"}
     for name, gate in kept["gates"].items():
         assert close(found["gates"][name], gate), name
