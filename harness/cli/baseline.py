@@ -18,7 +18,7 @@ from harness.judge.regression.baselines import (
     BASELINES,
     BaselineError,
     every,
-    find,
+    find_baseline,
     observed,
 )
 from harness.judge.regression.baselines import accept as accept_run
@@ -43,7 +43,7 @@ def accept(
     floor = noise_of_runs(found, map(observe, noise or ()))
     lost: list[str] = []  # labels that the earlier baseline has; none where that is damaged
     with suppress(BaselineError):
-        earlier = find(baselines, found.machine_key, found.suite)
+        earlier = find_baseline(baselines, found.machine_key, found.suite)
         if earlier is not None:
             lost = [label for _, label in sorted(observed(earlier).labels - found.labels)]
     made = accept_run(found, baselines, floor)

@@ -13,7 +13,6 @@ from harness.cli.output import console
 from harness.judge.regression.baselines import BASELINES, find_for, observed
 from harness.judge.regression.compare import compare as compare_runs
 from harness.judge.regression.observed import noise_of_runs, observe
-from harness.judge.regression.report import Report
 from harness.judge.regression.verdict import ALPHA, MIN_EFFECT, Limits
 
 Baselines = Annotated[
@@ -71,24 +70,20 @@ def compare(  # noqa: PLR0917 - typer calls it with names
     if as_json:
         sys.stdout.write(json.dumps(report.as_json(), indent=1, allow_nan=False) + "\n")
     elif as_markdown:
-        from harness.judge.regression.tables import markdown
+        from harness.judge.regression.tables import comment
 
-        sys.stdout.write(markdown(report))
+        sys.stdout.write(comment(report))
     else:
-        _print_compared(report)
+        from harness.judge.regression.tables import changes, counted, why
+        from harness.present.console import console_table
+
+        where = console()
+        table = changes(report, reasons=False)
+        if table.lines:
+            where.print(console_table(table))
+        for reason in why(report):
+            where.print(f"- {reason}", markup=False, soft_wrap=True)
+        for note in (*report.notes, report.rule):
+            where.print(f"- {note}", markup=False, soft_wrap=True, style="dim")
+        where.print(counted(report), markup=False, soft_wrap=True)
     raise typer.Exit(report.found.exit_code)
-
-
-def _print_compared(report: Report) -> None:
-    from harness.judge.regression.tables import changes, reasons, summary
-    from harness.present.console import console_table
-
-    where = console()
-    table = changes(report, reasons=False)
-    if table.lines:
-        where.print(console_table(table))
-    for reason in reasons(report):
-        where.print(f"- {reason}", markup=False, soft_wrap=True)
-    for note in (*report.notes, report.rule):
-        where.print(f"- {note}", markup=False, soft_wrap=True, style="dim")
-    where.print(summary(report), markup=False, soft_wrap=True)

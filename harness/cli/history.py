@@ -4,7 +4,7 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -14,7 +14,7 @@ from harness.cli.options import OptionError
 from harness.cli.output import console
 
 if TYPE_CHECKING:
-    from harness.judge.regression.history import Change, History, Series
+    from harness.judge.regression.history import History, Series
 
 
 _SHOWN = 50
@@ -76,11 +76,11 @@ def history(  # noqa: PLR0917 - typer calls it with names
         errors.print(f"warning: {warning}", markup=False, soft_wrap=True, style="yellow")
     if as_json:
         # Without line feeds: indenting tens of thousands of points takes longer than finding them.
-        sys.stdout.write(json.dumps(_points_and_changes(found), allow_nan=False) + "\n")
+        sys.stdout.write(json.dumps(found.as_json(), allow_nan=False) + "\n")
     else:
         _print_changes(found)
     if plots is not None:
-        number = _plot(found, plots)
+        number = _draw_all(found, plots)
         errors.print(f"drawn: {number} plots in {plots}", markup=False, soft_wrap=True)
 
 
@@ -121,6 +121,7 @@ def _suite_name(suite: str) -> str:
 
 
 def _print_changes(found: "History") -> None:
+    from harness.environment.git import number_between
     from harness.records.quantities.quantity import percent, with_unit
 
     where = console()
@@ -131,16 +132,19 @@ def _print_changes(found: "History") -> None:
             numeric = head in ("before", "after", "change, %")
             table.add_column(head, justify="right" if numeric else "left", overflow="fold")
         for change in newest[:_SHOWN]:
-            series = change.series
+            series, notes = change.series, list(change.besides)
+            number = number_between(*change.commits, Path.cwd()) if change.commits else None
+            if number:
+                notes.insert(0, "1 commit" if number == 1 else f"{number} commits")
             texts = (
                 series.suite,
-                _case(series, found),
+                _series_name(series, found),
                 with_unit(series.metric.head, series.unit.name),
                 f"{series.unit.scale(change.before):.4g}",
                 f"{series.unit.scale(change.after):.4g}",
                 percent(change.change, 1),
                 change.first.run.started_at[:10],
-                _commits(change),
+                change.where + (f" ({', '.join(notes)})" if notes else ""),
             )
             table.add_row(*map(Text, texts))
         where.print(table)
@@ -155,7 +159,7 @@ def _print_changes(found: "History") -> None:
     )
 
 
-def _case(series: "Series", found: "History") -> str:
+def _series_name(series: "Series", found: "History") -> str:
     """The label; with machine and threads where the same case was measured under several."""
     alike = [
         (each.machine_key, each.condition)
@@ -169,62 +173,7 @@ def _case(series: "Series", found: "History") -> str:
     return f"{series.label} ({', '.join(filter(None, parts))})"
 
 
-def _commits(change: "Change") -> str:
-    from harness.environment.git import number_between
-
-    commits, notes = change.commits, list(change.besides)
-    if commits and commits[0] != commits[1]:
-        number = number_between(*commits, Path.cwd())
-        if number:
-            notes.insert(0, "1 commit" if number == 1 else f"{number} commits")
-    return change.where + (f" ({', '.join(notes)})" if notes else "")
-
-
-def _points_and_changes(found: "History") -> dict[str, Any]:
-    return {
-        "runs": found.runs,
-        "limits": vars(found.limits),
-        "warnings": list(found.warnings),
-        "series": [
-            {
-                "suite": series.suite,
-                "label": series.label,
-                "case_key": series.case_key,
-                "machine_key": series.machine_key or None,
-                "threads": series.condition[0] if series.condition else None,
-                "metric": series.metric.name,
-                "points": [
-                    {
-                        "run": str(point.run.path),
-                        "started_at": point.run.started_at,
-                        "commit": point.run.commit,
-                        "dirty": point.run.dirty,
-                        "value": point.value,
-                        "processes": point.processes,
-                    }
-                    for point in series.points
-                ],
-                "changes": [
-                    {
-                        "index": change.index,
-                        "before": change.before,
-                        "after": change.after,
-                        "change": change.change if change.before else None,
-                        "p": change.p,
-                        "last_commit_before": (change.commits or (None, None))[0],
-                        "first_commit_after": (change.commits or (None, None))[1],
-                        "where": change.where,
-                        "besides": list(change.besides),
-                    }
-                    for change in found.of(series)
-                ],
-            }
-            for series in found.series
-        ],
-    }
-
-
-def _plot(found: "History", folder: Path) -> int:
+def _draw_all(found: "History", folder: Path) -> int:
     # matplotlib takes half a second to import.
     from harness.judge.regression.history_plot import draw_history
     from harness.present.plots.canvas import render

@@ -21,7 +21,7 @@ _OF_A_HOOK = (
     "GIT_OBJECT_DIRECTORY",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
 )
-_PATIENCE = 300.0  # seconds; a large repository on a slow disk
+_USUAL_PATIENCE = 300.0  # seconds; a large repository on a slow disk
 _SHORT = 10.0  # seconds; a run begins, and a history is shown, without git rather than late
 
 
@@ -29,7 +29,7 @@ class GitError(HarnessError):
     """Git cannot be run, or refuses."""
 
 
-def git(folder: Path, *arguments: str, text: str = "", patience: float = _PATIENCE) -> str:
+def git(folder: Path, *arguments: str, text: str = "", patience: float = _USUAL_PATIENCE) -> str:
     """What git answers in a folder; no hook of the repository is run.
 
     Args:

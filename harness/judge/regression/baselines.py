@@ -106,7 +106,7 @@ def observed(baseline: Baseline) -> Observed:
         ) from error
 
 
-def find(root: Path, machine_key: str, suite: str) -> Baseline | None:
+def find_baseline(root: Path, machine_key: str, suite: str) -> Baseline | None:
     """The baseline of a suite on one kind of machine.
 
     Raises:
@@ -120,7 +120,20 @@ def find(root: Path, machine_key: str, suite: str) -> Baseline | None:
     except OSError as error:
         raise BaselineError(f"{folder / ACCEPTED}: {error.strerror or error}") from error
     try:
-        return _read(folder, json.loads(text))
+        data = json.loads(text)
+        run, noise = str(data["run"]), data.get("noise_floor") or {}
+        if not isinstance(noise, Mapping):
+            raise ValueError("noise_floor is no mapping")
+        if Path(run).name != run:
+            raise ValueError("run is not the name of a folder")
+        commit = data.get("commit")
+        return Baseline(
+            folder,
+            run,
+            None if commit is None else str(commit),
+            str(data["accepted_at"]),
+            {str(name): float(floor) for name, floor in noise.items()},
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BaselineError(
             f"{folder / ACCEPTED}: cannot be read ({error}); accept a run anew"
@@ -135,7 +148,7 @@ def find_for(run: Observed, root: Path = BASELINES) -> Baseline:
     Raises:
         BaselineError: the suite has none at all.
     """
-    own = find(root, run.machine_key, run.suite)
+    own = find_baseline(root, run.machine_key, run.suite)
     if own is not None:
         return own
     others = [each for each in every(root) if each.suite == run.suite]
@@ -154,24 +167,8 @@ def every(root: Path = BASELINES) -> list[Baseline]:
         BaselineError: one of them cannot be read.
     """
     folders = sorted(path.parent for path in root.glob(f"*/*/{ACCEPTED}"))
-    found = (find(root, folder.parent.name, folder.name) for folder in folders)
+    found = (find_baseline(root, folder.parent.name, folder.name) for folder in folders)
     return [each for each in found if each is not None]
-
-
-def _read(folder: Path, data: Mapping[str, object]) -> Baseline:
-    run, noise = str(data["run"]), data.get("noise_floor") or {}
-    if not isinstance(noise, Mapping):
-        raise ValueError("noise_floor is no mapping")
-    if Path(run).name != run:
-        raise ValueError("run is not the name of a folder")
-    commit = data.get("commit")
-    return Baseline(
-        folder,
-        run,
-        None if commit is None else str(commit),
-        str(data["accepted_at"]),
-        {str(name): float(floor) for name, floor in noise.items()},
-    )
 
 
 def _replace_by(baseline: Baseline, source: Path) -> None:

@@ -35,7 +35,15 @@ def compare(a: Observed, b: Observed, limits: Limits = DEFAULT_LIMITS) -> Report
             f"{a.path} (suite {a.suite}) and {b.path} (suite {b.suite}) have no case in common; "
             "compare two runs of one suite"
         )
-    found = _values(before, b, limits) | _failures(before, b)
+    found = _compared_values(before, b, limits) | _failed_cases(before, b)
+    floors = ", ".join(f"{name} {floor:.1%}" for name, floor in limits.noise_floor.items())
+    rule = (
+        "faster, slower, less, more: adjusted p < "
+        f"{limits.alpha:g} (Welch's t on logarithms of per-process medians, Benjamini-Hochberg "
+        f"over the grid) and at least {limits.min_effect:.1%}"
+        + (f" and the noise floor ({floors})" if floors else "")
+        + "; same: the whole interval within that; exact metrics: compared exactly"
+    )
     cases = {case: place for place, case in enumerate(dict.fromkeys((*b.cases, *before.cases)))}
     metrics = (CASE, *METRICS)
     order = sorted(found, key=lambda key: (cases[key.case], metrics.index(key.metric)))
@@ -44,7 +52,7 @@ def compare(a: Observed, b: Observed, limits: Limits = DEFAULT_LIMITS) -> Report
         _side(a),
         _side(b),
         Findings({key: found[key] for key in order}),
-        _rule(limits),
+        rule,
         notes(a, b),
         {
             "a": a.as_json(),
@@ -61,18 +69,7 @@ def _side(run: Observed) -> str:
     return f"{commit}machine {run.machine_key}, {run.found} processes, `{path}`"
 
 
-def _rule(limits: Limits) -> str:
-    floors = ", ".join(f"{name} {floor:.1%}" for name, floor in limits.noise_floor.items())
-    return (
-        "faster, slower, less, more: adjusted p < "
-        f"{limits.alpha:g} (Welch's t on logarithms of per-process medians, Benjamini-Hochberg "
-        f"over the grid) and at least {limits.min_effect:.1%}"
-        + (f" and the noise floor ({floors})" if floors else "")
-        + "; same: the whole interval within that; exact metrics: compared exactly"
-    )
-
-
-def _values(a: Observed, b: Observed, limits: Limits) -> dict[CaseMetric, Finding]:
+def _compared_values(a: Observed, b: Observed, limits: Limits) -> dict[CaseMetric, Finding]:
     """Verdicts of every metric that both sides can be asked for."""
     unlike: dict[CaseMetric, str] = {}
     before, after = {}, {}
@@ -127,7 +124,7 @@ def _why_without(case: CaseId, run: Observed, when: str) -> str:
     return ""
 
 
-def _failures(a: Observed, b: Observed) -> dict[CaseMetric, Finding]:
+def _failed_cases(a: Observed, b: Observed) -> dict[CaseMetric, Finding]:
     """Verdicts of cases as a whole: failed now, or failed before and gone."""
     found = {}
     for case, cause in b.failures.items():

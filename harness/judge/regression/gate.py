@@ -15,9 +15,9 @@ from harness.judge.regression.verdict import (
     ALPHA,
     LEAST_REPLICATES,
     MIN_EFFECT,
+    ChangeVerdict,
     Finding,
     Findings,
-    Judgement,
     called,
     p_values_of,
 )
@@ -104,7 +104,7 @@ class Interleaved:
         ]
 
 
-def noise_floor(cases: Sequence[Interleaved], pairs: int) -> float:
+def floor_of_pairs(cases: Sequence[Interleaved], pairs: int) -> float:
     """The effect that so many pairs of *equal* versions stay within in 95 of 100 comparisons.
 
     Every block holds two processes of a, and two of b, that ran within four of each other: A/A
@@ -172,7 +172,7 @@ class Gated(Findings):
     """What a gate has found."""
 
     # Known failures are accepted with a baseline; here nobody knows of them.
-    undecided_are: ClassVar[tuple[Judgement, ...]] = ("unclear", "failed")
+    undecided_are: ClassVar[tuple[ChangeVerdict, ...]] = ("unclear", "failed")
 
     replicates: Mapping[CaseMetric, Interleaved]  # the seconds behind the findings
     looks: int  # how often verdicts were sought
@@ -290,7 +290,7 @@ class _Run:
         open_ = self.open()
         pairs = [self.cases[key].pairs for key in open_ if self.cases[key].pairs]
         # The budget may have ended a round in the middle: the least number is the careful one.
-        self.floor = noise_floor(tuple(self.cases.values()), min(pairs, default=0))
+        self.floor = floor_of_pairs(tuple(self.cases.values()), min(pairs, default=0))
         ratios = {
             key: yuen(case.differences)
             for key, case in self.cases.items()
@@ -317,7 +317,7 @@ class _Run:
         """What is known of a case in the end."""
         case = self.cases[key]
         if case.failures:
-            return _failed(case)
+            return _of_failures(case)
         if key in self.found:
             return self.found[key]
         if not case.pairs:
@@ -331,10 +331,10 @@ class _Run:
         return "measure on a quieter machine, or with a longer time per process"
 
 
-def _failed(case: Interleaved) -> Finding:
+def _of_failures(case: Interleaved) -> Finding:
     """One of the versions gave no latency."""
     before, after = case.failures.get("a"), case.failures.get("b")
-    verdict: Judgement = "failed"
+    verdict: ChangeVerdict = "failed"
     if before and after:
         reason = f"fails in both versions: {after.status}: {after.cause}"
     elif after:

@@ -4,6 +4,7 @@ import gc
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 
 from harness.environment.git import committed_at
 from harness.judge.regression.verdict import MIN_EFFECT
-from harness.judge.statistics.change_points import MAX_P, WINDOW, find_change_points
+from harness.judge.statistics.change_points import MAX_P, USUAL_WINDOW, find_change_points
 from harness.messages import HarnessError
 from harness.records.quantities.quantity import Unit, unit
 from harness.records.quantities.registry import METRICS, Metric
@@ -99,7 +100,13 @@ def collect(
                 continue
             place = (m.machine_key, m.condition) if metric.is_measured else (EVERY_MACHINE, ())
             values[(*case, *place, number)][m.run].append(value)
-    order = {index: _when(run, committed) for index, run in enumerate(runs)}
+    order = {}
+    for index, run in enumerate(runs):
+        started = 0.0
+        with suppress(ValueError):
+            started = datetime.fromisoformat(run.started_at).timestamp()
+        at = committed.get(run.commit or "", started)
+        order[index] = (at, run.started_at, str(run.path))
     made = []
     for (suite, label, key, machine, condition, number), found in values.items():
         points = tuple(
@@ -124,14 +131,6 @@ def _last_labels(measurements: Iterable[Measurement]) -> dict[tuple[str, str, st
     return names
 
 
-def _when(run: StoredRun, committed: Mapping[str, int]) -> tuple[float, str, str]:
-    try:
-        started = datetime.fromisoformat(run.started_at).timestamp()
-    except ValueError:
-        started = 0.0
-    return (committed.get(run.commit or "", started), run.started_at, str(run.path))
-
-
 SHORT = 10
 """Digits of a commit."""
 
@@ -148,7 +147,7 @@ class ChangeLimits:
     # of measured metrics, after p is multiplied by the number of runs (Bonferroni), since a change
     # may be at each of them
     max_p: float = MAX_P
-    window: int = WINDOW  # runs that are looked at together
+    window: int = USUAL_WINDOW  # runs that are looked at together
 
 
 @dataclass(frozen=True)
@@ -219,6 +218,50 @@ class History:
     def of(self, series: Series) -> tuple[Change, ...]:
         """The changes of one series."""
         return tuple(change for change in self.changes if change.series is series)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data of every point and change; values in SI base units, changes as shares."""
+        return {
+            "runs": self.runs,
+            "limits": vars(self.limits),
+            "warnings": list(self.warnings),
+            "series": [
+                {
+                    "suite": series.suite,
+                    "label": series.label,
+                    "case_key": series.case_key,
+                    "machine_key": series.machine_key or None,
+                    "threads": series.condition[0] if series.condition else None,
+                    "metric": series.metric.name,
+                    "points": [
+                        {
+                            "run": str(point.run.path),
+                            "started_at": point.run.started_at,
+                            "commit": point.run.commit,
+                            "dirty": point.run.dirty,
+                            "value": point.value,
+                            "processes": point.processes,
+                        }
+                        for point in series.points
+                    ],
+                    "changes": [
+                        {
+                            "index": change.index,
+                            "before": change.before,
+                            "after": change.after,
+                            "change": change.change if change.before else None,
+                            "p": change.p,
+                            "last_commit_before": (change.commits or (None, None))[0],
+                            "first_commit_after": (change.commits or (None, None))[1],
+                            "where": change.where,
+                            "besides": list(change.besides),
+                        }
+                        for change in self.of(series)
+                    ],
+                }
+                for series in self.series
+            ],
+        }
 
 
 def read_history(

@@ -11,12 +11,12 @@ from harness.present.plots import canvas as style
 from harness.present.plots.canvas import canvas
 from harness.records.quantities.quantity import percent, with_unit
 
-_HEIGHT = 3.2
+_HISTORY_HEIGHT = 3.2
 _TICKS = 9
-_ROOM = 0.1  # of the values' range, above and below
+_MARGIN = 0.1  # of the values' range, above and below
 _NAME_ROOM = 0.15  # of it, for each line of names
 _AXES_WIDTH = 440.0  # points
-_CHARACTER = 4.4  # points: a letter of a name, with the gap to the next name
+_LETTER = 4.4  # points: a letter of a name, with the gap to the next name
 
 
 def draw_history(series: Series, changes: Sequence[Change], limits: ChangeLimits) -> Figure:
@@ -28,7 +28,7 @@ def draw_history(series: Series, changes: Sequence[Change], limits: ChangeLimits
     shown = series.unit
     with style.house():
         title = f"{series.suite}: {series.label}"
-        figure, axes = canvas(_HEIGHT, title, _notes(series, changes, limits))
+        figure, axes = canvas(_HISTORY_HEIGHT, title, _below(series, changes, limits))
         values = [shown.scale(value) for value in series.values]
         axes.plot(
             range(len(values)),
@@ -47,12 +47,12 @@ def draw_history(series: Series, changes: Sequence[Change], limits: ChangeLimits
         heights = _heights(changes, len(values))
         low, high = min(values), max(values)
         spread = (high - low) or 0.2 * abs(high) or 1.0
-        above = _ROOM + _NAME_ROOM * (1 + max(heights, default=-1))
-        axes.set_ylim(low - _ROOM * spread, high + above * spread)
+        above = _MARGIN + _NAME_ROOM * (1 + max(heights, default=-1))
+        axes.set_ylim(low - _MARGIN * spread, high + above * spread)
         axes.set_xlim(-0.5, len(values) - 0.5)
         for change, height in zip(changes, heights, strict=True):
-            _mark(axes, change, height)
-        _commits(axes, series)
+            _mark_change(axes, change, height)
+        _commit_ticks(axes, series)
         axes.set_ylabel(with_unit(series.metric.head, shown.name))
         axes.grid(visible=True, axis="y")
         return figure
@@ -64,7 +64,7 @@ def _heights(changes: Sequence[Change], runs: int) -> list[int]:
     heights = []
     for change in changes:
         at = change.index / max(runs, 1) * _AXES_WIDTH
-        length = len(_named(change)) * _CHARACTER
+        length = len(_change_text(change)) * _LETTER
         room = (at - length, at) if _is_late(change) else (at, at + length)
         height = next(
             (
@@ -80,7 +80,7 @@ def _heights(changes: Sequence[Change], runs: int) -> list[int]:
     return heights
 
 
-def _named(change: Change) -> str:
+def _change_text(change: Change) -> str:
     return f"{percent(change.change, 1)} %  {change.where}"
 
 
@@ -89,14 +89,14 @@ def _is_late(change: Change) -> bool:
     return change.index > len(change.series.points) / 2
 
 
-def _mark(axes: Axes, change: Change, step: int) -> None:
+def _mark_change(axes: Axes, change: Change, step: int) -> None:
     worse = change.after > change.before
     number = style.PALETTE.index(style.WORSE if worse else style.BETTER)
     colour = style.text_colour(number)
     axes.axvline(change.index - 0.5, color=colour, linewidth=1.0, linestyle="--")
     late = _is_late(change)
     axes.annotate(
-        _named(change),
+        _change_text(change),
         (change.index - 0.5, 1.0),
         xycoords=("data", "axes fraction"),
         xytext=(-3 if late else 3, -2 - 10 * step),
@@ -109,7 +109,7 @@ def _mark(axes: Axes, change: Change, step: int) -> None:
     )
 
 
-def _commits(axes: Axes, series: Series) -> None:
+def _commit_ticks(axes: Axes, series: Series) -> None:
     """A few commits as ticks; the day of the run where none is known."""
     points = series.points
     step = max(1, -(-len(points) // _TICKS))
@@ -122,7 +122,7 @@ def _commits(axes: Axes, series: Series) -> None:
     axes.set_xlabel("Commit")
 
 
-def _notes(series: Series, changes: Sequence[Change], limits: ChangeLimits) -> list[str]:
+def _below(series: Series, changes: Sequence[Change], limits: ChangeLimits) -> list[str]:
     first, last = series.points[0].run, series.points[-1].run
     where = "every machine" if series.machine_key == EVERY_MACHINE else series.machine_key
     what = f"{len(series.points)} runs, {first.started_at[:10]} to {last.started_at[:10]}; {where}"

@@ -132,7 +132,7 @@ def observe(path: Path) -> Observed:
         machine_key=machine,
         environment=environment,
         replicates=_replicates(by_case),
-        failures={case: cause for case, each in by_case.items() if (cause := _failure(each))},
+        failures={case: cause for case, each in by_case.items() if (cause := _why_failed(each))},
         conditions={
             case: {
                 "threads": each[0].values.get("threads")
@@ -180,7 +180,7 @@ def _replicates(by_case: Mapping[CaseId, Sequence[Record]]) -> dict[CaseMetric, 
     return found
 
 
-def _failure(records: Sequence[Record]) -> str | None:
+def _why_failed(records: Sequence[Record]) -> str | None:
     for number, record in enumerate(records, 1):
         if record.status != "ok":
             process = f"process {number} of {len(records)}: " if len(records) > 1 else ""
@@ -298,10 +298,10 @@ _LISTED = 3
 
 def notes(a: Observed, b: Observed) -> tuple[str, ...]:
     """One sentence per difference that is not one of the measured code."""
-    return (*_of_machines(a, b), *_of_runs(a, b))
+    return (*_machine_notes(a, b), *_run_notes(a, b))
 
 
-def _of_machines(a: Observed, b: Observed) -> Iterator[str]:
+def _machine_notes(a: Observed, b: Observed) -> Iterator[str]:
     """Hardware and software that both runs were measured on."""
     if a.machine_key != b.machine_key:
         named = []
@@ -332,7 +332,7 @@ def _versions(environment: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in (versions | settings).items() if value}
 
 
-def _of_runs(a: Observed, b: Observed) -> Iterator[str]:
+def _run_notes(a: Observed, b: Observed) -> Iterator[str]:
     """What is missing or doubtful in either run, and cases whose names have changed."""
     for which, run in (("first", a), ("second", b)):
         if run.found < run.expected:

@@ -19,8 +19,8 @@ from harness.judge.regression.version import (
     Version,
     VersionError,
     belongs,
-    fingerprint,
     has_harness,
+    state_hash,
     working_tree,
     worktree,
 )
@@ -63,7 +63,7 @@ def gate_suite(
     }
     after = working_tree(suite.path.resolve().parent)
     _require_own_code(jobs.values(), after)
-    seen = fingerprint(after.root)
+    seen = state_hash(after.root)
     with ExitStack() as stack:
         before = stack.enter_context(worktree(after.root, ref))
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-gate-")))
@@ -86,7 +86,7 @@ def gate_suite(
             f"{before} runs no case of the suite ({findings[0].reason}); choose a commit that has "
             "these modules"
         )
-    if fingerprint(after.root) != seen:
+    if state_hash(after.root) != seen:
         raise GitError(
             f"{after.root} changed while it was measured; run the gate again and leave its files "
             "alone until it has ended"

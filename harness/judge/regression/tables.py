@@ -13,13 +13,12 @@ from harness.judge.regression.selftest import (
     Share,
     Verified,
 )
-from harness.judge.regression.verdict import Finding, Judgement
-from harness.present.formats import ABSENT, Cell, Column, Table, escape
-from harness.present.formats import markdown as markdown_of_table
+from harness.judge.regression.verdict import ChangeVerdict, Finding
+from harness.present.formats import ABSENT, Cell, Column, Table, escape, markdown
 from harness.records.quantities.quantity import Unit, fixed, percent, supported, unit
 from harness.records.quantities.registry import CASE, METRICS
 
-_URGENCY: tuple[Judgement, ...] = (
+_URGENCY: tuple[ChangeVerdict, ...] = (
     "failed", "slower", "more", "unclear", "faster", "less", "new", "gone", "same",
 )  # fmt: skip
 _LADDERS: Mapping[str, tuple[str, ...]] = {
@@ -31,7 +30,14 @@ _LADDERS: Mapping[str, tuple[str, ...]] = {
 }
 _MILLISECONDS = unit("ms", "seconds")
 _DECIMALS = 3
-_TEXTS = ("Suite", "Case", "Metric", "Verdict", "Why", "Rule")  # at the left; numbers at the right
+_AT_THE_LEFT = (
+    "Suite",
+    "Case",
+    "Metric",
+    "Verdict",
+    "Why",
+    "Rule",
+)  # at the left; numbers at the right
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class _Line:
     found: Finding
 
 
-_Texts = dict[str, Callable[[_Line], str]]
+_TextsByHead = dict[str, Callable[[_Line], str]]
 """Cells of a row by the heads of their columns."""
 
 
@@ -54,8 +60,8 @@ def changes(report: Report, *, reasons: bool = True) -> Table:
         report: of two runs.
         reasons: whether the last column says why.
     """
-    why: _Texts = {"Why": lambda line: line.found.reason} if reasons else {}
-    return _table("Changes", _changed(report), _of_runs() | why, report)
+    last: _TextsByHead = {"Why": lambda line: line.found.reason} if reasons else {}
+    return _table_of("Changes", _changed_lines(report), _columns_of_runs() | last, report)
 
 
 def unchanged(report: Report) -> Table:
@@ -65,56 +71,60 @@ def unchanged(report: Report) -> Table:
         for key, each in report.found.comparisons.items()
         if each.verdict == "same"
     ]
-    return _table("Same", lines, _of_runs(), report)
+    return _table_of("Same", lines, _columns_of_runs(), report)
 
 
 def gate_table(report: Report) -> Table:
     """One row per case, regressions first."""
     lines = _urgent_first(_Line(key, "", found) for key, found in report.found.comparisons.items())
     name = _MILLISECONDS.name
-    heads: _Texts = {
+    heads: _TextsByHead = {
         "Case": lambda line: line.key.label,
-        f"Before ({name})": lambda line: _latency(line.found.value_a, line.found),
-        f"After ({name})": lambda line: _latency(line.found.value_b, line.found),
-        "Change (%)": _effect,
-        "95 % interval (%)": _interval,
+        f"Before ({name})": lambda line: _in_milliseconds(line.found.value_a, line.found),
+        f"After ({name})": lambda line: _in_milliseconds(line.found.value_b, line.found),
+        "Change (%)": _effect_text,
+        "95 % interval (%)": _interval_text,
         "Pairs": lambda line: str(line.found.replicates_b or ABSENT),
         "Verdict": lambda line: line.found.verdict,
     }
-    why = [f"{line.key.label}: {line.found.reason}" for line in lines if line.found.reason]
+    explained = [f"{line.key.label}: {line.found.reason}" for line in lines if line.found.reason]
     title = f"{report.suite}: {report.after} against {report.before}"
-    return _table(title, lines, heads, report, (*why, *report.notes, report.rule))
+    return _table_of(title, lines, heads, report, (*explained, *report.notes, report.rule))
 
 
-def _of_runs() -> _Texts:
+def _columns_of_runs() -> _TextsByHead:
     return {
         "Case": lambda line: line.key.label,
         "Metric": lambda line: line.metric or ABSENT,
         "Before": lambda line: _value(line.key, line.found.value_a, line.found),
         "After": lambda line: _value(line.key, line.found.value_b, line.found),
-        "Change (%)": _effect,
-        "95 % interval (%)": _interval,
-        "Processes": _processes,
+        "Change (%)": _effect_text,
+        "95 % interval (%)": _interval_text,
+        "Processes": lambda line: (
+            f"{line.found.replicates_a} / {line.found.replicates_b}"
+            if line.found.replicates_a or line.found.replicates_b
+            else ABSENT
+        ),
         "Verdict": lambda line: line.found.verdict,
     }
 
 
-def _table(
+def _table_of(
     title: str,
     lines: Sequence[_Line],
-    texts: _Texts,
+    texts: _TextsByHead,
     report: Report,
     footnotes: Sequence[str] = (),
 ) -> Table:
     if len({key.suite for key in report.found.comparisons}) > 1:
         texts = {"Suite": lambda line: line.key.suite, **texts}
-    columns = (_column(head, map(text, lines)) for head, text in texts.items())
+    columns = (_text_column(head, map(text, lines)) for head, text in texts.items())
     return Table(title, tuple(columns), tuple(footnotes))
 
 
-def _column(head: str, texts: Iterable[str]) -> Column:
+def _text_column(head: str, texts: Iterable[str]) -> Column:
     cells = tuple(Cell(text, text) for text in texts)
-    return Column(head, cells, "left" if head in _TEXTS else "right", head.lower())
+    return Column(head, cells, "left" if head in _AT_THE_LEFT else "right", head.lower())
 
 
 def _urgent_first(lines: Iterable[_Line]) -> list[_Line]:
@@ -123,7 +133,7 @@ def _urgent_first(lines: Iterable[_Line]) -> list[_Line]:
     )
 
 
-def _changed(report: Report) -> list[_Line]:
+def _changed_lines(report: Report) -> list[_Line]:
     """Everything but `same`; all metrics of a case that is new or gone are one row.
 
     A person reads these once per case, not once per metric.
@@ -157,18 +167,18 @@ def _value(key: CaseMetric, value: float | None, found: Finding) -> str:
     units = [unit(name, metric.dimension) for name in _LADDERS[metric.dimension]]
     shown = next((each for each in reversed(units) if max(values) >= each.factor), units[0])
     if metric.is_measured:
-        return f"{_measured(value, shown, found)} {shown.name}"
+        return f"{_with_interval(value, shown, found)} {shown.name}"
     if len({fixed(shown.scale(each), _DECIMALS) for each in values}) < len({*values}):
         shown = units[0]  # that unit hides what differs
     text = fixed(shown.scale(value), 0 if shown.factor == 1 else _DECIMALS)
     return text if shown.name == "1" else f"{text} {shown.name}"
 
 
-def _latency(value: float | None, found: Finding) -> str:
-    return ABSENT if value is None else _measured(value, _MILLISECONDS, found)
+def _in_milliseconds(value: float | None, found: Finding) -> str:
+    return ABSENT if value is None else _with_interval(value, _MILLISECONDS, found)
 
 
-def _measured(value: float, shown: Unit, found: Finding) -> str:
+def _with_interval(value: float, shown: Unit, found: Finding) -> str:
     """With no more digits than the interval of the ratio supports."""
     if found.effect is None or found.low is None or found.high is None or found.effect <= -1:
         return supported(shown.scale(value), None, None)
@@ -176,7 +186,7 @@ def _measured(value: float, shown: Unit, found: Finding) -> str:
     return supported(shown.scale(value), shown.scale(low), shown.scale(high))
 
 
-def _effect(line: _Line) -> str:
+def _effect_text(line: _Line) -> str:
     found = line.found
     if found.effect is None:
         return ABSENT
@@ -187,31 +197,26 @@ def _effect(line: _Line) -> str:
     return f"{100 * found.effect:+.1g}" if hidden else text
 
 
-def _interval(line: _Line) -> str:
+def _interval_text(line: _Line) -> str:
     found = line.found
     if found.p is None or found.low is None or found.high is None:
         return ABSENT
     return f"{percent(found.low, 1)} to {percent(found.high, 1)}"
 
 
-def _processes(line: _Line) -> str:
-    a, b = line.found.replicates_a, line.found.replicates_b
-    return f"{a} / {b}" if a or b else ABSENT
-
-
 # In a line or two.
 
 
-def reasons(report: Report) -> list[str]:
+def why(report: Report) -> list[str]:
     """Why the verdicts of `changes` are as they are, for where a column is too narrow."""
     return [
         f"{', '.join(filter(None, (line.key.label, line.metric)))}: {line.found.reason}"
-        for line in _changed(report)
+        for line in _changed_lines(report)
         if line.found.reason
     ]
 
 
-def summary(report: Report) -> str:
+def counted(report: Report) -> str:
     """The verdicts in one line."""
     found = report.found
     counts = ", ".join(f"{number} {verdict}" for verdict, number in found.counts.items())
@@ -238,30 +243,30 @@ def outcome(report: Report) -> str:
 
 # A comparison as the comment of a pull request.
 
-LONGEST = 60_000
+LONGEST_COMMENT = 60_000
 """Characters; GitHub refuses a comment of more than 65,536."""
 
 _MOST_CHANGES = 200  # rows; further ones are counted
 
 
-def markdown(report: Report) -> str:
+def comment(report: Report) -> str:
     """Summary, what has changed, what has not (folded), notes; within the length of a comment."""
     parts = [
-        f"# Benchmarks of {escape(report.suite)}: {summary(report)}",
+        f"# Benchmarks of {escape(report.suite)}: {counted(report)}",
         f"Before: {report.before}\\\nAfter: {report.after}",
     ]
     table, same = changes(report), unchanged(report)
     further = len(table.lines) - _MOST_CHANGES
     if table.lines:
         cut = [replace(each, cells=each.cells[:_MOST_CHANGES]) for each in table.columns]
-        parts.append(markdown_of_table(replace(table, columns=tuple(cut))).rstrip())
+        parts.append(markdown(replace(table, columns=tuple(cut))).rstrip())
     if further > 0:
         parts[-1] += f"\n\n{further} further rows: `harness compare --json`"
     rest = "\n".join(f"- {escape(note)}" for note in (*report.notes, report.rule))
     if number := len(same.lines):
-        body = markdown_of_table(same).rstrip()
+        body = markdown(same).rstrip()
         folded = f"<details><summary>{number} the same</summary>\n\n{body}\n\n</details>"
-        room = LONGEST - sum(map(len, (*parts, rest)))
+        room = LONGEST_COMMENT - sum(map(len, (*parts, rest)))
         parts.append(folded if len(folded) <= room else f"{number} the same.")
     return "\n\n".join((*parts, rest)) + "\n"
 
@@ -274,9 +279,12 @@ def self_test_table(verified: Verified) -> Table:
     rules = verified.rules
     heads = [f"{slow_down:.0%} slow-downs found" for slow_down in SLOW_DOWNS]
     columns = [
-        _column("Rule", (each.name for each in rules)),
-        _column("False alarms", (_rate(each.false_alarms) for each in rules)),
-        *(_column(head, (_rate(each.found[i]) for each in rules)) for i, head in enumerate(heads)),
+        _text_column("Rule", (each.name for each in rules)),
+        _text_column("False alarms", (_rate(each.false_alarms) for each in rules)),
+        *(
+            _text_column(head, (_rate(each.found[i]) for each in rules))
+            for i, head in enumerate(heads)
+        ),
     ]
     asked = ", ".join(
         f"{least:.0%} of {slow_down:.0%} slow-downs"

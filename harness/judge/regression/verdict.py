@@ -11,7 +11,9 @@ from harness.judge.regression.observed import CaseMetric, Replicates
 from harness.judge.statistics.significance import Ratio, adjusted, welch
 from harness.records.quantities.registry import METRICS
 
-Judgement = Literal["same", "faster", "slower", "less", "more", "unclear", "new", "gone", "failed"]
+ChangeVerdict = Literal[
+    "same", "faster", "slower", "less", "more", "unclear", "new", "gone", "failed"
+]
 """`faster` and `slower` are said of seconds, `less` and `more` of everything else."""
 
 ALPHA = 0.01
@@ -29,7 +31,7 @@ of freedom, and what two processes agree on by chance is not known."""
 class Finding:
     """What is known of one case and metric."""
 
-    verdict: Judgement  # see there
+    verdict: ChangeVerdict  # see there
     # ratio b / a less 1; `None` where one side lacks, infinite where a is 0
     effect: float | None = None
     # lower end of the effect's interval; equal to `effect` for exact metrics
@@ -47,7 +49,7 @@ class Finding:
 
     @classmethod
     def between(
-        cls, a: Replicates, b: Replicates, verdict: Judgement, reason: str = ""
+        cls, a: Replicates, b: Replicates, verdict: ChangeVerdict, reason: str = ""
     ) -> "Finding":
         """Of replicates, either of which may be none; without a test."""
         value_a, value_b = (_geometric_mean(side) if side else None for side in (a, b))
@@ -83,7 +85,7 @@ SAME, REGRESSION, UNCLEAR = 0, 1, 3
 class Findings:
     """What was found of a whole grid."""
 
-    undecided_are: ClassVar[tuple[Judgement, ...]] = ("unclear",)
+    undecided_are: ClassVar[tuple[ChangeVerdict, ...]] = ("unclear",)
 
     comparisons: Mapping[CaseMetric, Finding]  # by case, in the suite's order
 
@@ -102,10 +104,10 @@ class Findings:
         )
 
     @property
-    def counts(self) -> dict[Judgement, int]:
+    def counts(self) -> dict[ChangeVerdict, int]:
         """How often each verdict was given; those never given are left out."""
         found = Counter(each.verdict for each in self.comparisons.values())
-        return {verdict: found[verdict] for verdict in get_args(Judgement) if found[verdict]}
+        return {verdict: found[verdict] for verdict in get_args(ChangeVerdict) if found[verdict]}
 
     @property
     def exit_code(self) -> int:
@@ -211,7 +213,7 @@ def decide(
             )
             result[key] = Finding.between(before, after, "unclear", reason)
         else:
-            result[key] = _exact(before, after)
+            result[key] = _compared_exactly(before, after)
     return result
 
 
@@ -228,7 +230,7 @@ def called(
     same_within: float | None = None,
     *,
     seconds: bool = True,
-) -> Judgement:
+) -> ChangeVerdict:
     """What a test says of a ratio; see `decide`.
 
     Args:
@@ -255,7 +257,7 @@ def _more(a: Replicates, b: Replicates, ratio: float, least: float, alpha: float
     return f"{needed} processes a side would show {shown:.1%} with this spread"
 
 
-def _exact(a: Replicates, b: Replicates) -> Finding:
+def _compared_exactly(a: Replicates, b: Replicates) -> Finding:
     counts = Finding("unclear", replicates_a=len(a), replicates_b=len(b))
     for side, values in (("first", a), ("second", b)):
         if len({*values}) > 1:
@@ -286,11 +288,11 @@ def _geometric_mean(values: Replicates) -> float:
 _POWER = 0.8
 """Probability with which a difference of the size asked for is to be found."""
 
-_USUAL = 5
+_USUAL_PROCESSES = 5
 """Processes a side where no spread is known: in simulation (1 % between processes) five find +3 %
 in nine of ten cases."""
 
-_MOST = 1000
+_MOST_PROCESSES = 1000
 """Beyond this another machine is the answer, not more processes."""
 
 
@@ -309,11 +311,11 @@ def replicates_needed(a: Replicates, b: Replicates, effect: float, *, alpha: flo
     """
     spreads = [variance(map(math.log, side)) for side in (a, b) if len(side) > 1]
     if not spreads or effect <= 0:
-        return _USUAL
+        return _USUAL_PROCESSES
     z = NormalDist().inv_cdf(1 - alpha / 2)
     shift = math.log1p(effect)
     n = (
         2 * math.fsum(spreads) / len(spreads) * ((z + NormalDist().inv_cdf(_POWER)) / shift) ** 2
         + z * z / 4
     )
-    return min(max(math.ceil(n), _USUAL), _MOST)
+    return min(max(math.ceil(n), _USUAL_PROCESSES), _MOST_PROCESSES)

@@ -59,11 +59,11 @@ def working_tree(folder: Path) -> Checkout:
             f"{folder} is in no git checkout ({error}); the gate compares two versions that git "
             "knows: put the suite beside the code that it measures"
         ) from error
-    commit = resolve(root, "HEAD")
+    commit = commit_of(root, "HEAD")
     return Checkout("working tree", root, commit, bool(git(root, "status", "--porcelain")))
 
 
-def resolve(root: Path, ref: str) -> str:
+def commit_of(root: Path, ref: str) -> str:
     """The full name of the commit that a branch, tag or abbreviation stands for.
 
     Raises:
@@ -80,7 +80,7 @@ def resolve(root: Path, ref: str) -> str:
         ) from error
 
 
-def fingerprint(root: Path) -> str:
+def state_hash(root: Path) -> str:
     """Hash of the commit, of what differs from it, and of Python files that git does not track."""
     state = hashlib.sha256()
     for arguments in (("rev-parse", "HEAD"), ("diff", "HEAD", "--binary", "--no-ext-diff")):
@@ -108,7 +108,7 @@ def worktree(root: Path, ref: str) -> Iterator[Checkout]:
         GitError: `ref` stands for no commit, git cannot check it out, or what git wrote
             differs from the commit (a filter that is not installed, colliding names).
     """
-    commit = resolve(root, ref)
+    commit = commit_of(root, ref)
     holder = Path(tempfile.mkdtemp(prefix="harness-gate-")).resolve()
     folder = holder / "checkout"
     try:
@@ -157,8 +157,10 @@ def _undisturbed() -> Iterator[None]:
 
 # A process that measures with the files of one checkout.
 
-_START = 300.0  # seconds until torch and the version are imported; a cold disk takes its time
-_GRACE = 60.0  # beyond a job's own timeout, after which the engine has answered
+_UNTIL_IMPORTED = (
+    300.0  # seconds until torch and the version are imported; a cold disk takes its time
+)
+_BEYOND_TIMEOUT = 60.0  # beyond a job's own timeout, after which the engine has answered
 _ALWAYS = ("module", "arguments", "inputs", "suite", "label", "metrics", "timeout", "search_path")
 
 
@@ -184,8 +186,10 @@ class Version:
         self._root = checkout.root.resolve()
         scratch.mkdir(parents=True, exist_ok=True)
         self._buffer = b""
-        # Byte code of its own: the user's folders stay as they are, and none is stale.
-        self._environment = self._variables() | {"PYTHONPYCACHEPREFIX": str(scratch / "bytecode")}
+        own = [str(self._folder(Path(p), strict=True)) for p in paths_of(self._home)]
+        given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        running = str(Path(version_worker.__file__).resolve().parents[3])  # the harness as it runs
+        others = [p for p in (*given, running) if p and not belongs(Path(p), self._home)]
         self._log = (scratch / "log").open("w+b")
         other = [] if self._root == self._home else [str(self._home)]
         self._process = subprocess.Popen(
@@ -194,7 +198,13 @@ class Version:
             stdout=subprocess.PIPE,
             stderr=self._log,
             cwd=self._folder(Path.cwd()),
-            env=self._environment,
+            env=os.environ
+            | {
+                "PYTHONPATH": os.pathsep.join([*own, *others]),
+                "PYTHONSAFEPATH": "1",  # never the current folder of whoever started us
+                # Of its own: the user's folders stay as they are, and no byte code is stale.
+                "PYTHONPYCACHEPREFIX": str(scratch / "bytecode"),
+            },
             start_new_session=True,  # Ctrl-C ends us, and we end it
         )
 
@@ -204,7 +214,7 @@ class Version:
         Raises:
             VersionError: it cannot be imported, or is not what was imported.
         """
-        hello = self._answer(_START, "did not start")
+        hello = self._answer(_UNTIL_IMPORTED, "did not start")
         if "error" in hello:
             lines = " ".join(str(hello["error"]).split())
             raise VersionError(
@@ -235,7 +245,7 @@ class Version:
             self._process.stdin.flush()
         except OSError as error:
             raise self._gone("ended") from error
-        reply = self._answer(job.timeout + _GRACE, "stopped answering")
+        reply = self._answer(job.timeout + _BEYOND_TIMEOUT, "stopped answering")
         status, cause = str(reply["status"]), reply["cause"]
         seconds = reply["seconds"]
         if status == "ok" and not (isinstance(seconds, float) and seconds > 0):
@@ -274,16 +284,6 @@ class Version:
             return folder
         there = self._root / folder.resolve().relative_to(self._home)
         return there if strict or there.is_dir() else self._root
-
-    def _variables(self) -> dict[str, str]:
-        own = [str(self._folder(Path(p), strict=True)) for p in paths_of(self._home)]
-        given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-        running = str(Path(version_worker.__file__).resolve().parents[3])  # the harness as it runs
-        others = [p for p in (*given, running) if p and not belongs(Path(p), self._home)]
-        return os.environ | {
-            "PYTHONPATH": os.pathsep.join([*own, *others]),
-            "PYTHONSAFEPATH": "1",  # never the current folder of whoever started us
-        }
 
     def _answer(self, patience: float, what: str) -> dict[str, Any]:
         assert self._process.stdout is not None

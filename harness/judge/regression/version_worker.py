@@ -64,7 +64,7 @@ def replies() -> Iterator[dict[str, Any]]:
             for event in engine.events():
                 outcome = getattr(event, "outcome", outcome)
             if outcome is None:
-                yield _failure("error", "the engine gave no outcome")
+                yield _no_latency("error", "the engine gave no outcome")
                 continue
             yield {
                 "status": outcome.status,
@@ -73,7 +73,7 @@ def replies() -> Iterator[dict[str, Any]]:
                 "samples": outcome.values.get("latency_samples_seconds") or [],
             }
         except Exception as error:  # a job that this version cannot express
-            yield _failure("unsupported", f"{type(error).__name__}: {error}")
+            yield _no_latency("unsupported", f"{type(error).__name__}: {error}")
 
 
 def job_of(plain: dict[str, Any]) -> Any:
@@ -92,7 +92,7 @@ def job_of(plain: dict[str, Any]) -> Any:
     return Job(case=Case(**case), **plain)
 
 
-def _failure(status: str, cause: str) -> dict[str, Any]:
+def _no_latency(status: str, cause: str) -> dict[str, Any]:
     return {"status": status, "cause": cause, "seconds": None, "samples": []}
 
 

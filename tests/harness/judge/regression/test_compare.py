@@ -8,7 +8,7 @@ from made_runs import MACHINE, OTHER_MACHINE, STATIC, Made, latencies, run_direc
 from harness.case import Timing
 from harness.judge.regression.compare import NothingInCommonError, compare
 from harness.judge.regression.observed import EmptyRunError, observe
-from harness.judge.regression.tables import LONGEST, changes, markdown, reasons
+from harness.judge.regression.tables import LONGEST_COMMENT, changes, comment, why
 from harness.records.run_directory import RunDirectory, RunDirectoryError
 
 MORE = {**STATIC, "params": 217}
@@ -268,7 +268,7 @@ def test_markdown_leads_with_regressions_and_folds_the_same(compared):
         Made("A", latencies(3)),
         Made("B|`x`", latencies(4, seconds=0.02), MORE, key_channels=2),
     ]
-    text = markdown(compared(before, after))
+    text = comment(compared(before, after))
     assert text.startswith("# Benchmarks of mini: 2 regressions (10 same, 1 slower, 1 more)\n")
     table = text.partition("## Changes")[2].partition("<details>")[0]
     assert "B\\|\\`x\\`" in table
@@ -282,8 +282,8 @@ def test_markdown_leads_with_regressions_and_folds_the_same(compared):
 def test_markdown_fits_into_a_comment(compared):
     before = [Made(f"case {i}", (0.1,), key_channels=i + 1) for i in range(400)]
     after = [Made(f"case {i}", (0.2,), key_channels=i + 1) for i in range(400)]
-    text = markdown(compared(before, after))
-    assert len(text) < LONGEST + 1000
+    text = comment(compared(before, after))
+    assert len(text) < LONGEST_COMMENT + 1000
     assert "200 further rows" in text
     assert "2000 the same." in text
 
@@ -297,7 +297,7 @@ def test_what_failed_before_too_comes_after_the_regressions(compared):
 
 def test_absurd_latencies_are_shown_all_the_same(compared):
     before, after = Made("A", (1e-300, 1e300, 1.0)), Made("A", (1e-307, 1e-306, 1e-305))
-    for text in map(markdown, (compared([before], [after]), compared([after], [before]))):
+    for text in map(comment, (compared([before], [after]), compared([after], [before]))):
         assert "unclear" in text
 
 
@@ -320,8 +320,8 @@ def test_new_cases_are_one_row(compared):
 
 def test_reasons_name_case_and_metric(compared):
     report = compared([Made("A", (0.1,))], [Made("A", (0.1,))])
-    assert len(reasons(report)) == 1
-    assert reasons(report)[0].startswith("A, Latency: 1 and 1 processes")
+    assert len(why(report)) == 1
+    assert why(report)[0].startswith("A, Latency: 1 and 1 processes")
 
 
 def test_a_directory_of_runs_stands_for_the_latest(tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.judge.regression.gate import Interleaved, Settings, Timed, gate, noise_floor
+from harness.judge.regression.gate import Interleaved, Settings, Timed, floor_of_pairs, gate
 from harness.judge.regression.observed import CaseMetric
 from harness.judge.regression.session import report_of
 from harness.judge.regression.tables import gate_table, outcome
@@ -152,10 +152,10 @@ def test_the_floor_is_that_of_equal_pairs_and_shrinks_with_their_number():
         case.a = [math.exp(rng.gauss(0, 0.02)) for _ in range(400)]
         case.b = [math.exp(effect + rng.gauss(0, 0.02)) for _ in range(400)]
         cases.append(case)
-    one = noise_floor(cases, 1)
+    one = floor_of_pairs(cases, 1)
     assert one == pytest.approx(math.expm1(2 * 0.02 * math.sqrt(2)), rel=0.1)
-    assert math.log1p(noise_floor(cases, 16)) == pytest.approx(math.log1p(one) / 4)
-    assert noise_floor([], 5) == noise_floor(cases, 0) == 0.0
+    assert math.log1p(floor_of_pairs(cases, 16)) == pytest.approx(math.log1p(one) / 4)
+    assert floor_of_pairs([], 5) == floor_of_pairs(cases, 0) == 0.0
 
 
 @pytest.mark.parametrize(

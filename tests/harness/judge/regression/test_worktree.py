@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.environment.git import GitError
-from harness.judge.regression.version import fingerprint, working_tree, worktree
+from harness.judge.regression.version import state_hash, working_tree, worktree
 
 
 def git(folder, *arguments):
@@ -167,13 +167,13 @@ def test_worktrees_of_the_user_are_not_forgotten(repository, tmp_path):
 
 
 def test_a_fingerprint_sees_what_is_measured(repository):
-    states = [fingerprint(repository)]
+    states = [state_hash(repository)]
     (repository / "report.md").write_text("a report written meanwhile")
-    assert fingerprint(repository) == states[0]
+    assert state_hash(repository) == states[0]
     (repository / "code.py").write_text("VALUE = 9\n")
-    states.append(fingerprint(repository))
+    states.append(state_hash(repository))
     (repository / "fresh.py").write_text("1\n")
-    states.append(fingerprint(repository))
+    states.append(state_hash(repository))
     git(repository, "commit", "-qam", "three")
-    states.append(fingerprint(repository))
+    states.append(state_hash(repository))
     assert len(set(states)) == 4
