@@ -74,14 +74,14 @@ def compare(  # noqa: PLR0917 - typer calls it with names
 
         sys.stdout.write(comment(report))
     else:
-        from harness.judge.regression.tables import changes, counted, why
+        from harness.judge.regression.tables import changes, counted, why_changed
         from harness.present.console import console_table
 
         where = console()
         table = changes(report, reasons=False)
         if table.lines:
             where.print(console_table(table))
-        for reason in why(report):
+        for reason in why_changed(report):
             where.print(f"- {reason}", markup=False, soft_wrap=True)
         for note in (*report.notes, report.rule):
             where.print(f"- {note}", markup=False, soft_wrap=True, style="dim")

@@ -13,7 +13,7 @@ from harness.records.quantities.quantity import percent, with_unit
 
 _HISTORY_HEIGHT = 3.2
 _TICKS = 9
-_MARGIN = 0.1  # of the values' range, above and below
+_BEYOND_VALUES = 0.1  # of the values' range, above and below
 _NAME_ROOM = 0.15  # of it, for each line of names
 _AXES_WIDTH = 440.0  # points
 _LETTER = 4.4  # points: a letter of a name, with the gap to the next name
@@ -28,7 +28,7 @@ def draw_history(series: Series, changes: Sequence[Change], limits: ChangeLimits
     shown = series.unit
     with style.house():
         title = f"{series.suite}: {series.label}"
-        figure, axes = canvas(_HISTORY_HEIGHT, title, _below(series, changes, limits))
+        figure, axes = canvas(_HISTORY_HEIGHT, title, _caption(series, changes, limits))
         values = [shown.scale(value) for value in series.values]
         axes.plot(
             range(len(values)),
@@ -47,8 +47,8 @@ def draw_history(series: Series, changes: Sequence[Change], limits: ChangeLimits
         heights = _heights(changes, len(values))
         low, high = min(values), max(values)
         spread = (high - low) or 0.2 * abs(high) or 1.0
-        above = _MARGIN + _NAME_ROOM * (1 + max(heights, default=-1))
-        axes.set_ylim(low - _MARGIN * spread, high + above * spread)
+        above = _BEYOND_VALUES + _NAME_ROOM * (1 + max(heights, default=-1))
+        axes.set_ylim(low - _BEYOND_VALUES * spread, high + above * spread)
         axes.set_xlim(-0.5, len(values) - 0.5)
         for change, height in zip(changes, heights, strict=True):
             _mark_change(axes, change, height)
@@ -122,7 +122,7 @@ def _commit_ticks(axes: Axes, series: Series) -> None:
     axes.set_xlabel("Commit")
 
 
-def _below(series: Series, changes: Sequence[Change], limits: ChangeLimits) -> list[str]:
+def _caption(series: Series, changes: Sequence[Change], limits: ChangeLimits) -> list[str]:
     first, last = series.points[0].run, series.points[-1].run
     where = "every machine" if series.machine_key == EVERY_MACHINE else series.machine_key
     what = f"{len(series.points)} runs, {first.started_at[:10]} to {last.started_at[:10]}; {where}"

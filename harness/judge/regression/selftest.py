@@ -69,27 +69,21 @@ def measure_workload(units: int) -> Timed:
 
 
 def _answer(writing: int, units: int) -> None:
-    """The child's side: does not return."""
+    """The child's side, arithmetic and copying in proportion to `units`: does not return."""
     try:
         samples = []
         for _ in range(_WARMUP + SAMPLES):
             start = time.perf_counter()
-            _work(units)
+            total = 0
+            for _ in range(units):
+                total += len(bytearray(_BLOCK))
+                for number in range(24):
+                    total = (total * 1103515245 + number) & 0xFFFFFFFF
             samples.append(time.perf_counter() - start)
         # Once, so that nobody wakes up between two samples; shorter than a pipe's buffer.
         os.write(writing, b"".join(map(_DOUBLE.pack, samples[_WARMUP:])))
     finally:
         os._exit(0)
-
-
-def _work(units: int) -> int:
-    """Arithmetic and copying, proportional to `units`."""
-    total = 0
-    for _ in range(units):
-        total += len(bytearray(_BLOCK))
-        for number in range(24):
-            total = (total * 1103515245 + number) & 0xFFFFFFFF
-    return total
 
 
 # Cases of one grid: ten of equal versions, two of each slow-down, as in a table of a paper.

@@ -207,7 +207,7 @@ def _interval_text(line: _Line) -> str:
 # In a line or two.
 
 
-def why(report: Report) -> list[str]:
+def why_changed(report: Report) -> list[str]:
     """Why the verdicts of `changes` are as they are, for where a column is too narrow."""
     return [
         f"{', '.join(filter(None, (line.key.label, line.metric)))}: {line.found.reason}"

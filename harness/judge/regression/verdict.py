@@ -195,16 +195,10 @@ def decide(
             if before or after:
                 result[key] = Finding.between(before, after, "gone" if before else "new")
         elif key in ratios:
-            ratio, p = ratios[key], p_values[key]
-            verdict = called(ratio, p, limits.alpha, least, seconds=METRICS[key.metric].seconds)
-            reason = ""
-            if verdict == "unclear":
-                alone = limits.alpha / len(ratios)  # as hard as on the only case that differs
-                reason = f"too much spread for {len(before)} and {len(after)} processes"
-                if p < limits.alpha:
-                    reason = f"differs, but perhaps by less than {least:.1%}"
-                reason += f"; {_more(before, after, ratio.ratio, least, alone)}"
-            result[key] = Finding.between(before, after, verdict, reason).tested(ratio, p)
+            alone = limits.alpha / len(ratios)
+            result[key] = _tested(
+                key.metric, before, after, ratios[key], p_values[key], limits=limits, alone=alone
+            )
         elif METRICS[key.metric].is_measured:
             needed = replicates_needed(before, after, least, alpha=limits.alpha)
             reason = (
@@ -215,6 +209,33 @@ def decide(
         else:
             result[key] = _compared_exactly(before, after)
     return result
+
+
+def _tested(
+    metric: str,
+    a: Replicates,
+    b: Replicates,
+    ratio: Ratio,
+    p_adjusted: float,
+    *,
+    limits: Limits,
+    alone: float,
+) -> Finding:
+    """`alone`: alpha as hard as Benjamini-Hochberg is on the only case that differs."""
+    least = limits.effect(metric)
+    seconds = METRICS[metric].seconds
+    verdict = called(ratio, p_adjusted, limits.alpha, least, seconds=seconds)
+    reason = ""
+    if verdict == "unclear":
+        reason = f"too much spread for {len(a)} and {len(b)} processes"
+        if p_adjusted < limits.alpha:
+            reason = f"differs, but perhaps by less than {least:.1%}"
+        # To be sure of the difference seen, or of the least one of interest.
+        seen = max(ratio.ratio, 1 / ratio.ratio) - 1 if ratio.ratio else math.inf
+        shown = max(least, seen)
+        needed = max(replicates_needed(a, b, shown, alpha=alone), min(len(a), len(b)) + 1)
+        reason += f"; {needed} processes a side would show {shown:.1%} with this spread"
+    return Finding.between(a, b, verdict, reason).tested(ratio, p_adjusted)
 
 
 def p_values_of(ratios: Mapping[CaseMetric, Ratio]) -> dict[CaseMetric, float]:
@@ -247,14 +268,6 @@ def called(
         return "faster" if seconds else "less"
     upper = 1 + (least if same_within is None else same_within)
     return "same" if 1 / upper < ratio.low and ratio.high < upper else "unclear"
-
-
-def _more(a: Replicates, b: Replicates, ratio: float, least: float, alpha: float) -> str:
-    """What it takes to be sure of the difference seen, or of the least one of interest."""
-    seen = max(ratio, 1 / ratio) - 1 if ratio else math.inf
-    shown = max(least, seen)
-    needed = max(replicates_needed(a, b, shown, alpha=alpha), min(len(a), len(b)) + 1)
-    return f"{needed} processes a side would show {shown:.1%} with this spread"
 
 
 def _compared_exactly(a: Replicates, b: Replicates) -> Finding:

@@ -8,7 +8,7 @@ from made_runs import MACHINE, OTHER_MACHINE, STATIC, Made, latencies, run_direc
 from harness.case import Timing
 from harness.judge.regression.compare import NothingInCommonError, compare
 from harness.judge.regression.observed import EmptyRunError, observe
-from harness.judge.regression.tables import LONGEST_COMMENT, changes, comment, why
+from harness.judge.regression.tables import LONGEST_COMMENT, changes, comment, why_changed
 from harness.records.run_directory import RunDirectory, RunDirectoryError
 
 MORE = {**STATIC, "params": 217}
@@ -320,8 +320,8 @@ def test_new_cases_are_one_row(compared):
 
 def test_reasons_name_case_and_metric(compared):
     report = compared([Made("A", (0.1,))], [Made("A", (0.1,))])
-    assert len(why(report)) == 1
-    assert why(report)[0].startswith("A, Latency: 1 and 1 processes")
+    assert len(why_changed(report)) == 1
+    assert why_changed(report)[0].startswith("A, Latency: 1 and 1 processes")
 
 
 def test_a_directory_of_runs_stands_for_the_latest(tmp_path):
