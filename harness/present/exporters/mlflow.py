@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from harness.present.exporters.exported import Exported, ExportError, figures
 from harness.records.quantities.quantity import Row
 
-LONGEST = 500
+_LONGEST_TEXT = 500
 """Characters of a parameter or tag: MLflow 3.17 takes 6000, older servers fewer."""
 
 _BATCH = 100
@@ -108,36 +108,29 @@ def _log(client: Client, experiment: str, run: Exported, row: Row, parent: str) 
         "harness.case_key": row["case_key"],
         "harness.machine_key": row["machine_key"],
         "harness.status": row["status"],
-        **({"harness.cause": str(row["cause"])[:LONGEST]} if row.get("cause") else {}),
+        **({"harness.cause": str(row["cause"])[:_LONGEST_TEXT]} if row.get("cause") else {}),
     }
     child = _begin(client, experiment, run, row["label"], tags)
-    params = iter(_params(row).items())
+    params = iter(_parameters(row).items())
     while batch := dict(islice(params, _BATCH)):
-        client.log_batch(child, params=[_param(*each) for each in batch.items()])
+        client.log_batch(child, params=[_entity("Param", *each) for each in batch.items()])
     metrics = {figure.metric: figure.value for figure in figures(row)}
     for end in ("latency_low_seconds", "latency_high_seconds"):
         if row.get(end) is not None:
             metrics[end] = row[end]
     if metrics:
         time = _milliseconds(run.started_at) or 0
-        client.log_batch(child, metrics=[_metric(*each, time) for each in metrics.items()])
+        logged = [_entity("Metric", *each, time, 0) for each in metrics.items()]
+        client.log_batch(child, metrics=logged)
     client.set_terminated(child, "FINISHED" if row["status"] == "ok" else "FAILED")
 
 
-def _params(row: Row) -> Mapping[str, str]:
+def _parameters(row: Row) -> Mapping[str, str]:
     shape = "; ".join("x".join(map(str, each)) for each in row["input"])
     named = {name: row[name] for name in ("module", "device", "dtype", "pass", "threads")}
     given = {f"with.{name}": value for name, value in row["arguments"].items()}
     found = {**named, "input": shape, **given}
-    return {name: str(value)[:LONGEST] for name, value in found.items() if value is not None}
-
-
-def _param(name: str, value: str) -> Any:
-    return _entity("Param", name, value)
-
-
-def _metric(name: str, value: float, time: int) -> Any:
-    return _entity("Metric", name, value, time, 0)
+    return {name: str(value)[:_LONGEST_TEXT] for name, value in found.items() if value is not None}
 
 
 def _entity(kind: str, *arguments: Any) -> Any:
