@@ -11,12 +11,11 @@ from harness.present.plots import canvas as style
 from harness.present.plots.canvas import canvas
 from harness.records.quantities.quantity import percent, with_unit
 
-_HEIGHT = 3.2
-_TICKS = 9
-_ROOM = 0.1  # of the values' range, above and below
-_NAME_ROOM = 0.15  # of it, for each line of names
+_MOST_TICKS = 9
+_MARGIN = 0.1  # of the values' range, above and below
+_LINE_OF_NAMES = 0.15  # of it
 _AXES_WIDTH = 440.0  # points
-_CHARACTER = 4.4  # points: a letter of a name, with the gap to the next name
+_LETTER = 4.4  # points: of a name, with the gap to the next name
 
 
 def draw_history(series: Series, changes: Sequence[Change], limits: Limits) -> Figure:
@@ -25,11 +24,11 @@ def draw_history(series: Series, changes: Sequence[Change], limits: Limits) -> F
     Points are evenly spaced in the order of commits. The axis does not begin at zero: what is
     looked for is a few per cent.
     """
-    shown = series.unit
+    unit = series.unit
     with style.house():
         title = f"{series.suite}: {series.label}"
-        figure, axes = canvas(_HEIGHT, title, _notes(series, changes, limits))
-        values = [shown.scale(value) for value in series.values]
+        figure, axes = canvas(3.2, title, _foot(series, changes, limits))
+        values = [unit.scale(value) for value in series.values]
         axes.plot(
             range(len(values)),
             values,
@@ -39,23 +38,26 @@ def draw_history(series: Series, changes: Sequence[Change], limits: Limits) -> F
             color=style.colour(0),
             alpha=0.55 if len(values) > 60 else 0.9,
         )
-        _levels(axes, series, changes)
+        _draw_levels(axes, series, changes)
         heights = _heights(changes, len(values))
-        _range(axes, values, 1 + max(heights, default=-1))
+        low, high = min(values), max(values)
+        spread = (high - low) or 0.2 * abs(high) or 1.0
+        above = _MARGIN + _LINE_OF_NAMES * (1 + max(heights, default=-1))
+        axes.set_ylim(low - _MARGIN * spread, high + above * spread)
+        axes.set_xlim(-0.5, len(values) - 0.5)
         for change, height in zip(changes, heights, strict=True):
-            _mark(axes, change, height)
-        _commits(axes, series)
-        axes.set_ylabel(with_unit(series.metric.head, shown.name))
+            _name_change(axes, change, height)
+        _name_runs(axes, series)
+        axes.set_ylabel(with_unit(series.metric.head, unit.name))
         axes.grid(visible=True, axis="y")
         return figure
 
 
-def _levels(axes: Axes, series: Series, changes: Sequence[Change]) -> None:
+def _draw_levels(axes: Axes, series: Series, changes: Sequence[Change]) -> None:
     """The mean between two changes."""
-    unit, values = series.unit, series.values
-    ends = [0, *(change.index for change in changes), len(values)]
-    for start, stop in pairwise(ends):
-        mean = unit.scale(sum(values[start:stop]) / (stop - start))
+    values = series.values
+    for start, stop in pairwise([0, *(change.index for change in changes), len(values)]):
+        mean = series.unit.scale(sum(values[start:stop]) / (stop - start))
         axes.hlines(mean, start - 0.5, stop - 0.5, color=style.INK, linewidth=1.3)
 
 
@@ -65,7 +67,7 @@ def _heights(changes: Sequence[Change], runs: int) -> list[int]:
     heights = []
     for change in changes:
         at = change.index / max(runs, 1) * _AXES_WIDTH
-        length = len(_name(change)) * _CHARACTER
+        length = len(_words(change)) * _LETTER
         room = (at - length, at) if _is_late(change) else (at, at + length)
         height = next(
             (
@@ -81,7 +83,7 @@ def _heights(changes: Sequence[Change], runs: int) -> list[int]:
     return heights
 
 
-def _name(change: Change) -> str:
+def _words(change: Change) -> str:
     return f"{percent(change.change, 1)} %  {change.where}"
 
 
@@ -90,22 +92,14 @@ def _is_late(change: Change) -> bool:
     return change.index > len(change.series.points) / 2
 
 
-def _range(axes: Axes, values: Sequence[float], lines: int) -> None:
-    low, high = min(values), max(values)
-    spread = (high - low) or 0.2 * abs(high) or 1.0
-    above = _ROOM + _NAME_ROOM * lines
-    axes.set_ylim(low - _ROOM * spread, high + above * spread)
-    axes.set_xlim(-0.5, len(values) - 0.5)
-
-
-def _mark(axes: Axes, change: Change, step: int) -> None:
+def _name_change(axes: Axes, change: Change, step: int) -> None:
     worse = change.after > change.before
     number = style.PALETTE.index(style.WORSE if worse else style.BETTER)
     colour = style.text_colour(number)
     axes.axvline(change.index - 0.5, color=colour, linewidth=1.0, linestyle="--")
     late = _is_late(change)
     axes.annotate(
-        _name(change),
+        _words(change),
         (change.index - 0.5, 1.0),
         xycoords=("data", "axes fraction"),
         xytext=(-3 if late else 3, -2 - 10 * step),
@@ -118,10 +112,10 @@ def _mark(axes: Axes, change: Change, step: int) -> None:
     )
 
 
-def _commits(axes: Axes, series: Series) -> None:
+def _name_runs(axes: Axes, series: Series) -> None:
     """A few commits as ticks; the day of the run where none is known."""
     points = series.points
-    step = max(1, -(-len(points) // _TICKS))
+    step = max(1, -(-len(points) // _MOST_TICKS))
     places = range(0, len(points), step)
     names = []
     for place in places:
@@ -131,7 +125,7 @@ def _commits(axes: Axes, series: Series) -> None:
     axes.set_xlabel("Commit")
 
 
-def _notes(series: Series, changes: Sequence[Change], limits: Limits) -> list[str]:
+def _foot(series: Series, changes: Sequence[Change], limits: Limits) -> list[str]:
     first, last = series.points[0].run, series.points[-1].run
     where = "every machine" if series.machine_key == EVERY_MACHINE else series.machine_key
     what = f"{len(series.points)} runs, {first.started_at[:10]} to {last.started_at[:10]}; {where}"
