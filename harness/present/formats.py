@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from tabulate import tabulate
 
-from harness.records.quantities.quantity import Direction
+from harness.records.quantities.quantity import Direction, percent
 
 # Rank: which values of a column are the best and the second best, as they are shown.
 
@@ -54,6 +54,11 @@ class Cell:
     raw: Any  # the stored value behind it, in SI base units; `None` if there is none
     # what is shown where a column has room for a word only (`oom`); `text` if empty
     short: str = ""
+
+
+def percent_cell(share: float | None, decimals: int = 2) -> Cell:
+    """A share in per cent, with its sign."""
+    return Cell(ABSENT, None) if share is None else Cell(percent(share, decimals), share)
 
 
 @dataclass(frozen=True)
