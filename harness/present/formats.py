@@ -110,7 +110,7 @@ class Table:
 
 # Spreadsheets run a cell that starts so as a formula (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-_HARMLESS = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
+_PLAIN_NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
 
 
 def safe(value: Any) -> str:
@@ -124,7 +124,7 @@ def safe(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     # The csv module leaves a lone carriage return unquoted, and readers end the line there.
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    dangerous = text.startswith(_FORMULA) and _HARMLESS.fullmatch(text) is None
+    dangerous = text.startswith(_FORMULA) and _PLAIN_NUMBER.fullmatch(text) is None
     return f"'{text}" if dangerous else text
 
 

@@ -349,15 +349,18 @@ def _body(table: Table, marks: Sequence[Marks]) -> list[str]:
 
 
 def _note_lines(table: Table) -> list[str]:
-    """Footnotes as paragraphs of their own; what the caption says is not said again."""
-    notes = [line for line in table.footnotes if line not in table.setting]
-    return [rf"{' '.join(_breakable(word) for word in note.split())} \par" for note in notes]
+    """Footnotes as paragraphs of their own; what the caption says is not said again.
 
-
-def _breakable(word: str) -> str:
-    """A word that may be broken where it is too long for a line: paths, causes of failures."""
-    pieces = [word[at : at + _LONG_WORD] for at in range(0, len(word), _LONG_WORD)]
-    return r"\allowbreak{}".join(latex_text(piece) for piece in pieces)
+    Words that are too long for a line may be broken: paths, causes of failures.
+    """
+    made = []
+    for note in (line for line in table.footnotes if line not in table.setting):
+        words = []
+        for word in note.split():
+            pieces = [word[at : at + _LONG_WORD] for at in range(0, len(word), _LONG_WORD)]
+            words.append(r"\allowbreak{}".join(latex_text(piece) for piece in pieces))
+        made.append(rf"{' '.join(words)} \par")
+    return made
 
 
 def _head_lines(columns: Sequence[Column]) -> list[str]:

@@ -95,7 +95,10 @@ def footnotes(
         lines += uncalibrated(rows)
     lines += _reference(part, rows)
     lines += _judgements(rows)
-    lines += _case_notes(part, rows)
+    # Suites carry notes by label; what else has the shape of a part need not.
+    notes: Mapping[str, str] = getattr(part, "notes", None) or {}
+    labels = [str(row.get("label")) for row in rows]
+    lines += [f"{label}: {notes[label]}" for label in labels if notes.get(label)]
     lines += [
         f"{row.get('label')}: {row.get('status') or 'not run'}"
         + (f": {row['cause']}" if row.get("cause") else "")
@@ -104,7 +107,7 @@ def footnotes(
     ]
     lines += _coverage(rows)
     lines += _witness(rows)
-    lines += _warned(rows)
+    lines += _warning_lines(rows)
     return tuple(" ".join(line.split()) for line in lines)
 
 
@@ -262,13 +265,6 @@ def _judgements(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _case_notes(part: Part, rows: Sequence[Row]) -> list[str]:
-    # Suites carry notes by label; what else has the shape of a part need not.
-    notes: Mapping[str, str] = getattr(part, "notes", None) or {}
-    labels = [str(row.get("label")) for row in rows]
-    return [f"{label}: {notes[label]}" for label in labels if notes.get(label)]
-
-
 def _coverage(rows: Sequence[Row]) -> list[str]:
     lines = []
     for row in rows:
@@ -301,7 +297,7 @@ def _witness(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _warned(rows: Iterable[Row]) -> list[str]:
+def _warning_lines(rows: Iterable[Row]) -> list[str]:
     found: dict[str, list[str]] = {}
     for row in rows:
         for warning in row.get("warnings") or ():

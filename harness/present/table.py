@@ -63,21 +63,22 @@ class _Failures:
     """Puts a failed row's status and cause into the first place where a number is missing."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        self._left = {
-            index: _lost_cell(row) for index, row in enumerate(rows) if row.get("status") != "ok"
-        }
+        self._left = {index: row for index, row in enumerate(rows) if row.get("status") != "ok"}
 
     def take(self, index: int) -> Cell:
-        return self._left.pop(index, Cell(ABSENT, None))
-
-
-def _lost_cell(row: Row) -> Cell:
-    status, cause = str(row.get("status") or "not run"), row.get("cause")
-    if not cause:
-        return Cell(status, None)
-    line = " ".join(str(cause).split())
-    short = line if len(line) <= _CAUSE_LETTERS else line[: _CAUSE_LETTERS - 3].rstrip() + "..."
-    return Cell(f"{status}: {short}", None, status)
+        row = self._left.pop(index, None)
+        if row is None:
+            return Cell(ABSENT, None)
+        status, line = (
+            str(row.get("status") or "not run"),
+            " ".join(str(row.get("cause") or "").split()),
+        )
+        if not line:
+            return Cell(status, None)
+        short = line
+        if len(line) > _CAUSE_LETTERS:
+            short = line[: _CAUSE_LETTERS - 3].rstrip() + "..."
+        return Cell(f"{status}: {short}", None, status)
 
 
 def _expand(

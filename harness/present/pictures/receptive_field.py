@@ -72,11 +72,15 @@ def receptive_field(
         for x in _starts(width, window, step)
     ]
     total, hidden = torch.zeros(height, width), torch.zeros(height, width)
+    mean = image.mean(dim=(1, 2))[:, None, None]
     with torch.no_grad():
         response = _response(network(image[None]), position, (height, width))
         for first in range(0, len(places), batch):
             some = places[first : first + batch]
-            changed = _response(network(_hide(image, some)), position, (height, width))
+            images = image.repeat(len(some), 1, 1, 1)
+            for each, (rows, columns) in zip(images, some, strict=True):
+                each[:, rows, columns] = mean
+            changed = _response(network(images), position, (height, width))
             distances = (changed - response).float().norm(dim=1).cpu()
             for (rows, columns), distance in zip(some, distances, strict=True):
                 total[rows, columns] += distance
@@ -173,14 +177,6 @@ def _starts(side: int, window: int, step: int) -> Iterator[int]:
     last = max(0, side - window)
     yield from range(0, last, step)
     yield last
-
-
-def _hide(image: Tensor, places: list[tuple[slice, slice]]) -> Tensor:
-    images = image.repeat(len(places), 1, 1, 1)
-    mean = image.mean(dim=(1, 2))[:, None, None]
-    for hidden, (rows, columns) in zip(images, places, strict=True):
-        hidden[:, rows, columns] = mean
-    return images
 
 
 def _response(maps: Tensor, position: tuple[int, int], size: tuple[int, int]) -> Tensor:

@@ -12,7 +12,7 @@ from harness.present.plots.canvas import canvas
 from harness.records.quantities.quantity import percent, with_unit
 
 _MOST_TICKS = 9
-_MARGIN = 0.1  # of the values' range, above and below
+_AROUND_VALUES = 0.1  # of the values' range, above and below
 _LINE_OF_NAMES = 0.15  # of it
 _AXES_WIDTH = 440.0  # points
 _LETTER = 4.4  # points: of a name, with the gap to the next name
@@ -42,8 +42,8 @@ def draw_history(series: Series, changes: Sequence[Change], limits: Limits) -> F
         heights = _heights(changes, len(values))
         low, high = min(values), max(values)
         spread = (high - low) or 0.2 * abs(high) or 1.0
-        above = _MARGIN + _LINE_OF_NAMES * (1 + max(heights, default=-1))
-        axes.set_ylim(low - _MARGIN * spread, high + above * spread)
+        above = _AROUND_VALUES + _LINE_OF_NAMES * (1 + max(heights, default=-1))
+        axes.set_ylim(low - _AROUND_VALUES * spread, high + above * spread)
         axes.set_xlim(-0.5, len(values) - 0.5)
         for change, height in zip(changes, heights, strict=True):
             _name_change(axes, change, height)
@@ -67,7 +67,7 @@ def _heights(changes: Sequence[Change], runs: int) -> list[int]:
     heights = []
     for change in changes:
         at = change.index / max(runs, 1) * _AXES_WIDTH
-        length = len(_words(change)) * _LETTER
+        length = len(_change_text(change)) * _LETTER
         room = (at - length, at) if _is_late(change) else (at, at + length)
         height = next(
             (
@@ -83,7 +83,7 @@ def _heights(changes: Sequence[Change], runs: int) -> list[int]:
     return heights
 
 
-def _words(change: Change) -> str:
+def _change_text(change: Change) -> str:
     return f"{percent(change.change, 1)} %  {change.where}"
 
 
@@ -99,7 +99,7 @@ def _name_change(axes: Axes, change: Change, step: int) -> None:
     axes.axvline(change.index - 0.5, color=colour, linewidth=1.0, linestyle="--")
     late = _is_late(change)
     axes.annotate(
-        _words(change),
+        _change_text(change),
         (change.index - 0.5, 1.0),
         xycoords=("data", "axes fraction"),
         xytext=(-3 if late else 3, -2 - 10 * step),

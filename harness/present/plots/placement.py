@@ -79,15 +79,6 @@ def _places_around(point: Point, size: tuple[float, float]) -> list[Box]:
     return boxes
 
 
-def _crosses(a: Point, b: Point, c: Point, d: Point) -> bool:
-    """Whether the open segments ab and cd cross."""
-
-    def side(p: Point, q: Point, r: Point) -> float:
-        return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
-
-    return side(a, b, c) * side(a, b, d) < 0 and side(c, d, a) * side(c, d, b) < 0
-
-
 Boxes = npt.NDArray[np.float64]  # rows of left, bottom, right, top
 
 
@@ -118,11 +109,16 @@ def _crossings(
     choices: Sequence[Box], point: Point, others: Sequence[tuple[Box, Point]]
 ) -> list[int]:
     """How many leaders of other labels each place's own leader would cross."""
+
+    def side(p: Point, q: Point, r: Point) -> float:
+        return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
+
+    def cross(a: Point, b: Point, c: Point, d: Point) -> bool:
+        return side(a, b, c) * side(a, b, d) < 0 and side(c, d, a) * side(c, d, b) < 0
+
     ties = [(its_point, other.nearest(its_point)) for other, its_point in others]
-    return [
-        sum(_crosses(point, box.nearest(point), start, end) for start, end in ties)
-        for box in choices
-    ]
+    leaders = [(point, box.nearest(point)) for box in choices]
+    return [sum(cross(*leader, *tie) for tie in ties) for leader in leaders]
 
 
 def place(

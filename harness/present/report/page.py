@@ -37,7 +37,6 @@ from harness.present.report.tables import (
     side_by_side,
 )
 from harness.present.table import make
-from harness.records.quantities.quantity import Row
 from harness.records.record import finite
 from harness.suite.presentation import TableSpec
 
@@ -122,11 +121,14 @@ def _measured_suite(
     part: ReportedPart, context: Context, run: str, anchor: str, pictures: Pictures
 ) -> MeasuredSuite:
     rows = part.rows
+    # A suite that asks for no table gets what was measured, of what tables usually have.
+    found = [name for name in _USUAL_COLUMNS if any(row.get(name) is not None for row in rows)]
+    usual = TableSpec(columns=("label", "status", *found))
     # Machine, versions and warnings stand once in the report, not below each table.
     brief = Context(convention=context.convention)
     tables = tuple(
         grid(make(spec, part.part, rows, brief), f"{anchor}-table-{number}")
-        for number, spec in enumerate(part.part.tables or (_usual(rows),), 1)
+        for number, spec in enumerate(part.part.tables or (usual,), 1)
     )
     return MeasuredSuite(
         run,
@@ -137,12 +139,6 @@ def _measured_suite(
         tuple(plots_of(part.part, rows, brief, pictures, anchor)),
         judged(part, run, anchor),
     )
-
-
-def _usual(rows: Sequence[Row]) -> TableSpec:
-    """The table of a suite that asks for none: what was measured, of what tables usually have."""
-    measured = [name for name in _USUAL_COLUMNS if any(row.get(name) is not None for row in rows)]
-    return TableSpec(columns=("label", "status", *measured))
 
 
 class MissingJinjaError(HarnessError):

@@ -91,7 +91,11 @@ def _plot_key(spec: PlotSpec) -> tuple[object, ...]:
 
 
 def _allowed(rows: Sequence[Row]) -> Iterator[PlotSpec]:
-    swept = _sizes(rows) > 1
+    heights: dict[object, set[int | None]] = {}  # of the input, by module
+    for row in rows:
+        if "input" in (row.get("factors") or {}):
+            heights.setdefault(row.get("module"), set()).add(input_height(row))
+    swept = any(len(each) > 1 for each in heights.values())
     costs = [name for name in ("operations", "latency_seconds") if _number_of(rows, name) > 1]
     # The kind of memory that most rows have: of the forward, else of both directions.
     kinds = ("live_peak_bytes", "live_peak_training_bytes")
@@ -114,15 +118,6 @@ def _allowed(rows: Sequence[Row]) -> Iterator[PlotSpec]:
 
 def _number_of(rows: Sequence[Row], name: str) -> int:
     return sum(row.get(name) is not None for row in rows)
-
-
-def _sizes(rows: Sequence[Row]) -> int:
-    """Heights of the input at which the module with most of them was measured."""
-    heights: dict[object, set[int | None]] = {}
-    for row in rows:
-        if "input" in (row.get("factors") or {}):
-            heights.setdefault(row.get("module"), set()).add(input_height(row))
-    return max((len(each) for each in heights.values()), default=0)
 
 
 def _swept_axes(rows: Sequence[Row]) -> Iterator[tuple[str, str | None]]:
@@ -240,9 +235,13 @@ class Pictures:
             element.set("clip-path", _REFERENCE.sub(lambda m: f"url(#{renamed[m[1]]})", clip))
         if (style := element.get("style")) is not None:
             element.set("style", _COLOUR.sub(self._coloured, style).replace(": ", ":"))
+
+        def rounded(found: re.Match[str]) -> str:
+            return f"{float(found[0]):.2f}".rstrip("0").rstrip(".")
+
         for name in ("d", "x", "y"):
             if (value := element.get(name)) is not None:
-                element.set(name, " ".join(_LONG_NUMBER.sub(_rounded, value).split()))
+                element.set(name, " ".join(_LONG_NUMBER.sub(rounded, value).split()))
         element.tail = element.text = None
 
     def _coloured(self, found: re.Match[str]) -> str:
@@ -255,10 +254,6 @@ class Pictures:
 
 def _property(colour: str) -> str:
     return f"--plot-{colour[1:]}"
-
-
-def _rounded(found: re.Match[str]) -> str:
-    return f"{float(found[0]):.2f}".rstrip("0").rstrip(".")
 
 
 def _drop_repeated(root: ET.Element) -> None:
@@ -348,16 +343,12 @@ def _drawn(view: View, part: Part, pictures: Pictures, name: str) -> Plot:
         drawn = render(paint(replace(view, title="", notes=())), "svg")
     known = setup(view.every)  # said once above the suite's tables
     notes = tuple(note for note in view.notes if note not in known)
-    return Plot(title, pictures.add(drawn, title, _description(view)), notes, data)
-
-
-def _description(view: View) -> str:
     heads = ", ".join(dict.fromkeys(reading.head for reading in _axes(view)))
     lost = f"; {len(view.lost)} without a value" if view.lost else ""
     cases = "1 case" if len(view.rows) == 1 else f"{len(view.rows)} cases"
-    return (
-        f"{_KIND_NAMES[view.spec.kind]} of {heads}: {cases}{lost}. The numbers follow as a table."
-    )
+    kind = _KIND_NAMES[view.spec.kind]
+    description = f"{kind} of {heads}: {cases}{lost}. The numbers follow as a table."
+    return Plot(title, pictures.add(drawn, title, description), notes, data)
 
 
 def _axes(view: View) -> list[Reading]:
