@@ -1,13 +1,17 @@
-"""A case and what came back from it: module, arguments, input, timing; slot, outcome."""
+"""A case and what came back from it, and both as plain data that crosses process borders."""
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
-from typing import Any, Literal
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from functools import cache, cached_property, partial
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+Read = TypeVar("Read")
 
 # What came back from the process of one case, and from where.
 
@@ -130,7 +134,7 @@ class Case:
     @cached_property  # asked for at every step of a case's way, for thousands of cases
     def key(self) -> str:
         """Hash of exactly what is measured; equal cases have equal keys on every machine."""
-        used = {name: v for name, v in asdict(self).items() if v or name not in _OPTIONS}
+        used = {name: v for name, v in plain(self).items() if v or name not in _OPTIONS}
         canonical = json.dumps(used, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
@@ -143,6 +147,10 @@ class Turn:
     member: int  # number of the process, from 0
     members: int  # how many there are
     one_core: bool = False  # whether all of them sample on the same core; for cases of one thread
+
+
+Identity = tuple[str, str, str, int]
+"""Which job of a run: suite, label, key of the case, number of the process."""
 
 
 @dataclass(frozen=True)
@@ -169,3 +177,125 @@ class Job:
     machine: str | None = None  # key of the machines that may run it; `None`: any
     # set by an engine that runs the processes of a case together (`Timing.turns`)
     turn: Turn | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """What tells it from the other jobs of a run, and finds its records."""
+        return (self.suite, self.label, self.case.key, self.replicate)
+
+
+# As plain data and back: the one form in which jobs, events, outcomes and records cross the border
+# of a process or lie in a file. Dicts, lists, strings, numbers, `None`; a name for each field.
+
+_Reader = Callable[[Any, str], Any]
+_SCALARS = {str: str, int: int, bool: bool, float: (int, float)}
+
+
+def plain(value: Any, *, defaults: bool = True) -> Any:
+    """Plain data of a dataclass, and of whatever holds some.
+
+    Args:
+        value: dataclasses, mappings, sequences and scalars, in one another.
+        defaults: whether fields that have their default are written, too; without, a version that
+            does not know a field can read what does not use it.
+    """
+    if is_dataclass(value):
+        named = ((each, getattr(value, each.name)) for each in fields(value))
+        return {
+            each.name: plain(said, defaults=defaults)
+            for each, said in named
+            if defaults or said != _default(each)
+        }
+    if isinstance(value, Mapping):
+        return {name: plain(each, defaults=defaults) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each, defaults=defaults) for each in value]
+    return value
+
+
+def read(kind: type[Read], data: Any, **given: Any) -> Read:
+    """A value from plain data of any origin, every type checked.
+
+    Names that a dataclass does not have are ignored: a newer version wrote them.
+
+    Args:
+        kind: a dataclass, or a type as its fields have them: a scalar, `Literal`, `X | None`,
+            `tuple`, `dict`, `Mapping`, `Any`.
+        data: as `plain` makes it.
+        given: fields of the dataclass that the data do not tell.
+
+    Raises:
+        ValueError: names the first part that is missing or wrong: `case.inputs is wrong`.
+    """
+    value: Read = _read_fields(kind, data, "", given) if given else _reader(kind)(data, "")
+    return value
+
+
+def _default(of: Field[Any]) -> Any:
+    return of.default if of.default_factory is MISSING else of.default_factory()
+
+
+@cache  # the types of a module are resolved once, for thousands of records
+def _fields(kind: type) -> tuple[tuple[str, _Reader, bool], ...]:
+    """Name, reader and whether it has to be there, of each field."""
+    hints = get_type_hints(kind)
+    return tuple(
+        (each.name, _reader(hints[each.name]), _default(each) is MISSING) for each in fields(kind)
+    )
+
+
+def _read_fields(kind: Any, data: Any, where: str, given: Mapping[str, Any]) -> Any:
+    if not isinstance(data, Mapping):
+        raise ValueError(f"{where or 'it'} is wrong")
+    start = f"{where}." if where else ""
+    values = dict(given)
+    for name, reader, required in _fields(kind):
+        if name in data and name not in given:
+            values[name] = reader(data[name], start + name)
+        elif required and name not in given:
+            raise ValueError(f"{start}{name} is missing")
+    return kind(**values)
+
+
+@cache
+def _reader(kind: Any) -> _Reader:
+    """What reads a value of a type and raises where it has another."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return lambda data, _: data
+    if is_dataclass(kind):
+        return lambda data, where: _read_fields(kind, data, where, {})
+    if origin is UnionType:
+        (reader,) = (_reader(each) for each in inner if each is not NoneType)
+        return lambda data, where: None if data is None else reader(data, where)
+    if origin is tuple:
+        return partial(_read_tuple, inner)
+    if origin in (dict, Mapping):
+        return partial(_read_mapping, _reader(inner[1]))
+    return partial(_read_scalar, kind if origin is None else inner)
+
+
+def _read_tuple(inner: tuple[Any, ...], data: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(data, (list, tuple)):
+        raise ValueError(f"{where or 'it'} is wrong")
+    kinds = inner[:1] * len(data) if inner[1:] == (...,) else inner
+    if len(kinds) != len(data):
+        raise ValueError(f"{where or 'it'} has {len(data)} parts in place of {len(kinds)}")
+    return tuple(_reader(kind)(each, where) for kind, each in zip(kinds, data, strict=True))
+
+
+def _read_mapping(reader: _Reader, data: Any, where: str) -> dict[str, Any]:
+    if not isinstance(data, Mapping) or not all(isinstance(name, str) for name in data):
+        raise ValueError(f"{where or 'it'} is wrong")
+    return {name: reader(each, where) for name, each in data.items()}
+
+
+def _read_scalar(kind: Any, data: Any, where: str) -> Any:
+    """A scalar of a type, or one of the words of a `Literal`."""
+    if isinstance(kind, tuple):
+        fits = isinstance(data, str) and data in kind
+    else:
+        fits = isinstance(data, _SCALARS[kind]) and (kind is bool or not isinstance(data, bool))
+    if not fits or (isinstance(data, float) and not math.isfinite(data)):
+        raise ValueError(f"{where or 'it'} is wrong")
+    return data
