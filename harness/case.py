@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -187,8 +187,8 @@ class Job:
 # As plain data and back: the one form in which jobs, events, outcomes and records cross the border
 # of a process or lie in a file. Dicts, lists, strings, numbers, `None`; a name for each field.
 
-_Reader = Callable[[Any, str], Any]
-_SCALARS = {str: str, int: int, bool: bool, float: (int, float)}
+_Reader = Callable[[Any], Any]
+_NUMBER = (int, float)  # what JSON has for a float
 
 
 def plain(value: Any, *, defaults: bool = True) -> Any:
@@ -225,9 +225,9 @@ def read(kind: type[Read], data: Any, **given: Any) -> Read:
         given: fields of the dataclass that the data do not tell.
 
     Raises:
-        ValueError: names the first part that is missing or wrong: `case.inputs is wrong`.
+        ValueError: names the first part that is missing or wrong: `place node is wrong`.
     """
-    value: Read = _read_fields(kind, data, "", given) if given else _reader(kind)(data, "")
+    value: Read = _read_fields(kind, data, given) if given else _reader(kind)(data)
     return value
 
 
@@ -235,7 +235,7 @@ def _default(of: Field[Any]) -> Any:
     return of.default if of.default_factory is MISSING else of.default_factory()
 
 
-@cache  # the types of a module are resolved once, for thousands of records
+@cache  # the types of a dataclass are resolved once, for thousands of records
 def _fields(kind: type) -> tuple[tuple[str, _Reader, bool], ...]:
     """Name, reader and whether it has to be there, of each field."""
     hints = get_type_hints(kind)
@@ -244,58 +244,74 @@ def _fields(kind: type) -> tuple[tuple[str, _Reader, bool], ...]:
     )
 
 
-def _read_fields(kind: Any, data: Any, where: str, given: Mapping[str, Any]) -> Any:
-    if not isinstance(data, Mapping):
-        raise ValueError(f"{where or 'it'} is wrong")
-    start = f"{where}." if where else ""
+def _read_fields(kind: Any, data: Any, given: Mapping[str, Any]) -> Any:
+    if not isinstance(data, dict):
+        raise ValueError("is wrong")
     values = dict(given)
     for name, reader, required in _fields(kind):
-        if name in data and name not in given:
-            values[name] = reader(data[name], start + name)
-        elif required and name not in given:
-            raise ValueError(f"{start}{name} is missing")
+        if name in values:
+            continue
+        if name in data:
+            try:
+                values[name] = reader(data[name])
+            except ValueError as error:
+                raise ValueError(f"{name} {error}") from None
+        elif required:
+            raise ValueError(f"{name} is missing")
     return kind(**values)
 
 
 @cache
 def _reader(kind: Any) -> _Reader:
-    """What reads a value of a type and raises where it has another."""
+    """What reads a value of a type, and raises `ValueError` where it has another."""
     origin, inner = get_origin(kind), get_args(kind)
     if kind is Any:
-        return lambda data, _: data
+        return lambda data: data
     if is_dataclass(kind):
-        return lambda data, where: _read_fields(kind, data, where, {})
+        return lambda data: _read_fields(kind, data, {})
     if origin is UnionType:
         (reader,) = (_reader(each) for each in inner if each is not NoneType)
-        return lambda data, where: None if data is None else reader(data, where)
+        return lambda data: None if data is None else reader(data)
     if origin is tuple:
-        return partial(_read_tuple, inner)
+        return _tuple_reader(inner)
     if origin in (dict, Mapping):
-        return partial(_read_mapping, _reader(inner[1]))
-    return partial(_read_scalar, kind if origin is None else inner)
+        return _mapping_reader(inner[1])
+    return _scalar_reader(kind, inner)
 
 
-def _read_tuple(inner: tuple[Any, ...], data: Any, where: str) -> tuple[Any, ...]:
-    if not isinstance(data, (list, tuple)):
-        raise ValueError(f"{where or 'it'} is wrong")
-    kinds = inner[:1] * len(data) if inner[1:] == (...,) else inner
-    if len(kinds) != len(data):
-        raise ValueError(f"{where or 'it'} has {len(data)} parts in place of {len(kinds)}")
-    return tuple(_reader(kind)(each, where) for kind, each in zip(kinds, data, strict=True))
+def _tuple_reader(inner: tuple[Any, ...]) -> _Reader:
+    readers = [_reader(each) for each in inner if each is not ...]
+
+    def read_tuple(data: Any) -> tuple[Any, ...]:
+        if not isinstance(data, (list, tuple)):
+            raise ValueError("is wrong")
+        each = readers * len(data) if ... in inner else readers
+        if len(each) != len(data):
+            raise ValueError(f"has {len(data)} parts in place of {len(each)}")
+        return tuple(reader(part) for reader, part in zip(each, data, strict=True))
+
+    return read_tuple
 
 
-def _read_mapping(reader: _Reader, data: Any, where: str) -> dict[str, Any]:
-    if not isinstance(data, Mapping) or not all(isinstance(name, str) for name in data):
-        raise ValueError(f"{where or 'it'} is wrong")
-    return {name: reader(each, where) for name, each in data.items()}
+def _mapping_reader(kind: Any) -> _Reader:
+    reader = None if kind is Any else _reader(kind)
+
+    def read_mapping(data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            raise ValueError("is wrong")
+        return {name: reader(each) for name, each in data.items()} if reader else dict(data)
+
+    return read_mapping
 
 
-def _read_scalar(kind: Any, data: Any, where: str) -> Any:
-    """A scalar of a type, or one of the words of a `Literal`."""
-    if isinstance(kind, tuple):
-        fits = isinstance(data, str) and data in kind
-    else:
-        fits = isinstance(data, _SCALARS[kind]) and (kind is bool or not isinstance(data, bool))
-    if not fits or (isinstance(data, float) and not math.isfinite(data)):
-        raise ValueError(f"{where or 'it'} is wrong")
-    return data
+def _scalar_reader(kind: Any, words: tuple[str, ...]) -> _Reader:
+    """Of a text, a finite number, a truth, or one of the words of a `Literal`."""
+    types = (str,) if words else _NUMBER if kind is float else (kind,)
+
+    def read_scalar(data: Any) -> Any:
+        fits = type(data) in types and (not words or data in words)  # a bool is no int here
+        if not fits or (type(data) is float and not math.isfinite(data)):
+            raise ValueError("is wrong")
+        return data
+
+    return read_scalar

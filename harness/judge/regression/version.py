@@ -13,12 +13,12 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from harness.case import Case, Job
+from harness.case import Job, plain
 from harness.judge.regression import version_worker
 from harness.judge.regression.gate import Measured
 from harness.messages import HarnessError, last_lines, printable
@@ -259,7 +259,6 @@ def _undisturbed() -> Iterator[None]:
 
 _START = 300.0  # seconds until torch and the version are imported; a cold disk takes its time
 _GRACE = 60.0  # beyond a job's own timeout, after which the engine has answered
-_ALWAYS = ("module", "arguments", "inputs", "suite", "label", "metrics", "timeout", "search_path")
 _CHUNK = 1 << 16
 
 
@@ -328,7 +327,8 @@ class Version:
             VersionError: the version no longer answers.
         """
         folders = tuple(str(self._folder(Path(folder), strict=True)) for folder in job.search_path)
-        request = json.dumps(_plain(replace(job, search_path=folders)))
+        # Without what has its default: an earlier version may not know it.
+        request = json.dumps(plain(replace(job, search_path=folders), defaults=False))
         try:
             assert self._process.stdin is not None
             self._process.stdin.write(request.encode() + b"\n")
@@ -438,21 +438,3 @@ def paths_of(home: Path, search: Sequence[str] | None = None) -> tuple[str, ...]
 def has_harness(root: Path) -> bool:
     """Whether a checkout is one of this project."""
     return (root / "harness" / "case.py").is_file() and (root / "modules" / "catalog.py").is_file()
-
-
-def _plain(job: Job) -> dict[str, Any]:
-    """A job without fields that have their default: an earlier version may not know them."""
-    plain = _used(job)
-    return {**plain, "case": _used(job.case), "timing": asdict(job.timing)}
-
-
-def _used(record: Job | Case) -> dict[str, Any]:
-    values = asdict(record)
-    used = {}
-    for field in fields(record):
-        default = field.default
-        if default is MISSING and field.default_factory is not MISSING:
-            default = field.default_factory()
-        if field.name in _ALWAYS or getattr(record, field.name) != default:
-            used[field.name] = values[field.name]
-    return used

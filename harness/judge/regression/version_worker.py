@@ -69,13 +69,13 @@ def _package(file: str) -> str:
 
 
 def _job(plain: dict[str, Any]) -> Any:
+    """A job from what the starting version says of it, which leaves out what has its default."""
     from harness.case import Case, Job
 
     case = dict(plain.pop("case"))
     case["inputs"] = tuple(tuple(shape) for shape in case["inputs"])
-    for name in ("metrics", "search_path"):
-        plain[name] = tuple(plain[name])
-    timing = plain.pop("timing")
+    plain |= {name: tuple(plain.get(name, ())) for name in ("metrics", "search_path")}
+    timing = plain.pop("timing", {})
     if "timing" in {field.name for field in fields(Job)}:  # else it samples as it always does
         from harness.case import Timing
 
