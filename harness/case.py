@@ -134,7 +134,7 @@ class Case:
     @cached_property  # asked for at every step of a case's way, for thousands of cases
     def key(self) -> str:
         """Hash of exactly what is measured; equal cases have equal keys on every machine."""
-        used = {name: v for name, v in plain(self).items() if v or name not in _OPTIONS}
+        used = {name: v for name, v in as_plain(self).items() if v or name not in _OPTIONS}
         canonical = json.dumps(used, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
@@ -188,10 +188,9 @@ class Job:
 # of a process or lie in a file. Dicts, lists, strings, numbers, `None`; a name for each field.
 
 _Reader = Callable[[Any], Any]
-_NUMBER = (int, float)  # what JSON has for a float
 
 
-def plain(value: Any, *, defaults: bool = True) -> Any:
+def as_plain(value: Any, *, defaults: bool = True) -> Any:
     """Plain data of a dataclass, and of whatever holds some.
 
     Args:
@@ -202,18 +201,18 @@ def plain(value: Any, *, defaults: bool = True) -> Any:
     if is_dataclass(value):
         named = ((each, getattr(value, each.name)) for each in fields(value))
         return {
-            each.name: plain(said, defaults=defaults)
+            each.name: as_plain(said, defaults=defaults)
             for each, said in named
             if defaults or said != _default(each)
         }
     if isinstance(value, Mapping):
-        return {name: plain(each, defaults=defaults) for name, each in value.items()}
+        return {name: as_plain(each, defaults=defaults) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(each, defaults=defaults) for each in value]
+        return [as_plain(each, defaults=defaults) for each in value]
     return value
 
 
-def read(kind: type[Read], data: Any, **given: Any) -> Read:
+def from_plain(kind: type[Read], data: Any, **given: Any) -> Read:
     """A value from plain data of any origin, every type checked.
 
     Names that a dataclass does not have are ignored: a newer version wrote them.
@@ -221,13 +220,14 @@ def read(kind: type[Read], data: Any, **given: Any) -> Read:
     Args:
         kind: a dataclass, or a type as its fields have them: a scalar, `Literal`, `X | None`,
             `tuple`, `dict`, `Mapping`, `Any`.
-        data: as `plain` makes it.
+        data: as `as_plain` makes it.
         given: fields of the dataclass that the data do not tell.
 
     Raises:
         ValueError: names the first part that is missing or wrong: `place node is wrong`.
     """
-    value: Read = _read_fields(kind, data, given) if given else _reader(kind)(data)
+    of: Any = kind
+    value: Read = _read_fields(of, data, given) if given else _reader(of)(data)
     return value
 
 
@@ -306,7 +306,7 @@ def _mapping_reader(kind: Any) -> _Reader:
 
 def _scalar_reader(kind: Any, words: tuple[str, ...]) -> _Reader:
     """Of a text, a finite number, a truth, or one of the words of a `Literal`."""
-    types = (str,) if words else _NUMBER if kind is float else (kind,)
+    types = (str,) if words else (int, float) if kind is float else (kind,)
 
     def read_scalar(data: Any) -> Any:
         fits = type(data) in types and (not words or data in words)  # a bool is no int here

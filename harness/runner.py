@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.case import DEFAULT_TIMING, UNKNOWN_MACHINE, Identity, Job, Place, plain
+from harness.case import DEFAULT_TIMING, UNKNOWN_MACHINE, Identity, Job, Place, as_plain
 from harness.engines.engine import Engine, EngineError, Event, Finished, RemoteEngine, is_static
 from harness.engines.local import LocalEngine
 from harness.environment.machine import describe_environment
@@ -116,7 +116,7 @@ def execute(
             _note_resumption(directory, suite, environment)
         pending = [job for job in jobs if job.identity not in earlier]
         if remote and not mix_machines:
-            pending = _beside(pending, earlier.values())
+            pending = _held_to_machines(pending, earlier.values())
         clock = _Expectation(pending, directory)
         measuring = _Measuring(
             directory, writer, machine, len(jobs), set(earlier), clock, listener or (lambda _: None)
@@ -297,12 +297,12 @@ def _matching(
         machine: key of the machine that counts; `None`: any.
     """
     asked = {
-        job.identity: (job.metrics, job.threads, job.seed, plain(job.timing), job.accuracy)
+        job.identity: (job.metrics, job.threads, job.seed, as_plain(job.timing), job.accuracy)
         for job in jobs
     }
 
     def counts(record: Record) -> bool:
-        timing = {**plain(DEFAULT_TIMING), **record.timing}  # of a time with fewer options
+        timing = {**as_plain(DEFAULT_TIMING), **record.timing}  # of a time with fewer options
         measured = (record.metrics, record.threads, record.seed, timing, record.accuracy)
         here = machine is None or record.machine_key == machine
         return here and asked.get(record.identity) == measured
@@ -310,7 +310,7 @@ def _matching(
     return last_of(filter(counts, directory.records()))
 
 
-def _beside(pending: Sequence[Job], records: Iterable[Record]) -> list[Job]:
+def _held_to_machines(pending: Sequence[Job], records: Iterable[Record]) -> list[Job]:
     """Jobs held to the kind of machine that the other cases of their table ran on."""
     machines: dict[tuple[str, str], set[str]] = {}
     for record in records:

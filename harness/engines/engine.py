@@ -3,12 +3,12 @@
 import importlib
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol
 
-from harness.case import Job, Outcome, Turn
+from harness.case import Job, Outcome, Place, Turn, as_plain, from_plain
 from harness.measure import STATIC
 from harness.messages import HarnessError
 
@@ -37,7 +37,8 @@ _TURNED = {*STATIC, "latency"}
 def next_ring(queue: deque[Job]) -> list[Job]:
     """Take the next job from a queue, and with it the others of its ring."""
     first = queue.popleft()
-    if not _takes_turns(first):
+    turns = first.timing.turns and first.case.device == "cpu" and _TURNED.issuperset(first.metrics)
+    if not turns:
         return [first]
     ring = [first, *(job for job in queue if _same_case(job, first))]
     kept = [job for job in queue if not _same_case(job, first)]
@@ -53,10 +54,6 @@ def with_turns(ring: Sequence[Job], folder: Path) -> list[Job]:
     folder.mkdir()
     turns = [Turn(str(folder), n, len(ring), ring[0].threads == 1) for n in range(len(ring))]
     return [replace(job, turn=turn) for job, turn in zip(ring, turns, strict=True)]
-
-
-def _takes_turns(job: Job) -> bool:
-    return job.timing.turns and job.case.device == "cpu" and _TURNED.issuperset(job.metrics)
 
 
 def _same_case(job: Job, other: Job) -> bool:
@@ -99,6 +96,35 @@ class Finished:
 
 
 Event = Waiting | Started | Measuring | Finished
+
+_EVENTS = {"waiting": Waiting, "started": Started, "measuring": Measuring, "finished": Finished}
+
+
+def words_of(event: Event) -> dict[str, Any]:
+    """An event as plain data, without its job: whoever follows it has that."""
+    said = {name: as_plain(value) for name, value in vars(event).items() if name != "job"}
+    name = next(name for name, kind in _EVENTS.items() if isinstance(event, kind))
+    return {"event": name, **said}
+
+
+def event_of(words: Mapping[str, Any], job: Job, place: Place | None = None) -> Event:
+    """The event that `words_of` has told of a job.
+
+    Args:
+        words: of any origin.
+        job: what they are about.
+        place: where an end has been, if that is not said.
+
+    Raises:
+        ValueError: they tell of none.
+    """
+    kind = _EVENTS.get(str(words.get("event")))
+    if kind is None:
+        raise ValueError(f"{words.get('event')!r} is no event")
+    event: Event = from_plain(kind, words, job=job)
+    if isinstance(event, Finished) and place is not None:
+        return replace(event, outcome=replace(event.outcome, place=place))
+    return event
 
 
 class Engine(Protocol):
@@ -149,16 +175,19 @@ class RemoteEngine(ABC):
         """
 
 
+MOST_LOSSES = 3
+"""Nodes that a case may be lost with before it counts as the reason."""
+
+
 # Engines by the names that `harness run --engine` takes.
 
 LOCAL = "local"
 ENGINES: dict[str, str] = {
-    "ray": "harness.engines.ray:from_options",
-    "slurm": "harness.engines.slurm:from_options",
+    "ray": "harness.engines.ray.engine:RayEngine",
+    "slurm": "harness.engines.slurm.engine:SlurmEngine",
 }
-"""Name: function that makes the engine from its options. `local` is what the runner has anyway."""
-
-FromOptions = Callable[[Mapping[str, str]], Engine]
+"""Name: class of the engine, whose `from_options` makes one from text. `local` is what the runner
+has anyway."""
 
 
 def make_engine(name: str, options: Mapping[str, str], mix_machines: bool = False) -> Engine | None:
@@ -178,15 +207,17 @@ def make_engine(name: str, options: Mapping[str, str], mix_machines: bool = Fals
         return None
     if name not in ENGINES:
         raise EngineError(f"--engine {name}: unknown; choose {', '.join((LOCAL, *ENGINES))}")
-    module, _, function = ENGINES[name].partition(":")
+    module, _, kind = ENGINES[name].partition(":")
+    if mix_machines:
+        options = {**options, "mix_machines": "true"}
     try:
-        make = cast(FromOptions, getattr(importlib.import_module(module), function))
-        return make({**options, **({"mix_machines": "true"} if mix_machines else {})})
+        engine: Engine = getattr(importlib.import_module(module), kind).from_options(options)
     except ModuleNotFoundError as error:
         raise EngineError(
             f"--engine {name}: the package {error.name} is missing; "
             f"install it with: pip install 'context-harness[{name}]'"
         ) from error
+    return engine
 
 
 def require_known(engine: str, options: Mapping[str, str], known: tuple[str, ...]) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.case import DEFAULT_TIMING, Identity, Job, Outcome, Place, plain, read
+from harness.case import DEFAULT_TIMING, Identity, Job, Outcome, Place, as_plain, from_plain
 from harness.measure.convention import CONVENTIONS, operations
 
-SCHEMA = 1
+RECORD_SCHEMA = 1
 
 # Stored names that every row has, `None` where a metric was not measured.
 STORED = (
@@ -94,13 +94,13 @@ class Record:
     threads: int | None = None  # CPU threads asked for
     seed: int = 0  # of parameters and inputs
     # how the latency was to be sampled
-    timing: Mapping[str, Any] = field(default_factory=lambda: plain(DEFAULT_TIMING))
+    timing: Mapping[str, Any] = field(default_factory=lambda: as_plain(DEFAULT_TIMING))
     replicate: int = 1  # number, from 1, of its process among those of the same case
     # how it was to be trained and judged; `None` where it was not
     accuracy: Mapping[str, Any] | None = None
     # name of the machine it ran on; `None` in records of before there were engines for several
     node: str | None = None
-    schema: int = field(default=SCHEMA)
+    schema: int = field(default=RECORD_SCHEMA)
 
     @classmethod
     def of(cls, job: Job, outcome: Outcome, machine_key: str) -> "Record":
@@ -117,7 +117,7 @@ class Record:
             label=job.label,
             case_key=job.case.key,
             machine_key=place.machine_key,
-            case=plain(job.case),
+            case=as_plain(job.case),
             metrics=job.metrics,
             factors=dict(job.factors),
             status=outcome.status,
@@ -130,7 +130,7 @@ class Record:
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
             threads=job.threads,
             seed=job.seed,
-            timing=plain(job.timing),
+            timing=as_plain(job.timing),
             replicate=job.replicate,
             accuracy=job.accuracy,
             node=place.node,
@@ -153,7 +153,7 @@ class Record:
             raise ValueError("nested too deeply") from error
         if not isinstance(data, dict):
             raise ValueError("no JSON object")
-        record = read(cls, data)
+        record = from_plain(cls, data)
         if not record.case.keys() >= _CASE_NAMES:
             raise ValueError("case is wrong")
         return record

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.case import Case, Job, Shape, Timing, plain, read
+from harness.case import Case, Job, Shape, Timing, as_plain, from_plain
 from harness.messages import HarnessError
 from harness.suite.presentation import PlotSpec, ReferenceSpec, TableSpec, describe
 
@@ -75,7 +75,7 @@ _OF_JOB = ("metrics", "timeout", "threads", "seed", "factors", "accuracy")
 
 
 def _describe_job(job: Job, note: str | None) -> dict[str, Any]:
-    whole, used = plain(job), plain(job, defaults=False)
+    whole, used = as_plain(job), as_plain(job, defaults=False)
     options = {
         **{name: used["case"].get(name) for name in ("channels_last", "compile")},
         "latency": dict(sorted(used.get("timing", {}).items())),
@@ -92,10 +92,10 @@ def _describe_job(job: Job, note: str | None) -> dict[str, Any]:
     }
 
 
-def _job(suite: str, described: Mapping[str, Any]) -> Job:
-    case = read(Case, described, pass_=described["pass"])
-    timing = read(Timing, described.get("latency") or {})
-    return read(Job, described, suite=suite, case=case, timing=timing)
+def _described_job(suite: str, described: Mapping[str, Any]) -> Job:
+    case = from_plain(Case, described, pass_=described["pass"])
+    timing = from_plain(Timing, described.get("latency") or {})
+    return from_plain(Job, described, suite=suite, case=case, timing=timing)
 
 
 # A suite back from what a run's `run.json` says of it: its cases, tables, plots and reference.
@@ -115,7 +115,7 @@ def suite_of(described: Mapping[str, Any]) -> Suite:
         DescriptionError: a part is missing, or of a form that this version does not know.
     """
     try:
-        return _suite(described)
+        return _described_suite(described)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         reason = f"{type(error).__name__}: {error}"
         if isinstance(error, ValidationError):
@@ -127,7 +127,7 @@ def suite_of(described: Mapping[str, Any]) -> Suite:
         ) from error
 
 
-def _suite(described: Mapping[str, Any]) -> Suite:
+def _described_suite(described: Mapping[str, Any]) -> Suite:
     name = str(described["suite"])
     reference = described.get("reference")
     jobs = described["jobs"]
@@ -135,12 +135,12 @@ def _suite(described: Mapping[str, Any]) -> Suite:
         name=name,
         title=str(described.get("title") or name),
         path=Path(described["path"]),
-        jobs=tuple(_job(name, each) for each in jobs),
+        jobs=tuple(_described_job(name, each) for each in jobs),
         tables=tuple(TableSpec.model_validate(each) for each in described.get("tables") or ()),
         plots=tuple(PlotSpec.model_validate(each) for each in described.get("plots") or ()),
         reference=None if reference is None else ReferenceSpec.model_validate(reference),
         convention=str(described.get("convention") or "flops"),
-        included=tuple(_suite(each) for each in described.get("included") or ()),
+        included=tuple(_described_suite(each) for each in described.get("included") or ()),
         note=described.get("note"),
         notes={str(each["label"]): each["note"] for each in jobs if each.get("note")},
     )

@@ -8,11 +8,10 @@ nothing that is whole is trained again.
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.case import Case, Identity, Job, Outcome
 from harness.engines.engine import Engine, Event, Finished
@@ -23,8 +22,6 @@ from harness.training.recipe import RecipeSpec
 
 if TYPE_CHECKING:
     from harness.training.accuracy import TrainingPlan
-
-_ACCURACY = "accuracy"
 
 
 def train_ahead(
@@ -66,7 +63,7 @@ class TrainingPass:
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         trainings = Trainings(jobs)
-        self.jobs = [_alone(training) for training in trainings.distinct.values()]
+        self.jobs = [_job_of_training(training) for training in trainings.distinct.values()]
         # A training is known by the first case that asks for it, and the seed.
         names = {
             identity: (each.job.identity, each.seed)
@@ -137,21 +134,21 @@ class TrainingPass:
         return next((self._failed[name] for name in names if name in self._failed), None)
 
 
-def _alone(training: "Training") -> Job:
+def _job_of_training(training: "Training") -> Job:
     """A training as a job of its own; nothing is judged."""
     asked = training.job.accuracy
     assert asked is not None, "a training has a recipe"
     evaluation = {**asked["evaluation"], "seeds": 1}
     return replace(
         training.job,
-        metrics=(_ACCURACY,),
+        metrics=("accuracy",),
         seed=training.seed,
         accuracy={**asked, "evaluation": evaluation, "judge": False},
     )
 
 
 def _without(job: Job) -> tuple[str, ...]:
-    return tuple(name for name in job.metrics if name != _ACCURACY)
+    return tuple(name for name in job.metrics if name != "accuracy")
 
 
 def _joined(measured: Outcome, failure: Outcome) -> Outcome:
@@ -201,7 +198,7 @@ class Trainings:
         self._asked: dict[int, tuple[str, ...]] = {}
         self._recipes: dict[int, str] = {}
         for number, job in enumerate(jobs):
-            if _ACCURACY in job.metrics and job.accuracy:
+            if "accuracy" in job.metrics and job.accuracy:
                 seeds = range(job.seed, job.seed + int(job.accuracy["evaluation"]["seeds"]))
                 identities = tuple(self._identity(job, seed) for seed in seeds)
                 self._asked[number] = identities
@@ -239,44 +236,38 @@ class Trainings:
         cls = resolve(job.case.module, job.search_path)
         left_out = getattr(cls, "evaluation_arguments", ())
         kept = {name: v for name, v in job.case.arguments.items() if name not in left_out}
-        recipe = self._recipes.get(id(job.accuracy)) or _recipe(job.accuracy)
-        self._recipes[id(job.accuracy)] = recipe  # many cases share one
+        recipe = self._recipes.get(id(job.accuracy))  # many cases share one
+        if recipe is None:
+            said = RecipeSpec.model_validate_json(json.dumps(job.accuracy["recipe"]), strict=True)
+            data = {key: value for key, value in job.accuracy["data"].items() if key != "root"}
+            decides = [said.trained(), said.network.model_dump(mode="json"), data]
+            recipe = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+            self._recipes[id(job.accuracy)] = recipe
         threads = job.threads if job.case.device == "cpu" else None
-        what = [
-            job.case.module,
-            kept,
-            self._recipes[id(job.accuracy)],
-            seed,
-            job.case.device,
-            threads,
-        ]
+        what = [job.case.module, kept, recipe, seed, job.case.device, threads]
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:24]
-
-
-def _recipe(accuracy: Mapping[str, Any]) -> str:
-    """Hash of what of a recipe and its data decides a training."""
-    recipe = RecipeSpec.model_validate_json(json.dumps(accuracy["recipe"]), strict=True)
-    network = recipe.network.model_dump(mode="json")
-    data = {key: value for key, value in accuracy["data"].items() if key != "root"}
-    text = json.dumps([recipe.trained(), network, data], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _looked_up(training: Training, folder: Path | None) -> Training:
     """With what is trained as a case: a batch through the whole network and back."""
+    import torch
+
     from harness.training.accuracy import make_plan
     from harness.training.network import SEGMENTOR
 
-    device = training.job.case.device
+    # As many CPU threads as the worker of a case has: their number is part of a training.
+    before = torch.get_num_threads()
+    torch.set_num_threads(training.job.threads or before)
     try:
-        with _threads_of(training.job):
-            plan = make_plan(training.job)
-            kept = folder is not None and _is_kept(plan, training, folder)
+        plan = make_plan(training.job)
+        kept = folder is not None and _is_kept(plan, training, folder)
     except Exception:  # no data here, or a stranger's constructor: the case itself will say how
         return training
+    finally:
+        torch.set_num_threads(before)
     inputs = ((plan.recipe.batch, 3, *plan.network["input_size"]),)
     arguments = {**plan.network, "backbone_weights": None}
-    network = Case(SEGMENTOR, arguments, inputs, device, pass_="training")
+    network = Case(SEGMENTOR, arguments, inputs, training.job.case.device, pass_="training")
     return replace(training, kept=kept, network=network)
 
 
@@ -293,17 +284,3 @@ def _is_kept(plan: "TrainingPlan", training: Training, folder: Path) -> bool:
     name = str(training.job.accuracy["data"]["name"])
     key = training_key(plan.description(network, training.seed, name))
     return (folder / key / WHOLE).is_file()
-
-
-@contextmanager
-def _threads_of(job: Job) -> Iterator[None]:
-    """As many CPU threads as the worker of a case has: their number is part of a training."""
-    import torch
-
-    before = torch.get_num_threads()
-    if job.threads is not None:
-        torch.set_num_threads(job.threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

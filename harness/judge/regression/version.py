@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from harness.case import Job, plain
+from harness.case import Job, as_plain
 from harness.judge.regression import version_worker
 from harness.judge.regression.gate import Measured
 from harness.messages import HarnessError, last_lines, printable
@@ -328,7 +328,7 @@ class Version:
         """
         folders = tuple(str(self._folder(Path(folder), strict=True)) for folder in job.search_path)
         # Without what has its default: an earlier version may not know it.
-        request = json.dumps(plain(replace(job, search_path=folders), defaults=False))
+        request = json.dumps(as_plain(replace(job, search_path=folders), defaults=False))
         try:
             assert self._process.stdin is not None
             self._process.stdin.write(request.encode() + b"\n")
