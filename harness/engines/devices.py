@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 
 from harness.case import Job, Slot
 from harness.engines.engine import EngineError, is_timed
+from harness.messages import printable
 
 # Locks on the devices of this machine, between all harness processes of all its users.
 #
@@ -105,8 +105,6 @@ class DeviceLock:
     @property
     def held_by(self) -> str:
         """Who took it last, in words; empty if nobody said."""
-        from harness.messages import printable
-
         try:
             text = self._path.read_bytes()[:_HOLDER_WIDTH].decode(errors="replace")
         except OSError:
@@ -116,12 +114,7 @@ class DeviceLock:
     def __enter__(self) -> "DeviceLock":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.release()
 
 

@@ -1,7 +1,6 @@
 """Engines: the contract (submit jobs, read events, cancel), and the names that make one."""
 
 import importlib
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,53 +10,6 @@ from typing import Any, Protocol
 from harness.case import Job, Outcome, Place, Turn, as_plain, from_plain
 from harness.measure import STATIC
 from harness.messages import HarnessError
-
-# What a job needs of a machine: the device alone, or a share of it.
-
-SHARING = frozenset({*STATIC, "accuracy"})
-"""Metrics that neighbours do not change: counts, and trainings, whose result is no time."""
-
-
-def is_timed(job: Job) -> bool:
-    """Whether a neighbour on the device would change what is measured: times, memory, energy."""
-    return not SHARING.issuperset(job.metrics)
-
-
-def is_static(job: Job) -> bool:
-    """Whether the answer is the same on every machine."""
-    return set(job.metrics) <= set(STATIC)
-
-
-# Rings: processes of one case that run together and sample in turns.
-
-_TURNED = {*STATIC, "latency"}
-"""Static metrics come first in a worker; anything else would run while another process samples."""
-
-
-def next_ring(queue: deque[Job]) -> list[Job]:
-    """Take the next job from a queue, and with it the others of its ring."""
-    first = queue.popleft()
-    turns = first.timing.turns and first.case.device == "cpu" and _TURNED.issuperset(first.metrics)
-    if not turns:
-        return [first]
-    ring = [first, *(job for job in queue if _same_case(job, first))]
-    kept = [job for job in queue if not _same_case(job, first)]
-    queue.clear()
-    queue.extend(kept)
-    return ring
-
-
-def with_turns(ring: Sequence[Job], folder: Path) -> list[Job]:
-    """The jobs of a ring with their places in it; one alone has none to take turns with."""
-    if len(ring) < 2:
-        return list(ring)
-    folder.mkdir()
-    turns = [Turn(str(folder), n, len(ring), ring[0].threads == 1) for n in range(len(ring))]
-    return [replace(job, turn=turn) for job, turn in zip(ring, turns, strict=True)]
-
-
-def _same_case(job: Job, other: Job) -> bool:
-    return replace(job, replicate=other.replicate) == other
 
 
 class EngineError(HarnessError):
@@ -149,26 +101,14 @@ class Engine(Protocol):
         """End every running job at once and forget the queued ones; may be called twice."""
 
 
-class RemoteEngine(ABC):
+class RemoteEngine(Engine):
     """Base of engines whose cases run on other machines: each outcome has its `place`.
 
     The runner then asks this machine for no device, and resuming keeps the records of every
     machine. `Job.machine` holds a job to the machines with that key.
     """
 
-    @abstractmethod
-    def submit(self, job: Job) -> None:
-        """See `Engine`."""
-
-    @abstractmethod
-    def events(self) -> Iterator[Event]:
-        """See `Engine`."""
-
-    @abstractmethod
-    def cancel(self) -> None:
-        """See `Engine`."""
-
-    def take_up(self) -> None:  # noqa: B027 - most engines leave nothing behind to take up
+    def take_up(self) -> None:
         """The run goes on after an interruption; called before anything is submitted.
 
         An engine whose cases outlive it may follow those that are still running.
@@ -177,6 +117,54 @@ class RemoteEngine(ABC):
 
 MOST_LOSSES = 3
 """Nodes that a case may be lost with before it counts as the reason."""
+
+
+# What a job needs of a machine: the device alone, or a share of it.
+
+SHARING = frozenset({*STATIC, "accuracy"})
+"""Metrics that neighbours do not change: counts, and trainings, whose result is no time."""
+
+
+def is_timed(job: Job) -> bool:
+    """Whether a neighbour on the device would change what is measured: times, memory, energy."""
+    return not SHARING.issuperset(job.metrics)
+
+
+def is_static(job: Job) -> bool:
+    """Whether the answer is the same on every machine."""
+    return set(job.metrics) <= set(STATIC)
+
+
+# Rings: processes of one case that run together and sample in turns.
+
+_TURNED = {*STATIC, "latency"}
+"""Static metrics come first in a worker; anything else would run while another process samples."""
+
+
+def next_ring(queue: deque[Job]) -> list[Job]:
+    """Take the next job from a queue, and with it the others of its ring."""
+    first = queue.popleft()
+    turns = first.timing.turns and first.case.device == "cpu" and _TURNED.issuperset(first.metrics)
+    if not turns:
+        return [first]
+    ring = [first, *(job for job in queue if _same_case(job, first))]
+    kept = [job for job in queue if not _same_case(job, first)]
+    queue.clear()
+    queue.extend(kept)
+    return ring
+
+
+def with_turns(ring: Sequence[Job], folder: Path) -> list[Job]:
+    """The jobs of a ring with their places in it; one alone has none to take turns with."""
+    if len(ring) < 2:
+        return list(ring)
+    folder.mkdir()
+    turns = [Turn(str(folder), n, len(ring), ring[0].threads == 1) for n in range(len(ring))]
+    return [replace(job, turn=turn) for job, turn in zip(ring, turns, strict=True)]
+
+
+def _same_case(job: Job, other: Job) -> bool:
+    return replace(job, replicate=other.replicate) == other
 
 
 # Engines by the names that `harness run --engine` takes.

@@ -89,27 +89,34 @@ class CaseProcess:
         try:
             while not self.forgotten and (messages := self.answers.take()):
                 for kind, *content in messages:
-                    if kind not in _FORMS:
-                        raise AnswerError(f"{kind!r:.40} is no answer of a worker")
-                    self.understand(kind, from_plain(_FORMS[kind], content))
+                    self.understand(kind, content)
                     if kind == "metric":
                         yield Measuring(self.job, self.metric)
                     if self.forgotten:
                         return
-        except (AnswerError, ValueError) as error:
+        except AnswerError as error:
             # What a hostile module wrote into the pipe can be anything; what follows it, too.
             self.judge(
                 "error", f"the module wrote into the pipe of its measurements: {error!s:.200}"
             )
             self.tell()
 
-    def understand(self, kind: str, content: tuple[Any, ...]) -> None:
-        """Keep what a message says."""
+    def understand(self, kind: str, said: list[Any]) -> None:
+        """Keep what a message says.
+
+        Raises:
+            AnswerError: no worker says this.
+        """
+        try:
+            content = from_plain(_FORMS[kind], said)
+            if kind == "values":
+                self.warnings += from_plain(tuple[str, ...], content[1].pop("warnings", ()))
+        except (KeyError, ValueError) as error:
+            raise AnswerError(f"{kind!r:.40} is no answer of a worker: {error}") from error
         if kind == "metric":
             (self.metric,) = content
         elif kind == "values":
             name, values, seconds = content
-            self.warnings += from_plain(tuple[str, ...], values.pop("warnings", ()))
             self.values.update(values)
             self.seconds[name] = seconds
         elif kind == "done":

@@ -11,6 +11,8 @@ from contextlib import suppress
 from typing import Any
 
 CHUNK = 1 << 16  # bytes that are read from a pipe at once
+_DEEPEST = 50  # levels of a message
+_SCALARS = (str, int, float, type(None))  # bool is an int
 _LONGEST_LINE = 1 << 26  # all samples of a long measurement are a few MB
 
 
@@ -71,7 +73,8 @@ class AnswerReader:
             message: Any = None
             with suppress(ValueError, RecursionError):
                 message = json.loads(self._lines[0])
-            if isinstance(message, list) and message and isinstance(message[0], str):
+            words = isinstance(message, list) and message and isinstance(message[0], str)
+            if words and not _is_deep(message):
                 self._lines.popleft()
                 messages.append(message)
             elif messages:
@@ -101,3 +104,14 @@ class AnswerReader:
             self._rest.clear()
             raise AnswerError("an answer without an end")
         self._rest += rest
+
+
+def _is_deep(message: list[Any]) -> bool:
+    """Whether a message is nested as no worker nests it; what writes it down would not bear it."""
+    level: list[Any] = message
+    for _ in range(_DEEPEST):
+        inner = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [part for each in inner if not isinstance(each, _SCALARS) for part in each]
+        if not level:
+            return False
+    return True

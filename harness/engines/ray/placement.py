@@ -113,11 +113,6 @@ class Placement:
         """Jobs that run nowhere yet."""
         return len(self._jobs) + sum(len(unit.jobs) for unit in self._queue)
 
-    @property
-    def running(self) -> bool:
-        """Whether anything runs."""
-        return any(node.units for node in self.nodes.values())
-
     def clear(self) -> None:
         """Forget everything that waits."""
         self._jobs.clear()
