@@ -13,11 +13,11 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.case import Case, Job
+from harness.case import Job, as_plain
 from harness.environment.git import GitError, git
 from harness.judge.regression import version_worker
 from harness.judge.regression.gate import Timed
@@ -161,7 +161,6 @@ _UNTIL_IMPORTED = (
     300.0  # seconds until torch and the version are imported; a cold disk takes its time
 )
 _BEYOND_TIMEOUT = 60.0  # beyond a job's own timeout, after which the engine has answered
-_ALWAYS = ("module", "arguments", "inputs", "suite", "label", "metrics", "timeout", "search_path")
 
 
 class VersionError(HarnessError):
@@ -237,11 +236,11 @@ class Version:
             VersionError: the version no longer answers.
         """
         folders = tuple(str(self._folder(Path(folder), strict=True)) for folder in job.search_path)
-        plain = _known(replace(job, search_path=folders))
-        plain |= {"case": _known(job.case), "timing": asdict(job.timing)}
+        # Without what has its default: an earlier version may not know it.
+        request = json.dumps(as_plain(replace(job, search_path=folders), defaults=False))
         try:
             assert self._process.stdin is not None
-            self._process.stdin.write(json.dumps(plain).encode() + b"\n")
+            self._process.stdin.write(request.encode() + b"\n")
             self._process.stdin.flush()
         except OSError as error:
             raise self._gone("ended") from error
@@ -330,16 +329,3 @@ def paths_of(home: Path, search: Sequence[str] | None = None) -> tuple[str, ...]
 def has_harness(root: Path) -> bool:
     """Whether a checkout is one of this project."""
     return (root / "harness" / "case.py").is_file() and (root / "modules" / "catalog.py").is_file()
-
-
-def _known(record: Job | Case) -> dict[str, Any]:
-    """Without fields that have their default: an earlier version may not know them."""
-    values = asdict(record)
-    used = {}
-    for field in fields(record):
-        default = field.default
-        if default is MISSING and field.default_factory is not MISSING:
-            default = field.default_factory()
-        if field.name in _ALWAYS or getattr(record, field.name) != default:
-            used[field.name] = values[field.name]
-    return used

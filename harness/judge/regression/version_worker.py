@@ -82,9 +82,8 @@ def job_of(plain: dict[str, Any]) -> Any:
 
     case = dict(plain.pop("case"))
     case["inputs"] = tuple(tuple(shape) for shape in case["inputs"])
-    for name in ("metrics", "search_path"):
-        plain[name] = tuple(plain[name])
-    timing = plain.pop("timing")
+    plain |= {name: tuple(plain.get(name, ())) for name in ("metrics", "search_path")}
+    timing = plain.pop("timing", {})
     if "timing" in {field.name for field in fields(Job)}:  # else it samples as it always does
         from harness.case import Timing
 
