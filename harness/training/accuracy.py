@@ -10,8 +10,6 @@ from typing import Any
 
 import torch
 
-import harness.training.batches
-import harness.training.trainer
 from context_modules.segmentor import Segmentor
 from harness.case import Job
 from harness.judge.statistics.intervals import MeanInterval, mean_interval
@@ -36,15 +34,10 @@ from harness.training.trainer import Trained, Trainer, deterministic, resolve_pr
 ROOT_VARIABLE = "HARNESS_DATA_ROOT"
 """Environment variable: folder of real data sets where the suite names none."""
 
-_SCHEMA = 1  # of what decides a training; another number asks for all trainings again
-_LOOP = (
-    harness.training.batches,
-    harness.training.batches,
-    harness.training.trainer,
-    harness.training.trainer,
-    harness.training.trainer,
-    harness.training.trainer,
-)
+SCHEMA = 2
+"""Of what decides a training; another number asks for all trainings again."""
+
+_LOOP = (Trainer, build_network)  # what trains, whose code is part of every key
 
 
 class AccuracyError(HarnessError):
@@ -71,7 +64,7 @@ class TrainingPlan:
         arguments = trained_arguments(self.network)
         weights = arguments.pop("backbone_weights", None)
         return {
-            "schema": _SCHEMA,
+            "schema": SCHEMA,
             "network": arguments,
             "weights": None if weights is None else _file_hash(Path(weights)),
             "data": {"name": data, "version": self.train.version},
