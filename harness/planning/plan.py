@@ -218,12 +218,10 @@ def _is_kept(plan: "TrainingPlan", training: Training, folder: Path) -> bool:
     from harness.training.checkpoint import training_key
     from harness.training.network import build_network, trained_arguments
 
-    assert training.job.accuracy is not None, "the caller has looked"
     arguments = {**trained_arguments(plan.network), "backbone_weights": None}
     with torch.device("meta"):  # its classes are asked for, not its parameters
         network = build_network(arguments, training.seed)
-    name = str(training.job.accuracy["data"]["name"])
-    key = training_key(plan.description(network, training.seed, name))
+    key = training_key(plan.description(network, training.seed))
     return (folder / key / WHOLE).is_file()
 
 

@@ -1,6 +1,7 @@
 """The mini-batches of a training, each a function of the seed and its number alone."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 
 import torch
@@ -117,6 +118,9 @@ def generator(*place: object) -> torch.Generator:
 
 
 Batch = tuple[Tensor, Tensor]
+"""Images (B, 3, H, W), normalised, and labels (B, H, W)."""
+
+_MOST_READERS = 8
 
 
 class BatchError(HarnessError):
@@ -183,8 +187,17 @@ class Batches(Dataset[Batch]):
         return self._order[1][place]
 
 
-def read_batches(batches: Batches, workers: int, *, pinned: bool = False) -> Iterator[Batch]:
-    """The batches in order, read ahead by worker processes; the same for any number of them."""
+def read_batches(batches: Batches, workers: int | None, device: torch.device) -> Iterator[Batch]:
+    """The batches in order, read ahead by worker processes; the same for any number of them.
+
+    Args:
+        batches: what is read.
+        workers: how many processes; chosen by the device if `None`.
+        device: where the batches go; a GPU takes them from pinned memory.
+    """
+    on_gpu = device.type == "cuda"
+    if workers is None:
+        workers = min(_MOST_READERS, len(os.sched_getaffinity(0))) if on_gpu else 0
     if workers == 0:
         return (batches[index] for index in range(len(batches)))
     # Spawned, not forked: a fork copies the locks of the threads that PyTorch runs, held or not.
@@ -193,7 +206,7 @@ def read_batches(batches: Batches, workers: int, *, pinned: bool = False) -> Ite
         batch_size=None,
         shuffle=False,
         num_workers=workers,
-        pin_memory=pinned,
+        pin_memory=on_gpu,
         multiprocessing_context="spawn",
     )
     return iter(loader)

@@ -13,9 +13,9 @@ def description():
     recipe = tiny_recipe()
     given = network_arguments("ppm", {"out_channels": 8}, recipe, 3, (SIZE, SIZE))
     plan = TrainingPlan(
-        recipe, EvaluationSpec(), TinyData(), TinyData("val"), given, torch.device("cpu")
+        "tiny", recipe, EvaluationSpec(), TinyData(), TinyData("val"), given, torch.device("cpu")
     )
-    return {**plan.description(build_network(given, 0), 0, "tiny"), "torch": "2", "threads": 1}
+    return {**plan.description(build_network(given, 0), 0), "torch": "2", "threads": 1}
 
 
 def test_the_description_of_a_training_has_the_key_of_its_schema():

@@ -6,10 +6,11 @@ import pytest
 import torch
 from tiny_data import SIZE, TinyData, tiny_recipe
 
+from harness.training.batches import Batches
 from harness.training.checkpoint import Checkpoint
 from harness.training.evaluate import Views, evaluate
-from harness.training.network import build_network, network_arguments
-from harness.training.trainer import DivergenceError, Trainer, resolve_precision
+from harness.training.network import build_network, map_size, network_arguments
+from harness.training.trainer import DivergenceError, Trainer, TrainingLoss, resolve_precision
 
 CPU = torch.device("cpu")
 
@@ -209,14 +210,18 @@ def test_a_diverged_training_says_so():
     ],
 )
 def test_each_paper_has_its_terms(module, arguments, loss, expected):
-    seen = []
-    run = trainer(tiny_recipe(steps=2, loss=loss), module, arguments, listener=seen.append)
-    run.run()
-    assert seen[-1].terms.keys() == expected
-    assert all(math.isfinite(term) for term in seen[-1].terms.values())
+    recipe = tiny_recipe(steps=2, loss=loss)
+    run = trainer(recipe, module, arguments)
+    images, labels = Batches(TinyData(), recipe, 0, 0, 1)[0]
+    total, terms = TrainingLoss(recipe.loss)(
+        run.network.train()(images), labels, map_size(run.network, (SIZE, SIZE))
+    )
+    assert terms.keys() == expected
+    assert all(math.isfinite(term) for term in terms.values())
     weights = {"auxiliary": 0.4}
-    total = sum(weights.get(name, 1.0) * term for name, term in seen[-1].terms.items())
-    assert math.isfinite(total)
+    weighted = sum(weights.get(name, 1.0) * float(term) for name, term in terms.items())
+    assert float(total.detach()) == pytest.approx(weighted)
+    assert math.isfinite(run.run().loss)
 
 
 def test_readers_in_other_processes_give_the_same_training():
