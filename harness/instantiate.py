@@ -106,15 +106,21 @@ def resolve(module: str, search_path: Sequence[str] = ()) -> "type[nn.Module]":
     """
     from context_modules.catalog import BY_NAME
 
+    target: str | None = module
     if module in BY_NAME:
-        return _module_class(module, _import(BY_NAME[module].target, ()))
-    if ":" in module:
-        return _module_class(module, _import(module, search_path))
-    for point in _entry_points():
-        if point.name == module:
-            return _module_class(module, _import(f"{point.module}:{point.attr}", ()))
-    cure = suggest(module, names(), "modules") if names() else "write package.file:Class"
-    raise ModuleError(f"unknown module {quote(module)}", cure)
+        target = BY_NAME[module].target
+    elif ":" not in module:
+        points = (point for point in _entry_points() if point.name == module)
+        target = next((f"{point.module}:{point.attr}" for point in points), None)
+    if target is None:
+        cure = suggest(module, names(), "modules") if names() else "write package.file:Class"
+        raise ModuleError(f"unknown module {quote(module)}", cure)
+    found = _import(target, search_path if target == module else ())
+    from torch import nn
+
+    if isinstance(found, type) and issubclass(found, nn.Module):
+        return found
+    raise ModuleError(f"{module} is no torch.nn.Module", "name a class derived from nn.Module")
 
 
 def name_of(cls: type) -> str:
@@ -144,7 +150,10 @@ def parameters_of(cls: "type[nn.Module]") -> Signature:
         declared = list(inspect.signature(constructor).parameters.values())[1:]
     except (TypeError, ValueError):
         return Signature({}, takes_any=True)
-    hints = _hints(constructor)
+    try:
+        hints = typing.get_type_hints(constructor, include_extras=True)
+    except Exception:  # names imported under TYPE_CHECKING, misspelt hints: no check, then
+        hints = {}
     keyword = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return Signature(
         {
@@ -164,8 +173,11 @@ def convert(value: Any, hint: Any) -> Any:
     Raises:
         ArgumentTypeError: the value does not fit; the message names the expected type.
     """
-    adapter = _adapter(hint)
-    if adapter is None:
+    if hint is Any:
+        return value
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(hint)
+    except Exception:  # pydantic raises errors of many kinds for types it has no schema for
         return value
     try:
         converted = adapter.validate_json(json.dumps(value), strict=True)
@@ -249,32 +261,8 @@ def _container_name(hint: Any, origin: Any, inner: tuple[Any, ...]) -> str:
     return hint.__name__ if isinstance(hint, type) else str(hint)
 
 
-def _adapter(hint: Any) -> "TypeAdapter[Any] | None":
-    if hint is Any:
-        return None
-    try:
-        return TypeAdapter(hint)
-    except Exception:  # pydantic raises errors of many kinds for types it has no schema for
-        return None
-
-
-def _hints(constructor: Any) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(constructor, include_extras=True)
-    except Exception:  # names imported under TYPE_CHECKING, misspelt hints: no check, then
-        return {}
-
-
 def _entry_points() -> Sequence[Any]:
     return tuple(entry_points(group=ENTRY_POINT_GROUP))
-
-
-def _module_class(name: str, found: Any) -> "type[nn.Module]":
-    from torch import nn
-
-    if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise ModuleError(f"{name} is no torch.nn.Module", "name a class derived from nn.Module")
-    return found
 
 
 def _import(target: str, search_path: Sequence[str]) -> Any:

@@ -201,11 +201,11 @@ class _Recipes:
 
 
 def _looked_up(training: Training, folder: Path | None) -> Training:
-    from harness.training.accuracy import make_plan
+    from harness.training.accuracy import training_plan
 
     try:
         with _threads_of(training.job):
-            plan = make_plan(training.job)
+            plan = training_plan(training.job)
             kept = folder is not None and _is_kept(plan, training, folder)
     except Exception:  # no data here, or a stranger's constructor: the case itself will say how
         return training

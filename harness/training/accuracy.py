@@ -25,7 +25,7 @@ from harness.training.network import (
     bound_size,
     build_network,
     network_arguments,
-    reach,
+    network_reach,
     trained_arguments,
 )
 from harness.training.recipe import GENERATED, EvaluationSpec, RecipeSpec
@@ -35,7 +35,7 @@ from harness.training.trainer import Trained, Trainer, deterministic, resolve_pr
 ROOT_VARIABLE = "HARNESS_DATA_ROOT"
 """Environment variable: folder of real data sets where the suite names none."""
 
-SCHEMA = 2
+TRAINING_SCHEMA = 2
 """Of what decides a training; another number asks for all trainings again."""
 
 _LOOP = (Trainer, build_network)  # what trains, whose code is part of every key
@@ -70,7 +70,7 @@ class TrainingPlan:
         except OSError as error:
             raise AccuracyError(f"{weights}: cannot be read: {error.strerror}") from error
         return {
-            "schema": SCHEMA,
+            "schema": TRAINING_SCHEMA,
             "network": arguments,
             "weights": content,
             "data": {"name": self.data, "version": self.train.version},
@@ -106,7 +106,7 @@ def measure_accuracy(job: Job) -> dict[str, object]:
         HarnessError: no recipe, data that is not there, a network that does not fit, a training
             that diverges.
     """
-    plan = make_plan(job)
+    plan = training_plan(job)
     asked = job.accuracy or {}
     seeds = range(job.seed, job.seed + plan.evaluation.seeds)
     trainings = []
@@ -115,10 +115,10 @@ def measure_accuracy(job: Job) -> dict[str, object]:
         network, trained, key = _train(plan, seed)
         trainings.append((trained, key))
         if asked.get("judge", True):
-            scores.append(_judge(plan, network, seed))
-    of_trainings = {
+            scores.append(_scores_of(plan, network, seed))
+    of_trainings: dict[str, object] = {
         "train_steps": trainings[0][0].steps,
-        "train_loss": _mean([trained.loss for trained, _ in trainings]),
+        "train_loss": _mean_of_known([trained.loss for trained, _ in trainings]),
         "train_seconds": sum(trained.seconds for trained, _ in trainings),
         "train_keys": [key for _, key in trainings],
         "train_seeds": list(seeds),
@@ -136,7 +136,7 @@ def measure_accuracy(job: Job) -> dict[str, object]:
     }
 
 
-def make_plan(job: Job) -> TrainingPlan:
+def training_plan(job: Job) -> TrainingPlan:
     """What a job asks for.
 
     Raises:
@@ -176,9 +176,9 @@ def _over_seeds(scores: Sequence[Scores]) -> dict[str, object]:
         "miou_high": None if high is None else min(1.0, high),
         "miou_confidence": interval.confidence,
         "miou_seeds": [score.miou for score in scores],
-        "pixel_acc": _mean([score.pixel_acc for score in scores]),
+        "pixel_acc": _mean_of_known([score.pixel_acc for score in scores]),
         "class_iou": mean_by_name([score.class_iou for score in scores]),
-        "boundary_f": _mean([score.boundary_f for score in scores]),
+        "boundary_f": _mean_of_known([score.boundary_f for score in scores]),
         "class_boundary_f": {
             str(tolerance): mean_by_name([score.class_boundary_f[tolerance] for score in scores])
             for tolerance in scores[0].class_boundary_f
@@ -202,7 +202,7 @@ def _ceiling(plan: TrainingPlan, seed: int) -> dict[str, object]:
         return {"context": None, "reach_pixels": None, "miou_ceiling": None}
     size = plan.network["input_size"]
     network = build_network({**plan.network, "backbone_weights": None}, seed)
-    radius = reach(network, (size[0], size[1]))
+    radius = network_reach(network, (size[0], size[1]))
     return {
         "context": ", ".join(plan.val.parameters.context),
         "reach_pixels": radius,
@@ -218,7 +218,7 @@ def _train(plan: TrainingPlan, seed: int) -> tuple[Segmentor, Trained, str]:
     return network, trainer.run(), checkpoint.key
 
 
-def _judge(plan: TrainingPlan, network: Segmentor, seed: int) -> Scores:
+def _scores_of(plan: TrainingPlan, network: Segmentor, seed: int) -> Scores:
     if trained_arguments(plan.network) != dict(plan.network):
         judged = build_network({**plan.network, "backbone_weights": None}, seed)
         judged.load_state_dict(network.state_dict())
@@ -233,14 +233,13 @@ def _judge(plan: TrainingPlan, network: Segmentor, seed: int) -> Scores:
             plan.val,
             plan.recipe,
             views_of(plan.evaluation, plan.recipe, bound_size(plan.network)),
-            boundary=plan.evaluation.boundary,
-            device=plan.device,
+            plan.device,
         )
     if math.isnan(scores.miou):
         raise AccuracyError("the validation split has no labelled pixel; check the data")
     return scores
 
 
-def _mean(values: list[float] | list[float | None]) -> float | None:
+def _mean_of_known(values: list[float] | list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None

@@ -58,8 +58,8 @@ def random_crop(
         shifted = image - fill[:, None, None]
         image = F.pad(shifted, (0, right, 0, down)) + fill[:, None, None]
         labels = F.pad(labels, (0, right, 0, down), value=VOID)
-    top = _below(image.shape[-2] - height + 1, chance)
-    left = _below(image.shape[-1] - width + 1, chance)
+    top = _integer_below(image.shape[-2] - height + 1, chance)
+    left = _integer_below(image.shape[-1] - width + 1, chance)
     window = (..., slice(top, top + height), slice(left, left + width))
     return image[window], labels[window]
 
@@ -75,7 +75,7 @@ def _scale(
 ) -> tuple[Tensor, Tensor]:
     factor = 1.0
     if spec.scales:
-        factor = spec.scales[_below(len(spec.scales), chance)]
+        factor = spec.scales[_integer_below(len(spec.scales), chance)]
     elif spec.scale_range is not None:
         low, high = spec.scale_range
         factor = low + (high - low) * _uniform(chance)
@@ -94,7 +94,7 @@ def _uniform(chance: Generator) -> float:
     return float(torch.rand((), generator=chance))
 
 
-def _below(count: int, chance: Generator) -> int:
+def _integer_below(count: int, chance: Generator) -> int:
     return int(torch.randint(count, (), generator=chance))
 
 

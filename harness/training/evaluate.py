@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -176,8 +177,7 @@ class BoundaryScore:
         guessed = class_boundaries(predicted, known, present)
         self._images[present.cpu()] += 1
         for row, tolerance in enumerate(self.tolerances):
-            scores = _f_scores(guessed, annotated, tolerance)
-            self._sums[row, present.cpu()] += scores.cpu()
+            self._sums[row, present.cpu()] += _f_scores(guessed, annotated, tolerance).cpu()
 
     def by_class(self) -> dict[int, list[float]]:
         """Tolerance: F of each class, NaN where no image has it."""
@@ -250,33 +250,20 @@ def _f_scores(guessed: Tensor, annotated: Tensor, tolerance: int) -> Tensor:
 
 # Prediction: class probabilities of whole images or sliding crops, at several scales, mirrored.
 
-Network = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Views:
-    """How an image is looked at."""
-
-    scales: tuple[float, ...] = (1.0,)  # sizes, as multiples of the image's
-    flip: bool = False  # each also mirrored
-    # (H, W) of sliding crops; `None` for the whole image at once
-    crop: tuple[int, int] | None = None
-    # share that neighbouring crops have in common; a third is PSPNet's (Zhao et al. 2017, its
-    # published test script).
-    overlap: float = 1 / 3
-    batch: int = 8  # crops at once
+Logits = Callable[[Tensor], Tensor]
+"""A network in use: (B, 3, h, w) -> (B, K, h, w) logits."""
 
 
 @torch.no_grad()
-def predict(network: Network, images: Tensor, views: Views) -> Tensor:
+def predict_probabilities(network: Logits, images: Tensor, views: EvaluationSpec) -> Tensor:
     """Average the probabilities of all views (CPNet, Section 4.1, "Inference").
 
     Each view is brought to the size of the image and passed through a softmax before the mean.
 
     Args:
-        network: (B, 3, h, w) -> (B, K, h, w) logits.
+        network: its logits are taken.
         images: (B, 3, H, W), normalised.
-        views: how they are looked at.
+        views: `scales`, `flip`, `crop`, `overlap`, and `batch` for crops; see `views_of`.
 
     Returns:
         (B, K, H, W) float32, sums of 1 over K.
@@ -284,7 +271,10 @@ def predict(network: Network, images: Tensor, views: Views) -> Tensor:
     size = images.shape[-2:]
     total: Tensor | None = None
     for view, mirrored in _views(images, views):
-        logits = _logits(network, view, views).float()
+        if views.crop is None:
+            logits = network(view).float()
+        else:
+            logits = sliding(network, view, views.crop, overlap=views.overlap, batch=views.batch)
         if logits.shape[-2:] != size:
             logits = F.interpolate(logits, size, mode="bilinear", align_corners=False)
         probabilities = logits.softmax(1)
@@ -295,7 +285,8 @@ def predict(network: Network, images: Tensor, views: Views) -> Tensor:
     return total.div_(len(views.scales) * (2 if views.flip else 1))
 
 
-def _views(images: Tensor, views: Views) -> Iterator[tuple[Tensor, bool]]:
+def _views(images: Tensor, views: EvaluationSpec) -> Iterator[tuple[Tensor, bool]]:
+    """The images at each scale, and whether they are mirrored."""
     height, width = images.shape[-2:]
     for scale in views.scales:
         size = (max(1, round(height * scale)), max(1, round(width * scale)))
@@ -307,14 +298,8 @@ def _views(images: Tensor, views: Views) -> Iterator[tuple[Tensor, bool]]:
             yield scaled.flip(-1), True
 
 
-def _logits(network: Network, images: Tensor, views: Views) -> Tensor:
-    if views.crop is None:
-        return network(images)
-    return sliding(network, images, views.crop, overlap=views.overlap, batch=views.batch)
-
-
 def sliding(
-    network: Network,
+    network: Logits,
     images: Tensor,
     crop: tuple[int, int],
     *,
@@ -369,16 +354,13 @@ class Scores:
     # mean boundary F-score at the first tolerance; `None` if not asked for
     boundary_f: float | None
     class_boundary_f: dict[int, dict[str, float]]  # tolerance in pixels: class: F
-    images: int  # how many were judged
 
 
 def evaluate(
     network: nn.Module,
     data: SegmentationData,
     recipe: RecipeSpec,
-    views: Views,
-    *,
-    boundary: tuple[int, ...] = (),
+    views: EvaluationSpec,
     device: torch.device | str = "cpu",
 ) -> Scores:
     """Judge a network in evaluation mode.
@@ -387,19 +369,19 @@ def evaluate(
         network: (B, 3, H, W) -> (B, K, H, W) logits.
         data: validation images with labels; sizes may differ from image to image.
         recipe: mean and deviation of the images.
-        views: scales, mirroring and crops; `views.batch` images of one size go together.
-        boundary: tolerances of the boundary F-score, in pixels.
+        views: scales, mirroring and crops, `batch` images of one size together; tolerances of the
+            boundary F-score in pixels.
         device: where the network is.
 
     Raises:
         LabelError: the data has labels that are no class of it.
     """
     names = tuple(data.classes)
-    confusion, contour = Confusion(len(names)), BoundaryScore(len(names), boundary)
+    confusion, contour = Confusion(len(names)), BoundaryScore(len(names), views.boundary)
     network.eval()
     for images, labels in _batches(data, views.batch):
         inputs = normalise(images.to(device), recipe.mean, recipe.std)
-        predicted = predict(network, inputs, views).argmax(1)
+        predicted = predict_probabilities(network, inputs, views).argmax(1)
         truths = labels.to(device)
         confusion.add(predicted, truths)
         for one, truth in zip(predicted, truths, strict=True):
@@ -413,14 +395,13 @@ def evaluate(
             tolerance: dict(zip(names, values, strict=True))
             for tolerance, values in contour.by_class().items()
         },
-        images=len(data),
     )
 
 
 def views_of(
     spec: EvaluationSpec, recipe: RecipeSpec, bound_to: tuple[int, int] | None = None
-) -> Views:
-    """The views that an evaluation asks for.
+) -> EvaluationSpec:
+    """The views that an evaluation asks for, said in full.
 
     Args:
         spec: the evaluation.
@@ -428,13 +409,10 @@ def views_of(
         bound_to: (H, W) of the only images that the network takes, if it is bound to one size;
             crops of that size are taken where none are asked for.
     """
-    return Views(
-        scales=recipe.test_scales if spec.multi_scale else spec.scales,
-        flip=spec.flip or spec.multi_scale,
-        crop=spec.crop or bound_to,
-        overlap=spec.overlap,
-        batch=spec.batch,
-    )
+    changes: dict[str, Any] = {"crop": spec.crop or bound_to}
+    if spec.multi_scale:
+        changes |= {"scales": recipe.test_scales, "flip": True}
+    return spec.model_copy(update=changes)
 
 
 def mean_by_name(several: list[dict[str, float]]) -> dict[str, float]:

@@ -21,7 +21,7 @@ _AT_ONCE = 4
 
 
 @torch.no_grad()
-def reach(network: Segmentor, size: tuple[int, int]) -> int:
+def network_reach(network: Segmentor, size: tuple[int, int]) -> int:
     """Farthest row or column, towards any side, that a prediction depends on; in pixels.
 
     A pixel that is no number (NaN) makes every output that is computed from it no number either,

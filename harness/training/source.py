@@ -27,7 +27,7 @@ from harness.environment.searching import OWN
 _NO_PART = ("harness.case", "harness.messages", "harness.environment", "context_modules.catalog")
 _NO_PART_BY_NAME = ("Checkpoint", "EvaluationSpec")
 
-_LIBRARY = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
+_PYTHON = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
 _INSTALLED = {"site-packages", "dist-packages"}
 
 _Named = tuple[str, str]
@@ -43,7 +43,7 @@ def source_digest(network: nn.Module, also: Iterable[Callable[..., Any]] = ()) -
         network: whose classes count.
         also: further classes and functions, such as the training loop.
     """
-    roots = [*{type(part) for part in network.modules()}, *also]
+    roots: list[Any] = [*{type(part) for part in network.modules()}, *also]
     waiting = [(root.__module__, root.__qualname__.partition(".")[0]) for root in roots]
     found: dict[_Named, str] = {}
     while waiting:
@@ -67,7 +67,7 @@ def _counts(module: str, name: str) -> bool:
     file = _file(module)
     if file is None or _INSTALLED.intersection(file.parts):
         return False
-    return not any(map(file.is_relative_to, _LIBRARY))
+    return not any(map(file.is_relative_to, _PYTHON))
 
 
 def _file(module: str) -> Path | None:
@@ -103,7 +103,7 @@ def _users_file(module: str) -> tuple[str, list[_Named]]:
 @cache
 def _definition(module: str, name: str) -> tuple[str, list[_Named]]:
     """The code of a definition of this project, without its place, and what it names."""
-    file = _read(module)
+    file = _top_level(module)
     if name in file.imported:
         return "", [file.imported[name]]
     nodes = file.defined.get(name)
@@ -135,7 +135,7 @@ class _File:
 
 
 @cache
-def _read(module: str) -> _File:
+def _top_level(module: str) -> _File:
     file = _File()
     waiting: list[ast.AST] = list(ast.parse(_source(module) or "").body)
     for node in waiting:  # grows while it is read

@@ -304,7 +304,7 @@ class _Course:
         self._optimizer.zero_grad(set_to_none=True)
         with autocast(self._precision, self._device):
             size = map_size(self._network, (images.shape[-2], images.shape[-1]))
-            total, _ = self._loss(self._network(images), labels, size)
+            total: Tensor = self._loss(self._network(images), labels, size)[0]
         self._scaler.scale(total).backward()
         self._scaler.step(self._optimizer)
         self._scaler.update()

@@ -69,7 +69,10 @@ def ceiling(data: SceneData, radius: int = 0, *, pooled: bool = False) -> Ceilin
     variants, labels = parameters.variants, data.labels
     informed = _informed(labels, variants, radius)
     if pooled:
-        informed |= _of_scenes(data)
+        import torch
+
+        # A pool solves the images with one key.
+        informed |= torch.tensor([kind == "scene" for kind in data.kinds])[:, None, None]
     iou = dict.fromkeys(parameters.classes, 1.0)
     wrong = 0.0
     for texture in range(parameters.textures):
@@ -139,10 +142,3 @@ def _informed(labels: "Tensor", variants: int, radius: int) -> "Tensor":
         reach = F.pad(reach, (padding[1], padding[1], padding[0], padding[0]))
         reach = F.max_pool2d(reach, kernel, stride=1)
     return reach[:, 0] > 0
-
-
-def _of_scenes(data: SceneData) -> "Tensor":
-    """(N, 1, 1): images that a pool solves, those with one key."""
-    import torch
-
-    return torch.tensor([kind == "scene" for kind in data.kinds])[:, None, None]

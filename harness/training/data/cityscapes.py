@@ -11,7 +11,7 @@ from typing import Any
 from harness.training.data.dataset import VOID, Layout, Lookup, PairedImages, Split, options
 
 # The 19 evaluated classes and their ids in *_labelIds.png (cityscapesScripts, helpers/labels.py).
-IDS = {
+EVALUATED = {
     "road": 7,
     "sidewalk": 8,
     "building": 11,
@@ -37,26 +37,23 @@ IDS = {
 # which 8 bits show as 255.
 _LAST_ID = 33
 
-_EXPECTED = (
-    "expected leftImg8bit/SPLIT/CITY/*_leftImg8bit.png and gtFine/SPLIT/CITY/*_gtFine_labelIds.png"
-)
-
 
 def open_split(split: Split, root: Path | None, parameters: Mapping[str, Any]) -> PairedImages:
     """A split of Cityscapes; see `harness.training.data.dataset.open_data`."""
     options("cityscapes", parameters, {})
-    layout = Layout("cityscapes", _EXPECTED, root, required=["leftImg8bit"])
+    layout = Layout(
+        "cityscapes",
+        "expected leftImg8bit/SPLIT/CITY/*_leftImg8bit.png and "
+        "gtFine/SPLIT/CITY/*_gtFine_labelIds.png",
+        root,
+        required=["leftImg8bit"],
+    )
     labels = layout.folder(f"gtFine/{split}")
     pairs = []
     for image in layout.files(layout.folder(f"leftImg8bit/{split}"), "*/*_leftImg8bit.png"):
         frame = image.name.removesuffix("_leftImg8bit.png")
         pairs.append((image, labels / image.parent.name / f"{frame}_gtFine_labelIds.png"))
-    void = [value for value in range(_LAST_ID + 1) if value not in IDS.values()]
-    table = {value: index for index, value in enumerate(IDS.values())}
-    return PairedImages(
-        "cityscapes",
-        tuple(IDS),
-        layout.root,
-        layout.complete(pairs),
-        decode=Lookup(table, [*void, VOID]),
-    )
+    void = [value for value in range(_LAST_ID + 1) if value not in EVALUATED.values()]
+    table = {value: index for index, value in enumerate(EVALUATED.values())}
+    decode, complete = Lookup(table, [*void, VOID]), layout.complete(pairs)
+    return PairedImages("cityscapes", tuple(EVALUATED), layout.root, complete, decode=decode)

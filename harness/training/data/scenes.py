@@ -19,18 +19,18 @@ Mirroring keeps all of this. Cropping may cut off what decides, and scaling chan
 by which textures are told apart: a recipe for this data should do neither.
 """
 
-import contextlib
 import os
-import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.environment.files import write_whole
 from harness.training.data.contexts import PLACES, Thing
 from harness.training.data.dataset import DataError, Sample, Split
-from harness.training.data.draw import KINDS, Draw, SceneParameters
+from harness.training.data.draw import CONTEXTS, Draw, SceneParameters
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 Arrays = dict[str, "NDArray[np.uint8]"]
 
 
-def default_folder() -> Path:
+def scenes_folder() -> Path:
     """The user's folder for files that can be made again (XDG base directories)."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "context-harness" / "scenes"
@@ -63,19 +63,23 @@ def cached(
         shapes: of each array.
         make: makes them.
     """
+    import numpy as np
+
     path = folder / f"{version}.npz"
-    found = _read(path, shapes)
+    found = _kept_arrays(path, shapes)
     if found is not None:
         return found
     made = make()
     try:
-        _write(path, made)
+        archive = BytesIO()
+        np.savez(archive, **made)  # type: ignore[arg-type]
+        write_whole(path, archive.getvalue())
     except OSError as error:
         warnings.warn(f"generated images are not kept: {error}", RuntimeWarning, stacklevel=2)
     return made
 
 
-def _read(path: Path, shapes: dict[str, tuple[int, ...]]) -> Arrays | None:
+def _kept_arrays(path: Path, shapes: dict[str, tuple[int, ...]]) -> Arrays | None:
     import numpy as np
 
     try:
@@ -89,28 +93,8 @@ def _read(path: Path, shapes: dict[str, tuple[int, ...]]) -> Arrays | None:
     return arrays if whole else None
 
 
-def _write(path: Path, arrays: Arrays) -> None:
-    """Under another name first: no reader ever sees half a file, and the last writer wins."""
-    import numpy as np
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise
-
-
-# What things look like: patterns that survive mirroring, a tint, independent noise.
-#
-# A region's look depends on its texture, its tint and its phase, and on nothing else: its variant
-# is no argument of anything here that paints it.
+# What things look like: patterns that survive mirroring, a tint, independent noise. The look of a
+# region depends on its texture, its tint and its phase, and on nothing else.
 
 # Wavelengths in pixels: far enough apart to be told by a window of 7 pixels, all above the 2 pixels
 # below which a grid cannot show them. Three patterns of each make `parameters.MAX_TEXTURES`.
@@ -146,7 +130,7 @@ def pattern(
     return np.asarray(field, dtype=np.float32)
 
 
-def look(thing: Thing, phase: tuple[float, float], contrast: float) -> "NDArray[np.float32]":
+def colours(thing: Thing, phase: tuple[float, float], contrast: float) -> "NDArray[np.float32]":
     """(h, w, 3): the colours of a thing over its box."""
     import numpy as np
 
@@ -185,9 +169,8 @@ def compose(parameters: SceneParameters, split: Split, index: int) -> SceneImage
     kind = _kind(parameters, draw)
     for _ in range(_ATTEMPTS):
         if (things := PLACES[kind](parameters, draw)) is not None:
-            return SceneImage(
-                kind, tuple(things), paint(things, parameters, draw), label(things, parameters)
-            )
+            image, labels = paint_scene(things, parameters, draw), label(things, parameters)
+            return SceneImage(kind, tuple(things), image, labels)
     height, width = parameters.size
     raise DataError(
         f"an image of {height} x {width} pixels has no room for the keys and regions of the "
@@ -195,15 +178,17 @@ def compose(parameters: SceneParameters, split: Split, index: int) -> SceneImage
     )
 
 
-def paint(things: Sequence[Thing], parameters: SceneParameters, draw: Draw) -> "NDArray[np.uint8]":
+def paint_scene(
+    things: Sequence[Thing], parameters: SceneParameters, draw: Draw
+) -> "NDArray[np.uint8]":
     """(H, W, 3): things on a plain ground, with noise over all."""
     import numpy as np
 
     height, width = parameters.size
     canvas = np.full((height, width, 3), GROUND, dtype=np.float32)
     for thing in things:
-        colours = look(thing, (draw.uniform(), draw.uniform()), parameters.contrast)
-        np.copyto(_window(canvas, thing), colours, where=mask(thing, parameters)[..., None])
+        painted = colours(thing, (draw.uniform(), draw.uniform()), parameters.contrast)
+        np.copyto(_window(canvas, thing), painted, where=mask(thing, parameters)[..., None])
     canvas += parameters.noise * draw.noise(canvas.shape)
     return np.asarray(np.rint(canvas.clip(0, 1) * 255), dtype=np.uint8)
 
@@ -242,7 +227,7 @@ def _window(canvas: "NDArray[np.generic]", thing: Thing) -> "NDArray[np.generic]
 
 def _kind(parameters: SceneParameters, draw: Draw) -> str:
     at = draw.uniform(0, sum(parameters.context.values()))
-    for kind in KINDS:
+    for kind in CONTEXTS:
         at -= parameters.context.get(kind, 0.0)
         if at < 0:
             return kind
@@ -272,7 +257,18 @@ class SceneData:
             "labels": (count, height, width),
             "kinds": (count,),
         }
-        self._arrays = cached(folder, self.version, shapes, self._generate)
+
+        def generate() -> Arrays:
+            import numpy as np
+
+            made = [compose(parameters, split, index) for index in range(count)]
+            return {
+                "images": np.stack([one.image for one in made]),
+                "labels": np.stack([one.labels for one in made]),
+                "kinds": np.array([CONTEXTS.index(one.kind) for one in made], dtype=np.uint8),
+            }
+
+        self._arrays = cached(folder, self.version, shapes, generate)
 
     def __len__(self) -> int:
         return len(self._arrays["kinds"])
@@ -295,21 +291,10 @@ class SceneData:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kind of context of each sample, one of `parameters.KINDS`."""
-        return tuple(KINDS[kind] for kind in self._arrays["kinds"])
-
-    def _generate(self) -> Arrays:
-        import numpy as np
-
-        count = self.parameters.length(self.split)
-        made = [compose(self.parameters, self.split, index) for index in range(count)]
-        return {
-            "images": np.stack([one.image for one in made]),
-            "labels": np.stack([one.labels for one in made]),
-            "kinds": np.array([KINDS.index(one.kind) for one in made], dtype=np.uint8),
-        }
+        """The kind of context of each sample, one of `parameters.CONTEXTS`."""
+        return tuple(CONTEXTS[kind] for kind in self._arrays["kinds"])
 
 
 def open_split(split: Split, root: Path | None, parameters: Mapping[str, Any]) -> SceneData:
     """A split of `scenes`; see `harness.training.data.dataset.open_data`."""
-    return SceneData(split, SceneParameters.parse(parameters), root or default_folder())
+    return SceneData(split, SceneParameters.parse(parameters), root or scenes_folder())

@@ -3,7 +3,7 @@
 import torch
 from tiny_data import SIZE, TinyData, tiny_recipe
 
-from harness.training.accuracy import SCHEMA, TrainingPlan
+from harness.training.accuracy import TRAINING_SCHEMA, TrainingPlan
 from harness.training.checkpoint import training_key
 from harness.training.network import build_network, network_arguments
 from harness.training.recipe import EvaluationSpec
@@ -20,7 +20,7 @@ def description():
 
 def test_the_description_of_a_training_has_the_key_of_its_schema():
     told = {**description(), "source": "code"}
-    assert (SCHEMA, training_key(told)) == (2, "")
+    assert (TRAINING_SCHEMA, training_key(told)) == (2, "")
 
 
 def test_the_code_that_trains_has_the_digest_that_it_had():

@@ -123,7 +123,7 @@ def loop_digest(monkeypatch):
 
 
 def _forget():
-    source._read.cache_clear()
+    source._top_level.cache_clear()
     source._definition.cache_clear()
 
 

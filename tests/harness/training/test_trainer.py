@@ -8,8 +8,9 @@ from tiny_data import SIZE, TinyData, tiny_recipe
 
 from harness.training.batches import Batches
 from harness.training.checkpoint import Checkpoint
-from harness.training.evaluate import Views, evaluate
+from harness.training.evaluate import evaluate
 from harness.training.network import build_network, map_size, network_arguments
+from harness.training.recipe import EvaluationSpec
 from harness.training.trainer import DivergenceError, Trainer, TrainingLoss, resolve_precision
 
 CPU = torch.device("cpu")
@@ -54,7 +55,7 @@ def test_the_same_seed_gives_the_same_bits_and_the_same_miou():
     for run in runs:
         torch.rand(7)  # what was drawn before does not matter
         run.run()
-        scores.append(evaluate(run.network, TinyData("val"), run.recipe, Views()).miou)
+        scores.append(evaluate(run.network, TinyData("val"), run.recipe, EvaluationSpec()).miou)
     assert same(parameters(runs[0]), parameters(runs[1]))
     assert scores[0] == scores[1]
     assert not same(parameters(runs[0]), parameters(runs[2]))
@@ -71,9 +72,9 @@ def test_training_leaves_the_global_generator_as_it_was():
 def test_a_tiny_set_is_learnt():
     recipe = tiny_recipe(steps=120, optimizer={"learning_rate": 0.2})
     run = trainer(recipe)
-    before = evaluate(run.network, TinyData("val"), recipe, Views()).miou
+    before = evaluate(run.network, TinyData("val"), recipe, EvaluationSpec()).miou
     run.run()
-    assert evaluate(run.network, TinyData("val"), recipe, Views()).miou > max(0.7, before)
+    assert evaluate(run.network, TinyData("val"), recipe, EvaluationSpec()).miou > max(0.7, before)
 
 
 ADAMW = {"kind": "adamw", "learning_rate": 0.01}
@@ -115,7 +116,7 @@ def test_adamw_learns_a_tiny_set_and_sgd_another_way_of_it():
     runs = [trainer(recipe) for recipe in recipes]
     for run in runs:
         run.run()
-    assert evaluate(runs[0].network, TinyData("val"), recipes[0], Views()).miou > 0.7
+    assert evaluate(runs[0].network, TinyData("val"), recipes[0], EvaluationSpec()).miou > 0.7
     assert not same(parameters(runs[0]), parameters(runs[1]))
     assert not same(parameters(runs[0]), parameters(runs[2]))
 
