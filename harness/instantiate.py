@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "context_harness.modules"
 """Entry points under which an installed package adds names to the catalog."""
 
+
 _MAIN = "__main__"
+
 
 _USER_CLASS = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -139,6 +141,85 @@ def name_of(cls: type) -> str:
     return f"{file}:{name}"
 
 
+def _entry_points() -> Sequence[Any]:
+    return tuple(entry_points(group=ENTRY_POINT_GROUP))
+
+
+def _import(target: str, search_path: Sequence[str]) -> Any:
+    if not _USER_CLASS.fullmatch(target):
+        raise ModuleError(f"{quote(target)} names no class", "write package.file:Class")
+    file, _, attribute = target.partition(":")
+    if file == _MAIN:
+        raise _in_main(attribute)
+    with searching(tuple(search_path)):
+        try:
+            found: Any = importlib.import_module(file)
+        except (Exception, SystemExit) as error:  # a user's file may raise anything
+            text = " ".join(str(error).split())
+            what = f"{file} cannot be imported ({type(error).__name__}: {text})"
+            cure = "check the name, and that the file imports under Python"
+            raise ModuleError(what, cure) from error
+        for part in attribute.split("."):
+            if not hasattr(found, part):
+                raise _no_attribute(file, part, found)
+            found = getattr(found, part)
+    return found
+
+
+def _in_main(name: str) -> ModuleError:
+    # Each case is measured in a process of its own, which imports the class by its name.
+    what = f"class {name} is written in this notebook or script, which no other process can import"
+    file = name.partition(".")[0].lower()
+    cure = f"put it into {file}.py (in a notebook: %%writefile {file}.py above the class)"
+    return ModuleError(what, f"{cure} and write module: '{file}:{name}'")
+
+
+def _no_attribute(file: str, attribute: str, owner: Any) -> ModuleError:
+    from torch import nn
+
+    classes = [
+        name
+        for name, value in vars(owner).items()
+        if isinstance(value, type) and issubclass(value, nn.Module)
+    ]
+    return ModuleError(f"{file} has no {attribute}", suggest(attribute, classes, "classes"))
+
+
+def build(case: Case, search_path: Sequence[str] = ()) -> "nn.Module":
+    """An instance of a case's module, on the default device, in the default dtype.
+
+    `in_channels` and `input_size` are taken from the first input, (B, C, H, W), where the
+    constructor has parameters of these names and the case does not give them.
+
+    Raises:
+        ModuleError: the class cannot be found or imported.
+        BuildError: an argument is unknown, of a wrong type, missing, or refused by the constructor.
+    """
+    cls = resolve(case.module, search_path)
+    signature = parameters_of(cls)
+    arguments = _converted(case, signature)
+    shape = case.inputs[0] if case.inputs else ()
+    filled = {"in_channels": shape[1] if len(shape) > 1 else None, "input_size": tuple(shape[2:])}
+    for name in FILLED:
+        if name in signature.parameters and name not in arguments:
+            arguments[name] = filled[name]
+    try:
+        return cls(**arguments)
+    except (ValueError, TypeError) as error:
+        raise BuildError(f"{case.module}: {' '.join(str(error).split())}") from error
+
+
+def _converted(case: Case, signature: Signature) -> dict[str, Any]:
+    converted = {}
+    for name, value in case.arguments.items():
+        parameter = signature.parameters.get(name)
+        try:
+            converted[name] = convert(value, parameter.hint) if parameter else value
+        except ArgumentTypeError as error:
+            raise BuildError(f"{case.module}: argument {name}: {error}") from error
+    return converted
+
+
 def parameters_of(cls: "type[nn.Module]") -> Signature:
     """What the constructor of a class takes by keyword, with resolved type hints."""
     from torch import nn
@@ -203,41 +284,6 @@ def _same_truths(value: Any, converted: Any) -> bool:
     return True
 
 
-def build(case: Case, search_path: Sequence[str] = ()) -> "nn.Module":
-    """An instance of a case's module, on the default device, in the default dtype.
-
-    `in_channels` and `input_size` are taken from the first input, (B, C, H, W), where the
-    constructor has parameters of these names and the case does not give them.
-
-    Raises:
-        ModuleError: the class cannot be found or imported.
-        BuildError: an argument is unknown, of a wrong type, missing, or refused by the constructor.
-    """
-    cls = resolve(case.module, search_path)
-    signature = parameters_of(cls)
-    arguments = _converted(case, signature)
-    shape = case.inputs[0] if case.inputs else ()
-    filled = {"in_channels": shape[1] if len(shape) > 1 else None, "input_size": tuple(shape[2:])}
-    for name in FILLED:
-        if name in signature.parameters and name not in arguments:
-            arguments[name] = filled[name]
-    try:
-        return cls(**arguments)
-    except (ValueError, TypeError) as error:
-        raise BuildError(f"{case.module}: {' '.join(str(error).split())}") from error
-
-
-def _converted(case: Case, signature: Signature) -> dict[str, Any]:
-    converted = {}
-    for name, value in case.arguments.items():
-        parameter = signature.parameters.get(name)
-        try:
-            converted[name] = convert(value, parameter.hint) if parameter else value
-        except ArgumentTypeError as error:
-            raise BuildError(f"{case.module}: argument {name}: {error}") from error
-    return converted
-
-
 def type_name(hint: Any) -> str:
     """A type hint in words for a message: `int`, `int or list of int`, `one of 'a', 'b'`."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
@@ -259,47 +305,3 @@ def _container_name(hint: Any, origin: Any, inner: tuple[Any, ...]) -> str:
         length = f"{len(inner)} " if origin is tuple and Ellipsis not in inner else ""
         return f"list of {length}{type_name(inner[0])}" if inner else "a list"
     return hint.__name__ if isinstance(hint, type) else str(hint)
-
-
-def _entry_points() -> Sequence[Any]:
-    return tuple(entry_points(group=ENTRY_POINT_GROUP))
-
-
-def _import(target: str, search_path: Sequence[str]) -> Any:
-    if not _USER_CLASS.fullmatch(target):
-        raise ModuleError(f"{quote(target)} names no class", "write package.file:Class")
-    file, _, attribute = target.partition(":")
-    if file == _MAIN:
-        raise _in_main(attribute)
-    with searching(tuple(search_path)):
-        try:
-            found: Any = importlib.import_module(file)
-        except (Exception, SystemExit) as error:  # a user's file may raise anything
-            text = " ".join(str(error).split())
-            what = f"{file} cannot be imported ({type(error).__name__}: {text})"
-            cure = "check the name, and that the file imports under Python"
-            raise ModuleError(what, cure) from error
-        for part in attribute.split("."):
-            if not hasattr(found, part):
-                raise _no_attribute(file, part, found)
-            found = getattr(found, part)
-    return found
-
-
-def _in_main(name: str) -> ModuleError:
-    # Each case is measured in a process of its own, which imports the class by its name.
-    what = f"class {name} is written in this notebook or script, which no other process can import"
-    file = name.partition(".")[0].lower()
-    cure = f"put it into {file}.py (in a notebook: %%writefile {file}.py above the class)"
-    return ModuleError(what, f"{cure} and write module: '{file}:{name}'")
-
-
-def _no_attribute(file: str, attribute: str, owner: Any) -> ModuleError:
-    from torch import nn
-
-    classes = [
-        name
-        for name, value in vars(owner).items()
-        if isinstance(value, type) and issubclass(value, nn.Module)
-    ]
-    return ModuleError(f"{file} has no {attribute}", suggest(attribute, classes, "classes"))

@@ -1,4 +1,8 @@
-"""The mini-batches of a training, each a function of the seed and its number alone."""
+"""The mini-batches of a training, augmented; each a function of the seed and its number alone.
+
+So a training that goes on after an interruption draws what it would have drawn, and readers in
+other processes draw the same in any order.
+"""
 
 import hashlib
 import os
@@ -14,7 +18,113 @@ from harness.messages import HarnessError
 from harness.training.data.dataset import SegmentationData
 from harness.training.recipe import AugmentationSpec, RecipeSpec
 
-# Augmentation of training images: flip, scale, brightness, crop.
+Batch = tuple[Tensor, Tensor]
+"""Images (B, 3, H, W), normalised, and labels (B, H, W)."""
+
+
+class BatchError(HarnessError):
+    """Images that make no batch."""
+
+
+class Batches(Dataset[Batch]):
+    """Batch number n: images (B, 3, H, W), normalised, and labels (B, H, W).
+
+    The images are permuted anew in every pass over the data; a batch may end one pass and begin the
+    next, so that all have `recipe.batch` images.
+
+    Args:
+        data: training images.
+        recipe: batch, augmentation, mean and deviation.
+        seed: of order and augmentation.
+        first: number of the first batch.
+        steps: number behind the last one.
+    """
+
+    def __init__(
+        self, data: SegmentationData, recipe: RecipeSpec, seed: int, first: int, steps: int
+    ) -> None:
+        if len(data) == 0:
+            raise BatchError("the training split has no image; check the data")
+        self._data = data
+        self._recipe = recipe
+        self._seed = seed
+        self._first, self._steps = first, steps
+        self._fill = torch.tensor(recipe.mean)
+        self._order: tuple[int, list[int]] = (-1, [])
+
+    def __len__(self) -> int:
+        return self._steps - self._first
+
+    def __getitem__(self, index: int) -> Batch:
+        step = self._first + index
+        size = self._recipe.batch
+        varied = [self._varied(step * size + place) for place in range(size)]
+        shapes = {image.shape for image, _ in varied}
+        if len(shapes) > 1:
+            listed = ", ".join(sorted(f"{h}x{w}" for _, h, w in shapes))
+            raise BatchError(
+                f"the images of a batch have sizes {listed}; add augmentation: crop: [H, W] to "
+                "the recipe"
+            )
+        images = torch.stack([image for image, _ in varied])
+        labels = torch.stack([label for _, label in varied])
+        return normalise(images, self._recipe.mean, self._recipe.std), labels
+
+    def _varied(self, number: int) -> Batch:
+        """The image of that number, counted over all passes."""
+        sample = self._data[self._index(number)]
+        chance = generator(self._seed, "augment", number)
+        return augment(sample.image, sample.labels, self._recipe.augmentation, self._fill, chance)
+
+    def _index(self, number: int) -> int:
+        passed, place = divmod(number, len(self._data))
+        if self._order[0] != passed:
+            order = torch.randperm(
+                len(self._data), generator=generator(self._seed, "order", passed)
+            )
+            self._order = (passed, order.tolist())
+        return self._order[1][place]
+
+
+_MOST_READERS = 8
+
+
+def read_batches(batches: Batches, workers: int | None, device: torch.device) -> Iterator[Batch]:
+    """The batches in order, read ahead by worker processes; the same for any number of them.
+
+    Args:
+        batches: what is read.
+        workers: how many processes; chosen by the device if `None`.
+        device: where the batches go; a GPU takes them from pinned memory.
+    """
+    on_gpu = device.type == "cuda"
+    if workers is None:
+        workers = min(_MOST_READERS, len(os.sched_getaffinity(0))) if on_gpu else 0
+    if workers == 0:
+        return (batches[index] for index in range(len(batches)))
+    # Spawned, not forked: a fork copies the locks of the threads that PyTorch runs, held or not.
+    loader = DataLoader(
+        batches,
+        batch_size=None,
+        shuffle=False,
+        num_workers=workers,
+        pin_memory=on_gpu,
+        multiprocessing_context="spawn",
+    )
+    return iter(loader)
+
+
+def derived_seed(*place: object) -> int:
+    """A seed of 63 bits from a place such as `(seed, "augment", step, position)`."""
+    text = "/".join(map(str, place))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def generator(*place: object) -> torch.Generator:
+    """A fresh generator on the CPU for a place."""
+    made = torch.Generator()
+    made.manual_seed(derived_seed(*place))
+    return made
 
 
 def augment(
@@ -96,117 +206,3 @@ def _uniform(chance: Generator) -> float:
 
 def _integer_below(count: int, chance: Generator) -> int:
     return int(torch.randint(count, (), generator=chance))
-
-
-# Chance: random numbers that depend on a place in the training alone, not on its history.
-#
-# A training that goes on after an interruption draws what it would have drawn, and readers in other
-# processes draw the same in any order.
-
-
-def derived_seed(*place: object) -> int:
-    """A seed of 63 bits from a place such as `(seed, "augment", step, position)`."""
-    text = "/".join(map(str, place))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
-
-
-def generator(*place: object) -> torch.Generator:
-    """A fresh generator on the CPU for a place."""
-    made = torch.Generator()
-    made.manual_seed(derived_seed(*place))
-    return made
-
-
-Batch = tuple[Tensor, Tensor]
-"""Images (B, 3, H, W), normalised, and labels (B, H, W)."""
-
-_MOST_READERS = 8
-
-
-class BatchError(HarnessError):
-    """Images that make no batch."""
-
-
-class Batches(Dataset[Batch]):
-    """Batch number n: images (B, 3, H, W), normalised, and labels (B, H, W).
-
-    The images are permuted anew in every pass over the data; a batch may end one pass and begin the
-    next, so that all have `recipe.batch` images.
-
-    Args:
-        data: training images.
-        recipe: batch, augmentation, mean and deviation.
-        seed: of order and augmentation.
-        first: number of the first batch.
-        steps: number behind the last one.
-    """
-
-    def __init__(
-        self, data: SegmentationData, recipe: RecipeSpec, seed: int, first: int, steps: int
-    ) -> None:
-        if len(data) == 0:
-            raise BatchError("the training split has no image; check the data")
-        self._data = data
-        self._recipe = recipe
-        self._seed = seed
-        self._first, self._steps = first, steps
-        self._fill = torch.tensor(recipe.mean)
-        self._order: tuple[int, list[int]] = (-1, [])
-
-    def __len__(self) -> int:
-        return self._steps - self._first
-
-    def __getitem__(self, index: int) -> Batch:
-        step = self._first + index
-        size = self._recipe.batch
-        varied = [self._varied(step * size + place) for place in range(size)]
-        shapes = {image.shape for image, _ in varied}
-        if len(shapes) > 1:
-            listed = ", ".join(sorted(f"{h}x{w}" for _, h, w in shapes))
-            raise BatchError(
-                f"the images of a batch have sizes {listed}; add augmentation: crop: [H, W] to "
-                "the recipe"
-            )
-        images = torch.stack([image for image, _ in varied])
-        labels = torch.stack([label for _, label in varied])
-        return normalise(images, self._recipe.mean, self._recipe.std), labels
-
-    def _varied(self, number: int) -> Batch:
-        """The image of that number, counted over all passes."""
-        sample = self._data[self._index(number)]
-        chance = generator(self._seed, "augment", number)
-        return augment(sample.image, sample.labels, self._recipe.augmentation, self._fill, chance)
-
-    def _index(self, number: int) -> int:
-        passed, place = divmod(number, len(self._data))
-        if self._order[0] != passed:
-            order = torch.randperm(
-                len(self._data), generator=generator(self._seed, "order", passed)
-            )
-            self._order = (passed, order.tolist())
-        return self._order[1][place]
-
-
-def read_batches(batches: Batches, workers: int | None, device: torch.device) -> Iterator[Batch]:
-    """The batches in order, read ahead by worker processes; the same for any number of them.
-
-    Args:
-        batches: what is read.
-        workers: how many processes; chosen by the device if `None`.
-        device: where the batches go; a GPU takes them from pinned memory.
-    """
-    on_gpu = device.type == "cuda"
-    if workers is None:
-        workers = min(_MOST_READERS, len(os.sched_getaffinity(0))) if on_gpu else 0
-    if workers == 0:
-        return (batches[index] for index in range(len(batches)))
-    # Spawned, not forked: a fork copies the locks of the threads that PyTorch runs, held or not.
-    loader = DataLoader(
-        batches,
-        batch_size=None,
-        shuffle=False,
-        num_workers=workers,
-        pin_memory=on_gpu,
-        multiprocessing_context="spawn",
-    )
-    return iter(loader)

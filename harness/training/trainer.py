@@ -1,4 +1,4 @@
-"""The training loop: losses, optimizer, schedule; kept as it goes, taken up where it ended."""
+"""The training loop, with its loss, optimizer and schedule; kept and taken up as it goes."""
 
 import math
 import time
@@ -22,178 +22,13 @@ from harness.training.data.dataset import SegmentationData
 from harness.training.network import map_size
 from harness.training.recipe import LossSpec, OptimizerSpec, Precision, RecipeSpec
 
-# The loss of a training: the terms of the papers, each where the network gives what it needs.
-
-
-class TrainingLoss(nn.Module):
-    """Weighted sum of the terms that apply; scalars by name.
-
-    - `main`: cross entropy, or its hard pixels (OHEM), of the final segmentation.
-    - `auxiliary`: the same of the auxiliary head; weight 0.4 after PSPNet (Zhao et al. 2017).
-    - `affinity`: CPNet's Affinity Loss (Eq. 7) of `extras["prior"]`.
-    - `semantic`, `boundary`: RANet's (Section 4) of `extras["categories"]` and
-      `extras["boundary"]`, which with `main` and `auxiliary` make its four.
-
-    Args:
-        spec: weights; 0 leaves a term out.
-    """
-
-    def __init__(self, spec: LossSpec) -> None:
-        super().__init__()
-        self.spec = spec
-        self.segmentation: CrossEntropy = (
-            OHEMCrossEntropy(threshold=spec.ohem_threshold, min_kept=spec.ohem_min_kept)
-            if spec.main == "ohem"
-            else CrossEntropy()
-        )
-        self.affinity = AffinityLoss(global_weight=spec.affinity_global)
-
-    def forward(
-        self, output: SegmentorOutput, labels: Tensor, map_size: tuple[int, int]
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Compare with the annotation.
-
-        Args:
-            output: of a `Segmentor` in training.
-            labels: (B, H, W) integers, void 255.
-            map_size: (h, w) of the context module's map.
-
-        Returns:
-            What to minimise, and the terms before their weights, without gradients.
-        """
-        terms = {"main": (1.0, self.segmentation(output.logits, labels))}
-        if output.auxiliary is not None and self.spec.auxiliary > 0:
-            term = self.segmentation(output.auxiliary, labels)
-            terms["auxiliary"] = (self.spec.auxiliary, term)
-        prior, categories, boundary = map(output.extras.get, ("prior", "categories", "boundary"))
-        if isinstance(prior, Tensor) and self.spec.affinity > 0:
-            small = downsample_labels(labels, map_size)
-            terms["affinity"] = (self.spec.affinity, self.affinity(prior, small))
-        if isinstance(categories, Tensor) and self.spec.semantic > 0:
-            term = cross_entropy(_precise(categories), labels, void=VOID)
-            terms["semantic"] = (self.spec.semantic, term)
-        if isinstance(boundary, Tensor) and self.spec.boundary > 0:
-            edges = boundary_labels(labels, void=VOID)
-            term = boundary_cross_entropy(_precise(boundary), edges, void=VOID)
-            terms["boundary"] = (self.spec.boundary, term)
-        total = sum((weight * term for weight, term in terms.values()), labels.new_zeros(()))
-        assert isinstance(total, Tensor), "the main term is one"
-        return total, {name: term.detach() for name, (_, term) in terms.items()}
-
-
-def _precise(x: Tensor) -> Tensor:
-    """Half precision raised to float32: a sum over all pixels of a batch leaves its range."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-
-
-# The optimizer: SGD with momentum, or AdamW, over groups of a network's parameters.
-
-_JOINT = "/"  # between a parameter's name and that of a tensor of its state
-
-
-def make_optimizer(network: nn.Module, spec: OptimizerSpec) -> torch.optim.Optimizer:
-    """The optimizer of a recipe over backbone and head, decayed and undecayed.
-
-    SGD with momentum is the papers' solver. AdamW (Loshchilov and Hutter 2019) leaves the plateau
-    before an attention attends to anything in a fraction of the steps: gradients of query and key
-    are small as long as weights are even, and it divides by their size.
-
-    Each group keeps its base learning rate under `base_lr`, which `set_learning_rate` scales.
-    """
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in network.named_parameters():
-        head = not name.startswith("backbone.")
-        # Biases and the scales of norms are the parameters of one axis.
-        decayed = spec.decay_norms or parameter.dim() > 1
-        groups.setdefault((head, decayed), []).append(parameter)
-    parts = [
-        {
-            "params": parameters,
-            "base_lr": spec.learning_rate * (spec.head_factor if head else 1.0),
-            "weight_decay": spec.weight_decay if decayed else 0.0,
-        }
-        for (head, decayed), parameters in sorted(groups.items(), key=lambda item: item[0])
-    ]
-    # On the CPU one fused kernel in place of some ten small ones per parameter; elsewhere PyTorch
-    # chooses.
-    fused = True if all(p.device.type == "cpu" for p in network.parameters()) else None
-    if spec.kind == "adamw":
-        betas = (spec.momentum, spec.second_momentum)
-        return torch.optim.AdamW(parts, lr=spec.learning_rate, betas=betas, fused=fused)
-    return torch.optim.SGD(
-        parts,
-        lr=spec.learning_rate,
-        momentum=spec.momentum,
-        nesterov=spec.nesterov,
-        fused=fused,
-    )
-
-
-def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    """Give every group its base learning rate times `factor`."""
-    for group in optimizer.param_groups:
-        group["lr"] = group["base_lr"] * factor
-
-
-def state_of(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What the optimizer remembers: `parameter/name` to tensor; empty before the first step."""
-    return {
-        f"{name}{_JOINT}{key}": value
-        for name, parameter in network.named_parameters()
-        for key, value in optimizer.state.get(parameter, {}).items()
-        if isinstance(value, Tensor)
-    }
-
-
-def restore_state(
-    network: nn.Module, optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]
-) -> None:
-    """Put back what `state_of` gave."""
-    parameters = dict(network.named_parameters())
-    for place, value in state.items():
-        name, _, key = place.rpartition(_JOINT)
-        parameter = parameters[name]
-        own: dict[str, Any] = optimizer.state[parameter]
-        # What has the parameter's shape lies beside it; a count of steps stays as it was kept.
-        same = value.shape == parameter.shape and key != "step"
-        own[key] = value.to(parameter) if same else value.clone()
-
-
-# The learning rate over the steps of a training.
-
-
-def poly(step: int, steps: int, *, power: float = 0.9, warmup_steps: int = 0) -> float:
-    """The factor on the base learning rate: (1 - step / steps) ** power.
-
-    Source: the "poly" policy of CPNet, Section 4.1, GGCF, Section 4.1, and SRNet's supplement;
-    power 1 is RANet's linear decay (Section 4). A warm-up rises linearly to the schedule's own
-    value, so that the steps behind it do not depend on it.
-
-    Args:
-        step: from 0 on.
-        steps: of the whole training.
-        power: exponent; 0 keeps the rate.
-        warmup_steps: steps of the rise; step 0 then has 1 / (warmup_steps + 1) of the rate.
-
-    Returns:
-        A factor in (0, 1] for 0 <= step < steps.
-
-    Raises:
-        ValueError: `step` is not in the training.
-    """
-    if not 0 <= step < steps:
-        raise ValueError(f"step {step} is not in a training of {steps} steps")
-    factor = (1.0 - step / steps) ** power
-    if step < warmup_steps:
-        factor *= (step + 1) / (warmup_steps + 1)
-    return float(factor)
-
-
 SAVE_EVERY = 10.0
 """Seconds of work that an interruption costs, where a save takes little time."""
 
+
 SAVE_SHARE = 0.05
 """Largest share of the time that saves may take; on slow disks they become rarer."""
+
 
 CHECK_EVERY = 50
 """Steps between two looks at the loss; each waits for the GPU."""
@@ -383,3 +218,162 @@ def autocast(precision: Precision, device: torch.device) -> AbstractContextManag
     if precision == "float32":
         return nullcontext()
     return torch.autocast(device.type, dtype=getattr(torch, precision))
+
+
+class TrainingLoss(nn.Module):
+    """Weighted sum of the terms that apply; scalars by name.
+
+    - `main`: cross entropy, or its hard pixels (OHEM), of the final segmentation.
+    - `auxiliary`: the same of the auxiliary head; weight 0.4 after PSPNet (Zhao et al. 2017).
+    - `affinity`: CPNet's Affinity Loss (Eq. 7) of `extras["prior"]`.
+    - `semantic`, `boundary`: RANet's (Section 4) of `extras["categories"]` and
+      `extras["boundary"]`, which with `main` and `auxiliary` make its four.
+
+    Args:
+        spec: weights; 0 leaves a term out.
+    """
+
+    def __init__(self, spec: LossSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.segmentation: CrossEntropy = (
+            OHEMCrossEntropy(threshold=spec.ohem_threshold, min_kept=spec.ohem_min_kept)
+            if spec.main == "ohem"
+            else CrossEntropy()
+        )
+        self.affinity = AffinityLoss(global_weight=spec.affinity_global)
+
+    def forward(
+        self, output: SegmentorOutput, labels: Tensor, map_size: tuple[int, int]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compare with the annotation.
+
+        Args:
+            output: of a `Segmentor` in training.
+            labels: (B, H, W) integers, void 255.
+            map_size: (h, w) of the context module's map.
+
+        Returns:
+            What to minimise, and the terms before their weights, without gradients.
+        """
+        terms = {"main": (1.0, self.segmentation(output.logits, labels))}
+        if output.auxiliary is not None and self.spec.auxiliary > 0:
+            term = self.segmentation(output.auxiliary, labels)
+            terms["auxiliary"] = (self.spec.auxiliary, term)
+        prior, categories, boundary = map(output.extras.get, ("prior", "categories", "boundary"))
+        if isinstance(prior, Tensor) and self.spec.affinity > 0:
+            small = downsample_labels(labels, map_size)
+            terms["affinity"] = (self.spec.affinity, self.affinity(prior, small))
+        if isinstance(categories, Tensor) and self.spec.semantic > 0:
+            term = cross_entropy(_precise(categories), labels, void=VOID)
+            terms["semantic"] = (self.spec.semantic, term)
+        if isinstance(boundary, Tensor) and self.spec.boundary > 0:
+            edges = boundary_labels(labels, void=VOID)
+            term = boundary_cross_entropy(_precise(boundary), edges, void=VOID)
+            terms["boundary"] = (self.spec.boundary, term)
+        total = sum((weight * term for weight, term in terms.values()), labels.new_zeros(()))
+        assert isinstance(total, Tensor), "the main term is one"
+        return total, {name: term.detach() for name, (_, term) in terms.items()}
+
+
+def _precise(x: Tensor) -> Tensor:
+    """Half precision raised to float32: a sum over all pixels of a batch leaves its range."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+_JOINT = "/"  # between a parameter's name and that of a tensor of its state
+
+
+def make_optimizer(network: nn.Module, spec: OptimizerSpec) -> torch.optim.Optimizer:
+    """The optimizer of a recipe over backbone and head, decayed and undecayed.
+
+    SGD with momentum is the papers' solver. AdamW (Loshchilov and Hutter 2019) leaves the plateau
+    before an attention attends to anything in a fraction of the steps: gradients of query and key
+    are small as long as weights are even, and it divides by their size.
+
+    Each group keeps its base learning rate under `base_lr`, which `set_learning_rate` scales.
+    """
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        head = not name.startswith("backbone.")
+        # Biases and the scales of norms are the parameters of one axis.
+        decayed = spec.decay_norms or parameter.dim() > 1
+        groups.setdefault((head, decayed), []).append(parameter)
+    parts = [
+        {
+            "params": parameters,
+            "base_lr": spec.learning_rate * (spec.head_factor if head else 1.0),
+            "weight_decay": spec.weight_decay if decayed else 0.0,
+        }
+        for (head, decayed), parameters in sorted(groups.items(), key=lambda item: item[0])
+    ]
+    # On the CPU one fused kernel in place of some ten small ones per parameter; elsewhere PyTorch
+    # chooses.
+    fused = True if all(p.device.type == "cpu" for p in network.parameters()) else None
+    if spec.kind == "adamw":
+        betas = (spec.momentum, spec.second_momentum)
+        return torch.optim.AdamW(parts, lr=spec.learning_rate, betas=betas, fused=fused)
+    return torch.optim.SGD(
+        parts,
+        lr=spec.learning_rate,
+        momentum=spec.momentum,
+        nesterov=spec.nesterov,
+        fused=fused,
+    )
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Give every group its base learning rate times `factor`."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["base_lr"] * factor
+
+
+def state_of(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What the optimizer remembers: `parameter/name` to tensor; empty before the first step."""
+    return {
+        f"{name}{_JOINT}{key}": value
+        for name, parameter in network.named_parameters()
+        for key, value in optimizer.state.get(parameter, {}).items()
+        if isinstance(value, Tensor)
+    }
+
+
+def restore_state(
+    network: nn.Module, optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]
+) -> None:
+    """Put back what `state_of` gave."""
+    parameters = dict(network.named_parameters())
+    for place, value in state.items():
+        name, _, key = place.rpartition(_JOINT)
+        parameter = parameters[name]
+        own: dict[str, Any] = optimizer.state[parameter]
+        # What has the parameter's shape lies beside it; a count of steps stays as it was kept.
+        same = value.shape == parameter.shape and key != "step"
+        own[key] = value.to(parameter) if same else value.clone()
+
+
+def poly(step: int, steps: int, *, power: float = 0.9, warmup_steps: int = 0) -> float:
+    """The factor on the base learning rate: (1 - step / steps) ** power.
+
+    Source: the "poly" policy of CPNet, Section 4.1, GGCF, Section 4.1, and SRNet's supplement;
+    power 1 is RANet's linear decay (Section 4). A warm-up rises linearly to the schedule's own
+    value, so that the steps behind it do not depend on it.
+
+    Args:
+        step: from 0 on.
+        steps: of the whole training.
+        power: exponent; 0 keeps the rate.
+        warmup_steps: steps of the rise; step 0 then has 1 / (warmup_steps + 1) of the rate.
+
+    Returns:
+        A factor in (0, 1] for 0 <= step < steps.
+
+    Raises:
+        ValueError: `step` is not in the training.
+    """
+    if not 0 <= step < steps:
+        raise ValueError(f"step {step} is not in a training of {steps} steps")
+    factor = (1.0 - step / steps) ** power
+    if step < warmup_steps:
+        factor *= (step + 1) / (warmup_steps + 1)
+    return float(factor)

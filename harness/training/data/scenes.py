@@ -38,202 +38,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-# Generated splits of `scenes` on disk: made once, read by every later training.
-
-Arrays = dict[str, "NDArray[np.uint8]"]
-
-
-def scenes_folder() -> Path:
-    """The user's folder for files that can be made again (XDG base directories)."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "context-harness" / "scenes"
-
-
-def cached(
-    folder: Path, version: str, shapes: dict[str, tuple[int, ...]], make: Callable[[], Arrays]
-) -> Arrays:
-    """The arrays of a version: from disk if they are there and whole, else made and kept.
-
-    A file that is cut, altered (the archive holds a checksum of each array) or of other shapes is
-    made anew. A folder that cannot be written costs the next run the time of making, nothing else.
-
-    Args:
-        folder: of all versions.
-        version: hash of all that determines the arrays.
-        shapes: of each array.
-        make: makes them.
-    """
-    import numpy as np
-
-    path = folder / f"{version}.npz"
-    found = _kept_arrays(path, shapes)
-    if found is not None:
-        return found
-    made = make()
-    try:
-        archive = BytesIO()
-        np.savez(archive, **made)  # type: ignore[arg-type]
-        write_whole(path, archive.getvalue())
-    except OSError as error:
-        warnings.warn(f"generated images are not kept: {error}", RuntimeWarning, stacklevel=2)
-    return made
-
-
-def _kept_arrays(path: Path, shapes: dict[str, tuple[int, ...]]) -> Arrays | None:
-    import numpy as np
-
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in shapes}
-    except Exception:  # which one depends on the byte that is wrong: zipfile documents no list
-        return None
-    whole = all(
-        array.shape == shapes[name] and array.dtype == np.uint8 for name, array in arrays.items()
-    )
-    return arrays if whole else None
-
-
-# What things look like: patterns that survive mirroring, a tint, independent noise. The look of a
-# region depends on its texture, its tint and its phase, and on nothing else.
-
-# Wavelengths in pixels: far enough apart to be told by a window of 7 pixels, all above the 2 pixels
-# below which a grid cannot show them. Three patterns of each make `parameters.MAX_TEXTURES`.
-WAVELENGTHS = (3.0, 5.0, 8.0)
-
-# Mean brightness; keys are brighter, so that they are known by sight whatever their texture.
-GROUND, REGION, KEY = 0.35, 0.5, 0.65
-
-# Length of the coloured part of a tint, at right angles to grey.
-CHROMA = 0.15
-_AXES = ((0.7071, -0.7071, 0.0), (0.4082, 0.4082, -0.8165))
-
-
-def pattern(
-    index: int, shape: tuple[int, int], phase: tuple[float, float]
-) -> "NDArray[np.float32]":
-    """(H, W) in [-1, 1]: rows, columns or a chequered field, by wavelength.
-
-    A mirrored pattern is the same pattern at another phase, so that mirroring an image, as training
-    does, changes no texture into another.
-
-    Args:
-        index: from 0 to 8: three patterns at the first wavelength, three at the next, ...
-        shape: (H, W) in pixels.
-        phase: of the wave down and of the wave across, as shares of a period.
-    """
-    import numpy as np
-
-    wave, kind = 2 * np.pi / WAVELENGTHS[index // 3], index % 3
-    down = np.cos(wave * np.arange(shape[0]) + 2 * np.pi * phase[0])[:, None]
-    across = np.cos(wave * np.arange(shape[1]) + 2 * np.pi * phase[1])[None, :]
-    field = (down * np.ones_like(across), np.ones_like(down) * across, down * across)[kind]
-    return np.asarray(field, dtype=np.float32)
-
-
-def colours(thing: Thing, phase: tuple[float, float], contrast: float) -> "NDArray[np.float32]":
-    """(h, w, 3): the colours of a thing over its box."""
-    import numpy as np
-
-    shows = thing.form != "region"
-    index = thing.variant if shows else thing.texture
-    wave = pattern(index, (thing.box.height, thing.box.width), phase)
-    angle = 2 * np.pi * thing.tint
-    colour = np.asarray(_AXES[0]) * np.cos(angle) + np.asarray(_AXES[1]) * np.sin(angle)
-    grey = (KEY if shows else REGION) + contrast * wave
-    return np.asarray(grey[..., None] + CHROMA * colour, dtype=np.float32)
-
-
-# One image of `scenes`: what stands in it, how it looks, and what each pixel is.
-
-# New attempts at an image whose keys or rings found no room, before the parameters are to blame.
-_ATTEMPTS = 200
-
-
-@dataclass(frozen=True)
-class SceneImage:
-    """An image with its labels."""
-
-    kind: str  # of context
-    things: tuple[Thing, ...]  # keys, rings and regions
-    image: "NDArray[np.uint8]"  # (H, W, 3), 8 bits
-    labels: "NDArray[np.uint8]"  # (H, W), 8 bits: index into `SceneParameters.classes`
-
-
-def compose(parameters: SceneParameters, split: Split, index: int) -> SceneImage:
-    """The image at an index of a split.
-
-    Raises:
-        DataError: the parameters leave no room for what must stand in an image.
-    """
-    draw = Draw(parameters.seed, 0 if split == "train" else 1, index)
-    kind = _kind(parameters, draw)
-    for _ in range(_ATTEMPTS):
-        if (things := PLACES[kind](parameters, draw)) is not None:
-            image, labels = paint_scene(things, parameters, draw), label(things, parameters)
-            return SceneImage(kind, tuple(things), image, labels)
-    height, width = parameters.size
-    raise DataError(
-        f"an image of {height} x {width} pixels has no room for the keys and regions of the "
-        f"context {kind}; raise size, or lower gap, keys, key_size, variants or region_size"
-    )
-
-
-def paint_scene(
-    things: Sequence[Thing], parameters: SceneParameters, draw: Draw
-) -> "NDArray[np.uint8]":
-    """(H, W, 3): things on a plain ground, with noise over all."""
-    import numpy as np
-
-    height, width = parameters.size
-    canvas = np.full((height, width, 3), GROUND, dtype=np.float32)
-    for thing in things:
-        painted = colours(thing, (draw.uniform(), draw.uniform()), parameters.contrast)
-        np.copyto(_window(canvas, thing), painted, where=mask(thing, parameters)[..., None])
-    canvas += parameters.noise * draw.noise(canvas.shape)
-    return np.asarray(np.rint(canvas.clip(0, 1) * 255), dtype=np.uint8)
-
-
-def label(things: Sequence[Thing], parameters: SceneParameters) -> "NDArray[np.uint8]":
-    """(H, W): the class of each pixel."""
-    import numpy as np
-
-    labels = np.zeros(parameters.size, dtype=np.uint8)
-    for thing in things:
-        first = 1 if thing.form != "region" else 1 + parameters.variants * (1 + thing.texture)
-        _window(labels, thing)[mask(thing, parameters)] = first + thing.variant
-    return labels
-
-
-def mask(thing: Thing, parameters: SceneParameters) -> "NDArray[np.bool_]":
-    """(h, w): which pixels of its box a thing covers."""
-    import numpy as np
-
-    height, width = thing.box.height, thing.box.width
-    covered = np.ones((height, width), dtype=np.bool_)
-    if thing.form == "ring":
-        line = parameters.ring_width
-        covered[line:-line, line:-line] = False
-    if thing.oval:
-        row = (np.arange(height)[:, None] - (height - 1) / 2) / (height / 2)
-        column = (np.arange(width)[None, :] - (width - 1) / 2) / (width / 2)
-        covered &= row**2 + column**2 <= 1
-    return covered
-
-
-def _window(canvas: "NDArray[np.generic]", thing: Thing) -> "NDArray[np.generic]":
-    box = thing.box
-    return canvas[box.top : box.top + box.height, box.left : box.left + box.width]
-
-
-def _kind(parameters: SceneParameters, draw: Draw) -> str:
-    at = draw.uniform(0, sum(parameters.context.values()))
-    for kind in CONTEXTS:
-        at -= parameters.context.get(kind, 0.0)
-        if at < 0:
-            return kind
-    return max(parameters.context, key=lambda kind: parameters.context[kind])
-
-
 class SceneData:
     """A split of `scenes`, in memory as 8-bit images.
 
@@ -298,3 +102,196 @@ class SceneData:
 def open_split(split: Split, root: Path | None, parameters: Mapping[str, Any]) -> SceneData:
     """A split of `scenes`; see `harness.training.data.dataset.open_data`."""
     return SceneData(split, SceneParameters.parse(parameters), root or scenes_folder())
+
+
+@dataclass(frozen=True)
+class SceneImage:
+    """An image with its labels."""
+
+    kind: str  # of context
+    things: tuple[Thing, ...]  # keys, rings and regions
+    image: "NDArray[np.uint8]"  # (H, W, 3), 8 bits
+    labels: "NDArray[np.uint8]"  # (H, W), 8 bits: index into `SceneParameters.classes`
+
+
+# New attempts at an image whose keys or rings found no room, before the parameters are to blame.
+_ATTEMPTS = 200
+
+
+def compose(parameters: SceneParameters, split: Split, index: int) -> SceneImage:
+    """The image at an index of a split.
+
+    Raises:
+        DataError: the parameters leave no room for what must stand in an image.
+    """
+    draw = Draw(parameters.seed, 0 if split == "train" else 1, index)
+    kind = _kind(parameters, draw)
+    for _ in range(_ATTEMPTS):
+        if (things := PLACES[kind](parameters, draw)) is not None:
+            image, labels = paint_scene(things, parameters, draw), label(things, parameters)
+            return SceneImage(kind, tuple(things), image, labels)
+    height, width = parameters.size
+    raise DataError(
+        f"an image of {height} x {width} pixels has no room for the keys and regions of the "
+        f"context {kind}; raise size, or lower gap, keys, key_size, variants or region_size"
+    )
+
+
+def _kind(parameters: SceneParameters, draw: Draw) -> str:
+    at = draw.uniform(0, sum(parameters.context.values()))
+    for kind in CONTEXTS:
+        at -= parameters.context.get(kind, 0.0)
+        if at < 0:
+            return kind
+    return max(parameters.context, key=lambda kind: parameters.context[kind])
+
+
+# Mean brightness; keys are brighter, so that they are known by sight whatever their texture.
+GROUND, REGION, KEY = 0.35, 0.5, 0.65
+
+
+def paint_scene(
+    things: Sequence[Thing], parameters: SceneParameters, draw: Draw
+) -> "NDArray[np.uint8]":
+    """(H, W, 3): things on a plain ground, with noise over all."""
+    import numpy as np
+
+    height, width = parameters.size
+    canvas = np.full((height, width, 3), GROUND, dtype=np.float32)
+    for thing in things:
+        painted = colours(thing, (draw.uniform(), draw.uniform()), parameters.contrast)
+        np.copyto(_window(canvas, thing), painted, where=mask(thing, parameters)[..., None])
+    canvas += parameters.noise * draw.noise(canvas.shape)
+    return np.asarray(np.rint(canvas.clip(0, 1) * 255), dtype=np.uint8)
+
+
+def label(things: Sequence[Thing], parameters: SceneParameters) -> "NDArray[np.uint8]":
+    """(H, W): the class of each pixel."""
+    import numpy as np
+
+    labels = np.zeros(parameters.size, dtype=np.uint8)
+    for thing in things:
+        first = 1 if thing.form != "region" else 1 + parameters.variants * (1 + thing.texture)
+        _window(labels, thing)[mask(thing, parameters)] = first + thing.variant
+    return labels
+
+
+def mask(thing: Thing, parameters: SceneParameters) -> "NDArray[np.bool_]":
+    """(h, w): which pixels of its box a thing covers."""
+    import numpy as np
+
+    height, width = thing.box.height, thing.box.width
+    covered = np.ones((height, width), dtype=np.bool_)
+    if thing.form == "ring":
+        line = parameters.ring_width
+        covered[line:-line, line:-line] = False
+    if thing.oval:
+        row = (np.arange(height)[:, None] - (height - 1) / 2) / (height / 2)
+        column = (np.arange(width)[None, :] - (width - 1) / 2) / (width / 2)
+        covered &= row**2 + column**2 <= 1
+    return covered
+
+
+def _window(canvas: "NDArray[np.generic]", thing: Thing) -> "NDArray[np.generic]":
+    box = thing.box
+    return canvas[box.top : box.top + box.height, box.left : box.left + box.width]
+
+
+# Wavelengths in pixels: far enough apart to be told by a window of 7 pixels, all above the 2 pixels
+# below which a grid cannot show them. Three patterns of each make `parameters.MAX_TEXTURES`.
+WAVELENGTHS = (3.0, 5.0, 8.0)
+
+
+# Length of the coloured part of a tint, at right angles to grey.
+CHROMA = 0.15
+
+
+_AXES = ((0.7071, -0.7071, 0.0), (0.4082, 0.4082, -0.8165))
+
+
+def pattern(
+    index: int, shape: tuple[int, int], phase: tuple[float, float]
+) -> "NDArray[np.float32]":
+    """(H, W) in [-1, 1]: rows, columns or a chequered field, by wavelength.
+
+    A mirrored pattern is the same pattern at another phase, so that mirroring an image, as training
+    does, changes no texture into another.
+
+    Args:
+        index: from 0 to 8: three patterns at the first wavelength, three at the next, ...
+        shape: (H, W) in pixels.
+        phase: of the wave down and of the wave across, as shares of a period.
+    """
+    import numpy as np
+
+    wave, kind = 2 * np.pi / WAVELENGTHS[index // 3], index % 3
+    down = np.cos(wave * np.arange(shape[0]) + 2 * np.pi * phase[0])[:, None]
+    across = np.cos(wave * np.arange(shape[1]) + 2 * np.pi * phase[1])[None, :]
+    field = (down * np.ones_like(across), np.ones_like(down) * across, down * across)[kind]
+    return np.asarray(field, dtype=np.float32)
+
+
+def colours(thing: Thing, phase: tuple[float, float], contrast: float) -> "NDArray[np.float32]":
+    """(h, w, 3): the colours of a thing over its box."""
+    import numpy as np
+
+    shows = thing.form != "region"
+    index = thing.variant if shows else thing.texture
+    wave = pattern(index, (thing.box.height, thing.box.width), phase)
+    angle = 2 * np.pi * thing.tint
+    colour = np.asarray(_AXES[0]) * np.cos(angle) + np.asarray(_AXES[1]) * np.sin(angle)
+    grey = (KEY if shows else REGION) + contrast * wave
+    return np.asarray(grey[..., None] + CHROMA * colour, dtype=np.float32)
+
+
+Arrays = dict[str, "NDArray[np.uint8]"]
+
+
+def scenes_folder() -> Path:
+    """The user's folder for files that can be made again (XDG base directories)."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "context-harness" / "scenes"
+
+
+def cached(
+    folder: Path, version: str, shapes: dict[str, tuple[int, ...]], make: Callable[[], Arrays]
+) -> Arrays:
+    """The arrays of a version: from disk if they are there and whole, else made and kept.
+
+    A file that is cut, altered (the archive holds a checksum of each array) or of other shapes is
+    made anew. A folder that cannot be written costs the next run the time of making, nothing else.
+
+    Args:
+        folder: of all versions.
+        version: hash of all that determines the arrays.
+        shapes: of each array.
+        make: makes them.
+    """
+    import numpy as np
+
+    path = folder / f"{version}.npz"
+    found = _kept_arrays(path, shapes)
+    if found is not None:
+        return found
+    made = make()
+    try:
+        archive = BytesIO()
+        np.savez(archive, **made)  # type: ignore[arg-type]
+        write_whole(path, archive.getvalue())
+    except OSError as error:
+        warnings.warn(f"generated images are not kept: {error}", RuntimeWarning, stacklevel=2)
+    return made
+
+
+def _kept_arrays(path: Path, shapes: dict[str, tuple[int, ...]]) -> Arrays | None:
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in shapes}
+    except Exception:  # which one depends on the byte that is wrong: zipfile documents no list
+        return None
+    whole = all(
+        array.shape == shapes[name] and array.dtype == np.uint8 for name, array in arrays.items()
+    )
+    return arrays if whole else None
