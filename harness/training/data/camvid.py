@@ -36,45 +36,31 @@ Colour = tuple[int, int, int]
 GROUPS: dict[str, dict[str, Colour]] = {
     "sky": {"Sky": (128, 128, 128)},
     "building": {
-        "Archway": (192, 0, 128),
-        "Bridge": (0, 128, 64),
-        "Building": (128, 0, 0),
-        "Tunnel": (64, 0, 64),
-        "Wall": (64, 192, 0),
+        "Archway": (192, 0, 128), "Bridge": (0, 128, 64), "Building": (128, 0, 0),
+        "Tunnel": (64, 0, 64), "Wall": (64, 192, 0),
     },
     "pole": {"Column_Pole": (192, 192, 128), "TrafficCone": (0, 0, 64)},
     "road": {
-        "LaneMkgsDriv": (128, 0, 192),
-        "LaneMkgsNonDriv": (192, 0, 64),
-        "Road": (128, 64, 128),
+        "LaneMkgsDriv": (128, 0, 192), "LaneMkgsNonDriv": (192, 0, 64), "Road": (128, 64, 128),
     },
     "pavement": {
-        "ParkingBlock": (64, 192, 128),
-        "RoadShoulder": (128, 128, 192),
-        "Sidewalk": (0, 0, 192),
+        "ParkingBlock": (64, 192, 128), "RoadShoulder": (128, 128, 192), "Sidewalk": (0, 0, 192),
     },
     "tree": {"Tree": (128, 128, 0), "VegetationMisc": (192, 192, 0)},
     "sign": {
-        "Misc_Text": (128, 128, 64),
-        "SignSymbol": (192, 128, 128),
-        "TrafficLight": (0, 64, 64),
+        "Misc_Text": (128, 128, 64), "SignSymbol": (192, 128, 128), "TrafficLight": (0, 64, 64),
     },
     "fence": {"Fence": (64, 64, 128)},
     "car": {
-        "Car": (64, 0, 128),
-        "OtherMoving": (128, 64, 64),
-        "SUVPickupTruck": (64, 128, 192),
-        "Train": (192, 64, 128),
-        "Truck_Bus": (192, 128, 192),
+        "Car": (64, 0, 128), "OtherMoving": (128, 64, 64), "SUVPickupTruck": (64, 128, 192),
+        "Train": (192, 64, 128), "Truck_Bus": (192, 128, 192),
     },
     "pedestrian": {
-        "Animal": (64, 128, 64),
-        "CartLuggagePram": (64, 0, 192),
-        "Child": (192, 128, 64),
+        "Animal": (64, 128, 64), "CartLuggagePram": (64, 0, 192), "Child": (192, 128, 64),
         "Pedestrian": (64, 64, 0),
     },
     "bicyclist": {"Bicyclist": (0, 128, 192), "MotorcycleScooter": (192, 0, 192)},
-}
+}  # fmt: skip
 
 # Frames by sequence: the frames of 0016E5 taken 15 times a second are for validation, the second
 # half of 0001TP and all of Seq05VD for testing, everything else for training.

@@ -12,26 +12,11 @@ from harness.training.data.dataset import VOID, Layout, Lookup, PairedImages, Sp
 
 # The 19 evaluated classes and their ids in *_labelIds.png (cityscapesScripts, helpers/labels.py).
 EVALUATED = {
-    "road": 7,
-    "sidewalk": 8,
-    "building": 11,
-    "wall": 12,
-    "fence": 13,
-    "pole": 17,
-    "traffic light": 19,
-    "traffic sign": 20,
-    "vegetation": 21,
-    "terrain": 22,
-    "sky": 23,
-    "person": 24,
-    "rider": 25,
-    "car": 26,
-    "truck": 27,
-    "bus": 28,
-    "train": 31,
-    "motorcycle": 32,
+    "road": 7, "sidewalk": 8, "building": 11, "wall": 12, "fence": 13, "pole": 17,
+    "traffic light": 19, "traffic sign": 20, "vegetation": 21, "terrain": 22, "sky": 23,
+    "person": 24, "rider": 25, "car": 26, "truck": 27, "bus": 28, "train": 31, "motorcycle": 32,
     "bicycle": 33,
-}
+}  # fmt: skip
 
 # Ids run from 0 to 33; those above are evaluated, the others are not. The license plate has id -1,
 # which 8 bits show as 255.
