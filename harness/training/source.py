@@ -85,12 +85,15 @@ def _users_file(module: str) -> tuple[str, list[_Named]]:
     """
     path = _file(module)
     assert path is not None, "the caller has looked"
-    text = path.read_text(encoding="utf-8", errors="replace")
+    code = path.read_text(encoding="utf-8", errors="replace")
+    below: list[_Named] = []
     try:
-        code = _code(ast.parse(text))
+        tree = ast.parse(code)
     except SyntaxError:
-        code = text
-    below = []
+        pass
+    else:
+        code = _code(tree)
+        below += _imported(ast.walk(tree)).values()
     for value in vars(sys.modules[module]).values():
         if isinstance(value, ModuleType):
             below.append((value.__name__, ""))

@@ -171,6 +171,13 @@ def test_nor_do_files_that_are_joined_or_moved(loop_digest, monkeypatch):
     assert loop_digest("context_modules.made") == apart
 
 
+def test_what_a_layer_imports_of_this_project_counts_wherever_it_stands(digest):
+    layer = BLOCK + "\n\ndef later():\n    from context_modules.{}\n"
+    one = digest(block=layer.format("layers import ConvBNReLU"))
+    assert digest(block=layer.format("layers import resize")) != one
+    assert digest(block=layer.format("attention import attend as ConvBNReLU")) != one
+
+
 @pytest.mark.parametrize(
     ("name", "counts"),
     [
