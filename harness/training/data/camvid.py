@@ -126,9 +126,7 @@ def _published(layout: Layout, split: Split) -> tuple[list[Pair], Decode]:
     images = layout.files(layout.folder("701_StillsRaw_full"), "*.png")
     pairs = [(i, labels / f"{i.stem}_L.png") for i in images if split_of(i.stem) == split]
     if not pairs:
-        raise DataError(
-            f"camvid: no frame of the split {split} is in {layout.root} ({layout.expected})"
-        )
+        raise layout.wrong(f"no frame of the split {split} is in {layout.root}")
     return pairs, decode_colours
 
 

@@ -118,31 +118,31 @@ class Layout:
         if root is None:
             raise DataError(f"{name} needs its folder; give it with --data-root ({expected})")
         if not root.is_dir():
-            raise DataError(f"{name}: there is no folder {root} ({expected})")
+            raise self.wrong(f"there is no folder {root}")
         for folder in inside:
             if any((root / folder / path).exists() for path in required):
                 self.root = root / folder
                 return
-        raise DataError(
-            f"{name}: {root} is laid out in another way: neither of "
-            f"{', '.join(required)} is there ({expected})"
-            if len(required) > 1
-            else f"{name}: {root} is laid out in another way: {required[0]} is not there "
-            f"({expected})"
-        )
+        one = len(required) == 1
+        lacks = f"{required[0]} is not" if one else f"neither of {', '.join(required)} is"
+        raise self.wrong(f"{root} is laid out in another way: {lacks} there")
+
+    def wrong(self, what: str) -> DataError:
+        """The error that says what is not as expected."""
+        return DataError(f"{self.name}: {what} ({self.expected})")
 
     def folder(self, path: str) -> Path:
         """A folder that must exist below the root."""
         found = self.root / path
         if not found.is_dir():
-            raise DataError(f"{self.name}: the folder {found} is missing ({self.expected})")
+            raise self.wrong(f"the folder {found} is missing")
         return found
 
     def files(self, folder: Path, glob: str) -> list[Path]:
         """All files of a kind, in order of their names; at least one."""
         found = sorted(folder.glob(glob))
         if not found:
-            raise DataError(f"{self.name}: {folder} holds no {glob} ({self.expected})")
+            raise self.wrong(f"{folder} holds no {glob}")
         return found
 
     def names(self, path: Path) -> list[str]:
@@ -151,8 +151,7 @@ class Layout:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or "not a text"
-            message = f"{self.name}: cannot read the list {path}: {why} ({self.expected})"
-            raise DataError(message) from error
+            raise self.wrong(f"cannot read the list {path}: {why}") from error
         names = [line.split()[0] for line in lines if line.strip()]
         if not names:
             raise DataError(f"{self.name}: the list {path} is empty")
@@ -164,7 +163,7 @@ class Layout:
         missing = [path for pair in found for path in pair if not path.is_file()]
         if missing:
             rest = f" and {len(missing) - 1} other files are" if len(missing) > 1 else " is"
-            raise DataError(f"{self.name}: {missing[0]}{rest} missing ({self.expected})")
+            raise self.wrong(f"{missing[0]}{rest} missing")
         return found
 
 

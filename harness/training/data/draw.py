@@ -102,20 +102,20 @@ class SceneParameters:
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     def _check(self) -> None:
-        _bounded("textures", self.textures, 1, MAX_TEXTURES)
-        _bounded("variants", self.variants, 2, MAX_VARIANTS)
+        _demand("textures", self.textures, 1, MAX_TEXTURES)
+        _demand("variants", self.variants, 2, MAX_VARIANTS)
         for name in ("regions", "keys", "train", "val", "ring_width", "margin"):
-            _bounded(name, getattr(self, name), 1, 10**9)
+            _demand(name, getattr(self, name), 1, 10**9)
         for name in ("gap", "seed"):
-            _bounded(name, getattr(self, name), 0, 2**63 - 1)
-        _bounded("key_size", self.key_size, 3, 10**9)
-        _bounded("region_size", self.region_size[0], 3, self.region_size[1])
-        _bounded("contrast", self.contrast, 0.01, 0.3)
-        _bounded("noise", self.noise, 0, 1)
-        _bounded("size", min(self.size), self.region_size[0] + self.key_size + self.gap, 2**14)
+            _demand(name, getattr(self, name), 0, 2**63 - 1)
+        _demand("key_size", self.key_size, 3, 10**9)
+        _demand("region_size", self.region_size[0], 3, self.region_size[1])
+        _demand("contrast", self.contrast, 0.01, 0.3)
+        _demand("noise", self.noise, 0, 1)
+        _demand("size", min(self.size), self.region_size[0] + self.key_size + self.gap, 2**14)
 
 
-def _bounded(name: str, value: float, least: float, most: float) -> None:
+def _demand(name: str, value: float, least: float, most: float) -> None:
     if not least <= value <= most:
         raise DataError(f"{name} of scenes is {value}; give a value from {least} to {most}")
 

@@ -21,7 +21,6 @@ from harness.training.data.dataset import (
     PairedImages,
     Split,
     options,
-    read_indices,
     read_matlab,
 )
 
@@ -88,9 +87,7 @@ def _annotations(layout: Layout) -> Path:
     for folder in (exported, *(above / "trainval" for above in beside)):
         if folder.is_dir():
             return folder
-    raise DataError(
-        f"pascal_context: neither {exported} nor trainval beside it is there ({_EXPECTED})"
-    )
+    raise layout.wrong(f"neither {exported} nor trainval beside it is there")
 
 
 def _lookup(matlab: bool, background: bool) -> Lookup:
@@ -103,4 +100,4 @@ def _lookup(matlab: bool, background: bool) -> Lookup:
         others = []
     if matlab:  # 255 is a category there: money
         return Lookup(table, others, partial(read_matlab, variable="LabelMap"))
-    return Lookup(table, [*others, VOID], read_indices)
+    return Lookup(table, [*others, VOID])
