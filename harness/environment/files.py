@@ -11,11 +11,13 @@ from pathlib import Path
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Put a file in place at once: a reader sees the old one or the new one, never a part.
 
-    It is on disk before this returns; text is written as UTF-8.
+    It is on disk before this returns; text is written as UTF-8. Its folder is made where it is
+    missing; of several writers the last one wins.
 
     Raises:
-        OSError: the place cannot be written; nothing is left there.
+        OSError: the place cannot be written; what was there before stays, and nothing else.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with temporary.open("xb") as file:

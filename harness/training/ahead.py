@@ -252,14 +252,14 @@ def _looked_up(training: Training, folder: Path | None) -> Training:
     """With what is trained as a case: a batch through the whole network and back."""
     import torch
 
-    from harness.training.accuracy import make_plan
+    from harness.training.accuracy import training_plan
     from harness.training.network import SEGMENTOR
 
     # As many CPU threads as the worker of a case has: their number is part of a training.
     before = torch.get_num_threads()
     torch.set_num_threads(training.job.threads or before)
     try:
-        plan = make_plan(training.job)
+        plan = training_plan(training.job)
         kept = folder is not None and _is_kept(plan, training, folder)
     except Exception:  # no data here, or a stranger's constructor: the case itself will say how
         return training
@@ -277,10 +277,8 @@ def _is_kept(plan: "TrainingPlan", training: Training, folder: Path) -> bool:
     from harness.training.checkpoint import training_key
     from harness.training.network import build_network, trained_arguments
 
-    assert training.job.accuracy is not None, "the caller has looked"
     arguments = {**trained_arguments(plan.network), "backbone_weights": None}
     with torch.device("meta"):  # its classes are asked for, not its parameters
         network = build_network(arguments, training.seed)
-    name = str(training.job.accuracy["data"]["name"])
-    key = training_key(plan.description(network, training.seed, name))
+    key = training_key(plan.description(network, training.seed))
     return (folder / key / WHOLE).is_file()

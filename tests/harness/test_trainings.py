@@ -12,7 +12,7 @@ from harness.engines.local import LocalEngine
 from harness.runner import execute
 from harness.suite import load
 from harness.training.ahead import TrainingPass, train_ahead
-from harness.training.checkpoint import FOLDER_VARIABLE
+from harness.training.checkpoint import CHECKPOINTS_VARIABLE
 
 RECIPE = """
 recipe: tiny
@@ -175,7 +175,7 @@ def run(suite, tmp_path_factory):
     """An interrupted run in real processes, and the one that takes it up: both executions."""
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(FOLDER_VARIABLE, str(folder / "checkpoints"))
+        patch.setenv(CHECKPOINTS_VARIABLE, str(folder / "checkpoints"))
         said = []
 
         def interrupt(progress):
