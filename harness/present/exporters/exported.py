@@ -1,4 +1,4 @@
-"""What every exporter starts from: a run's rows, and where they come from."""
+"""What every exporter starts from: a run's rows, their metrics, and where they come from."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,17 +76,14 @@ def _conventions(suite: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def name_of(row: Row) -> str:
+def unique_name(row: Row) -> str:
     """`suite/label`, unique in a run."""
     return f"{row['suite']}/{row['label']}"
 
 
-# The figures of a row that trackers of benchmarks follow; smaller is better.
-
-
 @dataclass(frozen=True)
-class Figure:
-    """A metric of a row."""
+class TrackedFigure:
+    """A metric of a row, as trackers of benchmarks follow it; smaller is better."""
 
     metric: str  # its stored name
     head: str  # how tables call it
@@ -96,11 +93,11 @@ class Figure:
     high: float | None = None  # upper end
 
 
-def figures(row: Row) -> Iterator[Figure]:
+def figures(row: Row) -> Iterator[TrackedFigure]:
     """Every compared quantity of a row of which less is better, in the order of `COMPARED`."""
     for metric in (*COMPARED.values(), *own_quantities([row]).values()):
         value = metric.compared_number(row) if metric.direction == "min" else None
         if value is None:
             continue
         low, high = metric.bounds(row) or (None, None)
-        yield Figure(metric.name, metric.head, metric.dimension, value, low, high)
+        yield TrackedFigure(metric.name, metric.head, metric.dimension, value, low, high)
