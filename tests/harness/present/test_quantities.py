@@ -4,8 +4,9 @@ import pytest
 from made_rows import failed, row
 
 from harness.measure.convention import CONVENTIONS
+from harness.measure.metric import unit
 from harness.messages import HarnessError
-from harness.records.quantities.quantity import unit, with_unit
+from harness.records.quantities.quantity import with_unit
 from harness.records.quantities.registry import ALIASES, QUANTITIES, find
 
 ROW = row("A", 10, 200, 100, 5.0)

@@ -23,7 +23,7 @@ from harness.judge.regression.history import (
 )
 from harness.judge.regression.history_plot import draw_history
 from harness.judge.regression.observed import observe
-from harness.records.quantities.registry import METRICS
+from harness.records.quantities.registry import COMPARED
 from harness.records.run_directory import RECORDS
 from harness.records.stored_runs import MissingDuckDBError
 
@@ -165,7 +165,7 @@ class TestSeries:
             for number, each in enumerate(seconds, 1)
         ]
         path = write_run(root, 0, records)
-        read = {each.metric.name: each for each in read_history([root], list(METRICS)).series}
+        read = {each.metric.name: each for each in read_history([root], list(COMPARED)).series}
         expected = {key.metric: found for key, found in observe(path).replicates.items()}
         assert read.keys() == expected.keys()
         for name, series in read.items():
