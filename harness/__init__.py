@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from harness.api.report import report
     from harness.api.run import Run, load, load_all
     from harness.api.show import ModuleCosts, show
+    from harness.measure.own import metric
     from harness.messages import HarnessError
     from harness.suite import Suite, SuiteError
 
@@ -28,6 +29,7 @@ __all__ = [
     "SuiteError",
     "load",
     "load_all",
+    "metric",
     "report",
     "run",
     "show",
@@ -42,6 +44,7 @@ _PLACES = {
     "SuiteError": "harness.suite",
     "load": "harness.api.run",
     "load_all": "harness.api.run",
+    "metric": "harness.measure.own",
     "report": "harness.api.report",
     "run": "harness.api.measure",
     "show": "harness.api.show",

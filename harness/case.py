@@ -160,7 +160,7 @@ class Job:
     suite: str  # name of the suite that lists the case
     label: str  # its name there, unique within the suite
     case: Case  # what is measured
-    metrics: tuple[str, ...]  # names of `harness.measure.METRICS`
+    metrics: tuple[str, ...]  # of `harness.measure.METRICS`, or functions of a user
     timeout: float  # seconds until the case is ended
     threads: int | None = None  # CPU threads; `None` leaves PyTorch's default
     seed: int = 0  # of parameters and inputs
@@ -175,6 +175,8 @@ class Job:
     # beside them it trains and judges nothing
     accuracy: Mapping[str, Any] | None = None
     machine: str | None = None  # key of the machines that may run it; `None`: any
+    # what users' metrics declare, by stored name; see `harness.measure.own`
+    declared: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     # set by an engine that runs the processes of a case together (`Timing.turns`)
     turn: Turn | None = None
 

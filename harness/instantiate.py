@@ -13,7 +13,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
@@ -30,9 +30,9 @@ ENTRY_POINT_GROUP = "context_harness.modules"
 
 
 _MAIN = "__main__"
+Noun = Literal["class", "function"]
 
-
-_USER_CLASS = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+_USER_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 class ModuleError(HarnessError):
@@ -117,7 +117,7 @@ def resolve(module: str, search_path: Sequence[str] = ()) -> "type[nn.Module]":
     if target is None:
         cure = suggest(module, names(), "modules") if names() else "write package.file:Class"
         raise ModuleError(f"unknown module {quote(module)}", cure)
-    found = _import(target, search_path if target == module else ())
+    found = load_name(target, search_path if target == module else ())
     from torch import nn
 
     if isinstance(found, type) and issubclass(found, nn.Module):
@@ -137,7 +137,7 @@ def name_of(cls: type) -> str:
         what = f"class {cls.__name__} is made inside a function, where no other process finds it"
         raise ModuleError(what, "move it to the top level of a file")
     if file == _MAIN:
-        raise _in_main(name)
+        raise _in_main(name, "class")
     return f"{file}:{name}"
 
 
@@ -145,12 +145,23 @@ def _entry_points() -> Sequence[Any]:
     return tuple(entry_points(group=ENTRY_POINT_GROUP))
 
 
-def _import(target: str, search_path: Sequence[str]) -> Any:
-    if not _USER_CLASS.fullmatch(target):
-        raise ModuleError(f"{quote(target)} names no class", "write package.file:Class")
+def load_name(target: str, search_path: Sequence[str] = (), noun: Noun = "class") -> Any:
+    """What a user's file has under a name: `package.file:Class`, `package.file:function`.
+
+    Args:
+        target: file and name.
+        search_path: folders put in front of `sys.path` while the file is imported.
+        noun: what the name should be of, for messages.
+
+    Raises:
+        ModuleError: the file cannot be imported, or has no such name.
+    """
+    if not _USER_NAME.fullmatch(target):
+        cure = f"write package.file:{'Class' if noun == 'class' else noun}"
+        raise ModuleError(f"{quote(target)} names no {noun}", cure)
     file, _, attribute = target.partition(":")
     if file == _MAIN:
-        raise _in_main(attribute)
+        raise _in_main(attribute, noun)
     with searching(tuple(search_path)):
         try:
             found: Any = importlib.import_module(file)
@@ -161,28 +172,29 @@ def _import(target: str, search_path: Sequence[str]) -> Any:
             raise ModuleError(what, cure) from error
         for part in attribute.split("."):
             if not hasattr(found, part):
-                raise _no_attribute(file, part, found)
+                raise _no_attribute(file, part, found, noun)
             found = getattr(found, part)
     return found
 
 
-def _in_main(name: str) -> ModuleError:
-    # Each case is measured in a process of its own, which imports the class by its name.
-    what = f"class {name} is written in this notebook or script, which no other process can import"
+def _in_main(name: str, noun: Noun) -> ModuleError:
+    # Each case is measured in a process of its own, which imports it by its name.
+    what = f"{noun} {name} is written in this notebook or script, which no other process can import"
     file = name.partition(".")[0].lower()
     cure = f"put it into {file}.py (in a notebook: %%writefile {file}.py above the class)"
-    return ModuleError(what, f"{cure} and write module: '{file}:{name}'")
+    key = "module" if noun == "class" else "measure"
+    return ModuleError(what, f"{cure} and write {key}: '{file}:{name}'")
 
 
-def _no_attribute(file: str, attribute: str, owner: Any) -> ModuleError:
+def _no_attribute(file: str, attribute: str, owner: Any, noun: Noun) -> ModuleError:
     from torch import nn
 
-    classes = [
-        name
-        for name, value in vars(owner).items()
-        if isinstance(value, type) and issubclass(value, nn.Module)
-    ]
-    return ModuleError(f"{file} has no {attribute}", suggest(attribute, classes, "classes"))
+    own = {name: value for name, value in vars(owner).items() if not name.startswith("_")}
+    if noun == "class":
+        known = [n for n, v in own.items() if isinstance(v, type) and issubclass(v, nn.Module)]
+        return ModuleError(f"{file} has no {attribute}", suggest(attribute, known, "classes"))
+    known = [name for name, value in own.items() if inspect.isfunction(value)]
+    return ModuleError(f"{file} has no {attribute}", suggest(attribute, known, "functions"))
 
 
 def build(case: Case, search_path: Sequence[str] = ()) -> "nn.Module":

@@ -1,8 +1,10 @@
 """Messages: errors that a user can mend, and texts of any origin as something printable."""
 
 import difflib
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from typing import Any
 
 # Errors that a user can cause; each says what to do, and none is shown as a traceback.
 
@@ -85,3 +87,40 @@ def suggest(word: str, names: Iterable[str], noun: str) -> str:
     shown = ", ".join(known[:LONGEST_LIST])
     more = len(known) - LONGEST_LIST
     return f"the {noun} are {shown}" + (f" and {more} more" if more > 0 else "")
+
+
+# Labels: values of grid axes as the names of cases write them.
+
+LONGEST_VALUE = 100
+"""Characters of one axis' value in a label."""
+
+LONGEST_LABEL = 400
+"""Characters; a label is a row's name in tables and plots."""
+
+
+def shorten(text: str, most: int) -> str:
+    """The text, its end replaced by dots when it is longer than `most` characters."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def with_axes(label: str, texts: Mapping[str, str]) -> str:
+    """`label (axis=value, ...)`; the label itself without axes."""
+    listed = ", ".join(f"{axis}={text}" for axis, text in texts.items())
+    return shorten(f"{label} ({listed})" if listed else label, LONGEST_LABEL)
+
+
+def axis_text(value: Any) -> str:
+    """A value of an axis in a label: sizes as 1x512x97x97, names as A, B; long ones are cut."""
+    return shorten(_whole_text(value), LONGEST_VALUE)
+
+
+def _whole_text(value: Any) -> str:
+    if isinstance(value, str):
+        return one_line(value)
+    if isinstance(value, list) and value and not any(isinstance(v, (list, dict)) for v in value):
+        # A list of names is read as a list, one of numbers as a size.
+        names = any(isinstance(v, str) for v in value)
+        return (", " if names else "x").join(map(_whole_text, value))
+    if isinstance(value, list) and value and all(isinstance(v, list) for v in value):
+        return " + ".join(map(_whole_text, value))
+    return json.dumps(value, sort_keys=True)

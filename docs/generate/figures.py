@@ -12,12 +12,11 @@ from harness.case import Job
 from harness.judge.statistics.intervals import median_interval
 from harness.judge.statistics.significance import adjusted
 from harness.judge.verdict import reference_table
-from harness.measure.convention import CONVENTIONS, operations
+from harness.measure.convention import CONVENTIONS, ConventionSpec, operations
 from harness.measure.memory import measure_memory
 from harness.measure.operations import Tally, layer_costs, measure_operations, measure_params
 from harness.records.quantities.derived import sum_of_outputs
 from harness.suite import load
-from harness.suite.presentation import ConventionSpec
 from harness.suite.suite import Suite
 
 SUITES = Path(__file__).parents[2] / "suites"

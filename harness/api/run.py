@@ -12,7 +12,7 @@ from harness.api import text
 from harness.case import Job
 from harness.environment.machine import LIBRARIES
 from harness.judge.verdict import Tally, annotate, count
-from harness.measure import STATIC
+from harness.measure import METRICS, STATIC
 from harness.measure.roofline.calibration import DEFAULT_FOLDER
 from harness.messages import HarnessError, suggest
 from harness.present.part import Context
@@ -34,18 +34,6 @@ if TYPE_CHECKING:
 # What somebody means by a table or plot: its name, its number, or the only one there is.
 
 T = TypeVar("T")
-
-# What a metric is looked at for, where a suite asks for no table.
-_COLUMNS: Mapping[str, str] = {
-    "params": "params",
-    "flops": "flops",
-    "memory": "memory",
-    "resident": "resident",
-    "allocator": "allocator",
-    "latency": "latency",
-    "energy": "energy",
-    "accuracy": "miou",
-}
 
 
 class NotThereError(HarnessError):
@@ -116,8 +104,10 @@ def plot_spec(asked: Mapping[str, Any]) -> PlotSpec:
 
 def usual_columns(jobs: Iterable[Job]) -> tuple[str, ...]:
     """Columns of a table of what was measured, where the suite asks for none."""
+    jobs = tuple(jobs)
     asked = {name for job in jobs for name in job.metrics}
-    return ("label", *(column for metric, column in _COLUMNS.items() if metric in asked))
+    own = {name: None for job in jobs for name in job.declared}
+    return ("label", *(m.name for m in METRICS.values() if m.name in asked and m.columns), *own)
 
 
 Format = Literal["console", "markdown", "latex", "csv", "html"]

@@ -91,14 +91,14 @@ def _stored_metrics(names: list[str]) -> tuple[str, ...]:
         OptionError: there is no such metric; names the nearest.
     """
     from harness.messages import hint
-    from harness.records.quantities.registry import ALIASES, METRICS
+    from harness.records.quantities.registry import ALIASES, COMPARED
 
     if names == ["all"]:
-        return tuple(METRICS)
-    short = {alias: name for alias, name in ALIASES.items() if name in METRICS}
+        return tuple(COMPARED)
+    short = {alias: name for alias, name in ALIASES.items() if name in COMPARED}
     for name in names:
-        if name not in METRICS and name not in short:
-            known = hint(name, [*short, *METRICS])
+        if name not in COMPARED and name not in short:
+            known = hint(name, [*short, *COMPARED])
             raise OptionError(f"--metric {name}: no such metric{known}; write a name or 'all'")
     return tuple(dict.fromkeys(short.get(name, name) for name in names))
 

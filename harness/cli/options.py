@@ -47,11 +47,11 @@ def modules_or_runs(incomplete: str) -> list[tuple[str, str]]:
 
 def metrics(incomplete: str) -> list[str]:
     """Names of metrics, of a list the last one; each once."""
-    from harness.suite.schema import METRIC_NAMES
+    from harness.measure import METRICS
 
     before, comma, last = incomplete.rpartition(",")
     given = before.split(",")
-    names = [name for name in ("static", *METRIC_NAMES) if name not in given]
+    names = [name for name in ("static", *METRICS) if name not in given]
     return [f"{before}{comma}{name}" for name in _starting(names, last)]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.cli.options import OptionError
-from harness.records.quantities.quantity import UNITS
+from harness.measure.metric import SCALES
 
 # Amounts as people write them on a command line: durations, sizes of memory, prices.
 
@@ -19,7 +19,7 @@ _SECONDS = {"s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?\s*(?:d|h|min|m|s)\s*)+", re.ASCII)
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(d|h|min|m|s)", re.ASCII)
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?i?B)", re.ASCII)
-_BYTES = {**UNITS["bytes"], "TB": 1e12, "TiB": 2.0**40}
+_BYTES = {**SCALES["bytes"].units, "TB": 1e12, "TiB": 2.0**40}
 
 
 def parse_duration(option: str, text: str) -> float:

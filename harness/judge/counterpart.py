@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 
 from harness.judge.growth import TOLERANCE, ends_sweep, fit, swept_with
 from harness.judge.statistics.power_law import PowerLaw
+from harness.measure.convention import ConventionSpec
+from harness.measure.metric import Unit, unit
 from harness.messages import HarnessError
-from harness.records.quantities.quantity import Quantity, Row, Unit, unit
+from harness.records.quantities.quantity import Quantity, Row
 from harness.records.quantities.registry import find
-from harness.suite.presentation import ConventionSpec, FigureSpec, ReferenceSpec
+from harness.suite.presentation import FigureSpec, ReferenceSpec
 
 # Printed figure: our quantity and the printed unit (None: the convention's). Papers write "MB" for
 # what CUDA tools report in MiB; without a word in the suite it is shown so, and not judged.

@@ -17,8 +17,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 import harness
-from harness.messages import HarnessError, hint
-from harness.suite.entry import show
+from harness.messages import HarnessError, axis_text, hint
 
 # Orders as papers print them, `O(C (HW)^2 + HW C^2)`, and the exponent at which they grow.
 #
@@ -197,7 +196,7 @@ class PrintedRow:
         number = self.figures.get(key)
         if number is not None and isinstance(value, (int, float)) and not isinstance(value, bool):
             return number.value == value
-        text = show(list(value)) if isinstance(value, (list, tuple)) else str(value)
+        text = axis_text(list(value)) if isinstance(value, (list, tuple)) else str(value)
         return self.texts.get(key, number.text if number else None) == text
 
 

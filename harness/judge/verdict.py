@@ -7,12 +7,13 @@ from typing import Any, Literal
 from harness.judge.counterpart import Counterpart, counterpart
 from harness.judge.growth import ends_sweep, expected, range_text, swept_with
 from harness.judge.printed import Figure, PrintedRow, PrintedTable, load
+from harness.measure.convention import ConventionSpec
 from harness.messages import HarnessError
 from harness.present.part import Part, convention_of
 from harness.records.quantities.derived import axis_of, sweep_name
 from harness.records.quantities.quantity import Quantity, Row
 from harness.records.quantities.registry import find
-from harness.suite.presentation import ConventionSpec, ReferenceSpec
+from harness.suite.presentation import ReferenceSpec
 
 # Tally: how many of a paper's printed figures are reproduced.
 

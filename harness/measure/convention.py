@@ -8,7 +8,29 @@ element of batch norm, one per element of ReLU and per input element of pooling)
 from collections.abc import Mapping
 from typing import Any
 
-from harness.suite.presentation import ConventionSpec
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
+
+
+class ConventionSpec(BaseModel):
+    """How counters become one printed "FLOPs": a linear combination and a unit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    unit: PositiveFloat = 1e9
+    unit_name: str = "G"
+    conv: float = 1.0
+    matmul: float = 1.0
+    transposed: float = Field(
+        default=0.0, description="Added per multiply-accumulate of a transposed convolution."
+    )
+    elementwise: dict[str, float] = Field(default_factory=dict)
+    repeats: bool = Field(
+        default=True,
+        description="False: a module called twice counts once, as hook-based counters do.",
+    )
+    description: str = ""
+
 
 _TORCHSTAT = {"bias": 1.0, "batch_norm": 2.0, "group_norm": 2.0, "relu": 1.0, "pool": 1.0}
 

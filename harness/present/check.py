@@ -127,6 +127,7 @@ def _blank_rows(part: Suite) -> list[dict[str, Any]]:
             "pass": job.case.pass_,
             "input": [list(shape) for shape in job.case.inputs],
             "factors": dict(job.factors),
+            "declared": job.declared,
         }
         for job in part.jobs
     ]

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from tabulate import tabulate
 
-from harness.records.quantities.quantity import Direction, percent
+from harness.measure.metric import Direction
+from harness.records.quantities.quantity import percent
 
 NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
 """A cell that is a number; all else is a word."""

@@ -6,16 +6,45 @@ from typing import Any
 
 import pandas as pd
 
+from harness.measure.metric import SCALES
 from harness.records.quantities.quantity import Quantity, Row
-from harness.records.quantities.registry import QUANTITIES, axes, factor
+from harness.records.quantities.registry import QUANTITIES, axes, factor, own_quantities
 from harness.records.record import Record
 
-# Whole numbers whatever the rows hold, so that an empty or failed run has the same types.
-_WHOLE = frozenset(
-    name for name, each in QUANTITIES.items() if each.dimension in ("bytes", "count", "pixels")
-) | {"conv_macs", "matmul_macs", "algorithmic_macs", "macs", "elementwise_total"}
-
 _MAPPINGS = ("elementwise_ops", "uncounted_ops")
+
+
+# The columns that exported files begin with, so that those of two versions can be compared line by
+# line. What came later, and what users' metrics give, follows in the order of the rows.
+_FIRST = """
+    suite label status cause module device dtype pass verdict arguments input sweep warnings
+    input_height positions params param_bytes input_bytes operations flops_2x macs operations_flops
+    operations_macs operations_torchstat operations_toolbox operations_gibi_macs conv_macs
+    matmul_macs algorithmic_macs algorithmic_matmul_macs executed_over_algorithmic
+    elementwise_total reasoning_operations affinity_elements coverage live_peak_bytes
+    sum_of_outputs live_peak_with_params_bytes live_peak_with_input_bytes
+    live_peak_with_input_and_params_bytes live_peak_training_bytes resident_peak_bytes
+    latency_seconds latency_low_seconds latency_high_seconds latency_q1_seconds latency_q3_seconds
+    latency_interval_share latency_iqr_share flops_per_second miou miou_low miou_high pixel_acc
+    class_iou boundary_f miou_ceiling reach_pixels context recipe data_version seeds train_steps
+    train_loss train_seconds bytes_moved arithmetic_intensity bytes_per_second roof
+    attainable_flops_per_second share_of_roof energy_joules energy_watts predicted_peak_bytes
+    measured_peak_bytes memory_prediction_error live_peak_error predicted_peak_operator
+    allocator_peak_bytes allocator_reserved_bytes threads processes latency_spread latency_flags
+    latency_cache compile_seconds
+""".split()  # noqa: SIM905 - names in several lines
+
+# Of derived quantities and of those that are not compared.
+_COUNTERS = ("algorithmic_macs", "macs")
+
+
+def _is_whole(quantity: Quantity) -> bool:
+    """Whole numbers whatever the rows hold, so that an empty or failed run has the same types."""
+    if quantity.name.startswith("factors."):
+        return quantity.decimals == 0
+    if quantity.dimension == "operations":
+        return quantity.compared == "exactly" or quantity.name in _COUNTERS
+    return quantity.dimension in ("bytes", "count", "pixels")
 
 
 def _text(value: Any) -> str | None:
@@ -31,10 +60,10 @@ def _numbers(values: Sequence[float | None], whole: bool) -> "pd.Series[Any]":
     return pd.Series(list(values), dtype="Float64")
 
 
-def _column(quantity: Quantity, rows: Sequence[Row], whole: bool) -> "pd.Series[Any]":
+def _quantity(quantity: Quantity, rows: Sequence[Row]) -> "pd.Series[Any]":
     if quantity.dimension == "text":
         return pd.Series([_text(quantity.read(row)) for row in rows], dtype="string")
-    return _numbers([quantity.number(row) for row in rows], whole)
+    return _numbers([quantity.number(row) for row in rows], _is_whole(quantity))
 
 
 def _printed(rows: Sequence[Row], figure: str) -> dict[str, "pd.Series[Any]"]:
@@ -59,19 +88,23 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
     `Int64`, others `Float64`; what was not measured is `<NA>`. Whatever else the rows hold under a
     plain name stays as it is.
     """
-    columns: dict[str, Any] = {
-        name: _column(quantity, rows, name in _WHOLE) for name, quantity in QUANTITIES.items()
-    }
+    known = {**QUANTITIES, **own_quantities(rows)}
+    columns: dict[str, Any] = {name: _quantity(known[name], rows) for name in _FIRST}
     for axis in axes(rows):
         quantity = factor(axis, rows)
-        columns[quantity.name] = _column(quantity, rows, quantity.decimals == 0)
+        columns[quantity.name] = _quantity(quantity, rows)
     for name in _MAPPINGS:
         columns[name] = pd.Series([_text(row.get(name)) for row in rows], dtype="string")
     for figure in _figures(rows):
         columns.update(_printed(rows, figure))
-    taken = {*columns, "factors", "reported", "verdicts"}
-    for name in dict.fromkeys(key for row in rows for key in row if key not in taken):
-        columns[name] = _other([row.get(name) for row in rows])
+    taken = {*columns, "declared", "factors", "reported", "verdicts"}
+    for name in dict.fromkeys((*(key for row in rows for key in row), *known)):
+        if name in taken:
+            continue
+        found = known.get(name)
+        columns[name] = (
+            _other([r.get(name) for r in rows]) if found is None else _quantity(found, rows)
+        )
     return pd.DataFrame(columns)
 
 
@@ -86,15 +119,7 @@ def _other(values: list[Any]) -> "pd.Series[Any]":
 # Words of a small set.
 _CATEGORIES = ("suite", "status", "device", "dtype", "pass", "verdict", "convention")
 
-# Of dimensions in the unit that rows store them in.
-_UNITS: Mapping[str, str] = {
-    "bytes": "B",
-    "seconds": "s",
-    "count": "1",
-    "pixels": "px",
-    "operations": "1",
-    "ratio": "1",
-}
+# Of what is no quantity, and of rates.
 _ENDINGS: Mapping[str, str] = {
     "_bytes": "B",
     "_seconds": "s",
@@ -116,21 +141,22 @@ def cases(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         name for name in table.columns if name in _CATEGORIES or str(name).startswith("verdict.")
     ]
     table = table.astype(dict.fromkeys(words, "category"))
+    known = {**QUANTITIES, **own_quantities(rows)}
     table.attrs["units"] = {
         str(name): unit
         for name in table.columns
-        if pd.api.types.is_numeric_dtype(table[name]) and (unit := _unit(str(name)))
+        if pd.api.types.is_numeric_dtype(table[name]) and (unit := _unit(str(name), known))
     }
     return table
 
 
-def _unit(name: str) -> str:
+def _unit(name: str, quantities: Mapping[str, Quantity]) -> str:
     """Of a column's values; empty where it is not known (printed figures, grid axes)."""
     for ending, unit in _ENDINGS.items():
         if name.endswith(ending):
             return unit
-    quantity = QUANTITIES.get(name)
-    return _UNITS.get(quantity.dimension, "") if quantity is not None else ""
+    known = quantities.get(name)
+    return SCALES[known.dimension].base if known is not None else ""
 
 
 def samples(records: Sequence[Record]) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from harness.judge import growth
 from harness.judge.counterpart import numeric
 from harness.judge.statistics.power_law import PowerLaw
+from harness.measure.convention import ConventionSpec
 from harness.messages import HarnessError
 from harness.present.formats import ABSENT, Cell, Column, Table
 from harness.present.notes import footnotes, setting
@@ -14,7 +15,7 @@ from harness.present.reading import EXPONENT_DECIMALS, Reading, read
 from harness.records.quantities.derived import axis_of, sweeps
 from harness.records.quantities.quantity import Quantity, Row
 from harness.records.quantities.registry import find
-from harness.suite.presentation import ConventionSpec, TableSpec
+from harness.suite.presentation import TableSpec
 
 DEFAULT_OVER = "positions"
 

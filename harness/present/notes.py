@@ -7,13 +7,13 @@ from harness.judge.counterpart import EXPONENT
 from harness.judge.growth import TOLERANCE
 from harness.judge.statistics.significance import least_difference
 from harness.judge.verdict import count, reference_table, unmatched
+from harness.measure.convention import ConventionSpec
 from harness.present.part import Context, Part, convention_of
 from harness.present.reading import Reading
-from harness.records.quantities.derived import shape_text, sweep_name
-from harness.records.quantities.performance import ON_CEILINGS, uncalibrated
+from harness.records.quantities.derived import shape_text, sweep_name, uncalibrated
 from harness.records.quantities.quantity import Row
-from harness.records.quantities.registry import find
-from harness.suite.presentation import ConventionSpec, ReferenceSpec, TableSpec
+from harness.records.quantities.registry import ON_CEILINGS, find
+from harness.suite.presentation import ReferenceSpec, TableSpec
 
 
 def trained(rows: Sequence[Row]) -> list[str]:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from harness.measure.convention import ConventionSpec
 from harness.messages import HarnessError, hint
-from harness.suite.presentation import ConventionSpec, PlotSpec, ReferenceSpec, TableSpec
+from harness.suite.presentation import PlotSpec, ReferenceSpec, TableSpec
 
 
 class Part(Protocol):

@@ -10,11 +10,12 @@ from typing import Any
 
 from harness.judge.counterpart import Counterpart
 from harness.judge.verdict import counterparts, labelled, reference_table
+from harness.measure.convention import ConventionSpec
+from harness.measure.metric import Unit
 from harness.messages import HarnessError, hint
 from harness.present.part import Part
-from harness.records.quantities.quantity import Quantity, Row, Unit, fixed, supported, with_unit
+from harness.records.quantities.quantity import Quantity, Row, fixed, supported, with_unit
 from harness.records.quantities.registry import axes, find
-from harness.suite.presentation import ConventionSpec
 
 # Short names stand beside these printed figures, whichever quantity the reference makes ours of.
 _PRINTED_AS: Mapping[str, str] = {
@@ -173,4 +174,4 @@ def _printed_alone(figure: str) -> Quantity:
         verdict = (row.get("verdicts") or {}).get(figure)
         return None if verdict is None else verdict["printed_text"]
 
-    return Quantity(figure, f"{figure} (reported)", "text", printed, note="as printed")
+    return Quantity(figure, f"{figure} (reported)", note="as printed", read=printed)

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.judge.statistics.intervals import median_interval, quartiles
 from harness.measure.roofline.calibration import Calibration, load
-from harness.records.quantities.performance import BANDWIDTH, PEAK
+from harness.records.quantities.derived import BANDWIDTH, PEAK
 from harness.records.quantities.quantity import Row
 
 # Machines: times of different machines do not stand in one column unless that was asked for.

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from harness.judge.verdict import annotate
+from harness.measure.metric import Direction
 from harness.present import growth_table
 from harness.present.formats import ABSENT, Cell, Column, Table, percent_cell
 from harness.present.notes import footnotes, setting
 from harness.present.part import Context, Part, convention_of
 from harness.present.reading import Reading, read
-from harness.records.quantities.quantity import Direction, Row, direction, with_unit
+from harness.records.quantities.quantity import Row, with_unit
 from harness.suite.presentation import TableSpec
 
 __all__ = ["Table", "make"]
@@ -56,7 +57,7 @@ def _aim(spec: TableSpec, name: str, reading: Reading) -> Direction | None:
     """Whose best value is marked on request: the suite's word, else what the quantity is."""
     if isinstance(spec.best, dict):
         return spec.best.get(name)
-    return direction(reading.quantity)
+    return reading.quantity.direction
 
 
 class _Failures:

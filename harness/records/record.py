@@ -9,67 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from harness.case import DEFAULT_TIMING, Identity, Job, Outcome, Place, as_plain, from_plain
+from harness.measure import STORED
 from harness.measure.convention import CONVENTIONS, operations
 
 RECORD_SCHEMA = 1
-
-# Stored names that every row has, `None` where a metric was not measured.
-STORED = (
-    "params",
-    "param_bytes",
-    "buffer_bytes",
-    "conv_macs",
-    "transposed_conv_macs",
-    "matmul_macs",
-    "module_output_bytes",
-    "functional_output_bytes",
-    "algorithmic_macs",
-    "elementwise_ops",
-    "elementwise_ops_once",
-    "uncounted_ops",
-    "coverage",
-    "flops",
-    "bytes_moved",
-    "live_peak_bytes",
-    "live_peak_training_bytes",
-    "input_bytes",
-    "resident_peak_bytes",
-    "predicted_peak_bytes",
-    "measured_peak_bytes",
-    "allocator_peak_bytes",
-    "allocator_reserved_bytes",
-    "latency_seconds",
-    "latency_low_seconds",
-    "latency_high_seconds",
-    "latency_confidence",
-    "latency_q1_seconds",
-    "latency_q3_seconds",
-    "latency_samples_seconds",
-    "latency_warmup_seconds",
-    "latency_flags",
-    "latency_unmet",
-    "compile_seconds",
-    "energy_joules",
-    "energy_valid",
-    "energy_window_seconds",
-    "energy_passes",
-    "energy_watts",
-    "witness",
-    "miou",
-    "miou_low",
-    "miou_high",
-    "miou_confidence",
-    "miou_seeds",
-    "pixel_acc",
-    "class_iou",
-    "boundary_f",
-    "class_boundary_f",
-    "train_steps",
-    "train_loss",
-    "train_seconds",
-    "train_keys",
-    "data_version",
-)
 
 
 @dataclass(frozen=True)
@@ -85,7 +28,8 @@ class Record:
     factors: Mapping[str, Any]  # values of grid axes
     status: str  # see `harness.case.Outcome`
     cause: str | None  # one line for everything but `ok`
-    values: Mapping[str, Any]  # stored names and values
+    # stored names and values; `declared`: what those of users' metrics are
+    values: Mapping[str, Any]
     warnings: tuple[str, ...]  # sentences for the reader
     seconds: Mapping[str, float]  # wall time of each metric
     tail: tuple[str, ...]  # last lines of a failed worker
@@ -122,7 +66,7 @@ class Record:
             factors=dict(job.factors),
             status=outcome.status,
             cause=outcome.cause,
-            values=outcome.values,
+            values=outcome.values | ({"declared": dict(job.declared)} if job.declared else {}),
             warnings=outcome.warnings,
             seconds=outcome.seconds,
             tail=outcome.tail,

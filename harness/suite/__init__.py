@@ -3,19 +3,14 @@
 from harness.suite.document import Problem, SuiteError
 from harness.suite.loader import load
 from harness.suite.presentation import (
-    ConventionSpec,
     FigureSpec,
     PlotSpec,
     ReferenceSpec,
     TableSpec,
 )
-from harness.suite.schema import CONVENTION_NAMES, METRIC_NAMES
 from harness.suite.suite import Overrides, Suite
 
 __all__ = [
-    "CONVENTION_NAMES",
-    "METRIC_NAMES",
-    "ConventionSpec",
     "FigureSpec",
     "Overrides",
     "PlotSpec",

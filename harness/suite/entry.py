@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from harness.case import DType, Pass
-from harness.messages import one_line, quote, suggest
+from harness.messages import LONGEST_LABEL, axis_text, quote, shorten, suggest
 from harness.suite import explain
 from harness.suite.document import Document
 from harness.suite.schema import CASE_AXES, Conditions, Input, ModuleName, SuiteSpec
@@ -70,12 +70,6 @@ def matching(
 
 # Names of the cases of a grid: templates such as `k={kernel_size}`.
 
-LONGEST_VALUE = 100
-"""Characters of one axis' value in a label."""
-
-LONGEST_LABEL = 400
-"""Characters; a label is a row's name in tables and plots."""
-
 
 class TemplateError(ValueError):
     """A template cannot be filled in; `field` is the unknown axis, if that is the reason."""
@@ -101,39 +95,12 @@ def check(template: str, axes: Collection[str]) -> None:
 
 
 def fill(template: str, texts: Mapping[str, str]) -> str:
-    """The template with each `{axis}` replaced by its value as `show` writes it."""
+    """The template with each `{axis}` replaced by its value as `axis_text` writes it."""
     label = "".join(
         literal + (texts[axis] if axis is not None else "")
         for literal, axis, _, _ in string.Formatter().parse(template)
     )
     return shorten(label, LONGEST_LABEL)
-
-
-def append(label: str, texts: Mapping[str, str]) -> str:
-    """`label (axis=value, ...)`; the label itself without axes."""
-    listed = ", ".join(f"{axis}={text}" for axis, text in texts.items())
-    return shorten(f"{label} ({listed})" if listed else label, LONGEST_LABEL)
-
-
-def show(value: Any) -> str:
-    """A value of an axis in a label: sizes as 1x512x97x97, names as A, B; long ones are cut."""
-    return shorten(_show(value), LONGEST_VALUE)
-
-
-def shorten(text: str, most: int) -> str:
-    """The text, its end replaced by dots when it is longer than `most` characters."""
-    return text if len(text) <= most else text[: most - 3] + "..."
-
-
-def _show(value: Any) -> str:
-    if isinstance(value, str):
-        return one_line(value)
-    if isinstance(value, list) and value and not any(isinstance(v, (list, dict)) for v in value):
-        # A list of names is read as a list, one of numbers as a size.
-        return (", " if any(isinstance(v, str) for v in value) else "x").join(map(_show, value))
-    if isinstance(value, list) and value and all(isinstance(v, list) for v in value):
-        return " + ".join(map(_show, value))
-    return identity_of(value)
 
 
 CASE_AXIS_TYPES: dict[str, TypeAdapter[Any]] = {
@@ -172,7 +139,7 @@ class Recipe:
         """The values of a combination as labels write them, each written once."""
         for axis, value in combination.items():
             if (axis, id(value)) not in self._texts:
-                self._texts[axis, id(value)] = show(value)
+                self._texts[axis, id(value)] = axis_text(value)
         return {axis: self._texts[axis, id(value)] for axis, value in combination.items()}
 
     @functools.cached_property

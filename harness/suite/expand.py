@@ -9,11 +9,15 @@ from typing import Any
 from harness import instantiate
 from harness.case import Case, Device, Job, Shape
 from harness.instantiate import ArgumentTypeError, ModuleError, Parameter, Signature
-from harness.messages import quote, suggest
+from harness.measure import STATIC
+from harness.measure.own import Declared, MetricError, is_own, own_function
+from harness.messages import quote, suggest, with_axes
+from harness.records.quantities.registry import is_taken
 from harness.suite import explain
 from harness.suite.accuracy import Accuracies
-from harness.suite.entry import Combination, Place, Recipe, TemplateError, append, check, fill
-from harness.suite.schema import CASE_AXES, MOST_CASES, STATIC, Conditions, SuiteSpec, timing
+from harness.suite.document import Problem
+from harness.suite.entry import Combination, Place, Recipe, TemplateError, check, fill
+from harness.suite.schema import CASE_AXES, MOST_CASES, Conditions, SuiteSpec, timing
 from harness.suite.suite import Overrides
 from harness.suite.tree import Source
 
@@ -111,6 +115,66 @@ def _check_type(
         recipe.document.report(place, what, "correct the value")
 
 
+@dataclass(eq=False)
+class OwnMetrics:
+    """Users' metrics of one file, each imported and each mistake reported once."""
+
+    source: Source  # the file
+    by_option: bool  # whether the command line names the metrics, and not the file
+    _known: dict[str, Declared | MetricError] = field(default_factory=dict)
+    _giver: dict[str, str] = field(default_factory=dict)  # stored name: the metric that declares it
+    _reported: set[tuple[Place, str]] = field(default_factory=set)
+
+    def declared(self, recipe: Recipe, measured: tuple[str, ...]) -> dict[str, Mapping[str, Any]]:
+        """What the metrics of an entry declare, by stored name; mistakes go to the document."""
+        found: dict[str, Mapping[str, Any]] = {}
+        for name in filter(is_own, measured):
+            if name not in self._known:
+                self._known[name] = self._read(name)
+            said = self._known[name]
+            wrong = said if isinstance(said, MetricError) else self._taken(recipe, name, said)
+            if wrong is not None:
+                self._report(recipe, name, wrong)
+            elif not isinstance(said, MetricError):
+                found.update(said)
+        return found
+
+    def _read(self, name: str) -> Declared | MetricError:
+        try:
+            return own_function(name, _search_path(self.source))[1]
+        except MetricError as error:
+            return error
+
+    def _taken(self, recipe: Recipe, metric: str, said: Declared) -> MetricError | None:
+        for name in said:
+            what = f"{metric} declares {name}, which is "
+            if is_taken(name):
+                return MetricError(f"{what}a quantity of the harness", "give it another name")
+            if name in recipe.axes:
+                return MetricError(f"{what}an axis of the grid", "give one of the two another name")
+            if (giver := self._giver.setdefault(name, metric)) != metric:
+                return MetricError(f"{what}declared by {giver}", "give it another name")
+        return None
+
+    def _report(self, recipe: Recipe, name: str, error: MetricError) -> None:
+        document, said = recipe.document, recipe.spec.measure
+        place: Place = ("measure",) if said is None else (*recipe.place, "measure")
+        measure = self.source.spec.measure if said is None and self.source.spec else said
+        if isinstance(measure, tuple):
+            place = (*place, measure.index(name) if name in measure else 0)
+        if (place, name) in self._reported:
+            return
+        self._reported.add((place, name))
+        if self.by_option:
+            line = min(1, document.root.line) if document.root else 1
+            where = "option metrics"
+            document.problems.append(
+                Problem(document.shown, line, line, where, error.what, error.cure)
+            )
+        else:
+            document.report(place, error.what, error.cure)
+
+
 DEFAULT_TIMEOUT = 600.0
 """Seconds."""
 
@@ -134,6 +198,7 @@ class Expansion:
     notes: dict[str, str] = field(default_factory=dict)
     _used_defaults: set[str] = field(default_factory=set)
     _unchecked: bool = False
+    _own: "OwnMetrics" = field(init=False)
     _accuracies: Accuracies = field(init=False)
     _repeats: dict[str, int] = field(default_factory=dict)
 
@@ -141,6 +206,7 @@ class Expansion:
         """Fill `jobs` and `notes`."""
         self._check_top()
         constructors = Constructors(_search_path(self.source))
+        self._own = OwnMetrics(self.source, by_option=self.overrides.metrics is not None)
         self._accuracies = Accuracies(self.source, self.spec, self.overrides.data_root)
         first: dict[str, str] = {}
         for recipe in self._recipes():
@@ -201,14 +267,16 @@ class Expansion:
         has_input = self._has_input(recipe)
         has_label = _check_template(recipe)
         measured = self._metrics(recipe)
+        declared = self._own.declared(recipe, measured)
         accuracy = self._accuracies.of(recipe) if "accuracy" in measured else None
         for combination in combinations:
             module = str(combination.get("module", recipe.spec.module))
             arguments = self._arguments(recipe, module, combination, constructors)
             if arguments is not None and has_input and has_label:
-                yield self._job(
+                job = self._job(
                     recipe, module, arguments, combination, measured=measured, accuracy=accuracy
                 )
+                yield replace(job, declared=declared) if declared else job
         self._unchecked |= len(recipe.document.problems) > before
 
     def _processes(self, recipe: Recipe) -> int:
@@ -291,7 +359,7 @@ class Expansion:
             timeout=_first(spec.timeout, self.spec.timeout, DEFAULT_TIMEOUT),
             threads=threads,
             seed=_first(spec.seed, self.spec.seed, 0),
-            search_path=_search_path(self.source) if ":" in module else (),
+            search_path=_search_path(self.source) if ":" in "".join((module, *measured)) else (),
             factors=dict(combination),
             timing=timing(spec.latency, self.spec.latency),
             force=self.overrides.force,
@@ -376,10 +444,10 @@ def _is_template(text: str) -> bool:
 
 def _label(spec: Conditions, module: str, texts: dict[str, str]) -> str:
     if spec.label is None:
-        return append(module, {a: v for a, v in texts.items() if a != "module"})
+        return with_axes(module, {a: v for a, v in texts.items() if a != "module"})
     if texts and _is_template(spec.label):
         return fill(spec.label, {**texts, "module": module})
-    return append(spec.label, texts)
+    return with_axes(spec.label, texts)
 
 
 def _forced(overrides: Overrides) -> Combination:

@@ -8,7 +8,6 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    PositiveFloat,
     Tag,
     model_validator,
 )
@@ -223,25 +222,6 @@ class PlotSpec(Strict):
     def ys(self) -> tuple[str, ...]:
         """The quantities of y, in order."""
         return (self.y,) if isinstance(self.y, str) else self.y
-
-
-class ConventionSpec(Strict):
-    """How counters become one printed "FLOPs": a linear combination and a unit."""
-
-    name: str
-    unit: PositiveFloat = 1e9
-    unit_name: str = "G"
-    conv: float = 1.0
-    matmul: float = 1.0
-    transposed: float = Field(
-        default=0.0, description="Added per multiply-accumulate of a transposed convolution."
-    )
-    elementwise: dict[str, float] = Field(default_factory=dict)
-    repeats: bool = Field(
-        default=True,
-        description="False: a module called twice counts once, as hook-based counters do.",
-    )
-    description: str = ""
 
 
 def describe(spec: BaseModel) -> dict[str, Any]:

@@ -5,8 +5,9 @@ no string becomes a number and no boolean an integer.
 """
 
 import math
+import re
 from dataclasses import replace
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -15,10 +16,15 @@ from pydantic import (
     Field,
     StringConstraints,
     Tag,
+    WithJsonSchema,
     model_validator,
 )
 
 from harness.case import DEFAULT_TIMING, Cache, Criterion, DType, Pass, Timing
+from harness.measure import METRICS, STATIC
+from harness.measure.convention import CONVENTIONS
+from harness.measure.own import OWN_METRIC, is_own
+from harness.messages import quote
 from harness.suite.presentation import PlotSpec, ReferenceSpec, Strict, TableSpec
 from harness.training.recipe import DataSpec, EvaluationSpec
 
@@ -92,26 +98,8 @@ def _said(spec: LatencySpec | None) -> dict[str, Any]:
     return {} if spec is None else spec.model_dump(exclude_none=True)
 
 
-Metric = Literal[
-    "params",
-    "flops",
-    "memory",
-    "witness",
-    "resident",
-    "allocator",
-    "memory_model",
-    "latency",
-    "energy",
-    "accuracy",
-]
-Convention = Literal["flops", "macs", "torchstat", "toolbox", "gibi_macs"]
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 
-METRIC_NAMES: tuple[str, ...] = get_args(Metric)
-CONVENTION_NAMES: tuple[str, ...] = get_args(Convention)
-
-STATIC: tuple[Metric, ...] = ("params", "flops", "memory", "witness")
-"""What `static` stands for: metrics that give the same answer on every machine."""
 
 CASE_AXES = ("module", "input", "dtype", "pass")
 """Keys of a case that a grid may vary; every other axis is an argument of the constructor."""
@@ -164,7 +152,32 @@ def _name_or_list(value: Any) -> str:
     return "list" if isinstance(value, (list, tuple)) else "name"
 
 
-MetricChoice = Literal["static", Metric]
+if TYPE_CHECKING:
+    KnownMetric: TypeAlias = str
+    Convention: TypeAlias = str
+else:
+    Convention = Literal[*CONVENTIONS]
+    KnownMetric = Literal["static", *sorted(METRICS, key=lambda name: name not in STATIC)]
+
+
+def _own_name(name: str) -> str:
+    if ":" in name and not re.fullmatch(OWN_METRIC, name):
+        raise ValueError(f"{quote(name)} names no function; write package.file:function")
+    return name
+
+
+OwnMetric = Annotated[
+    str,
+    AfterValidator(_own_name),
+    WithJsonSchema({"type": "string", "pattern": OWN_METRIC}),
+    Tag("own"),
+]
+
+
+MetricChoice = Annotated[
+    Annotated[KnownMetric, Tag("known")] | OwnMetric,
+    Discriminator(lambda value: "own" if is_own(value) else "known"),
+]
 Measure = Annotated[
     Annotated[MetricChoice, Tag("name")]
     | Annotated[Annotated[tuple[MetricChoice, ...], Field(min_length=1)], Tag("list")],
@@ -201,7 +214,8 @@ class Conditions(Strict):
     )
     measure: Measure | None = Field(
         default=None,
-        description="Metrics; static (params, flops, memory, witness) if absent.",
+        description="Metrics, or package.file:function of your own; static (params, flops, memory, "
+        "witness) if absent.",
     )
     device: DeviceChoice | None = Field(default=None, description="auto if absent.")
     dtype: DType | None = Field(default=None, description="float32 if absent.")

@@ -79,7 +79,7 @@ def _describe_job(job: Job, note: str | None) -> dict[str, Any]:
     options = {
         **{name: used["case"].get(name) for name in ("channels_last", "compile")},
         "latency": dict(sorted(used.get("timing", {}).items())),
-        **{name: used.get(name) for name in ("replicate", "force")},
+        **{name: used.get(name) for name in ("replicate", "force", "declared")},
     }
     return {
         "label": job.label,

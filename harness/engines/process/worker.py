@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.case import Job, Status
 from harness.environment.searching import with_folders
-from harness.measure import STATIC, metric
+from harness.measure import METRICS, STATIC, function_of
 from harness.messages import HarnessError, last_lines, printable
 
 # Large blocks that malloc maps and unmaps at every pass fault all their pages again; from 1 GiB on
@@ -59,20 +59,36 @@ def work(job: Job, send: Send) -> None:
     try:
         _prepare(job)
         known: dict[str, object] = {}
-        # Static metrics first: a case that is predicted not to fit keeps them.
-        for name in sorted(job.metrics, key=lambda name: name not in STATIC):
+        failed: tuple[Any, ...] = ("done",)
+        for name in sorted(job.metrics, key=_turn):
             send("metric", name)
             start = time.perf_counter()
             if name not in STATIC:
                 require_room(job, known)
-            values = metric(name)(job)
+            try:
+                values = function_of(name)(job)
+            except Exception as error:
+                if name in METRICS:
+                    raise
+                status, cause = classify(error)
+                failed = ("failed", status, f"metric {name}: {cause}", _trace(error))
+                continue
             known |= values
             send("values", name, values, time.perf_counter() - start)
-        send("done")
+        send(*failed)
     except BaseException as error:  # also SystemExit and KeyboardInterrupt of a module
         with contextlib.suppress(OSError):  # the module closed the pipe; the exit says the rest
-            trace = last_lines("".join(traceback.format_exception(error)), _LINES_OF_TRACE)
-            send("failed", *classify(error), trace)
+            send("failed", *classify(error), _trace(error))
+
+
+def _trace(error: BaseException) -> tuple[str, ...]:
+    return last_lines("".join(traceback.format_exception(error)), _LINES_OF_TRACE)
+
+
+def _turn(name: str) -> tuple[bool, bool]:
+    """Static metrics first: a case that is predicted not to fit keeps them; last those of a user,
+    whose mistakes cost no other metric."""
+    return name not in METRICS, name not in STATIC
 
 
 def classify(error: BaseException) -> tuple[Status, str]:

@@ -7,7 +7,7 @@ from harness.judge.regression.report import Report
 from harness.judge.regression.verdict import DEFAULT_LIMITS, Finding, Findings, Limits, decide
 from harness.judge.statistics.significance import CONFIDENCE
 from harness.messages import HarnessError
-from harness.records.quantities.registry import CASE, METRICS
+from harness.records.quantities.registry import CASE, COMPARED
 
 
 class NothingInCommonError(HarnessError):
@@ -45,8 +45,8 @@ def compare(a: Observed, b: Observed, limits: Limits = DEFAULT_LIMITS) -> Report
         + "; same: the whole interval within that; exact metrics: compared exactly"
     )
     cases = {case: place for place, case in enumerate(dict.fromkeys((*b.cases, *before.cases)))}
-    metrics = (CASE, *METRICS)
-    order = sorted(found, key=lambda key: (cases[key.case], metrics.index(key.metric)))
+    metrics = {name: place for place, name in enumerate((CASE, *COMPARED))}
+    order = sorted(found, key=lambda key: (cases[key.case], metrics.get(key.metric, len(metrics))))
     return Report(
         b.suite,
         _side(a),
@@ -74,7 +74,7 @@ def _compared_values(a: Observed, b: Observed, limits: Limits) -> dict[CaseMetri
     unlike: dict[CaseMetric, str] = {}
     before, after = {}, {}
     for key in dict.fromkeys((*b.replicates, *a.replicates)):
-        if METRICS[key.metric].is_measured and a.machine_key != b.machine_key:
+        if key.quantity.is_measured and a.machine_key != b.machine_key:
             continue
         # What a failed case lacks is not gone; the failure has a verdict of its own.
         if key not in b.replicates and key.case in b.failures:
@@ -102,7 +102,7 @@ def _compared_values(a: Observed, b: Observed, limits: Limits) -> dict[CaseMetri
 def _why_unlike(key: CaseMetric, a: Observed, b: Observed) -> str:
     """Why two values of a measured metric are not values of the same thing; empty if they are."""
     both = key in a.replicates and key in b.replicates
-    if not both or not METRICS[key.metric].is_measured:
+    if not both or not key.quantity.is_measured:
         return ""
     before, after = a.conditions[key.case], b.conditions[key.case]
     changed = [

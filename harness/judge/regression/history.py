@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 from harness.environment.git import committed_at
 from harness.judge.regression.verdict import MIN_EFFECT
 from harness.judge.statistics.change_points import MAX_P, USUAL_WINDOW, find_change_points
+from harness.measure.metric import Unit, unit_of_size
 from harness.messages import HarnessError
-from harness.records.quantities.quantity import Unit, unit
-from harness.records.quantities.registry import METRICS, Metric
+from harness.records.quantities.quantity import Quantity
+from harness.records.quantities.registry import COMPARED
 from harness.records.stored_runs import (
     Measurement,
     StoredRun,
@@ -27,13 +28,6 @@ from harness.records.stored_runs import (
 )
 
 # Series: one metric of one case over many runs.
-
-_SHOWN_IN: Mapping[str, tuple[str, ...]] = {
-    "seconds": ("ns", "us", "ms", "s"),
-    "bytes": ("B", "KiB", "MiB", "GiB"),
-    "energy": ("mJ", "J", "kJ"),
-}
-_SHOWN_COUNTS = ("1", "k", "M", "G", "T")
 
 EVERY_MACHINE = ""
 """Machine of exact metrics, which are the same everywhere."""
@@ -56,7 +50,7 @@ class Series:
     case_key: str  # hash of what is measured
     machine_key: str  # of the machine; `EVERY_MACHINE` for exact metrics
     condition: tuple[Any, ...]  # threads, cache and CUDA graph; empty for exact metrics
-    metric: Metric  # what is shown
+    metric: Quantity  # what is shown
     points: tuple[HistoryPoint, ...]  # by commit, then by time
 
     @property
@@ -67,15 +61,13 @@ class Series:
     @property
     def unit(self) -> Unit:
         """The largest one in which the first value is at least 1."""
-        dimension, value = self.metric.dimension, self.points[0].value
-        units = [unit(name, dimension) for name in _SHOWN_IN.get(dimension, _SHOWN_COUNTS)]
-        return next((each for each in reversed(units) if value >= each.factor), units[0])
+        return unit_of_size(self.points[0].value, self.metric.dimension)
 
 
 def collect(
     runs: Sequence[StoredRun],
     measurements: Iterable[Measurement],
-    metrics: Sequence[Metric],
+    metrics: Sequence[Quantity],
     committed: Mapping[str, int],
 ) -> list[Series]:
     """Series by suite, case, machine and metric, each in the order of commits.
@@ -283,7 +275,7 @@ def read_history(
 
     Args:
         folders: run directories, or folders of them at any depth.
-        metrics: names of `harness.records.quantities.registry.METRICS`.
+        metrics: names of `harness.records.quantities.registry.COMPARED`.
         suites: names of suites, run or included; empty for all.
         labels: of cases; empty for all.
         machines: keys; empty for all.
@@ -305,7 +297,7 @@ def read_history(
             raise EmptyHistoryError(
                 f"{where}: no run here; give the folder of the runs with --runs"
             )
-        asked = [METRICS[name] for name in metrics]
+        asked = [COMPARED[name] for name in metrics]
         found, bad = read_measurements(database, runs, *_sql(asked))
         kept = [
             m
@@ -347,8 +339,8 @@ def find_changes(series: Series, limits: ChangeLimits) -> Iterator[Change]:
         yield Change(series, point.index, point.mean_before, point.mean_after, point.p * number)
 
 
-def _sql(metrics: Sequence[Metric]) -> tuple[dict[str, str], list[str]]:
-    """What `Metric.read` reads of a record, as DuckDB reads it from many files."""
+def _sql(metrics: Sequence[Quantity]) -> tuple[dict[str, str], list[str]]:
+    """What `Quantity.compared_number` reads of a record, as DuckDB reads it from many files."""
     structure: dict[str, str] = {}
     expressions = []
     for metric in metrics:

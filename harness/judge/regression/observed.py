@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.messages import HarnessError
-from harness.records.quantities.registry import METRICS
-from harness.records.record import Record, identity_of
+from harness.records.quantities.quantity import Quantity
+from harness.records.quantities.registry import COMPARED, own_quantities
+from harness.records.record import Record, last_of
 from harness.records.run_directory import RunDirectory
 
 # Replicates: one number per fresh process, by case and metric.
@@ -40,7 +41,18 @@ class CaseMetric:
     suite: str  # name of the suite that lists the case
     label: str  # of the case there
     case_key: str  # hash of what is measured
-    metric: str = "latency_seconds"  # name of `harness.records.quantities.registry.METRICS`
+    metric: str = "latency_seconds"  # stored name
+    # the quantity of that name where it is a user's; `None`: one of `registry.COMPARED`
+    own: Quantity | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def quantity(self) -> Quantity:
+        """What is compared."""
+        return self.own or COMPARED[self.metric]
+
+    def as_json(self) -> dict[str, str]:
+        """What a reader of JSON knows it by."""
+        return {name: value for name, value in vars(self).items() if name != "own"}
 
     @property
     def case(self) -> CaseId:
@@ -115,7 +127,7 @@ def observe(path: Path) -> Observed:
     if not records:
         raise EmptyRunError(f"{directory.path}: no case of this run has ended; go on with --resume")
     machine = records[-1].machine_key
-    last = {identity_of(r): r for r in records if r.machine_key == machine}
+    last = last_of(r for r in records if r.machine_key == machine)
     by_case: dict[CaseId, list[Record]] = {}
     for record in last.values():
         case = CaseId(record.suite, record.label, record.case_key)
@@ -160,23 +172,18 @@ def _jobs_of(suite: Mapping[str, Any]) -> int:
 def _replicates(by_case: Mapping[CaseId, Sequence[Record]]) -> dict[CaseMetric, tuple[float, ...]]:
     found = {}
     for case, records in by_case.items():
-        for metric in METRICS.values():
-            values = [metric.read(record.values) for record in records]
-            usable = [
-                v
-                for v in values
-                if isinstance(v, (int, float))
-                and not isinstance(v, bool)
-                and math.isfinite(v)
-                # A time or energy of 0 is a clock that was too coarse.
-                and (v > 0 or not metric.is_measured)
-            ]
+        own = own_quantities(record.values for record in records)
+        for metric in (*COMPARED.values(), *own.values()):
+            values = [metric.compared_number(record.values) for record in records]
+            # A time or energy of 0 is a clock that was too coarse.
+            least = 0.0 if metric.is_measured else -math.inf
+            usable = [v for v in values if v is not None and least < v < math.inf]
             if metric.is_measured and usable and records[0].timing.get("turns"):
                 # Processes that sampled in turns met the same moods of the machine: they say how
                 # much processes differ, and count once where two runs are compared.
                 usable = [statistics.median(usable)]
             if usable:
-                found[CaseMetric(*case, metric.name)] = tuple(usable)
+                found[CaseMetric(*case, metric.name, own.get(metric.name))] = tuple(usable)
     return found
 
 
@@ -212,7 +219,7 @@ def noise_floor(
     effects: dict[str, list[float]] = {}
     for a, b in pairs:
         for key in a:
-            if METRICS[key.metric].is_measured and a[key] and b.get(key):
+            if key.quantity.is_measured and a[key] and b.get(key):
                 before, after = (fsum(map(log, side)) / len(side) for side in (a[key], b[key]))
                 effects.setdefault(key.metric, []).append(math.expm1(abs(after - before)))
     return {
@@ -312,7 +319,7 @@ def _machine_notes(a: Observed, b: Observed) -> Iterator[str]:
             f"different machines ({named[0]}, then {named[1]}): only exact metrics are "
             "compared; latency, energy and measured memory are not"
         )
-    elif any(METRICS[key.metric].is_measured for key in b.replicates):
+    elif any(key.quantity.is_measured for key in b.replicates):
         yield (
             "the runs were measured one after the other, so that what drifted on the machine "
             "between them counts as a difference; harness gate interleaves both versions"

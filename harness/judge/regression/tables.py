@@ -1,7 +1,7 @@
 """Tables of a comparison, of a gate and of its self-test."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.judge.regression.observed import CaseId, CaseMetric
@@ -14,20 +14,14 @@ from harness.judge.regression.selftest import (
     Verified,
 )
 from harness.judge.regression.verdict import ChangeVerdict, Finding
+from harness.measure.metric import Unit, unit, unit_of_size
 from harness.present.formats import ABSENT, Cell, Column, Table, escape, markdown
-from harness.records.quantities.quantity import Unit, fixed, percent, supported, unit
-from harness.records.quantities.registry import CASE, METRICS
+from harness.records.quantities.quantity import fixed, percent, supported
+from harness.records.quantities.registry import CASE
 
 _URGENCY: tuple[ChangeVerdict, ...] = (
     "failed", "slower", "more", "unclear", "faster", "less", "new", "gone", "same",
 )  # fmt: skip
-_LADDERS: Mapping[str, tuple[str, ...]] = {
-    "seconds": ("us", "ms", "s"),
-    "energy": ("mJ", "J", "kJ"),
-    "bytes": ("B", "KiB", "MiB", "GiB"),
-    "count": ("1", "k", "M", "G"),
-    "operations": ("1", "k", "M", "G", "T"),
-}
 _MILLISECONDS = unit("ms", "seconds")
 _DECIMALS = 3
 _AT_THE_LEFT = (
@@ -67,7 +61,7 @@ def changes(report: Report, *, reasons: bool = True) -> Table:
 def unchanged(report: Report) -> Table:
     """Everything that is the same."""
     lines = [
-        _Line(key, METRICS[key.metric].head, each)
+        _Line(key, key.quantity.head, each)
         for key, each in report.found.comparisons.items()
         if each.verdict == "same"
     ]
@@ -143,7 +137,7 @@ def _changed_lines(report: Report) -> list[_Line]:
     for key, found in report.found.comparisons.items():
         if found.verdict == "same":
             continue
-        head = "" if key.metric == CASE else METRICS[key.metric].head
+        head = "" if key.metric == CASE else key.quantity.head
         group = (key.case, found.verdict, found.reason)
         if found.verdict in ("new", "gone") and group in rows:
             before = lines[rows[group]]
@@ -161,15 +155,14 @@ def _changed_lines(report: Report) -> list[_Line]:
 def _value(key: CaseMetric, value: float | None, found: Finding) -> str:
     if value is None:
         return ABSENT
-    metric = METRICS[key.metric]
+    metric = key.quantity
     values = [each for each in (found.value_a, found.value_b) if each is not None]
     # The largest unit in which the larger value is at least 1.
-    units = [unit(name, metric.dimension) for name in _LADDERS[metric.dimension]]
-    shown = next((each for each in reversed(units) if max(values) >= each.factor), units[0])
+    shown = unit_of_size(max(values, key=abs), metric.dimension)
     if metric.is_measured:
         return f"{_with_interval(value, shown, found)} {shown.name}"
     if len({fixed(shown.scale(each), _DECIMALS) for each in values}) < len({*values}):
-        shown = units[0]  # that unit hides what differs
+        shown = unit_of_size(0, metric.dimension)  # that unit hides what differs
     text = fixed(shown.scale(value), 0 if shown.factor == 1 else _DECIMALS)
     return text if shown.name == "1" else f"{text} {shown.name}"
 

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Literal, get_args
 
 from harness.judge.regression.observed import CaseMetric, Replicates
 from harness.judge.statistics.significance import Ratio, adjusted, welch
-from harness.records.quantities.registry import METRICS
 
 ChangeVerdict = Literal[
     "same", "faster", "slower", "less", "more", "unclear", "new", "gone", "failed"
@@ -122,7 +121,7 @@ class Findings:
 
     def rows(self) -> list[dict[str, Any]]:
         """Plain data of each case and metric."""
-        return [asdict(key) | asdict(found) for key, found in self.comparisons.items()]
+        return [key.as_json() | asdict(found) for key, found in self.comparisons.items()]
 
 
 @dataclass(frozen=True)
@@ -183,8 +182,7 @@ def decide(
     ratios = {
         key: welch(a[key], b[key])
         for key in b
-        if METRICS[key.metric].is_measured
-        and min(len(a.get(key, ())), len(b[key])) >= LEAST_REPLICATES
+        if key.quantity.is_measured and min(len(a.get(key, ())), len(b[key])) >= LEAST_REPLICATES
     }
     p_values = p_values_of(ratios)
     result: dict[CaseMetric, Finding] = {}
@@ -197,9 +195,9 @@ def decide(
         elif key in ratios:
             alone = limits.alpha / len(ratios)
             result[key] = _tested(
-                key.metric, before, after, ratios[key], p_values[key], limits=limits, alone=alone
+                key, before, after, ratios[key], p_values[key], limits=limits, alone=alone
             )
-        elif METRICS[key.metric].is_measured:
+        elif key.quantity.is_measured:
             needed = replicates_needed(before, after, least, alpha=limits.alpha)
             reason = (
                 f"{len(before)} and {len(after)} processes; a verdict needs at least "
@@ -207,12 +205,12 @@ def decide(
             )
             result[key] = Finding.between(before, after, "unclear", reason)
         else:
-            result[key] = _compared_exactly(before, after)
+            result[key] = _compared_exactly(key, before, after)
     return result
 
 
 def _tested(
-    metric: str,
+    key: CaseMetric,
     a: Replicates,
     b: Replicates,
     ratio: Ratio,
@@ -222,8 +220,8 @@ def _tested(
     alone: float,
 ) -> Finding:
     """`alone`: alpha as hard as Benjamini-Hochberg is on the only case that differs."""
-    least = limits.effect(metric)
-    seconds = METRICS[metric].seconds
+    least = limits.effect(key.metric)
+    seconds = key.quantity.dimension == "seconds"
     verdict = called(ratio, p_adjusted, limits.alpha, least, seconds=seconds)
     reason = ""
     if verdict == "unclear":
@@ -235,7 +233,8 @@ def _tested(
         shown = max(least, seen)
         needed = max(replicates_needed(a, b, shown, alpha=alone), min(len(a), len(b)) + 1)
         reason += f"; {needed} processes a side would show {shown:.1%} with this spread"
-    return Finding.between(a, b, verdict, reason).tested(ratio, p_adjusted)
+    found = Finding.between(a, b, verdict, reason).tested(ratio, p_adjusted)
+    return replace(found, regression=verdict in _worse(key))
 
 
 def p_values_of(ratios: Mapping[CaseMetric, Ratio]) -> dict[CaseMetric, float]:
@@ -270,7 +269,14 @@ def called(
     return "same" if 1 / upper < ratio.low and ratio.high < upper else "unclear"
 
 
-def _compared_exactly(a: Replicates, b: Replicates) -> Finding:
+def _worse(key: CaseMetric) -> tuple[ChangeVerdict, ...]:
+    """Verdicts that are regressions; none where neither less nor more is better."""
+    if key.quantity.direction is None:
+        return ()
+    return ("slower", "more") if key.quantity.direction == "min" else ("faster", "less")
+
+
+def _compared_exactly(key: CaseMetric, a: Replicates, b: Replicates) -> Finding:
     counts = Finding("unclear", replicates_a=len(a), replicates_b=len(b))
     for side, values in (("first", a), ("second", b)):
         if len({*values}) > 1:
@@ -278,15 +284,16 @@ def _compared_exactly(a: Replicates, b: Replicates) -> Finding:
             return replace(counts, reason=reason)
     old, new = a[0], b[0]
     effect = new / old - 1 if old else (math.inf if new else 0.0)
+    verdict: ChangeVerdict = "same" if new == old else ("more" if new > old else "less")
     return replace(
         counts,
-        verdict="same" if new == old else ("more" if new > old else "less"),
+        verdict=verdict,
         effect=effect,
         low=effect,
         high=effect,
         value_a=old,
         value_b=new,
-        regression=new > old,
+        regression=verdict in _worse(key),
     )
 
 

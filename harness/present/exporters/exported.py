@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.measure.metric import Dimension
 from harness.messages import HarnessError
 from harness.present.rows import combine
 from harness.records.quantities.quantity import Row
-from harness.records.quantities.registry import METRICS
+from harness.records.quantities.registry import COMPARED, own_quantities
 from harness.records.record import Record
 from harness.records.run_directory import RunDirectory
 
@@ -86,19 +87,17 @@ class TrackedFigure:
 
     metric: str  # its stored name
     head: str  # how tables call it
-    dimension: str  # of its unit: `seconds`, `bytes`, `count`, `operations`, `energy`
+    dimension: Dimension  # of its unit
     value: float  # SI base unit
     low: float | None = None  # lower end of its 95 % interval; `None` where there is none
     high: float | None = None  # upper end
 
 
 def figures(row: Row) -> Iterator[TrackedFigure]:
-    """Every metric that a row has, in the order of the registry's `METRICS`."""
-    for metric in METRICS.values():
-        value = metric.read(row)
+    """Every compared quantity of a row of which less is better, in the order of `COMPARED`."""
+    for metric in (*COMPARED.values(), *own_quantities([row]).values()):
+        value = metric.compared_number(row) if metric.direction == "min" else None
         if value is None:
             continue
-        low = high = None
-        if metric.name == "latency_seconds":
-            low, high = row.get("latency_low_seconds"), row.get("latency_high_seconds")
+        low, high = metric.bounds(row) or (None, None)
         yield TrackedFigure(metric.name, metric.head, metric.dimension, value, low, high)

@@ -6,22 +6,12 @@ Format: https://github.com/benchmark-action/github-action-benchmark, "Custom ben
 
 import json
 
-from harness.present.exporters.exported import (
-    Exported,
-    ExportError,
-    figures,
-    unique_name,
-)
+from harness.measure.metric import unit
+from harness.present.exporters.exported import Exported, ExportError, figures, unique_name
 
 # The action scales values between units of time that it knows (s, ms, us, ns); others must stay the
-# same from run to run, so each dimension has one unit.
-_ACTION_UNITS = {
-    "seconds": ("ms", 1e-3),
-    "bytes": ("bytes", 1.0),
-    "energy": ("J", 1.0),
-    "count": ("count", 1.0),
-    "operations": ("operations", 1.0),
-}
+# same from run to run, so each dimension has one unit; what has none is called by its dimension.
+_ACTION_UNITS = {"seconds": "ms", "energy": "J"}
 
 
 def github_action(run: Exported) -> str:
@@ -46,9 +36,13 @@ def github_action(run: Exported) -> str:
         }
         extra = "\n".join(f"{name}: {value}" for name, value in about.items())
         for figure in figures(row):
-            unit, factor = _ACTION_UNITS[figure.dimension]
-            name = f"{unique_name(row)} {figure.head}"
-            entry = {"name": name, "unit": unit, "value": figure.value / factor}
+            shown = _ACTION_UNITS.get(figure.dimension)
+            factor = 1.0 if shown is None else unit(shown, figure.dimension).factor
+            entry: dict[str, str | float] = {
+                "name": f"{unique_name(row)} {figure.head}",
+                "unit": shown or figure.dimension,
+                "value": figure.value / factor,
+            }
             if figure.low is not None and figure.high is not None:
                 # The action's pattern for a range wants two characters at least: fixed digits.
                 entry["range"] = f"± {(figure.high - figure.low) / 2 / factor:.6f}"

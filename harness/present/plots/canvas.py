@@ -17,7 +17,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from harness.messages import printable
-from harness.records.quantities.quantity import Quantity, is_accuracy
+from harness.records.quantities.quantity import Quantity
+from harness.records.quantities.registry import RIGHT_SHARES
 
 # Okabe and Ito, "Color Universal Design" (2008), as tabled by Wong, Nature Methods 8:441 (2011).
 # Told apart by people with protanopia, deuteranopia and tritanopia; yellow is left out, since it is
@@ -318,7 +319,7 @@ def may_leave_zero(quantity: Quantity, values: Sequence[float]) -> bool:
     So for accuracies that all lie in the upper half of an axis from zero: of them, few points
     matter. Costs are read as ratios, which an axis without zero distorts.
     """
-    return is_accuracy(quantity) and bool(values) and min(values) > max(values) / 2
+    return quantity.name in RIGHT_SHARES and bool(values) and min(values) > max(values) / 2
 
 
 def with_ends(

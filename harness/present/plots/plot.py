@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from harness.judge.verdict import annotate
+from harness.measure.convention import ConventionSpec
 from harness.messages import HarnessError
 from harness.present.notes import conventions, definition, pairs, setup, trained
 from harness.present.part import Context, Part, convention_of
@@ -14,9 +15,9 @@ from harness.present.plots.canvas import FAINT, canvas, house, may_leave_zero, s
 from harness.present.plots.scatter import MOST_LABELS
 from harness.present.plots.view import View, complete, explained, missing
 from harness.present.reading import Reading, read
-from harness.records.quantities.performance import uncalibrated
+from harness.records.quantities.derived import uncalibrated
 from harness.records.quantities.quantity import Row
-from harness.suite.presentation import ConventionSpec, PlotSpec
+from harness.suite.presentation import PlotSpec
 
 
 def meanings(

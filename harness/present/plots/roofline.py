@@ -22,7 +22,7 @@ from harness.present.plots.scatter import (
     shown_labels,
 )
 from harness.present.plots.view import View
-from harness.records.quantities.performance import roof_of
+from harness.records.quantities.derived import roof_of
 
 _AROUND = 3.0  # factor between the outermost point or ridge and the frame
 _ROOF_SIZE = 7.5  # points

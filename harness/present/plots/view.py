@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.measure.metric import Direction
 from harness.messages import HarnessError
 from harness.present.plots.canvas import short
 from harness.present.plots.placement import Point
 from harness.present.reading import Reading
-from harness.records.quantities.quantity import Direction, Row, direction
+from harness.records.quantities.quantity import Row
 from harness.suite.presentation import PlotSpec
 
 
@@ -68,7 +69,7 @@ def guide_kind(asked: str, x: Reading, y: Reading) -> Literal["front", "equal", 
     Raises:
         HarnessError: a front of a quantity of which neither less nor more is better.
     """
-    aims = [direction(each.quantity) for each in (x, y)]
+    aims = [each.quantity.direction for each in (x, y)]
     if asked == "front" and None in aims:
         head = (x, y)[aims.index(None)].quantity.name
         raise HarnessError(f"{head!r} has no better side; remove guide, or write guide: none")
@@ -95,7 +96,7 @@ def guide(asked: str, x: Reading, y: Reading, points: Sequence[Point]) -> Guide 
         low = max(min(point[axis] for point in points) for axis in (0, 1))
         high = min(max(point[axis] for point in points) for axis in (0, 1))
         return Guide("equal", ((low, low), (high, high))) if low < high else None
-    aim_x, aim_y = direction(x.quantity), direction(y.quantity)
+    aim_x, aim_y = x.quantity.direction, y.quantity.direction
     assert aim_x is not None
     assert aim_y is not None
     members = front(points, aim_x, aim_y)
@@ -111,7 +112,7 @@ def explained(asked: str, x: Reading, y: Reading) -> str | None:
     if found == "equal":
         return "Dashed: both values equal."
     words = {"min": "less", "max": "more"}
-    x_word, y_word = (words[direction(each.quantity) or "min"] for each in (x, y))
+    x_word, y_word = (words[each.quantity.direction or "min"] for each in (x, y))
     return (
         f"Line and bold labels: Pareto front; no case has both {x_word} {x.quantity.head} and "
         f"{y_word} {y.quantity.head} than one of these (point estimates, intervals apart)."

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.judge.verdict import Tally
+from harness.measure import METRICS
 from harness.messages import HarnessError, printable
 from harness.present.notes import setup
 from harness.present.part import Context
@@ -37,6 +38,7 @@ from harness.present.report.tables import (
     side_by_side,
 )
 from harness.present.table import make
+from harness.records.quantities.registry import own_quantities
 from harness.records.record import finite
 from harness.suite.presentation import TableSpec
 
@@ -55,7 +57,6 @@ def script_json(data: Any) -> str:
 
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_USUAL_COLUMNS = ("params", "operations", "live_peak_bytes", "latency_seconds", "miou")
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,9 @@ def _measured_suite(
 ) -> MeasuredSuite:
     rows = part.rows
     # A suite that asks for no table gets what was measured, of what tables usually have.
-    found = [name for name in _USUAL_COLUMNS if any(row.get(name) is not None for row in rows)]
+    asked = [metric.columns[0] for metric in METRICS.values() if metric.columns]
+    asked += own_quantities(rows)
+    found = [name for name in asked if any(row.get(name) is not None for row in rows)]
     usual = TableSpec(columns=("label", "status", *found))
     # Machine, versions and warnings stand once in the report, not below each table.
     brief = Context(convention=context.convention)

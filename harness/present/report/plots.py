@@ -15,8 +15,7 @@ from harness.present.plots.plot import look, paint
 from harness.present.plots.view import View, guide, why
 from harness.present.reading import Reading
 from harness.present.report.tables import Grid, plain
-from harness.records.quantities.derived import input_height
-from harness.records.quantities.performance import intensity
+from harness.records.quantities.derived import input_height, intensity
 from harness.records.quantities.quantity import Row
 from harness.records.quantities.registry import ALIASES, axes
 from harness.suite.presentation import PlotSpec

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.judge.verdict import JUDGED, Tally, count
+from harness.measure import METRICS
 from harness.messages import HarnessError
 from harness.present.formats import ABSENT, Cell, Column, Table, percent_cell
 from harness.present.part import Context, Part, convention_of
 from harness.present.reading import Reading, read
 from harness.records.quantities.quantity import Row
+from harness.records.quantities.registry import own_quantities
 from harness.records.record import Record
 
 VERDICTS = (*JUDGED, "not judged")
@@ -203,19 +205,6 @@ class ReportedRun:
         return found
 
 
-_QUANTITIES = (
-    "params",
-    "operations",
-    "live_peak_bytes",
-    "live_peak_training_bytes",
-    "allocator_peak_bytes",
-    "resident_peak_bytes",
-    "latency_seconds",
-    "energy_joules",
-    "miou",
-)
-
-
 def side_by_side(parts: Sequence[ReportedPart], names: Sequence[str], name: str) -> Grid:
     """One line per case, and per quantity a column of each run with its change from the first.
 
@@ -231,7 +220,8 @@ def side_by_side(parts: Sequence[ReportedPart], names: Sequence[str], name: str)
     columns = [Column("Label", tuple(Cell(label, label) for label in labels), "left", "label")]
     columns += _status_columns(labels, by_run, names)
     equal = []
-    for quantity in _QUANTITIES:
+    asked = [name for metric in METRICS.values() for name in metric.columns]
+    for quantity in (*asked, *own_quantities(row for part in parts for row in part.rows)):
         try:
             readings = [read(quantity, p.part, p.rows, convention_of(p.part)) for p in parts]
         except HarnessError:  # a convention that this version no longer has

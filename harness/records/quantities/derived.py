@@ -5,8 +5,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from harness.measure.roof import Roof
+from harness.messages import axis_text, with_axes
 from harness.records.quantities.quantity import Quantity, Row
-from harness.suite.entry import append, show
 
 
 def stored(name: str) -> Callable[[Row], Any]:
@@ -22,6 +23,32 @@ def total(*names: str) -> Callable[[Row], Any]:
         return None if any(value is None for value in values) else sum(values)
 
     return read
+
+
+def quotient(top: str, bottom: str) -> Callable[[Row], float | None]:
+    """Reads one stored value over another; `None` where that is 0."""
+
+    def read(row: Row) -> float | None:
+        above, below = row.get(top), row.get(bottom)
+        return None if above is None or not below else float(above / below)
+
+    return read
+
+
+def width(low: str, high: str, over: str, parts: int = 1) -> Callable[[Row], float | None]:
+    """Reads the distance of two stored values, or a part of it, over a third."""
+
+    def read(row: Row) -> float | None:
+        first, last, middle = row.get(low), row.get(high), row.get(over)
+        if first is None or last is None or not middle:
+            return None
+        return float((last - first) / parts / middle)
+
+    return read
+
+
+intensity = quotient("flops", "bytes_moved")
+"""Operations (2 per MAC) over the bytes that operators read and write."""
 
 
 # Bytes per element of the dtypes that a case can have (harness.case.DType).
@@ -86,28 +113,6 @@ def sum_of_outputs(row: Row) -> float | None:
     return float(modules + functions * 2**20 / 1e6)
 
 
-def interval_share(row: Row) -> float | None:
-    """Half width of the interval of the median latency, over the median."""
-    low, high = row.get("latency_low_seconds"), row.get("latency_high_seconds")
-    middle = row.get("latency_seconds")
-    if low is None or high is None or not middle:
-        return None
-    return float((high - low) / 2 / middle)
-
-
-def iqr_share(row: Row) -> float | None:
-    """Interquartile range of the latencies over their median."""
-    low, high = row.get("latency_q1_seconds"), row.get("latency_q3_seconds")
-    middle = row.get("latency_seconds")
-    return None if low is None or high is None or not middle else float((high - low) / middle)
-
-
-def operations_per_second(row: Row) -> float | None:
-    """Operations (2 per MAC) over the median latency."""
-    operations, seconds = row.get("flops"), row.get("latency_seconds")
-    return None if operations is None or not seconds else float(operations / seconds)
-
-
 def operations_per_second_spread(row: Row) -> tuple[float, float] | None:
     """Operations over both ends of the interval of the median latency, the slower first."""
     operations = row.get("flops")
@@ -128,6 +133,17 @@ def reasoning_operations(row: Row) -> int | None:
     if matmul is None or kinds is None:
         return None
     return int(matmul + sum(kinds.get(kind, 0) for kind in REASONING_KINDS))
+
+
+def seeds(row: Row) -> int | None:
+    """How many trainings the mean accuracy is of."""
+    found = row.get("miou_seeds")
+    return None if found is None else len(found)
+
+
+def warning_text(row: Row) -> str | None:
+    """The sentences for the reader in one line."""
+    return "; ".join(row.get("warnings") or ()) or None
 
 
 def positions(row: Row) -> int | None:
@@ -160,15 +176,91 @@ def as_json(name: str) -> Callable[[Row], Any]:
     return read
 
 
+# The roof over a row, and how near the row comes to it.
+
+PEAK, BANDWIDTH = "peak_flops_per_second", "bandwidth_bytes_per_second"
+"""Names under which `harness.present.rows` adds the ceilings over a row."""
+
+
+def roof_of(row: Row) -> Roof | None:
+    """The roof over a row; `None` where its machine is not calibrated for it."""
+    peak, bandwidth = row.get(PEAK), row.get(BANDWIDTH)
+    return Roof(peak, bandwidth) if peak and bandwidth else None
+
+
+def roof_name(row: Row) -> str | None:
+    """Which roof limits a row: `compute` or `memory`."""
+    roof, flops, moved = roof_of(row), row.get("flops"), row.get("bytes_moved")
+    return None if roof is None or flops is None or not moved else roof.bound(flops, moved)
+
+
+def attainable(row: Row) -> float | None:
+    """FLOP/s that the roof allows at a row's arithmetic intensity."""
+    roof, at = roof_of(row), intensity(row)
+    return None if roof is None or at is None else roof.attainable(at)
+
+
+def share_of_roof(row: Row) -> float | None:
+    """Achieved over attainable FLOP/s; of the bandwidth where nothing but elements is worked on."""
+    roof, flops, moved = roof_of(row), row.get("flops"), row.get("bytes_moved")
+    seconds = row.get("latency_seconds")
+    if roof is None or flops is None or not moved or not seconds:
+        return None
+    return roof.least_seconds(flops, moved) / float(seconds)
+
+
+def uncalibrated(rows: Iterable[Row]) -> list[str]:
+    """One line per device and thread count whose rows were timed and have no roof."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row.get("latency_seconds") is not None and roof_of(row) is None:
+            threads = row.get("threads") if row.get("device") == "cpu" else None
+            option = "" if threads is None else f" --threads {threads}"
+            command = f"harness calibrate --device {row.get('device')}{option}"
+            found.setdefault(command, []).append(str(row.get("dtype")))
+    return [
+        f"No roof of {', '.join(dict.fromkeys(dtypes))} is known for the machine of these rows; "
+        f"run `{command}` on it."
+        for command, dtypes in found.items()
+    ]
+
+
+# Predictions against what was measured, and the spread between processes.
+
+
+def memory_prediction_error(row: Row) -> float | None:
+    """Predicted over measured peak, less 1."""
+    found = quotient("predicted_peak_bytes", "measured_peak_bytes")(row)
+    return None if found is None else found - 1
+
+
+def live_peak_error(row: Row) -> float | None:
+    """The live peak of the row's pass over its measured peak, less 1."""
+    live = "live_peak_training_bytes" if row.get("pass") == "training" else "live_peak_bytes"
+    found = quotient(live, "measured_peak_bytes")(row)
+    return None if found is None else found - 1
+
+
+def latency_spread(row: Row) -> float | None:
+    """Largest less smallest median of the processes, over the median of all."""
+    medians, middle = row.get("latency_processes_seconds"), row.get("latency_seconds")
+    return None if not medians or not middle else float((max(medians) - min(medians)) / middle)
+
+
+def latency_flags(row: Row) -> str | None:
+    """What the samples of the latency show, in one line."""
+    return ", ".join(row.get("latency_flags") or ()) or None
+
+
 # Sweep: the rows that one entry of a suite makes of one module along a swept axis.
 
 INPUT = "input"
-_FACTORS = "factors."
+FACTORS = "factors."
 
 
 def axis_of(over: Quantity) -> str:
     """The grid axis behind a quantity that rows are fitted over; the input by default."""
-    return over.name.removeprefix(_FACTORS) if over.name.startswith(_FACTORS) else INPUT
+    return over.name.removeprefix(FACTORS) if over.name.startswith(FACTORS) else INPUT
 
 
 def sweep_name(row: Row, axis: str = INPUT) -> str:
@@ -181,15 +273,15 @@ def sweep_name(row: Row, axis: str = INPUT) -> str:
     factors: Mapping[str, Any] = row.get("factors") or {}
     if axis not in factors:
         return name
-    texts = {each: show(_listed(value)) for each, value in factors.items()}
+    texts = {each: axis_text(_as_lists(value)) for each, value in factors.items()}
     # A label without a template gets its axes appended, `module` only where the label is given.
     for listed in (texts, {each: text for each, text in texts.items() if each != "module"}):
-        appended = append("", listed)
+        appended = with_axes("", listed)
         if appended and name.endswith(appended):
             rest = {each: text for each, text in listed.items() if each != axis}
-            return append(name.removesuffix(appended), rest)
+            return with_axes(name.removesuffix(appended), rest)
     before, found, after = name.rpartition(texts[axis])
-    return _tidy(f"{before}{after}") if found else name
+    return _without_gaps(f"{before}{after}") if found else name
 
 
 def sweeps(rows: Iterable[Row], axis: str = INPUT) -> dict[str, list[Row]]:
@@ -200,11 +292,11 @@ def sweeps(rows: Iterable[Row], axis: str = INPUT) -> dict[str, list[Row]]:
     return found
 
 
-def _tidy(text: str) -> str:
+def _without_gaps(text: str) -> str:
     """A label without what a removed value leaves: `NL ()`, `NL, , k=3`, two spaces."""
     whole = re.sub(r"\(\s*\)|\[\s*\]", "", text)
     return " ".join(re.sub(r"[\s,;]*([,;])", r"\1", whole).split()).strip(" ,;:@=")
 
 
-def _listed(value: Any) -> Any:
-    return [_listed(each) for each in value] if isinstance(value, (list, tuple)) else value
+def _as_lists(value: Any) -> Any:
+    return [_as_lists(each) for each in value] if isinstance(value, (list, tuple)) else value

@@ -3,9 +3,8 @@
 import pytest
 from made_jobs import made_job
 
-from harness.measure.convention import CONVENTIONS, operations
+from harness.measure.convention import CONVENTIONS, ConventionSpec, operations
 from harness.measure.operations import measure_operations
-from harness.suite import ConventionSpec
 
 ROW = {
     "conv_macs": 1000,

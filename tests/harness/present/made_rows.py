@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.measure.convention import ConventionSpec
 from harness.suite.presentation import (
-    ConventionSpec,
     FigureSpec,
     PlotSpec,
     ReferenceSpec,

@@ -11,7 +11,7 @@ from harness.present.plots.canvas import render
 from harness.present.plots.plot import draw, look
 from harness.present.rows import with_roofs
 from harness.present.table import make
-from harness.records.quantities.performance import uncalibrated
+from harness.records.quantities.derived import uncalibrated
 from harness.records.quantities.registry import find
 from harness.suite.presentation import PlotSpec, TableSpec
 

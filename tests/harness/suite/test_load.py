@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.measure import METRICS
-from harness.measure.convention import CONVENTIONS
-from harness.suite import CONVENTION_NAMES, METRIC_NAMES, Overrides, SuiteError, load
+from harness.suite import Overrides, SuiteError, load
 
 PLAIN = """
     suite: plain
@@ -227,11 +225,6 @@ def test_the_description_is_json_and_tells_all_that_was_resolved(write):
     assert described["jobs"][0]["key"] == suite.jobs[0].case.key
     assert described["jobs"][1]["inputs"] == [[1, 4, 5, 6], [1, 4]]
     assert described["jobs"][1]["note"] == "of the case"
-
-
-def test_names_agree_with_what_measures():
-    assert set(METRIC_NAMES) == set(METRICS)
-    assert set(CONVENTION_NAMES) == set(CONVENTIONS)
 
 
 def test_mistakes_of_the_file_itself_are_found_without_torch(write):
