@@ -6,29 +6,30 @@ from itertools import pairwise
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.judge.regression.history import EVERY_MACHINE, SHORT, Change, Limits, Series
+from harness.judge.regression.history import EVERY_MACHINE, SHORT, Change, ChangeLimits, Series
 from harness.present.plots import canvas as style
 from harness.present.plots.canvas import canvas
 from harness.records.quantities.quantity import percent, with_unit
 
-_MOST_TICKS = 9
-_AROUND_VALUES = 0.1  # of the values' range, above and below
-_LINE_OF_NAMES = 0.15  # of it
+_HISTORY_HEIGHT = 3.2
+_TICKS = 9
+_BEYOND_VALUES = 0.1  # of the values' range, above and below
+_NAME_ROOM = 0.15  # of it, for each line of names
 _AXES_WIDTH = 440.0  # points
-_LETTER = 4.4  # points: of a name, with the gap to the next name
+_LETTER = 4.4  # points: a letter of a name, with the gap to the next name
 
 
-def draw_history(series: Series, changes: Sequence[Change], limits: Limits) -> Figure:
+def draw_history(series: Series, changes: Sequence[Change], limits: ChangeLimits) -> Figure:
     """One series with its changes.
 
     Points are evenly spaced in the order of commits. The axis does not begin at zero: what is
     looked for is a few per cent.
     """
-    unit = series.unit
+    shown = series.unit
     with style.house():
         title = f"{series.suite}: {series.label}"
-        figure, axes = canvas(3.2, title, _foot(series, changes, limits))
-        values = [unit.scale(value) for value in series.values]
+        figure, axes = canvas(_HISTORY_HEIGHT, title, _caption(series, changes, limits))
+        values = [shown.scale(value) for value in series.values]
         axes.plot(
             range(len(values)),
             values,
@@ -38,27 +39,23 @@ def draw_history(series: Series, changes: Sequence[Change], limits: Limits) -> F
             color=style.colour(0),
             alpha=0.55 if len(values) > 60 else 0.9,
         )
-        _draw_levels(axes, series, changes)
+        # The mean between two changes.
+        ends = [0, *(change.index for change in changes), len(values)]
+        for start, stop in pairwise(ends):
+            mean = sum(values[start:stop]) / (stop - start)
+            axes.hlines(mean, start - 0.5, stop - 0.5, color=style.INK, linewidth=1.3)
         heights = _heights(changes, len(values))
         low, high = min(values), max(values)
         spread = (high - low) or 0.2 * abs(high) or 1.0
-        above = _AROUND_VALUES + _LINE_OF_NAMES * (1 + max(heights, default=-1))
-        axes.set_ylim(low - _AROUND_VALUES * spread, high + above * spread)
+        above = _BEYOND_VALUES + _NAME_ROOM * (1 + max(heights, default=-1))
+        axes.set_ylim(low - _BEYOND_VALUES * spread, high + above * spread)
         axes.set_xlim(-0.5, len(values) - 0.5)
         for change, height in zip(changes, heights, strict=True):
-            _name_change(axes, change, height)
-        _name_runs(axes, series)
-        axes.set_ylabel(with_unit(series.metric.head, unit.name))
+            _mark_change(axes, change, height)
+        _commit_ticks(axes, series)
+        axes.set_ylabel(with_unit(series.metric.head, shown.name))
         axes.grid(visible=True, axis="y")
         return figure
-
-
-def _draw_levels(axes: Axes, series: Series, changes: Sequence[Change]) -> None:
-    """The mean between two changes."""
-    values = series.values
-    for start, stop in pairwise([0, *(change.index for change in changes), len(values)]):
-        mean = series.unit.scale(sum(values[start:stop]) / (stop - start))
-        axes.hlines(mean, start - 0.5, stop - 0.5, color=style.INK, linewidth=1.3)
 
 
 def _heights(changes: Sequence[Change], runs: int) -> list[int]:
@@ -92,7 +89,7 @@ def _is_late(change: Change) -> bool:
     return change.index > len(change.series.points) / 2
 
 
-def _name_change(axes: Axes, change: Change, step: int) -> None:
+def _mark_change(axes: Axes, change: Change, step: int) -> None:
     worse = change.after > change.before
     number = style.PALETTE.index(style.WORSE if worse else style.BETTER)
     colour = style.text_colour(number)
@@ -112,10 +109,10 @@ def _name_change(axes: Axes, change: Change, step: int) -> None:
     )
 
 
-def _name_runs(axes: Axes, series: Series) -> None:
+def _commit_ticks(axes: Axes, series: Series) -> None:
     """A few commits as ticks; the day of the run where none is known."""
     points = series.points
-    step = max(1, -(-len(points) // _MOST_TICKS))
+    step = max(1, -(-len(points) // _TICKS))
     places = range(0, len(points), step)
     names = []
     for place in places:
@@ -125,7 +122,7 @@ def _name_runs(axes: Axes, series: Series) -> None:
     axes.set_xlabel("Commit")
 
 
-def _foot(series: Series, changes: Sequence[Change], limits: Limits) -> list[str]:
+def _caption(series: Series, changes: Sequence[Change], limits: ChangeLimits) -> list[str]:
     first, last = series.points[0].run, series.points[-1].run
     where = "every machine" if series.machine_key == EVERY_MACHINE else series.machine_key
     what = f"{len(series.points)} runs, {first.started_at[:10]} to {last.started_at[:10]}; {where}"
