@@ -40,7 +40,7 @@ def one(label, **more):
 
 def parsed(text):
     """Text without the commands that `latex_text` makes; what is active then is its mistake."""
-    text = re.sub(re.latex_text(CHARACTER) + r"\{[^\x00-\x7f]\}\{[0-9A-F]+\}", "", text)
+    text = re.sub(re.escape(CHARACTER) + r"\{[^\x00-\x7f]\}\{[0-9A-F]+\}", "", text)
     text = re.sub(r"\$(\\[A-Za-z]+|-|\^\{(2|3|\\circ)\})\$", "", text)
     text = re.sub(r"\\[`'^~=u.\"rHvc]\{(\\[ij]|[A-Za-z])\}", "", text)
     text = re.sub(r"\\(text[a-z]+|ldots|ss|ae|AE|oe|OE|[oOlLiS]|`)\{\}", "", text)
