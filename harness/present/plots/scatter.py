@@ -37,7 +37,7 @@ def draw(view: View) -> Figure:
     figure, axes = canvas(_HEIGHT, view.title, view.notes)
     draw_points(axes, view)
     points = _points(view)
-    line = guide(view.spec.guide, view.x, view.y, points)
+    line = guide(view.x, view.y, points)
     if line is not None:
         axes.plot(
             *zip(*line.corners, strict=True),
