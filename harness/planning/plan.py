@@ -15,8 +15,8 @@ from harness.case import Case, Job
 from harness.engines.engine import Engine
 from harness.instantiate import resolve
 from harness.planning.predict import Durations, Earlier, Estimate, Needs, Prediction
+from harness.suite.recipe import RecipeSpec
 from harness.suite.suite import Suite
-from harness.training.recipe import RecipeSpec
 
 if TYPE_CHECKING:
     from harness.training.accuracy import TrainingPlan

@@ -13,9 +13,9 @@ from harness.messages import suggest
 from harness.suite import explain, reader
 from harness.suite.document import Problem
 from harness.suite.entry import Place, Recipe
+from harness.suite.recipe import GENERATED, DataSpec, EvaluationSpec, RecipeSpec
 from harness.suite.schema import Conditions, SuiteSpec
 from harness.suite.tree import Source
-from harness.training.recipe import GENERATED, DataSpec, EvaluationSpec, RecipeSpec
 
 ENDINGS = (".yaml", ".yml")
 _ADAPTER = TypeAdapter(RecipeSpec)

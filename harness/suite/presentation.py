@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     PositiveFloat,
@@ -13,11 +12,7 @@ from pydantic import (
     model_validator,
 )
 
-
-class Strict(BaseModel):
-    """Base of every part of a suite: unknown keys are mistakes, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from harness.suite.recipe import Strict
 
 
 class FigureSpec(Strict):

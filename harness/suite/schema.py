@@ -19,8 +19,8 @@ from pydantic import (
 )
 
 from harness.case import DEFAULT_TIMING, Cache, Criterion, DType, Pass, Timing
-from harness.suite.presentation import PlotSpec, ReferenceSpec, Strict, TableSpec
-from harness.training.recipe import DataSpec, EvaluationSpec
+from harness.suite.presentation import PlotSpec, ReferenceSpec, TableSpec
+from harness.suite.recipe import DataSpec, EvaluationSpec, Strict
 
 # What a suite or case says under `latency`, and how the two are merged.
 

@@ -16,6 +16,7 @@ from context_modules.segmentor import Segmentor
 from harness.case import Job
 from harness.judge.statistics.intervals import MeanInterval, mean_interval
 from harness.messages import HarnessError
+from harness.suite.recipe import GENERATED, EvaluationSpec, RecipeSpec
 from harness.training.batches import derived_seed
 from harness.training.checkpoint import Checkpoint, State, default_folder, load_into
 from harness.training.data.ceiling import ceiling
@@ -29,7 +30,6 @@ from harness.training.network import (
     reach,
     trained_arguments,
 )
-from harness.training.recipe import GENERATED, EvaluationSpec, RecipeSpec
 from harness.training.source import source_digest
 from harness.training.trainer import Trained, Trainer, deterministic, resolve_precision
 

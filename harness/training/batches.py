@@ -10,8 +10,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from context_modules.losses import VOID
 from harness.messages import HarnessError
+from harness.suite.recipe import AugmentationSpec, RecipeSpec
 from harness.training.data.dataset import SegmentationData
-from harness.training.recipe import AugmentationSpec, RecipeSpec
 
 # Augmentation of training images: flip, scale, brightness, crop.
 

@@ -12,7 +12,7 @@ from context_modules.catalog import BY_NAME
 from context_modules.segmentor import Segmentor
 from harness.instantiate import resolve
 from harness.messages import HarnessError
-from harness.training.recipe import RecipeSpec
+from harness.suite.recipe import RecipeSpec
 
 # How far a network sees: what the ceiling of `harness.training.data.ceiling` is computed for.
 

@@ -16,11 +16,11 @@ from context_modules.losses import VOID, CrossEntropy, OHEMCrossEntropy
 from context_modules.region_losses import boundary_cross_entropy, cross_entropy
 from context_modules.segmentor import Segmentor, SegmentorOutput
 from harness.messages import HarnessError
+from harness.suite.recipe import LossSpec, OptimizerSpec, Precision, RecipeSpec
 from harness.training.batches import Batches, derived_seed, read_batches
 from harness.training.checkpoint import Checkpoint, State, fits, load_into
 from harness.training.data.dataset import SegmentationData
 from harness.training.network import map_size
-from harness.training.recipe import LossSpec, OptimizerSpec, Precision, RecipeSpec
 
 # The loss of a training: the terms of the papers, each where the network gives what it needs.
 

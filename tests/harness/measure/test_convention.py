@@ -5,7 +5,7 @@ from made_jobs import made_job
 
 from harness.measure.convention import CONVENTIONS, operations
 from harness.measure.operations import measure_operations
-from harness.suite import ConventionSpec
+from harness.suite.presentation import ConventionSpec
 
 ROW = {
     "conv_macs": 1000,

@@ -11,7 +11,8 @@ from harness.measure.operations import measure_operations, measure_params
 from harness.present.check import check
 from harness.present.write import write_plots, write_tables
 from harness.records.record import Record
-from harness.suite import SuiteError, load
+from harness.suite.document import SuiteError
+from harness.suite.loader import load
 
 SUITES = REPOSITORY / "suites"
 

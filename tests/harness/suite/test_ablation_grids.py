@@ -6,7 +6,7 @@ import pytest
 
 import harness
 from harness.planning.plan import Trainings
-from harness.suite import load
+from harness.suite.loader import load
 
 FOLDER = Path(harness.__file__).parents[1] / "suites" / "ablations"
 # Written for continuous integration, and for the order of mechanisms by kind of context.

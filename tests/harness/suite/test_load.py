@@ -7,7 +7,10 @@ import pytest
 
 from harness.measure import METRICS
 from harness.measure.convention import CONVENTIONS
-from harness.suite import CONVENTION_NAMES, METRIC_NAMES, Overrides, SuiteError, load
+from harness.suite.document import SuiteError
+from harness.suite.loader import load
+from harness.suite.schema import CONVENTION_NAMES, METRIC_NAMES
+from harness.suite.suite import Overrides
 
 PLAIN = """
     suite: plain
@@ -237,7 +240,9 @@ def test_names_agree_with_what_measures():
 def test_mistakes_of_the_file_itself_are_found_without_torch(write):
     path = write("s.yaml", "suite: s\ncases: [{modul: x}]\nx: y: z\n")
     code = (
-        "import sys; from pathlib import Path; from harness.suite import load, SuiteError\n"
+        "import sys; from pathlib import Path\n"
+        "from harness.suite.document import SuiteError\n"
+        "from harness.suite.loader import load\n"
         "try: load(Path(sys.argv[1]))\n"
         "except SuiteError: print('torch' in sys.modules)\n"
     )

@@ -10,7 +10,7 @@ from harness.judge.printed import load as load_printed
 from harness.judge.verdict import reference_table, unmatched
 from harness.present.check import check
 from harness.records.quantities.derived import sweep_name
-from harness.suite import load
+from harness.suite.loader import load
 from harness.suite.reader import read_file
 from harness.suite.tree import read
 

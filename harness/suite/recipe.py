@@ -27,7 +27,7 @@ _Channels = tuple[float, float, float]
 
 
 class Strict(BaseModel):
-    """Base of every part: unknown keys are mistakes, values do not change."""
+    """Base of every part of a recipe or suite: unknown keys are mistakes, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
