@@ -92,14 +92,10 @@ class ReferenceSpec(Strict):
     )
 
 
-def _word_or_mapping(value: Any) -> str:
-    return "mapping" if isinstance(value, dict) else "word"
-
-
 Best = Annotated[
     Annotated[Literal["auto"], Tag("word")]
     | Annotated[dict[str, Literal["min", "max"]], Tag("mapping")],
-    Discriminator(_word_or_mapping),
+    Discriminator(lambda value: "mapping" if isinstance(value, dict) else "word"),
 ]
 
 
@@ -127,10 +123,6 @@ class TableSpec(Strict):
         return self
 
 
-def _name_or_list(value: Any) -> str:
-    return "list" if isinstance(value, (list, tuple)) else "name"
-
-
 def _as_tuple(value: Any) -> Any:
     # Behind a `before` validator of a model JSON's lists arrive as such, which no tuple takes.
     return tuple(value) if isinstance(value, list) else value
@@ -141,7 +133,7 @@ YAxis = Annotated[
     | Annotated[
         Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_as_tuple)], Tag("list")
     ],
-    Discriminator(_name_or_list),
+    Discriminator(lambda value: "list" if isinstance(value, (list, tuple)) else "name"),
 ]
 
 
