@@ -106,7 +106,7 @@ class _Recipes:
 
     def of(self, accuracy: Any) -> str:
         if id(accuracy) not in self._known:
-            recipe = RecipeSpec.model_validate_json(json.dumps(accuracy["recipe"]), strict=True)
+            recipe = RecipeSpec.of(accuracy["recipe"])
             network = recipe.network.model_dump(mode="json")
             data = {key: value for key, value in accuracy["data"].items() if key != "root"}
             text = json.dumps([recipe.trained(), network, data], sort_keys=True)

@@ -1,6 +1,5 @@
 """What a case's accuracy asks for: recipe, data and evaluation, found and checked."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,9 +92,7 @@ class Accuracies:
         for spec in specs:
             if spec.evaluation is not None:
                 merged |= spec.evaluation.model_dump(mode="json", exclude_unset=True)
-        return EvaluationSpec.model_validate_json(json.dumps(merged), strict=True).model_dump(
-            mode="json"
-        )
+        return EvaluationSpec.of(merged).model_dump(mode="json")
 
     def _find(self, name: str, place: Place) -> Path | None:
         folder = self.source.document.path.parent
