@@ -82,7 +82,7 @@ def plan(  # noqa: PLR0917 - typer calls it with names
         from harness.environment.machine import describe_machine, machine_key
         from harness.planning.plan import make_plan
         from harness.planning.predict import read_earlier
-        from harness.training.checkpoint import default_folder
+        from harness.training.checkpoint import checkpoint_folder
 
         made = make_plan(
             suite,
@@ -90,7 +90,7 @@ def plan(  # noqa: PLR0917 - typer calls it with names
             machine or machine_key(describe_machine()),
             engine=None if budget == 0 else LocalEngine(slots=STATIC_SLOTS),
             budget=budget,
-            checkpoints=default_folder(),
+            checkpoints=checkpoint_folder(),
         )
     if as_json:
         sys.stdout.write(json.dumps(_plain(made), allow_nan=False) + "\n")

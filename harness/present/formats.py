@@ -1,4 +1,4 @@
-"""A table as text: Markdown, CSV, HTML."""
+"""A table of cells, and how it becomes text: CSV, HTML, Markdown."""
 
 import csv
 import io
@@ -11,9 +11,7 @@ from typing import Any, Literal
 
 from tabulate import tabulate
 
-from harness.records.quantities.quantity import Direction
-
-# Rank: which values of a column are the best and the second best, as they are shown.
+from harness.records.quantities.quantity import Direction, percent
 
 NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
 """A cell that is a number; all else is a word."""
@@ -41,8 +39,6 @@ def ranks(texts: Sequence[str], aim: Direction) -> list[int | None]:
     return [places.get(values[index]) if index in values else None for index in range(len(texts))]
 
 
-# Cells, columns and the table that they make, ready to be written in any format.
-
 ABSENT = "–"
 
 
@@ -54,6 +50,11 @@ class Cell:
     raw: Any  # the stored value behind it, in SI base units; `None` if there is none
     # what is shown where a column has room for a word only (`oom`); `text` if empty
     short: str = ""
+
+
+def percent_cell(share: float | None, decimals: int = 2) -> Cell:
+    """A share in per cent, with its sign."""
+    return Cell(ABSENT, None) if share is None else Cell(percent(share, decimals), share)
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ class Table:
     @property
     def lines(self) -> list[list[str]]:
         """Shown texts, row by row."""
-        return [list(line) for line in zip(*(_texts(column) for column in self.shown), strict=True)]
+        cells = zip(*(column.cells for column in self.shown), strict=True)
+        return [[cell.text for cell in line] for line in cells]
 
     def __repr__(self) -> str:
         rows = len(self.columns[0].cells) if self.columns else 0
@@ -99,24 +101,16 @@ class Table:
 
     def __str__(self) -> str:
         """Markdown, which reads as a table where it is printed."""
-
         return markdown(self)
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-
         return html(self)
 
 
-def _texts(column: Column) -> list[str]:
-    return [cell.text for cell in column.cells]
-
-
-# CSV of a table: stored values in SI base units under their stored names.
-
 # Spreadsheets run a cell that starts so as a formula (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-_NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
+_PLAIN_NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
 
 
 def safe(value: Any) -> str:
@@ -130,7 +124,7 @@ def safe(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     # The csv module leaves a lone carriage return unquoted, and readers end the line there.
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    dangerous = text.startswith(_FORMULA) and _NUMBER.fullmatch(text) is None
+    dangerous = text.startswith(_FORMULA) and _PLAIN_NUMBER.fullmatch(text) is None
     return f"'{text}" if dangerous else text
 
 
@@ -149,53 +143,42 @@ def csv_text(table: Table) -> str:
     return out.getvalue()
 
 
-# HTML of a table, as notebooks show it: one element, its style within.
-
 # Told apart by text as well; readable on white and on the black of dark notebooks.
 _COLOURS = {"reproduced": "#1a8a5a", "differs": "#d0473d", "not reproducible": "#a87400"}
 _CELL = "padding:0.2em 0.6em;white-space:nowrap"
 
 
 def html(table: Table) -> str:
-    """A `<table>` with title and heads, its footnotes folded below; all text is escaped."""
-    heads = "".join(_head(column) for column in table.shown)
-    body = "".join(_line(table.shown, line) for line in table.lines)
+    """One element with its style within, as notebooks show it; all text is escaped."""
+    heads = "".join(
+        f"<th scope='col' style='text-align:{column.align};padding:0.2em 0.6em'>"
+        f"{escape_html(column.head)}</th>"
+        for column in table.shown
+    )
+    body = ""
+    for line in table.lines:
+        cells = ""
+        for column, text in zip(table.shown, line, strict=True):
+            colour = f";color:{_COLOURS[text]}" if text in _COLOURS else ""
+            style = f"text-align:{column.align};{_CELL}{colour}"
+            cells += f"<td style='{style}'>{escape_html(text)}</td>"
+        body += f"<tr>{cells}</tr>"
+    notes = "".join(f"<li>{escape_html(line)}</li>" for line in table.footnotes)
+    summary = f"<summary>Notes ({len(table.footnotes)})</summary>"
     return (
         "<div style='overflow-x:auto;margin:0.5em 0 1em'>"
         f"<table><caption style='text-align:left'><b>{escape_html(table.title)}</b></caption>"
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
-        f"{_footnotes(table.footnotes)}</div>"
+        f"{f'<details>{summary}<ul>{notes}</ul></details>' if notes else ''}</div>"
     )
 
 
-def _head(column: Column) -> str:
-    style = f"text-align:{column.align};padding:0.2em 0.6em"
-    return f"<th scope='col' style='{style}'>{escape_html(column.head)}</th>"
-
-
-def _line(columns: Sequence[Column], texts: Sequence[str]) -> str:
-    cells = (_cell(column, text) for column, text in zip(columns, texts, strict=True))
-    return f"<tr>{''.join(cells)}</tr>"
-
-
-def _cell(column: Column, text: str) -> str:
-    colour = f";color:{_COLOURS[text]}" if text in _COLOURS else ""
-    return f"<td style='text-align:{column.align};{_CELL}{colour}'>{escape_html(text)}</td>"
-
-
-def _footnotes(lines: Sequence[str]) -> str:
-    if not lines:
-        return ""
-    items = "".join(f"<li>{escape_html(line)}</li>" for line in lines)
-    return f"<details><summary>Notes ({len(lines)})</summary><ul>{items}</ul></details>"
-
-
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&$])")
+_ACTIVE = re.compile(r"([\\`*_\[\]<>|#~&$])")
 
 
 def escape(text: str) -> str:
     """Text that Markdown shows as it is, on one line of a table."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return _ACTIVE.sub(r"\\\1", " ".join(text.split()))
 
 
 def markdown(table: Table) -> str:

@@ -14,8 +14,6 @@ from harness.records.quantities.quantity import Row
 from harness.records.quantities.registry import find
 from harness.suite.presentation import ConventionSpec, ReferenceSpec, TableSpec
 
-# What trained rows were trained on, and from which difference on their seeds tell them apart.
-
 
 def trained(rows: Sequence[Row]) -> list[str]:
     """Recipe, data and seeds, each said once where all trained rows share them; then `separated`.
@@ -31,7 +29,7 @@ def trained(rows: Sequence[Row]) -> list[str]:
         _shared("steps", (row.get("train_steps") for row in scored)),
         _shared("data", (row.get("data") for row in scored)),
         _shared("data version", (row.get("data_version") for row in scored)),
-        _shared("seeds", (_listed(row.get("train_seeds")) for row in scored)),
+        _shared("seeds", (" and ".join(map(str, row.get("train_seeds") or ())) for row in scored)),
     ]
     said = "; ".join(word for word in words if word)
     return [*([f"Trained with {said}."] if said else []), *_separation(scored)]
@@ -66,11 +64,7 @@ def _shared(name: str, values: Iterable[Any]) -> str:
     return f"{name} by row ({', '.join(map(str, distinct))})"
 
 
-def _listed(seeds: Sequence[int] | None) -> str:
-    return " and ".join(map(str, seeds)) if seeds else ""
-
-
-_UNITS = {1e9: "1e9", 2.0**30: "2^30", 1e6: "1e6", 1.0: "1"}
+_POWERS = {1e9: "1e9", 2.0**30: "2^30", 1e6: "1e6", 1.0: "1"}
 
 
 def footnotes(
@@ -99,12 +93,20 @@ def footnotes(
     if any(reading.quantity.name in ON_CEILINGS for reading in readings):
         lines += uncalibrated(rows)
     lines += _reference(part, rows)
-    lines += _reasons(rows)
-    lines += _case_notes(part, rows)
-    lines += _failures(rows)
+    lines += _judgements(rows)
+    # Suites carry notes by label; what else has the shape of a part need not.
+    notes: Mapping[str, str] = getattr(part, "notes", None) or {}
+    labels = [str(row.get("label")) for row in rows]
+    lines += [f"{label}: {notes[label]}" for label in labels if notes.get(label)]
+    lines += [
+        f"{row.get('label')}: {row.get('status') or 'not run'}"
+        + (f": {row['cause']}" if row.get("cause") else "")
+        for row in rows
+        if row.get("status") != "ok"
+    ]
     lines += _coverage(rows)
     lines += _witness(rows)
-    lines += _warnings(rows)
+    lines += _warning_lines(rows)
     return tuple(" ".join(line.split()) for line in lines)
 
 
@@ -136,7 +138,7 @@ def formula(convention: ConventionSpec) -> str:
     terms = [
         name if weight == 1 else f"{weight:g} {name}" for name, weight in weights.items() if weight
     ]
-    return f"({' + '.join(terms)}) / {_UNITS.get(convention.unit, f'{convention.unit:g}')}"
+    return f"({' + '.join(terms)}) / {_POWERS.get(convention.unit, f'{convention.unit:g}')}"
 
 
 def _meanings(readings: Sequence[Reading], convention: ConventionSpec) -> list[str]:
@@ -173,7 +175,8 @@ def setup(rows: Sequence[Row]) -> list[str]:
     """Device, data type, pass, input and threads: said once where all rows share them."""
     shared = []
     for name in ("device", "dtype", "pass", "input", "threads"):
-        values = list(dict.fromkeys(_plain(name, row) for row in rows))
+        text = shape_text if name == "input" else lambda value: str(value or "")
+        values = list(dict.fromkeys(text(row.get(name)) for row in rows))
         present = [value for value in values if value]
         # A case that was not timed may have no number of threads.
         if len(present) == 1 and (len(values) == 1 or name == "threads"):
@@ -181,11 +184,6 @@ def setup(rows: Sequence[Row]) -> list[str]:
         elif present:
             shared.append(f"{name} by row ({', '.join(present)})")
     return [f"Measured with {'; '.join(shared)}."] if shared else []
-
-
-def _plain(name: str, row: Row) -> str:
-    value = row.get(name)
-    return shape_text(value) if name == "input" else str(value or "")
 
 
 def pairs(head: str, values: Mapping[str, Any]) -> list[str]:
@@ -253,7 +251,7 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + "."
 
 
-def _reasons(rows: Sequence[Row]) -> list[str]:
+def _judgements(rows: Sequence[Row]) -> list[str]:
     """Why figures differ, cannot be reproduced, or are not judged; equal reasons stand once."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for row in rows:
@@ -272,22 +270,6 @@ def _reasons(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _case_notes(part: Part, rows: Sequence[Row]) -> list[str]:
-    # Suites carry notes by label; what else has the shape of a part need not.
-    notes: Mapping[str, str] = getattr(part, "notes", None) or {}
-    labels = [str(row.get("label")) for row in rows]
-    return [f"{label}: {notes[label]}" for label in labels if notes.get(label)]
-
-
-def _failures(rows: Sequence[Row]) -> list[str]:
-    return [
-        f"{row.get('label')}: {row.get('status') or 'not run'}"
-        + (f": {row['cause']}" if row.get("cause") else "")
-        for row in rows
-        if row.get("status") != "ok"
-    ]
-
-
 def _coverage(rows: Sequence[Row]) -> list[str]:
     lines = []
     for row in rows:
@@ -295,16 +277,12 @@ def _coverage(rows: Sequence[Row]) -> list[str]:
         uncounted: Mapping[str, int] = row.get("uncounted_ops") or {}
         if not uncounted and (share is None or share >= 1):
             continue
-        covered = "" if share is None else f"counters cover {_floored(share)} %"
+        # Rounded down, so that what is not complete never reads 100.
+        covered = "" if share is None else f"counters cover {int(share * 1000) / 10:g} %"
         names = ", ".join(f"{name} ({calls}x)" for name, calls in sorted(uncounted.items()))
         named = f"no counting rule for {names}" if names else ""
         lines.append(f"{row.get('label')}: {'; '.join(p for p in (covered, named) if p)}.")
     return lines
-
-
-def _floored(share: float) -> str:
-    """Per cent rounded down, so that what is not complete never reads 100."""
-    return f"{int(share * 1000) / 10:g}"
 
 
 def _witness(rows: Sequence[Row]) -> list[str]:
@@ -324,7 +302,7 @@ def _witness(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _warnings(rows: Iterable[Row]) -> list[str]:
+def _warning_lines(rows: Iterable[Row]) -> list[str]:
     found: dict[str, list[str]] = {}
     for row in rows:
         for warning in row.get("warnings") or ():

@@ -1,19 +1,18 @@
 """Table: the asked columns of a suite's rows, ready to be written in any format."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from harness.judge.verdict import annotate
-from harness.present.formats import ABSENT, Cell, Column, Table
+from harness.present.formats import ABSENT, Cell, Column, Table, percent_cell
 from harness.present.notes import footnotes, setting
 from harness.present.part import Context, Part, convention_of
 from harness.present.reading import Reading, read
-from harness.records.quantities.quantity import Direction, Row, direction, percent, with_unit
+from harness.records.quantities.quantity import Direction, Row, direction, with_unit
 from harness.suite.presentation import TableSpec
 
 __all__ = ["Table", "make"]
 
-_CAUSE_WIDTH = 40
+_CAUSE_LETTERS = 40
 
 
 def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | None = None) -> Table:
@@ -61,28 +60,30 @@ class _Failures:
     """Puts a failed row's status and cause into the first place where a number is missing."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        self._left = {
-            index: _failure(row) for index, row in enumerate(rows) if row.get("status") != "ok"
-        }
+        self._left = {index: row for index, row in enumerate(rows) if row.get("status") != "ok"}
 
     def take(self, index: int) -> Cell:
-        return self._left.pop(index, Cell(ABSENT, None))
-
-
-def _failure(row: Row) -> Cell:
-    status, cause = str(row.get("status") or "not run"), row.get("cause")
-    if not cause:
-        return Cell(status, None)
-    line = " ".join(str(cause).split())
-    short = line if len(line) <= _CAUSE_WIDTH else line[: _CAUSE_WIDTH - 3].rstrip() + "..."
-    return Cell(f"{status}: {short}", None, status)
+        row = self._left.pop(index, None)
+        if row is None:
+            return Cell(ABSENT, None)
+        status, line = (
+            str(row.get("status") or "not run"),
+            " ".join(str(row.get("cause") or "").split()),
+        )
+        if not line:
+            return Cell(status, None)
+        short = line
+        if len(line) > _CAUSE_LETTERS:
+            short = line[: _CAUSE_LETTERS - 3].rstrip() + "..."
+        return Cell(f"{status}: {short}", None, status)
 
 
 def _expand(
     reading: Reading, rows: Sequence[Row], failed: _Failures, aim: Direction | None
 ) -> list[Column]:
     if reading.is_text:
-        return [_plain(reading, rows)]
+        texts = tuple(Cell(reading.text(row) or ABSENT, reading.quantity.read(row)) for row in rows)
+        return [Column(reading.head, texts, "left", reading.quantity.name)]
     verdicts = [reading.verdict(row) for row in rows]
     cells = []
     for index, row in enumerate(rows):
@@ -121,7 +122,10 @@ def _expand(
             with_unit("reported", printed_unit or ""),
         ),
     ]
-    differences = tuple(_difference(each) for each in verdicts)
+    differences = tuple(
+        percent_cell(None if each is None else each["difference"]) for each in verdicts
+    )
+    words = [None if each is None else each["verdict"] for each in verdicts]
     columns.append(
         Column(
             f"{reading.name} difference (%)",
@@ -136,28 +140,13 @@ def _expand(
     columns.append(
         Column(
             f"{reading.name} verdict",
-            tuple(_judgement(each) for each in verdicts),
+            tuple(Cell(word or ABSENT, word) for word in words),
             "left",
             f"{figure}_verdict",
             shown=False,
         )
     )
     return columns
-
-
-def _difference(verdict: Any) -> Cell:
-    share = None if verdict is None else verdict["difference"]
-    return Cell(ABSENT, None) if share is None else Cell(percent(share), share)
-
-
-def _judgement(verdict: Any) -> Cell:
-    word = None if verdict is None else verdict["verdict"]
-    return Cell(word or ABSENT, word)
-
-
-def _plain(reading: Reading, rows: Sequence[Row]) -> Column:
-    cells = tuple(Cell(reading.text(row) or ABSENT, reading.quantity.read(row)) for row in rows)
-    return Column(reading.head, cells, "left", reading.quantity.name)
 
 
 def _verdict(rows: Sequence[Row]) -> Column:

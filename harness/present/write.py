@@ -63,13 +63,13 @@ def write_plots(
     Arguments, result and errors as for `write_tables`.
     """
     # matplotlib takes half a second to import; who asks for tables alone does not wait for it.
-    from harness.present.plots.canvas import FORMATS, render
+    from harness.present.plots.canvas import FILE_KINDS, render
     from harness.present.plots.plot import draw
 
     written = []
     for name, spec in zip(plot_names(part), part.plots, strict=True):
         figure = draw(spec, part, rows, context)
-        for kind in FORMATS:
+        for kind in FILE_KINDS:
             path = folder / "plots" / f"{name}.{kind}"
             write_whole(path, render(figure, kind))
             written.append(path)

@@ -1,4 +1,4 @@
-"""Plot: the asked view of a suite's rows, as a matplotlib figure."""
+"""Plot: the asked view of a suite's rows with its notes, as a matplotlib figure."""
 
 from collections.abc import Sequence
 
@@ -8,17 +8,15 @@ from harness.judge.verdict import annotate
 from harness.messages import HarnessError
 from harness.present.notes import conventions, definition, pairs, setup, trained
 from harness.present.part import Context, Part, convention_of
-from harness.present.plots import bar, grouped_bar, line, roofline, scatter
+from harness.present.plots import bar, line, roofline, scatter
 from harness.present.plots.bar import MOST_BARS
 from harness.present.plots.canvas import FAINT, canvas, house, may_leave_zero, settle
 from harness.present.plots.scatter import MOST_LABELS
-from harness.present.plots.view import View, explained, missing, shown
+from harness.present.plots.view import View, complete, explained, missing
 from harness.present.reading import Reading, read
 from harness.records.quantities.performance import uncalibrated
 from harness.records.quantities.quantity import Row
 from harness.suite.presentation import ConventionSpec, PlotSpec
-
-# Notes of a plot: what has to be said below it so that it is not misread.
 
 
 def meanings(
@@ -69,7 +67,7 @@ def not_judged(spec: PlotSpec, y: Reading, rows: Sequence[Row]) -> list[str]:
     return [f"Printed figures are not judged: {y.by.unjudged}."]
 
 
-_KINDS = {"bar": bar.draw, "scatter": scatter.draw, "line": line.draw, "roofline": roofline.draw}
+_DRAWN_BY = {"bar": bar.draw, "scatter": scatter.draw, "line": line.draw, "roofline": roofline.draw}
 
 
 def draw(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | None = None) -> Figure:
@@ -89,7 +87,7 @@ def paint(view: View) -> Figure:
             axes.set_axis_off()
             axes.text(0.5, 0.5, "nothing to show", ha="center", va="center", color=FAINT)
             return figure
-        figure = (grouped_bar.draw if len(view.ys) > 1 else _KINDS[view.spec.kind])(view)
+        figure = (bar.draw_grouped if len(view.ys) > 1 else _DRAWN_BY[view.spec.kind])(view)
         settle(figure)  # else each file of it would lay it out again
         return figure
 
@@ -100,7 +98,9 @@ def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | Non
     annotated = annotate(rows, part, convention)
 
     def reading(name: str | None) -> Reading | None:
-        return None if name is None else read(_plotted(name), part, annotated, convention)
+        # The input's shape is text; an axis shows its height.
+        name = "input_height" if name == "input" else name
+        return None if name is None else read(name, part, annotated, convention)
 
     ys = tuple(read(name, part, annotated, convention) for name in spec.ys)
     y, series = ys[0], reading(spec.series)
@@ -115,7 +115,7 @@ def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | Non
                 f"{name!r} cannot stand on one axis with {spec.ys[0]!r}; plot it apart"
             )
     needed = [each for each in (x, *ys) if each is not None]
-    kept = shown(annotated, needed)
+    kept = complete(annotated, needed)
     if spec.kind == "roofline":  # both axes are logarithmic
         kept = tuple(row for row in kept if all((each.ours(row) or 0) > 0 for each in needed))
     heads = " and ".join(dict.fromkeys(each.name for each in ys))
@@ -124,7 +124,7 @@ def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | Non
     left_out = missing(annotated, kept, needed)
     every = annotated[: bar.MOST_BARS] if spec.kind == "bar" else annotated
     if len(every) < len(annotated):
-        kept = shown(every, needed)
+        kept = complete(every, needed)
     notes = [
         *meanings(needed, kept, convention),
         *guided(spec, x, y, kept),
@@ -141,11 +141,6 @@ def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | Non
         *([left_out] if left_out else []),
     ]
     return View(spec, title, kept, x, y, series, tuple(notes), ys, tuple(every))
-
-
-def _plotted(name: str) -> str:
-    """The input's shape is text; an axis shows its height."""
-    return "input_height" if name == "input" else name
 
 
 def _within_text(head: str) -> str:

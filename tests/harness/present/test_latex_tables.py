@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from made_rows import COLUMNS, Suite, failed, ocnet, row, table4
 
 from harness.present.formats import ranks
-from harness.present.latex import CHARACTER, MOST_ROWS, escape, latex
+from harness.present.latex import CHARACTER, MOST_ROWS, latex, latex_text
 from harness.present.part import Context
 from harness.present.table import make
 from harness.suite.presentation import TableSpec
@@ -39,8 +39,8 @@ def one(label, **more):
 
 
 def parsed(text):
-    """Text without the commands that `escape` makes; what is active then is its mistake."""
-    text = re.sub(re.escape(CHARACTER) + r"\{[^\x00-\x7f]\}\{[0-9A-F]+\}", "", text)
+    """Text without the commands that `latex_text` makes; what is active then is its mistake."""
+    text = re.sub(re.latex_text(CHARACTER) + r"\{[^\x00-\x7f]\}\{[0-9A-F]+\}", "", text)
     text = re.sub(r"\$(\\[A-Za-z]+|-|\^\{(2|3|\\circ)\})\$", "", text)
     text = re.sub(r"\\[`'^~=u.\"rHvc]\{(\\[ij]|[A-Za-z])\}", "", text)
     text = re.sub(r"\\(text[a-z]+|ldots|ss|ae|AE|oe|OE|[oOlLiS]|`)\{\}", "", text)
@@ -51,20 +51,20 @@ def parsed(text):
 @settings(deadline=None, max_examples=200)
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=30))
 def test_escaped_text_leaves_nothing_active(text):
-    assert re.search(r"[\\{}$&#%_^~\x00-\x1f\x7f]|[^\x00-\x7f]", parsed(escape(text))) is None
+    assert re.search(r"[\\{}$&#%_^~\x00-\x1f\x7f]|[^\x00-\x7f]", parsed(latex_text(text))) is None
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.text(alphabet=string.ascii_letters + string.digits + " .,;:/()=+@", max_size=30))
 def test_plain_text_stays_as_it_is(text):
-    assert escape(text).replace("{}", "") == " ".join(text.split())
+    assert latex_text(text).replace("{}", "") == " ".join(text.split())
 
 
 def test_characters_have_their_commands():
-    assert escape("é ï ß") == r"\'{e} \"{\i} \ss{}"
-    assert escape('"a" -- x') == "``a'' -{}- x"
-    assert escape("2 × 3 ± µ") == r"2 $\times$ 3 $\pm$ $\mu$"
-    assert escape("漢") == r"\harnesschar{漢}{6F22}"
+    assert latex_text("é ï ß") == r"\'{e} \"{\i} \ss{}"
+    assert latex_text('"a" -- x') == "``a'' -{}- x"
+    assert latex_text("2 × 3 ± µ") == r"2 $\times$ 3 $\pm$ $\mu$"
+    assert latex_text("漢") == r"\harnesschar{漢}{6F22}"
     text = latex(one("漢"), "x")
     assert text.index(r"\providecommand{\harnesschar}") < text.index(r"\begin{table}")
     assert r"\providecommand" not in latex(one("plain"), "x")

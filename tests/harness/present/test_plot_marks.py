@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from made_rows import Suite, failed, ocnet, row, table4
 
 from harness.present.part import Context
-from harness.present.plots.canvas import FORMATS, house, render
+from harness.present.plots.canvas import FILE_KINDS, house, render
 from harness.present.plots.plot import draw, look
 from harness.present.plots.view import front, steps
 from harness.suite.presentation import FigureSpec, PlotSpec, ReferenceSpec
@@ -268,7 +268,7 @@ def test_thousands_of_rows_stay_a_figure():
     assert view.notes[-1].startswith("not shown: DANet (oom")
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", FILE_KINDS)
 def test_files_do_not_know_when_they_were_made(kind, monkeypatch):
     files = set()
     for moment in ("0", "1500000000"):
