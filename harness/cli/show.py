@@ -143,9 +143,18 @@ def _show_module(
     where = console()
     with strangers():
         found = describe(module)
-    _print(where, found)
+    _description(where, found)
     if picture is not None:
-        _draw(module, picture, where)
+        from harness.present.pictures import demonstrate
+
+        figure = demonstrate(module)
+        try:
+            figure.savefig(picture, dpi=150)
+        except (OSError, ValueError) as error:
+            raise OptionError(
+                f"{picture}: cannot be written: {error}; name a .png or .svg file"
+            ) from error
+        where.print(f"drawn: {picture}", markup=False, soft_wrap=True)
         return
     case = Case(module, given, shapes, pass_=pass_)  # type: ignore[arg-type]
     with strangers():
@@ -153,7 +162,7 @@ def _show_module(
     _costs(where, counted)
 
 
-def _print(where: Console, found: Description) -> None:
+def _description(where: Console, found: Description) -> None:
     paper = f", {found.paper}" if found.paper else ""
     where.print(Text(f"{found.module} ({found.target}){paper}", style="bold"))
     where.print(Text(found.summary))
@@ -226,16 +235,3 @@ def _totals(totals: Mapping[str, Any]) -> list[str]:
         calls = ", ".join(f"{name} x{n}" for name, n in totals["uncounted_ops"].items())
         lines.append(f"uncounted       {calls}")
     return lines
-
-
-def _draw(module: str, path: Path, where: Console) -> None:
-    from harness.present.pictures import demonstrate
-
-    figure = demonstrate(module)
-    try:
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:
-        raise OptionError(
-            f"{path}: cannot be written: {error}; name a .png or .svg file"
-        ) from error
-    where.print(f"drawn: {path}", markup=False, soft_wrap=True)

@@ -4,8 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from harness.judge.counterpart import Counterpart, counterpart
-from harness.judge.growth import ends_sweep, expected, range_text, swept_with
+from harness.judge.counterpart import (
+    Counterpart,
+    counterpart,
+    ends_sweep,
+    range_text,
+    swept_with,
+)
 from harness.judge.printed import Figure, PrintedRow, PrintedTable, load
 from harness.measure.convention import ConventionSpec
 from harness.messages import HarnessError
@@ -254,7 +259,7 @@ def _growth_verdicts(
         if over is None:
             continue
         printed = growth_row(row, over, reference, table)
-        order = None if printed is None else expected(printed, key)
+        order = None if printed is None else printed.figures.get(key)
         swept = swept_with(row, by_label.values(), over)
         if order is None or not ends_sweep(row, swept, over):
             continue

@@ -7,11 +7,9 @@ from typing import Any
 
 from harness.judge.verdict import annotate, counterparts, growth_axes, reference_table
 from harness.messages import HarnessError
-from harness.present import growth_table
 from harness.present.part import convention_of
 from harness.present.reading import read
 from harness.records.quantities.derived import axis_of, sweep_name
-from harness.records.quantities.quantity import Row
 from harness.suite.document import Document, Location, SuiteError
 from harness.suite.loader import read as read_document
 from harness.suite.suite import Suite
@@ -44,7 +42,6 @@ def _mistakes(part: Suite) -> Iterator[tuple[Location, HarnessError]]:
         yield ("reference",), judged
         return
     yield from _strangers(part)
-    yield from _growing(part, rows)
     for location, name in _names(part):
         found = _attempt(partial(read, name, part, rows, convention_of(part)))
         if isinstance(found, HarnessError):
@@ -82,7 +79,6 @@ def _strangers(part: Suite) -> Iterator[tuple[Location, HarnessError]]:
         place = ("reference", "figures", key)
         spoken.append(((*place, "not_reproducible"), tuple(spec.not_reproducible)))
         spoken.append(((*place, "instead"), tuple(spec.instead)))
-        spoken.append(((*place, "minus"), spec.minus))
         spoken.append(((*place, "minus_of"), (*spec.minus_of, *spec.minus_of.values())))
         spoken.append((place, (spec.relative_to,) if spec.relative_to else ()))
     for location, names in spoken:
@@ -98,15 +94,6 @@ def _sweeps(part: Suite) -> set[str]:
     """Names of the swept modules, where the reference judges exponents."""
     rows = _blank_rows(part)
     return {sweep_name(row, axis_of(over)) for over in growth_axes(part, rows) for row in rows}
-
-
-def _growing(part: Suite, rows: Sequence[Row]) -> Iterator[tuple[Location, HarnessError]]:
-    """Growth tables over text, or of it."""
-    for t, table in enumerate(part.tables):
-        if table.kind == "growth":
-            found = _attempt(partial(growth_table.look, table, part, rows, convention_of(part)))
-            if isinstance(found, HarnessError):
-                yield ("tables", t), found
 
 
 def _attempt(look: Callable[[], Any]) -> Any:

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.judge.counterpart import EXPONENT
-from harness.judge.growth import TOLERANCE
+from harness.judge.counterpart import EXPONENT, EXPONENT_TOLERANCE
 from harness.judge.statistics.significance import least_difference
 from harness.judge.verdict import count, reference_table, unmatched
 from harness.measure.convention import ConventionSpec
@@ -145,6 +144,12 @@ def formula(convention: ConventionSpec) -> str:
 def _meanings(readings: Sequence[Reading], convention: ConventionSpec) -> list[str]:
     lines = [_counted(each) for each in conventions(readings, convention)]
     notes = {r.quantity.head: r.quantity.note for r in readings if r.quantity.note}
+    notes |= {
+        each.head: "least-squares slope of the logarithm over that of "
+        f"{each.by.over.symbol or each.by.over.head}, in the row of the largest size"
+        for each in readings
+        if each.by is not None and each.by.over is not None
+    }
     return lines + [f"{head}: {note}." for head, note in notes.items()]
 
 
@@ -228,7 +233,7 @@ def _within(reference: ReferenceSpec) -> str:
         and each.tolerance != reference.tolerance
     ]
     words = [
-        f"exponent of {key} within {TOLERANCE if each.tolerance is None else each.tolerance:g}"
+        f"exponent of {key} within {each.tolerance or EXPONENT_TOLERANCE:g}"
         for key, each in reference.figures.items()
         if each.over is not None
     ]

@@ -53,8 +53,8 @@ class Reading:
     def name(self) -> str:
         """Head without unit: what is divided or subtracted is said."""
         head = self.quantity.head
-        if self.by is not None and self.by.minus:
-            head = f"{head} over {' and '.join(self.by.minus)}"
+        if self.by is not None and self.by.base is not None:
+            head = f"{head} over {self.by.base}"
         if self.by is not None and self.by.relative_to is not None:
             head = f"{head} / {self.by.relative_to}"
         return head
@@ -163,7 +163,7 @@ def _overhead(name: str, rows: Sequence[Row], convention: ConventionSpec) -> Rea
         raise HarnessError(f"no case is labelled {label!r}{hint(label, by_label)}")
     quantity = find(base, rows)
     unit = quantity.usual_unit(convention)
-    by = Counterpart(name, quantity, unit, 0.0, minus=(label,))
+    by = Counterpart(name, quantity, unit, 0.0, minus=label)
     return Reading(quantity, unit, convention, by, by_label)
 
 

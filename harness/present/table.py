@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from harness.judge.verdict import annotate
 from harness.measure.metric import Direction
-from harness.present import growth_table
 from harness.present.formats import ABSENT, Cell, Column, Table, percent_cell
 from harness.present.notes import footnotes, setting
 from harness.present.part import Context, Part, convention_of
@@ -29,8 +28,6 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | No
     context = context or Context()
     convention = convention_of(part, context)
     annotated = annotate(rows, part, convention)
-    if spec.kind == "growth":
-        return growth_table.make(spec, part, annotated, context)
     readings = [
         read(name, part, annotated, convention) for name in spec.columns if name != "verdict"
     ]
@@ -138,7 +135,7 @@ def _expand(
             f"{figure}_difference",
             head,
             "difference (%)",
-            shown=not reading.by.unjudged,
+            shown=not reading.by.unjudged and reading.by.over is None,
         )
     )
     columns.append(

@@ -136,7 +136,7 @@ def _described_suite(described: Mapping[str, Any]) -> Suite:
         title=str(described.get("title") or name),
         path=Path(described["path"]),
         jobs=tuple(_described_job(name, each) for each in jobs),
-        tables=tuple(TableSpec.model_validate(each) for each in described.get("tables") or ()),
+        tables=tuple(_described_table(each) for each in described.get("tables") or ()),
         plots=tuple(PlotSpec.model_validate(each) for each in described.get("plots") or ()),
         reference=None if reference is None else ReferenceSpec.model_validate(reference),
         convention=str(described.get("convention") or "flops"),
@@ -144,3 +144,12 @@ def _described_suite(described: Mapping[str, Any]) -> Suite:
         note=described.get("note"),
         notes={str(each["label"]): each["note"] for each in jobs if each.get("note")},
     )
+
+
+def _described_table(described: Mapping[str, Any]) -> TableSpec:
+    """A table; one of the former kind `growth` shows its exponents as columns beside the labels."""
+    given = dict(described)
+    if given.pop("kind", "rows") == "growth":
+        given["columns"] = ["label", *given["columns"], "verdict"]
+        given.pop("over", None)
+    return TableSpec.model_validate(given)

@@ -35,7 +35,7 @@ def meanings(
 
 def guided(spec: PlotSpec, x: Reading | None, y: Reading, rows: Sequence[Row]) -> list[str]:
     """What a scatter's line is."""
-    front = None if x is None or spec.kind != "scatter" else explained(spec.guide, x, y)
+    front = None if x is None or spec.kind != "scatter" else explained(x, y)
     return [front] if front is not None and len(rows) > 1 else []
 
 

@@ -384,5 +384,5 @@ def _front_rows(view: View) -> set[int]:
     if view.spec.kind != "scatter" or view.x is None:
         return set()
     points = [(view.x.ours(row) or 0.0, view.y.ours(row) or 0.0) for row in view.rows]
-    line = guide(view.spec.guide, view.x, view.y, points)
+    line = guide(view.x, view.y, points)
     return set() if line is None else {id(view.rows[index]) for index in line.members}

@@ -11,7 +11,8 @@ from harness.measure.operations import measure_operations, measure_params
 from harness.present.check import check
 from harness.present.write import write_plots, write_tables
 from harness.records.record import Record
-from harness.suite import SuiteError, load
+from harness.suite.document import SuiteError
+from harness.suite.loader import load
 
 SUITES = REPOSITORY / "suites"
 
@@ -100,8 +101,8 @@ def test_conventions_of_one_count(tmp_path):
         ("value: affinity_elements, over: positions", "value: affinity_elements, over: position",
          "did you mean 'positions'"),
         ("over: positions}\n    affinity", "over: sweep}\n    affinity", "'sweep' is text"),
-        ("columns: [computation, affinity_memory]", "columns: [computation, module]",
-         "'module' is text and cannot grow"),
+        ("computation, affinity_memory, verdict]", "computtion, affinity_memory, verdict]",
+         "unknown quantity 'computtion'"),
         ("label: A2Net\n", "label: A2-Net\n", None),
         ("  decides:", "  rows: {A2: A2Net}\n  decides:", "no case is labelled 'A2'"),
         ("y: affinity_elements", "y: affinities", "unknown quantity 'affinities'"),

@@ -71,7 +71,7 @@ def test_memory_of_unknown_meaning_is_shown_as_the_paper_calls_it():
 
 
 def test_overheads_and_ratios_say_over_what():
-    over = FigureSpec(value="operations", minus=("+2*3x3",))
+    over = FigureSpec(value="operations", minus_of={"+NL": "+2*3x3"})
     part = Suite(
         reference=ReferenceSpec(paper="srnet", table="table3", figures={"gflops": over}),
     )

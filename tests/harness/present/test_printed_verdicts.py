@@ -114,7 +114,7 @@ def test_ratios_of_rows():
 
 
 def test_overheads_over_rows():
-    over = FigureSpec(value="operations", minus=("+2*3x3",))
+    over = FigureSpec(value="operations", minus_of={"+NL": "+2*3x3"})
     part = suite(paper="srnet", table="table3", figures={"gflops": over})
     made = [row("+2*3x3", 11.8, 108.745, 36, 1), row("+NL", 12.3, 108.745 + 48.359, 700, 1)]
     rows = by_label(annotate(made, part))
