@@ -145,6 +145,10 @@ class Turn:
     one_core: bool = False  # whether all of them sample on the same core; for cases of one thread
 
 
+Identity = tuple[str, str, str, int]
+"""Of a process of a case within a run: suite, label, key of the case, number of the process."""
+
+
 @dataclass(frozen=True)
 class Job:
     """A case as a suite asks for it: how it is called, what is measured, under which limits."""
@@ -169,3 +173,8 @@ class Job:
     machine: str | None = None  # key of the machines that may run it; `None`: any
     # set by an engine that runs the processes of a case together (`Timing.turns`)
     turn: Turn | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """By which its record is found again."""
+        return (self.suite, self.label, self.case.key, self.replicate)

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.case import DEFAULT_TIMING, UNKNOWN_MACHINE, Job, Place
+from harness.case import DEFAULT_TIMING, UNKNOWN_MACHINE, Identity, Job, Place
 from harness.engines.engine import Engine, EngineError, Event, Finished, RemoteEngine
 from harness.engines.local import LocalEngine
 from harness.environment.machine import describe_environment
 from harness.measure import STATIC
 from harness.messages import HarnessError
-from harness.records.record import Identity, Record, identity, identity_of
+from harness.records.kept_run import last_of_each
+from harness.records.record import Record
 from harness.records.run_directory import RecordWriter, RunDirectory, RunDirectoryError
 from harness.suite.suite import Suite
 from harness.training.ahead import Heard, TrainingPass
@@ -32,7 +33,7 @@ class Expectation:
 
     def __init__(self, pending: list[Job], directory: RunDirectory) -> None:
         self._known = _earlier_seconds(directory)
-        self._left = {identity(job): job.case.key for job in pending}
+        self._left = {job.identity: job.case.key for job in pending}
         # Kept as sums: asked after every event, with thousands of cases left.
         self._seconds = sum(self._known.get(key, 0.0) for key in self._left.values())
         self._unknown = sum(key not in self._known for key in self._left.values())
@@ -40,7 +41,7 @@ class Expectation:
 
     def finished(self, record: Record) -> None:
         """Take what one case needed."""
-        key = self._left.pop(identity_of(record), None)
+        key = self._left.pop(record.identity, None)
         if key is not None:
             self._seconds -= self._known.get(key, 0.0)
             self._unknown -= key not in self._known
@@ -157,7 +158,7 @@ def execute(
         earlier = _finished(directory, jobs, here) if resume else {}
         if resume:
             _note_resumption(directory, suite, environment)
-        pending = [job for job in jobs if identity(job) not in earlier]
+        pending = [job for job in jobs if job.identity not in earlier]
         if remote and not mix_machines:
             pending = _beside(pending, earlier.values())
         measuring = _Measuring(
@@ -179,8 +180,8 @@ def execute(
         finally:
             engine.cancel()
     records = _matching(directory, jobs, here)
-    ordered = tuple(records[name] for name in map(identity, jobs) if name in measuring.done)
-    return Execution(directory, ordered, len(jobs), measuring.interrupted)
+    ended = tuple(record for name, record in records.items() if name in measuring.done)
+    return Execution(directory, ended, len(jobs), measuring.interrupted)
 
 
 @dataclass
@@ -204,7 +205,7 @@ class _Measuring:
                 self.writer.append(record)
                 if event.outcome.place is not None:
                     self._note_place(event.outcome.place)
-                self.done.add(identity(event.job))
+                self.done.add(event.job.identity)
                 self.clock.finished(record)
             if listener is not None:
                 remaining = self.clock.remaining()
@@ -290,7 +291,7 @@ def _finished(
     directory: RunDirectory, jobs: Sequence[Job], machine: str | None
 ) -> dict[Identity, Record]:
     """Records that need no second measurement, whatever their status."""
-    forced = {identity(job) for job in jobs if job.force}
+    forced = {job.identity for job in jobs if job.force}
     return {
         name: record
         for name, record in _matching(directory, jobs, machine).items()
@@ -302,24 +303,21 @@ def _finished(
 def _matching(
     directory: RunDirectory, jobs: Sequence[Job], machine: str | None
 ) -> dict[Identity, Record]:
-    """The last record of each case that was measured as the suite asks for it now.
+    """The last record of each case, where it was measured as the suite asks for it now.
 
     Args:
         directory: the run.
-        jobs: the suite's.
+        jobs: the suite's, in whose order they come.
         machine: key of the machine that counts; `None`: any.
     """
-    asked = {identity(job): job for job in jobs}
-    found = {}
-    for record in directory.records():
-        name = identity_of(record)
-        job = asked.get(name)
-        if job is None or (machine is not None and record.machine_key != machine):
-            continue
-        asked_now = (job.metrics, job.threads, job.seed, asdict(job.timing), job.accuracy)
-        if _asked(record) == asked_now:
-            found[name] = record
-    return found
+    asked = {job.identity: job for job in jobs}
+    written = ((record.identity, record) for record in directory.records())
+    return {
+        record.identity: record
+        for record in last_of_each(written, asked)
+        if (machine is None or record.machine_key == machine)
+        and _is_as_asked(record, asked[record.identity])
+    }
 
 
 def _beside(pending: Sequence[Job], records: Iterable[Record]) -> list[Job]:
@@ -337,6 +335,7 @@ def _beside(pending: Sequence[Job], records: Iterable[Record]) -> list[Job]:
     return held
 
 
-def _asked(record: Record) -> tuple[object, ...]:
+def _is_as_asked(record: Record, job: Job) -> bool:
     timing = {**asdict(DEFAULT_TIMING), **record.timing}  # of a time with fewer options
-    return (record.metrics, record.threads, record.seed, timing, record.accuracy)
+    found = (record.metrics, record.threads, record.seed, timing, record.accuracy)
+    return found == (job.metrics, job.threads, job.seed, asdict(job.timing), job.accuracy)

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.api.run import Run, load
+from harness.judge.part import Context
 from harness.messages import HarnessError
-from harness.present.part import Context
 from harness.present.report.page import render
 from harness.present.report.tables import ReportedPart, ReportedRun
 from harness.present.write import write_whole

@@ -11,14 +11,15 @@ from pydantic import ValidationError
 from harness.api import text
 from harness.case import Job
 from harness.environment.machine import LIBRARIES
-from harness.judge.verdict import Tally, annotate, count
+from harness.judge.part import Context
+from harness.judge.verdict import VerdictTally, annotate, tally_of
 from harness.measure import STATIC
-from harness.measure.roofline.calibration import DEFAULT_FOLDER
+from harness.measure.roofline.calibration import DEFAULT_FOLDER, known_roofs
 from harness.messages import HarnessError, suggest
-from harness.present.part import Context
-from harness.present.rows import combine, main_machine, one_machine, with_roofs
+from harness.present.rows import main_machine, rows_of, with_roofs
 from harness.present.table import Table, make
-from harness.present.write import plot_names, table_names, write_made, write_plots
+from harness.present.write import plot_names, table_names, write_tables
+from harness.records.kept_run import KeptRun
 from harness.records.record import Record
 from harness.records.run_directory import DESCRIPTION, LATEST, RunDirectory, RunDirectoryError
 from harness.records.stored_runs import find_runs
@@ -292,16 +293,19 @@ class Run:
             owner, spec = self._part(part), plot_spec(asked)
         return draw(spec, owner, self._rows[owner.name], self.context)
 
-    def tally(self) -> Tally:
+    def tally(self) -> VerdictTally:
         """How many printed figures are reproduced, differ, or cannot be reproduced."""
-        return count(self.rows())
+        return tally_of(self.rows())
 
     def write(self) -> None:
         """Write `tables/` and `plots/` of every part into the run directory."""
         for part in self.suite.parts():
             rows = self._rows[part.name]
             if rows:
-                write_made(self._tables[part.name], self.directory.path)
+                write_tables(self._tables[part.name], self.directory.path)
+            if rows and part.plots:  # matplotlib takes half a second to import
+                from harness.present.plots.plot import write_plots
+
                 write_plots(part, rows, self.directory.path, self.context)
 
     def _part(self, name: str | None) -> Suite:
@@ -315,23 +319,26 @@ class Run:
 
     @cached_property
     def _rows(self) -> dict[str, list[dict[str, Any]]]:
-        """Rows by the name of their part."""
-        return {part.name: self._made_rows(part) for part in self.suite.parts()}
-
-    def _made_rows(self, part: Suite) -> list[dict[str, Any]]:
-        own = [r.row(part.convention) for r in self.records if r.suite == part.name]
-        rows = combine(one_machine(own, mix=bool(self._description.get("mix_machines"))))
-        return annotate(with_roofs(rows, self._calibrations, self._threads), part)
+        """Rows by the name of their part; here, and nowhere else, they are judged."""
+        mix = bool(self._description.get("mix_machines"))
+        # Runs lie in <root>/<suite>/<time>: calibrations beside that root belong to them.
+        beside = self.directory.path.parent.parent.parent / DEFAULT_FOLDER.name
+        roof_of = known_roofs((DEFAULT_FOLDER, beside), self._environment.get("threads"))
+        found = {}
+        for part in self.suite.parts():
+            rows = rows_of(self.records, part.name, part.convention, mix=mix)
+            found[part.name] = annotate(with_roofs(rows, roof_of), part)
+        return found
 
     @cached_property
     def _tables(self) -> dict[str, dict[str, Table]]:
         """Tables by file name, by part; a part of which nothing is measured has none."""
-        return {part.name: self._made_tables(part) for part in self.suite.parts()}
-
-    def _made_tables(self, part: Suite) -> dict[str, Table]:
-        rows = self._rows[part.name]
-        made = [make(spec, part, rows, self.context) for spec in part.tables if rows]
-        return dict(zip(table_names(part), made, strict=False))
+        found = {}
+        for part in self.suite.parts():
+            rows = self._rows[part.name]
+            made = [make(spec, part, rows, self.context) for spec in part.tables if rows]
+            found[part.name] = dict(zip(table_names(part), made, strict=False))
+        return found
 
     @cached_property
     def _plots(self) -> dict[str, tuple[Suite, PlotSpec]]:
@@ -350,17 +357,6 @@ class Run:
             main = self.records[0].machine_key
         found: Mapping[str, Any] = machines.get(main, self._description)["environment"]
         return found
-
-    @property
-    def _threads(self) -> int | None:
-        """Of the cases that leave the number to PyTorch."""
-        threads: int | None = self._environment.get("threads")
-        return threads
-
-    @property
-    def _calibrations(self) -> tuple[Path, ...]:
-        # Runs lie in <root>/<suite>/<time>: calibrations beside that root belong to them.
-        return (DEFAULT_FOLDER, self.directory.path.parent.parent.parent / DEFAULT_FOLDER.name)
 
     @cached_property
     def context(self) -> Context:
@@ -409,12 +405,12 @@ def load(path: str | Path = LATEST, *, root: str | Path = DEFAULT_ROOT) -> Run:
     Raises:
         RunDirectoryError: there is no run, or it cannot be read.
     """
-    directory = RunDirectory.open(_place(Path(path), Path(root)))
+    kept = KeptRun.open(_place(Path(path), Path(root)))
     try:
-        suite = suite_of(directory.description().get("suite") or {})
+        suite = suite_of(kept.suite)
     except HarnessError as error:
-        raise RunDirectoryError(f"{directory.path / DESCRIPTION}: {error}") from error
-    return Run(suite, directory, _of_suite(suite, directory.records()))
+        raise RunDirectoryError(f"{kept.path / DESCRIPTION}: {error}") from error
+    return Run(suite, kept.directory, kept.records)
 
 
 def load_all(folder: str | Path = DEFAULT_ROOT) -> list[Run]:
@@ -442,10 +438,3 @@ def _last_started(root: Path) -> Path:
     if not runs:
         raise RunDirectoryError(f"{root}: no run here; begin one with harness run SUITE")
     return max(runs, key=lambda path: path.name)
-
-
-def _of_suite(suite: Suite, records: list[Record]) -> tuple[Record, ...]:
-    """The last record of each case, in the suite's order."""
-    last = {(r.suite, r.label, r.case_key, r.replicate): r for r in records}
-    wanted = [(job.suite, job.label, job.case.key, job.replicate) for job in suite.all_jobs()]
-    return tuple(last[each] for each in wanted if each in last)

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from harness.judge.verdict import Tally
+from harness.judge.verdict import VerdictTally
 from harness.messages import HarnessError, suggest
 from harness.present.formats import html
 from harness.present.table import Table
@@ -55,7 +55,7 @@ def console(table: Table) -> str:
     return out.getvalue()
 
 
-def summary(rows: Sequence[Mapping[str, Any]], tally: Tally, path: Path) -> str:
+def summary(rows: Sequence[Mapping[str, Any]], tally: VerdictTally, path: Path) -> str:
     """`12 cases: 11 ok, 1 oom; 35 reproduced, ...; results/runs/...`."""
     statuses = Counter(str(row.get("status")) for row in rows)
     counts = ", ".join(f"{number} {status}" for status, number in statuses.most_common())

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.case import Job, Outcome, Place
+from harness.case import Identity, Job, Outcome, Place
 from harness.engines.devices import Devices, Gpu, busy_cores, own_cores
 from harness.engines.engine import Event, Finished, Started, is_static
 from harness.engines.local import LocalEngine
@@ -51,7 +51,7 @@ def run_here(
     """
     devices = Devices(cores=cores, gpus=gpus, load=busy_cores)
     engine = LocalEngine(slots, devices)
-    numbers: dict[tuple[str, str, str, int], int] = {}
+    numbers: dict[Identity, int] = {}
     threads = len(cores or own_cores())
     for number, job in enumerate(jobs):
         missing = [folder for folder in job.search_path if not Path(folder).is_dir()]
@@ -59,12 +59,12 @@ def run_here(
             yield number, Started(job)
             yield number, Finished(job, _lacks(missing[0]))
             continue
-        numbers[_name(job)] = number
+        numbers[job.identity] = number
         # Left to PyTorch, the number would be that of the process that started the fork server.
         own = job.threads if job.threads is not None or is_static(job) else threads
         engine.submit(replace(job, threads=own))
     for event in engine.events():
-        yield numbers[_name(event.job)], event
+        yield numbers[event.job.identity], event
 
 
 def _lacks(folder: str) -> Outcome:
@@ -73,7 +73,3 @@ def _lacks(folder: str) -> Outcome:
         "system that all nodes share, or clone them to the same path"
     )
     return Outcome("error", cause)
-
-
-def _name(job: Job) -> tuple[str, str, str, int]:
-    return job.suite, job.label, job.case.key, job.replicate

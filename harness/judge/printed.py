@@ -274,7 +274,7 @@ def find_paper(paper: str, start: Path | None) -> Path:
     raise HarnessError(f"{places}: no printed figures of {paper!r}{hint(paper, known)}")
 
 
-def load(paper: str, table: str, start: Path | None = None) -> PrintedTable:
+def load_table(paper: str, table: str, start: Path | None = None) -> PrintedTable:
     """A printed table.
 
     Raises:

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 from harness.judge import growth
 from harness.judge.counterpart import numeric
+from harness.judge.part import Context, Part
 from harness.judge.statistics.power_law import PowerLaw
 from harness.messages import HarnessError
 from harness.present.formats import ABSENT, Cell, Column, Table
 from harness.present.notes import footnotes, setting
-from harness.present.part import Context, Part, convention_of
 from harness.present.reading import EXPONENT_DECIMALS, Reading, read
 from harness.records.quantities.derived import axis_of, sweeps
 from harness.records.quantities.quantity import Quantity, Row
 from harness.records.quantities.registry import find
-from harness.suite.presentation import ConventionSpec, TableSpec
+from harness.suite.presentation import TableSpec
 
 DEFAULT_OVER = "positions"
 
@@ -42,7 +42,7 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context) -> 
     Raises:
         HarnessError: a column names no quantity, or text.
     """
-    readings = look(spec, part, rows, convention_of(part, context))
+    readings = look(spec, part, rows)
     names = sweeps(rows, axis_of(_over(spec, rows, readings[0])))
     columns = [Column("Module", tuple(Cell(name, name) for name in names), "left", "sweep")]
     for reading in readings:
@@ -63,15 +63,13 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context) -> 
     )
 
 
-def look(
-    spec: TableSpec, part: Part, rows: Sequence[Row], convention: ConventionSpec
-) -> list[Reading]:
+def look(spec: TableSpec, part: Part, rows: Sequence[Row]) -> list[Reading]:
     """What the columns of a growth table read.
 
     Raises:
         HarnessError: a column or `over` names no quantity, or text.
     """
-    readings = [read(name, part, rows, convention) for name in spec.columns]
+    readings = [read(name, part, rows) for name in spec.columns]
     for name, reading in zip(spec.columns, readings, strict=True):
         if reading.is_text:
             raise HarnessError(f"{name!r} is text and cannot grow; name a quantity that is counted")

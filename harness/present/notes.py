@@ -5,9 +5,9 @@ from typing import Any
 
 from harness.judge.counterpart import EXPONENT
 from harness.judge.growth import TOLERANCE
+from harness.judge.part import Context, Part, convention_of
 from harness.judge.statistics.significance import least_difference
-from harness.judge.verdict import count, reference_table, unmatched
-from harness.present.part import Context, Part, convention_of
+from harness.judge.verdict import reference_table, tally_of, unmatched
 from harness.present.reading import Reading
 from harness.records.quantities.derived import shape_text, sweep_name
 from harness.records.quantities.performance import ON_CEILINGS, uncalibrated
@@ -91,7 +91,7 @@ def footnotes(
         context: of the run.
     """
     lines = [note for note in (spec.note, part.note) if note]
-    lines += _meanings(readings, convention_of(part, context))
+    lines += _meanings(readings, convention_of(part))
     lines += setup(rows)
     lines += trained(rows)
     lines += pairs("Versions", context.versions)
@@ -116,7 +116,7 @@ def setting(
 
     Arguments as for `footnotes`.
     """
-    counted = [_counted(each) for each in conventions(readings, convention_of(part, context))]
+    counted = [_counted(each) for each in conventions(readings, convention_of(part))]
     lines = [*counted, *setup(rows), *pairs("Versions", context.versions)]
     return tuple(" ".join(line.split()) for line in lines)
 
@@ -212,7 +212,7 @@ def _reference(part: Part, rows: Sequence[Row]) -> list[str]:
     caption = f', "{table.caption}"' if table.caption else ""
     lines = [
         f"Reported: {table.paper}, {table.key}{caption}.",
-        f"Reproduced: {_within(reference)}. {_sentence(count(rows).text)}",
+        f"Reproduced: {_within(reference)}. {_sentence(tally_of(rows).text)}",
     ]
     missing = unmatched(rows, part)
     if missing:

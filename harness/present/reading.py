@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.judge.counterpart import Counterpart
-from harness.judge.verdict import counterparts, labelled, reference_table
+from harness.judge.part import Part, convention_of
+from harness.judge.verdict import counterparts, labelled
 from harness.messages import HarnessError, hint
-from harness.present.part import Part
 from harness.records.quantities.quantity import Quantity, Row, Unit, fixed, supported, with_unit
 from harness.records.quantities.registry import axes, find
 from harness.suite.presentation import ConventionSpec
@@ -119,7 +119,7 @@ class Reading:
         return 0 if whole else self.quantity.decimals
 
 
-def read(name: str, part: Part, rows: Sequence[Row], convention: ConventionSpec) -> Reading:
+def read(name: str, part: Part, rows: Sequence[Row]) -> Reading:
     """The reading of that name.
 
     A grid axis is ours, also where the paper prints a column of its name (`k` of a kernel size). A
@@ -130,10 +130,10 @@ def read(name: str, part: Part, rows: Sequence[Row], convention: ConventionSpec)
     Raises:
         HarnessError: no quantity, printed figure or row has that name; names the nearest.
     """
+    convention = convention_of(part)
     if OVER in name:
         return _overhead(name, rows, convention)
-    table = reference_table(part)
-    by = {} if table is None else counterparts(part, rows, table, convention)
+    by = counterparts(part, rows)
     bound = by.get(name) or by.get(_PRINTED_AS.get(name, ""))
     if bound is not None and bound.quantity is not None:
         quantity = bound.quantity

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from harness.judge.verdict import annotate
+from harness.judge.part import Context, Part
 from harness.present import growth_table
 from harness.present.formats import ABSENT, Cell, Column, Table
 from harness.present.notes import footnotes, setting
-from harness.present.part import Context, Part, convention_of
 from harness.present.reading import Reading, read
 from harness.records.quantities.quantity import Direction, Row, direction, percent, with_unit
 from harness.suite.presentation import TableSpec
@@ -23,32 +22,34 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | No
     A column with a printed counterpart becomes ours, reported and, where any is judged, the
     difference in per cent of the printed figure.
 
+    Args:
+        spec: of the table.
+        part: the suite.
+        rows: annotated.
+        context: of the run.
+
     Raises:
         HarnessError: a column names no quantity; names the nearest.
     """
     context = context or Context()
-    convention = convention_of(part, context)
-    annotated = annotate(rows, part, convention)
     if spec.kind == "growth":
-        return growth_table.make(spec, part, annotated, context)
-    readings = [
-        read(name, part, annotated, convention) for name in spec.columns if name != "verdict"
-    ]
+        return growth_table.make(spec, part, rows, context)
+    readings = [read(name, part, rows) for name in spec.columns if name != "verdict"]
     remaining = iter(readings)
     columns: list[Column] = []
-    failed = _Failures(annotated)
+    failed = _Failures(rows)
     for name in spec.columns:
         if name == "verdict":
-            columns.append(_verdict(annotated))
+            columns.append(_verdict(rows))
         else:
             reading = next(remaining)
-            columns += _expand(reading, annotated, failed, _aim(spec, name, reading))
-    columns += _unshown(columns, readings, annotated)
+            columns += _expand(reading, rows, failed, _aim(spec, name, reading))
+    columns += _unshown(columns, readings, rows)
     return Table(
         spec.title or part.title or part.name,
         tuple(columns),
-        footnotes(spec, part, annotated, readings, context),
-        setting(part, annotated, readings, context),
+        footnotes(spec, part, rows, readings, context),
+        setting(part, rows, readings, context),
         spec.best is not None,
     )
 

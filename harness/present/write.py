@@ -6,36 +6,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from harness.judge.part import Part
 from harness.messages import HarnessError
-from harness.present.formats import csv_text, markdown
+from harness.present.formats import Table, csv_text, markdown
 from harness.present.latex import latex
-from harness.present.part import Context, Part
-from harness.present.table import Table, make
-from harness.records.quantities.quantity import Row
 
 _FILE_NAME = re.compile(r"[\w(][\w.() -]*")
-
-
-def write_tables(
-    part: Part, rows: Sequence[Row], folder: Path, context: Context | None = None
-) -> list[Path]:
-    """Writes `tables/<name>.md`, `.csv` and `.tex` of every table that a suite asks for.
-
-    Args:
-        part: the suite.
-        rows: of its records.
-        folder: in which `tables` is made.
-        context: of the run.
-
-    Returns:
-        The files, in the order written.
-
-    Raises:
-        HarnessError: a column, reference or file name that does not exist or cannot be.
-    """
-    names = table_names(part)
-    made = (make(spec, part, rows, context) for spec in part.tables)
-    return write_made(dict(zip(names, made, strict=True)), folder)
 
 
 def table_names(part: Part) -> list[str]:
@@ -43,35 +19,25 @@ def table_names(part: Part) -> list[str]:
     return _names([spec.name or part.name for spec in part.tables])
 
 
-def write_made(tables: Mapping[str, Table], folder: Path) -> list[Path]:
-    """Writes tables that are made, by their names; see `write_tables`."""
+def write_tables(tables: Mapping[str, Table], folder: Path) -> list[Path]:
+    """Writes `tables/<name>.md`, `.csv` and `.tex` of tables by their names.
+
+    Args:
+        tables: by the names of `table_names`.
+        folder: in which `tables` is made.
+
+    Returns:
+        The files, in the order written.
+
+    Raises:
+        HarnessError: a file cannot be written.
+    """
     written = []
     for name, table in tables.items():
         texts = {"md": markdown(table), "csv": csv_text(table), "tex": latex(table, name)}
         for ending, text in texts.items():
             path = folder / "tables" / f"{name}.{ending}"
             write_whole(path, text.encode("utf-8"))
-            written.append(path)
-    return written
-
-
-def write_plots(
-    part: Part, rows: Sequence[Row], folder: Path, context: Context | None = None
-) -> list[Path]:
-    """Writes `plots/<name>.png`, `.svg` and `.pdf` of every plot that a suite asks for.
-
-    Arguments, result and errors as for `write_tables`.
-    """
-    # matplotlib takes half a second to import; who asks for tables alone does not wait for it.
-    from harness.present.plots.canvas import FORMATS, render
-    from harness.present.plots.plot import draw
-
-    written = []
-    for name, spec in zip(plot_names(part), part.plots, strict=True):
-        figure = draw(spec, part, rows, context)
-        for kind in FORMATS:
-            path = folder / "plots" / f"{name}.{kind}"
-            write_whole(path, render(figure, kind))
             written.append(path)
     return written
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.case import DEFAULT_TIMING, Job, Outcome, Place
+from harness.case import DEFAULT_TIMING, Identity, Job, Outcome, Place
 from harness.measure.convention import CONVENTIONS, operations
 
 SCHEMA = 1
@@ -136,6 +136,11 @@ class Record:
             node=place.node,
         )
 
+    @property
+    def identity(self) -> Identity:
+        """That of the job that it is of."""
+        return (self.suite, self.label, self.case_key, self.replicate)
+
     def to_line(self) -> str:
         """One line of JSON, without the line feed."""
         return json.dumps(finite(vars(self)), separators=(",", ":"), allow_nan=False)
@@ -222,19 +227,3 @@ def finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [finite(item) for item in value]
     return value
-
-
-# Which record is of which job of a suite.
-
-Identity = tuple[str, str, str, int]
-"""Suite, label, key of the case, number of the process."""
-
-
-def identity(job: Job) -> Identity:
-    """Of a job."""
-    return (job.suite, job.label, job.case.key, job.replicate)
-
-
-def identity_of(record: Record) -> Identity:
-    """Of the job that a record is of."""
-    return (record.suite, record.label, record.case_key, record.replicate)

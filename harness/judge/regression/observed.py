@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.messages import HarnessError
+from harness.records.kept_run import KeptRun
 from harness.records.quantities.registry import METRICS
 from harness.records.record import Record
-from harness.records.run_directory import RunDirectory
 
 # Replicates: one number per fresh process, by case and metric.
 
@@ -75,7 +75,7 @@ class Observed:
 
     @property
     def cases(self) -> tuple[CaseId, ...]:
-        """In the order of the records."""
+        """In the order of the suite."""
         return tuple(self.conditions)
 
     @cached_property
@@ -86,7 +86,7 @@ class Observed:
     @property
     def commit(self) -> str | None:
         """First twelve digits of the commit, marked where files differed from it."""
-        git = _mapping(self.environment.get("git"))
+        git = self.environment.get("git") or {}
         if not git.get("commit"):
             return None
         return str(git["commit"])[:12] + (" (dirty)" if git.get("dirty") else "")
@@ -95,47 +95,34 @@ class Observed:
 def observe(path: Path) -> Observed:
     """Read a run directory, or the latest run of a suite's folder.
 
-    A case measured again (`--resume`) counts as it was last; records of another machine than that
-    of the last record, on which a run was begun, are left out.
+    What counts is what `KeptRun` has; of that, records of another machine than the one that
+    measured last, on which a run was begun, are left out.
 
     Raises:
         RunDirectoryError: there is no run, or it cannot be read.
         EmptyRunError: it holds no record.
     """
-    directory = RunDirectory.open(path)
-    description = directory.description()
-    records = directory.records()
-    if not records:
-        raise EmptyRunError(f"{directory.path}: no case of this run has ended; go on with --resume")
-    machine = records[-1].machine_key
-    by_case = _last([record for record in records if record.machine_key == machine])
-    environment = _mapping(description.get("environment"))
-    suite = _mapping(description.get("suite"))
+    run = KeptRun.open(path)
+    machine = run.machine_key
+    if machine is None:
+        raise EmptyRunError(f"{run.path}: no case of this run has ended; go on with --resume")
+    by_case: dict[CaseId, list[Record]] = {}
+    for record in run.records:
+        if record.machine_key == machine:
+            case = CaseId(record.suite, record.label, record.case_key)
+            by_case.setdefault(case, []).append(record)
     return Observed(
-        path=directory.path,
-        suite=str(suite.get("suite") or records[-1].suite),
+        path=run.path,
+        suite=run.suite["suite"],
         machine_key=machine,
-        environment=environment,
+        environment=run.environment,
         replicates=_replicates(by_case),
         failures={case: cause for case, each in by_case.items() if (cause := _failure(each))},
-        conditions={case: _conditions(each[0], environment) for case, each in by_case.items()},
+        conditions={case: _conditions(each[0], run.environment) for case, each in by_case.items()},
         flags={case: flags for case, each in by_case.items() if (flags := _flags(each))},
-        expected=_cases(suite),
+        expected=len(run.listed),
         found=sum(map(len, by_case.values())),
     )
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _last(records: Sequence[Record]) -> dict[CaseId, list[Record]]:
-    last = {(r.suite, r.label, r.case_key, r.replicate): r for r in records}
-    by_case: dict[CaseId, list[Record]] = {}
-    for record in last.values():
-        case = CaseId(record.suite, record.label, record.case_key)
-        by_case.setdefault(case, []).append(record)
-    return by_case
 
 
 def _replicates(by_case: Mapping[CaseId, Sequence[Record]]) -> dict[CaseMetric, tuple[float, ...]]:
@@ -178,10 +165,6 @@ def _conditions(record: Record, environment: Mapping[str, Any]) -> Conditions:
 def _flags(records: Sequence[Record]) -> tuple[str, ...]:
     flags = [flag for record in records for flag in record.values.get("latency_flags") or ()]
     return tuple(dict.fromkeys(flags))
-
-
-def _cases(suite: Mapping[str, Any]) -> int:
-    return len(suite.get("jobs") or ()) + sum(map(_cases, suite.get("included") or ()))
 
 
 # The noise floor: by how much runs of equal code differ on one machine.

@@ -11,10 +11,9 @@ from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.judge.verdict import Tally
+from harness.judge.verdict import VerdictTally
 from harness.messages import HarnessError, printable
 from harness.present.notes import setup
-from harness.present.part import Context
 from harness.present.report.machine import (
     Failure,
     Samples,
@@ -108,8 +107,8 @@ def sections(
         several = len(members) > 1
         compared = side_by_side(parts, its_names, f"{anchor}-compared") if several else None
         measured = tuple(
-            _measured(part, run.context, name, _anchor(anchor, name, several), pictures)
-            for part, run, name in members
+            _measured(part, name, _anchor(anchor, name, several), pictures)
+            for part, _, name in members
         )
         title = parts[0].part.title or suite
         found.append(Section(anchor, suite, title, compared, measured))
@@ -120,14 +119,11 @@ def _anchor(section: str, run: str, several: bool) -> str:
     return f"{section}-run-{run.lower()}" if several else section
 
 
-def _measured(
-    part: ReportedPart, context: Context, run: str, anchor: str, pictures: Pictures
-) -> Measured:
+def _measured(part: ReportedPart, run: str, anchor: str, pictures: Pictures) -> Measured:
     rows = part.rows
     # Machine, versions and warnings stand once in the report, not below each table.
-    brief = Context(convention=context.convention)
     tables = tuple(
-        grid(make(spec, part.part, rows, brief), f"{anchor}-table-{number}")
+        grid(make(spec, part.part, rows), f"{anchor}-table-{number}")
         for number, spec in enumerate(part.part.tables or (_usual(rows),), 1)
     )
     return Measured(
@@ -136,7 +132,7 @@ def _measured(
         tuple(setup(rows)),
         tables,
         printed_figures(rows, f"{anchor}-figures"),
-        tuple(plots(part.part, rows, brief, pictures, anchor)),
+        tuple(plots(part.part, rows, pictures, anchor)),
         judged(part, run, anchor),
     )
 
@@ -188,9 +184,9 @@ class Page:
         return [each.judged for section in self.sections for each in section.measured]
 
     @property
-    def tally(self) -> Tally:
+    def tally(self) -> VerdictTally:
         """Of all printed figures."""
-        return reduce(add, (each.tally for each in self.judged), Tally())
+        return reduce(add, (each.tally for each in self.judged), VerdictTally())
 
     @property
     def cases(self) -> int:

@@ -1,13 +1,12 @@
 """Growth: sweeps, verdicts on printed orders, the growth table."""
 
 import pytest
-from made_rows import Suite, failed
+from made_rows import Suite, failed, make
 
-from harness.judge.verdict import annotate, count, unmatched
+from harness.judge.verdict import annotate, tally_of, unmatched
 from harness.messages import HarnessError
 from harness.present.formats import csv_text, markdown
 from harness.present.latex import latex
-from harness.present.table import make
 from harness.records.quantities.derived import sweep_name, sweeps
 from harness.suite.presentation import FigureSpec, ReferenceSpec, TableSpec
 
@@ -80,7 +79,7 @@ def test_an_order_is_judged_once_where_the_sweep_ends():
     assert (computation["printed"], computation["printed_text"]) == (2, "O(C (HW)^2)")
     assert computation["ours"] == pytest.approx(2)
     assert computation["difference"] is None
-    assert count(rows).text.startswith("2 printed figures: 2 reproduced")
+    assert tally_of(rows).text.startswith("2 printed figures: 2 reproduced")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.judge.printed import degree, load
+from harness.judge.printed import degree, load_table
 from harness.messages import HarnessError
 
 
@@ -126,7 +126,7 @@ def test_any_text_is_an_order_or_refused(text):
 
 
 def test_every_order_of_srnet_table_1_is_read():
-    table = load("srnet", "table1")
+    table = load_table("srnet", "table1")
     assert len(table.rows) == 6
     exponents = {
         row.name: [float(degree(row.texts[key])) for key in ("computation", "affinity_memory")]

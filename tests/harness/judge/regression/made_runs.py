@@ -61,7 +61,10 @@ def run_directory(
 ) -> Path:
     """A run on disk; `changes` are of its description."""
     records = [record for each in made for record in each.records(machine)]
-    jobs = [{"label": record.label, "replicate": record.replicate} for record in records]
+    jobs = [
+        {"label": record.label, "key": record.case_key, "replicate": record.replicate}
+        for record in records
+    ]
     description = {
         "schema": 1,
         "suite": {"suite": "mini", "jobs": jobs, "included": []},
