@@ -62,20 +62,22 @@ def one(known: Mapping[str, T], which: str | int | None, noun: str) -> tuple[str
     names = list(known)
     if isinstance(which, int):
         if not -len(names) <= which < len(names):
-            raise NotThereError(f"no number {which}: there are {len(names)} {noun}{_list(names)}")
+            raise NotThereError(
+                f"no number {which}: there are {len(names)} {noun}{_listing(names)}"
+            )
         which = names[which]
     if which is None and len(names) == 1:
         which = names[0]
     if which is None:
         what = f"{len(names)} {noun}, so that one has to be named" if names else f"no {noun}"
-        raise NotThereError(f"the suite has {what}{_list(names)}")
+        raise NotThereError(f"the suite has {what}{_listing(names)}")
     if which not in known:
         cure = suggest(which, names, noun)
         raise NotThereError(f"nothing is called {which!r} among the {noun}; {cure}")
     return which, known[which]
 
 
-def _list(names: list[str]) -> str:
+def _listing(names: list[str]) -> str:
     return f": {', '.join(names)}" if names else ""
 
 
@@ -405,7 +407,7 @@ def load(path: str | Path = LATEST, *, root: str | Path = DEFAULT_ROOT) -> Run:
     Raises:
         RunDirectoryError: there is no run, or it cannot be read.
     """
-    kept = KeptRun.open(_place(Path(path), Path(root)))
+    kept = KeptRun.open(_found(Path(path), Path(root)))
     try:
         suite = suite_of(kept.suite)
     except HarnessError as error:
@@ -419,22 +421,18 @@ def load_all(folder: str | Path = DEFAULT_ROOT) -> list[Run]:
     return sorted(runs, key=lambda run: (run.started_at, run.directory.path))
 
 
-def _place(path: Path, root: Path) -> Path:
+def _found(path: Path, root: Path) -> Path:
     if path.exists():
         return path
     if str(path) == LATEST:
-        return _last_started(root)
+        # Names of runs begin with their time.
+        runs = [each for each in root.glob("*/*Z-*") if (each / DESCRIPTION).is_file()]
+        if not runs:
+            raise RunDirectoryError(f"{root}: no run here; begin one with harness run SUITE")
+        return max(runs, key=lambda each: each.name)
     if (root / path).is_dir():
         return root / path
     names = [each.name for each in root.iterdir() if each.is_dir()] if root.is_dir() else []
     raise RunDirectoryError(
         f"{path}: no such run; {suggest(path.name, names, f'suites in {root}')}"
     )
-
-
-def _last_started(root: Path) -> Path:
-    # Names of runs begin with their time.
-    runs = [path for path in root.glob("*/*Z-*") if (path / DESCRIPTION).is_file()]
-    if not runs:
-        raise RunDirectoryError(f"{root}: no run here; begin one with harness run SUITE")
-    return max(runs, key=lambda path: path.name)

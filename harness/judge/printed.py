@@ -37,7 +37,7 @@ POSITIONS: Mapping[str, Fraction] = {
 }
 """Degree of each symbol in N = H W while the shape of the map is kept; others are constants."""
 
-_LONGEST = 200
+_LONGEST_ORDER = 200
 _TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?)|([A-Za-z])|([()+*^/]))")
 _TYPOGRAPHIC = {"²": "^2", "³": "^3", "·": "*", "×": "*", "−": "-"}
 
@@ -139,17 +139,15 @@ class _Parser:
 
     def _mistake(self, what: str) -> HarnessError:
         at_end = self._next >= len(self._tokens)
-        where = "the end" if at_end else f"{self._peek()!r} at character {self._position()}"
+        place = "" if at_end else f"{self._peek()!r} at character {self._tokens[self._next][1] + 1}"
+        where = place or "the end"
         return HarnessError(f"{self._text!r} is no order: {what} {where}; write e.g. O(C (HW)^2)")
-
-    def _position(self) -> int:
-        return self._tokens[self._next][1] + 1
 
 
 def _tokens(text: str) -> list[tuple[str, int]]:
     """Tokens with their places; of typographic signs, in the text as rewritten."""
-    if len(text) > _LONGEST:
-        raise HarnessError(f"{text[:40]!r}... is no order: longer than {_LONGEST} characters")
+    if len(text) > _LONGEST_ORDER:
+        raise HarnessError(f"{text[:40]!r}... is no order: longer than {_LONGEST_ORDER} characters")
     plain = "".join(_TYPOGRAPHIC.get(each, each) for each in text).rstrip()
     if re.search(r"log|ln|exp", plain):
         raise HarnessError(f"{text!r} is no power: only products and sums of powers are compared")
@@ -299,7 +297,7 @@ def load_table(paper: str, table: str, start: Path | None = None) -> PrintedTabl
         str(content.get("paper", paper)),
         table,
         str(body.get("caption", "")),
-        tuple(_row(row) for row in rows),
+        tuple(_printed_row(row) for row in rows),
     )
 
 
@@ -310,7 +308,7 @@ def _content(path: Path, _modified: int) -> Any:
     return YAML(typ="base", pure=True).load(path.read_text(encoding="utf-8"))
 
 
-def _row(entries: Mapping[str, Any]) -> PrintedRow:
+def _printed_row(entries: Mapping[str, Any]) -> PrintedRow:
     name = entries.get("row")
     figures: dict[str, Figure] = {}
     texts: dict[str, str] = {}

@@ -91,7 +91,8 @@ class Table:
     @property
     def lines(self) -> list[list[str]]:
         """Shown texts, row by row."""
-        return [list(line) for line in zip(*(_texts(column) for column in self.shown), strict=True)]
+        texts = [[cell.text for cell in column.cells] for column in self.shown]
+        return [list(line) for line in zip(*texts, strict=True)]
 
     def __repr__(self) -> str:
         rows = len(self.columns[0].cells) if self.columns else 0
@@ -99,24 +100,18 @@ class Table:
 
     def __str__(self) -> str:
         """Markdown, which reads as a table where it is printed."""
-
         return markdown(self)
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-
         return html(self)
-
-
-def _texts(column: Column) -> list[str]:
-    return [cell.text for cell in column.cells]
 
 
 # CSV of a table: stored values in SI base units under their stored names.
 
 # Spreadsheets run a cell that starts so as a formula (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-_NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
+_SCALAR = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
 
 
 def safe(value: Any) -> str:
@@ -130,7 +125,7 @@ def safe(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     # The csv module leaves a lone carriage return unquoted, and readers end the line there.
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    dangerous = text.startswith(_FORMULA) and _NUMBER.fullmatch(text) is None
+    dangerous = text.startswith(_FORMULA) and _SCALAR.fullmatch(text) is None
     return f"'{text}" if dangerous else text
 
 
@@ -158,44 +153,35 @@ _CELL = "padding:0.2em 0.6em;white-space:nowrap"
 
 def html(table: Table) -> str:
     """A `<table>` with title and heads, its footnotes folded below; all text is escaped."""
-    heads = "".join(_head(column) for column in table.shown)
-    body = "".join(_line(table.shown, line) for line in table.lines)
+    heads = "".join(
+        f"<th scope='col' style='text-align:{column.align};padding:0.2em 0.6em'>"
+        f"{escape_html(column.head)}</th>"
+        for column in table.shown
+    )
+    body = ""
+    for line in table.lines:
+        cells = ""
+        for column, text in zip(table.shown, line, strict=True):
+            colour = f";color:{_COLOURS[text]}" if text in _COLOURS else ""
+            style = f"text-align:{column.align};{_CELL}{colour}"
+            cells += f"<td style='{style}'>{escape_html(text)}</td>"
+        body += f"<tr>{cells}</tr>"
+    items = "".join(f"<li>{escape_html(line)}</li>" for line in table.footnotes)
+    notes = f"<details><summary>Notes ({len(table.footnotes)})</summary><ul>{items}</ul></details>"
     return (
         "<div style='overflow-x:auto;margin:0.5em 0 1em'>"
         f"<table><caption style='text-align:left'><b>{escape_html(table.title)}</b></caption>"
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
-        f"{_footnotes(table.footnotes)}</div>"
+        f"{notes if items else ''}</div>"
     )
 
 
-def _head(column: Column) -> str:
-    style = f"text-align:{column.align};padding:0.2em 0.6em"
-    return f"<th scope='col' style='{style}'>{escape_html(column.head)}</th>"
-
-
-def _line(columns: Sequence[Column], texts: Sequence[str]) -> str:
-    cells = (_cell(column, text) for column, text in zip(columns, texts, strict=True))
-    return f"<tr>{''.join(cells)}</tr>"
-
-
-def _cell(column: Column, text: str) -> str:
-    colour = f";color:{_COLOURS[text]}" if text in _COLOURS else ""
-    return f"<td style='text-align:{column.align};{_CELL}{colour}'>{escape_html(text)}</td>"
-
-
-def _footnotes(lines: Sequence[str]) -> str:
-    if not lines:
-        return ""
-    items = "".join(f"<li>{escape_html(line)}</li>" for line in lines)
-    return f"<details><summary>Notes ({len(lines)})</summary><ul>{items}</ul></details>"
-
-
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&$])")
+_MARKS = re.compile(r"([\\`*_\[\]<>|#~&$])")
 
 
 def escape(text: str) -> str:
     """Text that Markdown shows as it is, on one line of a table."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return _MARKS.sub(r"\\\1", " ".join(text.split()))
 
 
 def markdown(table: Table) -> str:

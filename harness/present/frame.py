@@ -1,7 +1,7 @@
-"""Frame: the rows of a run as a pandas table with typed columns."""
+"""Frames: the rows of a run, and its samples, as pandas tables with typed columns."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -46,10 +46,6 @@ def _printed(rows: Sequence[Row], figure: str) -> dict[str, "pd.Series[Any]"]:
     }
 
 
-def _figures(rows: Iterable[Row]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(key for row in rows for key in row.get("verdicts") or {}))
-
-
 def frame(rows: Sequence[Row]) -> pd.DataFrame:
     """Rows as a table: one line per record, failed ones included, SI base units.
 
@@ -67,21 +63,19 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
         columns[quantity.name] = _column(quantity, rows, quantity.decimals == 0)
     for name in _MAPPINGS:
         columns[name] = pd.Series([_text(row.get(name)) for row in rows], dtype="string")
-    for figure in _figures(rows):
+    for figure in dict.fromkeys(key for row in rows for key in row.get("verdicts") or {}):
         columns.update(_printed(rows, figure))
     taken = {*columns, "factors", "reported", "verdicts"}
     for name in dict.fromkeys(key for row in rows for key in row if key not in taken):
-        columns[name] = _other([row.get(name) for row in rows])
+        values = [row.get(name) for row in rows]
+        nested = any(isinstance(value, (list, tuple, Mapping)) for value in values)
+        columns[name] = (
+            pd.Series([_text(value) for value in values], dtype="string")
+            if nested
+            else pd.Series(values, dtype="object").convert_dtypes()
+        )
     return pd.DataFrame(columns)
 
-
-def _other(values: list[Any]) -> "pd.Series[Any]":
-    if any(isinstance(value, (list, tuple, Mapping)) for value in values):
-        return pd.Series([_text(value) for value in values], dtype="string")
-    return pd.Series(values, dtype="object").convert_dtypes()
-
-
-# Frames: the rows of a run, and its samples, as pandas tables.
 
 # Words of a small set.
 _CATEGORIES = ("suite", "status", "device", "dtype", "pass", "verdict", "convention")

@@ -106,11 +106,14 @@ def _columns(reading: Reading, exponents: Sequence[_Exponent]) -> list[Column]:
     if all(each is None for each in verdicts):
         return columns
     texts = [None if each is None else str(each["printed_text"]) for each in verdicts]
-    numbers = [None if each is None else float(each["printed"]) for each in verdicts]
+    numbers = [
+        Cell(ABSENT, None) if each is None else Cell(f"{each['printed']:g}", float(each["printed"]))
+        for each in verdicts
+    ]
     words = [None if each is None else each["verdict"] for each in verdicts]
     return [
         column("printed", [Cell(text or ABSENT, text) for text in texts], "printed", text=True),
-        column("expected", [_number(number) for number in numbers], "expected"),
+        column("expected", numbers, "expected"),
         *columns,
         column("verdict", [Cell(word or ABSENT, word) for word in words], "verdict", text=True),
     ]
@@ -128,10 +131,6 @@ def _local(law: PowerLaw | None) -> Cell:
         return Cell(ABSENT, None)
     text = f"{_plain(law.local_low)} to {_plain(law.local_high)}"
     return Cell(text, text)
-
-
-def _number(value: float | None) -> Cell:
-    return Cell(ABSENT if value is None else f"{value:g}", value)
 
 
 def _plain(value: float) -> str:

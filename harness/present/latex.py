@@ -260,7 +260,13 @@ def latex(table: Table, label: str, *, best: bool | None = None) -> str:
         best: whether the best value of a column is bold and the second underlined, by the digits
             shown; as the suite asks if absent.
     """
-    marks = [_marks(column, table.best if best is None else best) for column in table.shown]
+    wanted = table.best if best is None else best
+    marks = [
+        ranks([cell.text for cell in column.cells], column.aim)
+        if wanted and column.aim
+        else [None] * len(column.cells)
+        for column in table.shown
+    ]
     broken = len(table.lines) > MOST_ROWS
     text = "\n".join((_broken if broken else _floating)(table, label, marks)) + "\n"
     packages = f"% \\usepackage{{booktabs,siunitx,{'longtable' if broken else 'adjustbox'}}}\n"
@@ -268,17 +274,17 @@ def latex(table: Table, label: str, *, best: bool | None = None) -> str:
     return packages + definition + text
 
 
-def _marks(column: Column, wanted: bool) -> Marks:
-    texts = [cell.text for cell in column.cells]
-    return ranks(texts, column.aim) if wanted and column.aim else [None] * len(texts)
-
-
 def _floating(table: Table, label: str, marks: Sequence[Marks]) -> list[str]:
     notes = _notes(table)
     # A float cannot be higher than a page; notes that would make it so stand behind it.
     lines = len(table.lines) + sum(1 + len(note) // _NOTE_CHARACTERS for note in notes)
     long = lines > _MOST_LINES
-    within = [] if long else _minipage(notes)
+    within = [
+        r"\par\smallskip",
+        r"\begin{minipage}{\linewidth}\scriptsize\raggedright",
+        *notes,
+        r"\end{minipage}",
+    ]
     behind = [rf"\noindent Notes on Table~\ref{{tab:{_key(label)}}}:", *notes] if long else []
     return [
         r"\begin{table}",
@@ -295,7 +301,7 @@ def _floating(table: Table, label: str, marks: Sequence[Marks]) -> list[str]:
         r"\bottomrule",
         r"\end{tabular}",
         r"\end{adjustbox}",
-        *within,
+        *(within if notes and not long else []),
         r"\end{table}",
         *([r"\begingroup\scriptsize\raggedright", *behind, r"\par\endgroup"] if long else []),
     ]
@@ -353,17 +359,6 @@ def _breakable(word: str) -> str:
     """A word that may be broken where it is too long for a line: paths, causes of failures."""
     pieces = [word[at : at + _LONG_WORD] for at in range(0, len(word), _LONG_WORD)]
     return r"\allowbreak{}".join(escape(piece) for piece in pieces)
-
-
-def _minipage(notes: Sequence[str]) -> list[str]:
-    if not notes:
-        return []
-    return [
-        r"\par\smallskip",
-        r"\begin{minipage}{\linewidth}\scriptsize\raggedright",
-        *notes,
-        r"\end{minipage}",
-    ]
 
 
 def _head(columns: Sequence[Column]) -> list[str]:

@@ -15,63 +15,7 @@ from harness.records.quantities.quantity import Row
 from harness.records.quantities.registry import find
 from harness.suite.presentation import ConventionSpec, ReferenceSpec, TableSpec
 
-# What trained rows were trained on, and from which difference on their seeds tell them apart.
-
-
-def trained(rows: Sequence[Row]) -> list[str]:
-    """Recipe, data and seeds, each said once where all trained rows share them; then `separated`.
-
-    Args:
-        rows: of one suite; those without an accuracy take no part.
-    """
-    scored = [row for row in rows if row.get("miou") is not None and row.get("miou_seeds")]
-    if not scored:
-        return []
-    words = [
-        _shared("recipe", (row.get("recipe") for row in scored)),
-        _shared("steps", (row.get("train_steps") for row in scored)),
-        _shared("data", (row.get("data") for row in scored)),
-        _shared("data version", (row.get("data_version") for row in scored)),
-        _shared("seeds", (_listed(row.get("train_seeds")) for row in scored)),
-    ]
-    said = "; ".join(word for word in words if word)
-    return [*([f"Trained with {said}."] if said else []), *_separation(scored)]
-
-
-def _separation(rows: Sequence[Row]) -> list[str]:
-    distinct = {tuple(row.get("train_keys") or (row["label"],)): row for row in rows}
-    found = least_difference([row["miou_seeds"] for row in distinct.values()])
-    if found is None:
-        return []
-    least, deviation = found.difference, found.deviation
-    best = max(rows, key=lambda row: float(row["miou"]))
-    near = [
-        str(row["label"]) for row in rows if row is not best and best["miou"] - row["miou"] < least
-    ]
-    line = (
-        f"Two rows are told apart by their seeds from {100 * least:.2f} points of mIoU on (least "
-        f"significant difference at 95 %, deviation {100 * deviation:.2f} within the rows, pooled "
-        f"over {len(distinct)})"
-    )
-    nothing = "; nothing is that near to the best row" if not near else ""
-    close = f"; not told apart from the best, {best['label']}: {', '.join(near)}" if near else ""
-    return [f"{line}{close}{nothing}."]
-
-
-def _shared(name: str, values: Iterable[Any]) -> str:
-    distinct = list(dict.fromkeys(value for value in values if value not in (None, "")))
-    if not distinct:
-        return ""
-    if len(distinct) == 1:
-        return f"{name} {distinct[0]}"
-    return f"{name} by row ({', '.join(map(str, distinct))})"
-
-
-def _listed(seeds: Sequence[int] | None) -> str:
-    return " and ".join(map(str, seeds)) if seeds else ""
-
-
-_UNITS = {1e9: "1e9", 2.0**30: "2^30", 1e6: "1e6", 1.0: "1"}
+_POWERS = {1e9: "1e9", 2.0**30: "2^30", 1e6: "1e6", 1.0: "1"}
 
 
 def footnotes(
@@ -91,7 +35,9 @@ def footnotes(
         context: of the run.
     """
     lines = [note for note in (spec.note, part.note) if note]
-    lines += _meanings(readings, convention_of(part))
+    lines += [_counted(each) for each in conventions(readings, convention_of(part))]
+    meanings = {r.quantity.head: r.quantity.note for r in readings if r.quantity.note}
+    lines += [f"{head}: {note}." for head, note in meanings.items()]
     lines += setup(rows)
     lines += trained(rows)
     lines += pairs("Versions", context.versions)
@@ -101,8 +47,16 @@ def footnotes(
         lines += uncalibrated(rows)
     lines += _reference(part, rows)
     lines += _reasons(rows)
-    lines += _case_notes(part, rows)
-    lines += _failures(rows)
+    # Suites carry notes by label; what else has the shape of a part need not.
+    notes: Mapping[str, str] = getattr(part, "notes", None) or {}
+    labels = [str(row.get("label")) for row in rows]
+    lines += [f"{label}: {notes[label]}" for label in labels if notes.get(label)]
+    lines += [
+        f"{row.get('label')}: {row.get('status') or 'not run'}"
+        + (f": {row['cause']}" if row.get("cause") else "")
+        for row in rows
+        if row.get("status") != "ok"
+    ]
     lines += _coverage(rows)
     lines += _witness(rows)
     lines += _warnings(rows)
@@ -137,13 +91,7 @@ def formula(convention: ConventionSpec) -> str:
     terms = [
         name if weight == 1 else f"{weight:g} {name}" for name, weight in weights.items() if weight
     ]
-    return f"({' + '.join(terms)}) / {_UNITS.get(convention.unit, f'{convention.unit:g}')}"
-
-
-def _meanings(readings: Sequence[Reading], convention: ConventionSpec) -> list[str]:
-    lines = [_counted(each) for each in conventions(readings, convention)]
-    notes = {r.quantity.head: r.quantity.note for r in readings if r.quantity.note}
-    return lines + [f"{head}: {note}." for head, note in notes.items()]
+    return f"({' + '.join(terms)}) / {_POWERS.get(convention.unit, f'{convention.unit:g}')}"
 
 
 def conventions(
@@ -168,7 +116,8 @@ def setup(rows: Sequence[Row]) -> list[str]:
     """Device, data type, pass, input and threads: said once where all rows share them."""
     shared = []
     for name in ("device", "dtype", "pass", "input", "threads"):
-        values = list(dict.fromkeys(_plain(name, row) for row in rows))
+        shown = shape_text if name == "input" else lambda value: str(value or "")
+        values = list(dict.fromkeys(shown(row.get(name)) for row in rows))
         present = [value for value in values if value]
         # A case that was not timed may have no number of threads.
         if len(present) == 1 and (len(values) == 1 or name == "threads"):
@@ -178,9 +127,53 @@ def setup(rows: Sequence[Row]) -> list[str]:
     return [f"Measured with {'; '.join(shared)}."] if shared else []
 
 
-def _plain(name: str, row: Row) -> str:
-    value = row.get(name)
-    return shape_text(value) if name == "input" else str(value or "")
+def trained(rows: Sequence[Row]) -> list[str]:
+    """Recipe, data and seeds, each said once where all trained rows share them; then `separated`.
+
+    Args:
+        rows: of one suite; those without an accuracy take no part.
+    """
+    scored = [row for row in rows if row.get("miou") is not None and row.get("miou_seeds")]
+    if not scored:
+        return []
+    words = [
+        _shared("recipe", (row.get("recipe") for row in scored)),
+        _shared("steps", (row.get("train_steps") for row in scored)),
+        _shared("data", (row.get("data") for row in scored)),
+        _shared("data version", (row.get("data_version") for row in scored)),
+        _shared("seeds", (" and ".join(map(str, r.get("train_seeds") or ())) for r in scored)),
+    ]
+    said = "; ".join(word for word in words if word)
+    return [*([f"Trained with {said}."] if said else []), *_separation(scored)]
+
+
+def _separation(rows: Sequence[Row]) -> list[str]:
+    distinct = {tuple(row.get("train_keys") or (row["label"],)): row for row in rows}
+    found = least_difference([row["miou_seeds"] for row in distinct.values()])
+    if found is None:
+        return []
+    least, deviation = found.difference, found.deviation
+    best = max(rows, key=lambda row: float(row["miou"]))
+    near = [
+        str(row["label"]) for row in rows if row is not best and best["miou"] - row["miou"] < least
+    ]
+    line = (
+        f"Two rows are told apart by their seeds from {100 * least:.2f} points of mIoU on (least "
+        f"significant difference at 95 %, deviation {100 * deviation:.2f} within the rows, pooled "
+        f"over {len(distinct)})"
+    )
+    nothing = "; nothing is that near to the best row" if not near else ""
+    close = f"; not told apart from the best, {best['label']}: {', '.join(near)}" if near else ""
+    return [f"{line}{close}{nothing}."]
+
+
+def _shared(name: str, values: Iterable[Any]) -> str:
+    distinct = list(dict.fromkeys(value for value in values if value not in (None, "")))
+    if not distinct:
+        return ""
+    if len(distinct) == 1:
+        return f"{name} {distinct[0]}"
+    return f"{name} by row ({', '.join(map(str, distinct))})"
 
 
 def pairs(head: str, values: Mapping[str, Any]) -> list[str]:
@@ -210,9 +203,10 @@ def _reference(part: Part, rows: Sequence[Row]) -> list[str]:
     if table is None or reference is None:
         return []
     caption = f', "{table.caption}"' if table.caption else ""
+    tally = tally_of(rows).text
     lines = [
         f"Reported: {table.paper}, {table.key}{caption}.",
-        f"Reproduced: {_within(reference)}. {_sentence(tally_of(rows).text)}",
+        f"Reproduced: {_tolerances(reference)}. {tally[:1].upper()}{tally[1:]}.",
     ]
     missing = unmatched(rows, part)
     if missing:
@@ -220,7 +214,7 @@ def _reference(part: Part, rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _within(reference: ReferenceSpec) -> str:
+def _tolerances(reference: ReferenceSpec) -> str:
     """What counts as reproduced, of figures and of exponents, whichever there are."""
     own = [
         f"{key} within {100 * each.tolerance:g} %"
@@ -244,10 +238,6 @@ def _within(reference: ReferenceSpec) -> str:
     return "; ".join(words)
 
 
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "."
-
-
 def _reasons(rows: Sequence[Row]) -> list[str]:
     """Why figures differ, cannot be reproduced, or are not judged; equal reasons stand once."""
     found: dict[tuple[str, str, str], list[str]] = {}
@@ -267,22 +257,6 @@ def _reasons(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _case_notes(part: Part, rows: Sequence[Row]) -> list[str]:
-    # Suites carry notes by label; what else has the shape of a part need not.
-    notes: Mapping[str, str] = getattr(part, "notes", None) or {}
-    labels = [str(row.get("label")) for row in rows]
-    return [f"{label}: {notes[label]}" for label in labels if notes.get(label)]
-
-
-def _failures(rows: Sequence[Row]) -> list[str]:
-    return [
-        f"{row.get('label')}: {row.get('status') or 'not run'}"
-        + (f": {row['cause']}" if row.get("cause") else "")
-        for row in rows
-        if row.get("status") != "ok"
-    ]
-
-
 def _coverage(rows: Sequence[Row]) -> list[str]:
     lines = []
     for row in rows:
@@ -290,16 +264,12 @@ def _coverage(rows: Sequence[Row]) -> list[str]:
         uncounted: Mapping[str, int] = row.get("uncounted_ops") or {}
         if not uncounted and (share is None or share >= 1):
             continue
-        covered = "" if share is None else f"counters cover {_floored(share)} %"
+        # Rounded down, so that what is not complete never reads 100.
+        covered = "" if share is None else f"counters cover {int(share * 1000) / 10:g} %"
         names = ", ".join(f"{name} ({calls}x)" for name, calls in sorted(uncounted.items()))
         named = f"no counting rule for {names}" if names else ""
         lines.append(f"{row.get('label')}: {'; '.join(p for p in (covered, named) if p)}.")
     return lines
-
-
-def _floored(share: float) -> str:
-    """Per cent rounded down, so that what is not complete never reads 100."""
-    return f"{int(share * 1000) / 10:g}"
 
 
 def _witness(rows: Sequence[Row]) -> list[str]:

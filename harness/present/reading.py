@@ -103,20 +103,18 @@ class Reading:
         if measured and (self.by is None or self.by.over is None):
             low, high = self.interval(row) or (None, None)
             return supported(number, low, high)
-        return fixed(number, self._decimals())
+        return fixed(number, self.decimals)
 
-    def _decimals(self) -> int:
+    @property
+    def decimals(self) -> int:
+        """Of an exact figure in the shown unit; bytes, operations and counts are whole."""
         if self.by is not None and self.by.over is not None:
             return EXPONENT_DECIMALS
         if self.by is not None and self.by.relative_to is not None:
             return _RATIO_DECIMALS
-        if self.unit.factor == 1:
-            return 0 if self.quantity.dimension in ("bytes", "operations") else self._plain()
-        return self.quantity.decimals
-
-    def _plain(self) -> int:
-        whole = self.quantity.dimension == "count" and self.quantity.unit != "1"
-        return 0 if whole else self.quantity.decimals
+        counted = self.quantity.dimension == "count" and self.quantity.unit != "1"
+        whole = counted or self.quantity.dimension in ("bytes", "operations")
+        return 0 if whole and self.unit.factor == 1 else self.quantity.decimals
 
 
 def read(name: str, part: Part, rows: Sequence[Row]) -> Reading:

@@ -1,8 +1,9 @@
 """Table: the asked columns of a suite's rows, ready to be written in any format."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.judge.counterpart import Counterpart
 from harness.judge.part import Context, Part
 from harness.present import growth_table
 from harness.present.formats import ABSENT, Cell, Column, Table
@@ -13,7 +14,7 @@ from harness.suite.presentation import TableSpec
 
 __all__ = ["Table", "make"]
 
-_CAUSE_WIDTH = 40
+_CELL_WIDTH = 40
 
 
 def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | None = None) -> Table:
@@ -34,16 +35,19 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | No
     context = context or Context()
     if spec.kind == "growth":
         return growth_table.make(spec, part, rows, context)
-    readings = [read(name, part, rows) for name in spec.columns if name != "verdict"]
-    remaining = iter(readings)
+    readings = []
     columns: list[Column] = []
     failed = _Failures(rows)
     for name in spec.columns:
         if name == "verdict":
-            columns.append(_verdict(rows))
-        else:
-            reading = next(remaining)
-            columns += _expand(reading, rows, failed, _aim(spec, name, reading))
+            columns.append(_row_verdicts(rows))
+            continue
+        reading = read(name, part, rows)
+        # Whose best value is marked on request: the suite's word, else what the quantity is.
+        words = spec.best
+        aim = words.get(name) if isinstance(words, dict) else direction(reading.quantity)
+        columns += _expand(reading, rows, failed, aim)
+        readings.append(reading)
     columns += _unshown(columns, readings, rows)
     return Table(
         spec.title or part.title or part.name,
@@ -54,117 +58,76 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | No
     )
 
 
-def _aim(spec: TableSpec, name: str, reading: Reading) -> Direction | None:
-    """Whose best value is marked on request: the suite's word, else what the quantity is."""
-    if isinstance(spec.best, dict):
-        return spec.best.get(name)
-    return direction(reading.quantity)
-
-
 class _Failures:
     """Puts a failed row's status and cause into the first place where a number is missing."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        self._left = {
-            index: _failure(row) for index, row in enumerate(rows) if row.get("status") != "ok"
-        }
+        self._left = {i: row for i, row in enumerate(rows) if row.get("status") != "ok"}
 
     def take(self, index: int) -> Cell:
-        return self._left.pop(index, Cell(ABSENT, None))
-
-
-def _failure(row: Row) -> Cell:
-    status, cause = str(row.get("status") or "not run"), row.get("cause")
-    if not cause:
-        return Cell(status, None)
-    line = " ".join(str(cause).split())
-    short = line if len(line) <= _CAUSE_WIDTH else line[: _CAUSE_WIDTH - 3].rstrip() + "..."
-    return Cell(f"{status}: {short}", None, status)
+        row = self._left.pop(index, None)
+        if row is None:
+            return Cell(ABSENT, None)
+        status, cause = str(row.get("status") or "not run"), row.get("cause")
+        if not cause:
+            return Cell(status, None)
+        line = " ".join(str(cause).split())
+        short = line if len(line) <= _CELL_WIDTH else line[: _CELL_WIDTH - 3].rstrip() + "..."
+        return Cell(f"{status}: {short}", None, status)
 
 
 def _expand(
     reading: Reading, rows: Sequence[Row], failed: _Failures, aim: Direction | None
 ) -> list[Column]:
+    """The columns of a reading: ours, and what the paper prints beside it."""
     if reading.is_text:
-        return [_plain(reading, rows)]
+        cells = tuple(Cell(reading.text(row) or ABSENT, reading.quantity.read(row)) for row in rows)
+        return [Column(reading.head, cells, "left", reading.quantity.name)]
     verdicts = [reading.verdict(row) for row in rows]
-    cells = []
-    for index, row in enumerate(rows):
-        text = reading.text(row)
-        cells.append(failed.take(index) if text is None else Cell(text, reading.stored(row)))
-    beside = any(verdict is not None for verdict in verdicts)
-    head = reading.head
-    stored = reading.quantity.name
-    if beside and reading.by is not None and reading.by.combined:
-        stored = f"{reading.by.figure}_ours"
-    ours = Column(
-        f"{head}, ours" if beside else head,
-        tuple(cells),
+    cells = tuple(
+        failed.take(index)
+        if (text := reading.text(row)) is None
+        else Cell(text, reading.stored(row))
+        for index, row in enumerate(rows)
+    )
+    head, stored, by = reading.head, reading.quantity.name, reading.by
+    if by is None or all(verdict is None for verdict in verdicts):
+        return [Column(head, cells, "right", stored, aim=aim)]
+    stored = f"{by.figure}_ours" if by.combined else stored
+    ours = Column(f"{head}, ours", cells, "right", stored, head, "ours", aim=aim)
+    return [ours, *_beside(reading, by, verdicts)]
+
+
+def _beside(
+    reading: Reading, by: Counterpart, verdicts: Sequence[Mapping[str, Any] | None]
+) -> Iterator[Column]:
+    """Reported figures, differences (shown where any is judged) and verdicts (for CSV files)."""
+    head, name, printed_unit = reading.head, reading.name, by.printed_unit
+    texts = [None if each is None else each["printed_text"] for each in verdicts]
+    shares = [None if each is None else each["difference"] for each in verdicts]
+    words = [None if each is None else each["verdict"] for each in verdicts]
+    yield Column(
+        with_unit(f"{name} reported", printed_unit or reading.unit.name),
+        tuple(Cell(text or ABSENT, text) for text in texts),
         "right",
-        stored,
-        head if beside else "",
-        "ours" if beside else "",
-        aim=aim,
+        f"{by.figure}_reported",
+        head,
+        with_unit("reported", printed_unit or ""),
     )
-    if not beside or reading.by is None:
-        return [ours]
-    reported = tuple(
-        Cell(ABSENT, None) if each is None else Cell(each["printed_text"], each["printed_text"])
-        for each in verdicts
+    yield Column(
+        f"{name} difference (%)",
+        tuple(Cell(ABSENT if each is None else percent(each), each) for each in shares),
+        "right",
+        f"{by.figure}_difference",
+        head,
+        "difference (%)",
+        shown=not by.unjudged,
     )
-    figure = reading.by.figure
-    printed_unit = reading.by.printed_unit
-    columns = [
-        ours,
-        Column(
-            with_unit(f"{reading.name} reported", printed_unit or reading.unit.name),
-            reported,
-            "right",
-            f"{figure}_reported",
-            head,
-            with_unit("reported", printed_unit or ""),
-        ),
-    ]
-    differences = tuple(_difference(each) for each in verdicts)
-    columns.append(
-        Column(
-            f"{reading.name} difference (%)",
-            differences,
-            "right",
-            f"{figure}_difference",
-            head,
-            "difference (%)",
-            shown=not reading.by.unjudged,
-        )
-    )
-    columns.append(
-        Column(
-            f"{reading.name} verdict",
-            tuple(_judgement(each) for each in verdicts),
-            "left",
-            f"{figure}_verdict",
-            shown=False,
-        )
-    )
-    return columns
+    cells = tuple(Cell(word or ABSENT, word) for word in words)
+    yield Column(f"{name} verdict", cells, "left", f"{by.figure}_verdict", shown=False)
 
 
-def _difference(verdict: Any) -> Cell:
-    share = None if verdict is None else verdict["difference"]
-    return Cell(ABSENT, None) if share is None else Cell(percent(share), share)
-
-
-def _judgement(verdict: Any) -> Cell:
-    word = None if verdict is None else verdict["verdict"]
-    return Cell(word or ABSENT, word)
-
-
-def _plain(reading: Reading, rows: Sequence[Row]) -> Column:
-    cells = tuple(Cell(reading.text(row) or ABSENT, reading.quantity.read(row)) for row in rows)
-    return Column(reading.head, cells, "left", reading.quantity.name)
-
-
-def _verdict(rows: Sequence[Row]) -> Column:
+def _row_verdicts(rows: Sequence[Row]) -> Column:
     cells = []
     for row in rows:
         word = row.get("verdict")

@@ -1,8 +1,6 @@
 """Writing of tables and plots: whole files or none."""
 
-import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,13 +8,14 @@ from harness.judge.part import Part
 from harness.messages import HarnessError
 from harness.present.formats import Table, csv_text, markdown
 from harness.present.latex import latex
+from harness.records.run_directory import write_atomically
 
 _FILE_NAME = re.compile(r"[\w(][\w.() -]*")
 
 
 def table_names(part: Part) -> list[str]:
     """File names of a suite's tables, without ending."""
-    return _names([spec.name or part.name for spec in part.tables])
+    return _file_names([spec.name or part.name for spec in part.tables])
 
 
 def write_tables(tables: Mapping[str, Table], folder: Path) -> list[Path]:
@@ -44,7 +43,7 @@ def write_tables(tables: Mapping[str, Table], folder: Path) -> list[Path]:
 
 def plot_names(part: Part) -> list[str]:
     """File names of a suite's plots, without ending."""
-    return _names(
+    return _file_names(
         [spec.name or f"{part.name}-{spec.kind}-{'-'.join(spec.ys)}" for spec in part.plots]
     )
 
@@ -57,29 +56,12 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            # mkstemp makes files private; results are as readable as any other file.
-            Path(temporary).chmod(0o666 & ~_umask())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_atomically(path, content)
     except OSError as error:
         raise HarnessError(f"{path}: cannot be written: {error}") from error
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _names(wanted: Sequence[str]) -> list[str]:
+def _file_names(wanted: Sequence[str]) -> list[str]:
     """File names without ending; a second one of the same name gets a number."""
     names: list[str] = []
     for name in wanted:

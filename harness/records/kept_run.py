@@ -31,7 +31,7 @@ def last_of_each(found: Iterable[tuple[Identity, T]], listed: Iterable[Identity]
         In the suite's order.
     """
     last = dict(found)
-    return [last[each] for each in listed if each in last]
+    return [last[each] for each in dict.fromkeys(listed) if each in last]
 
 
 def described_parts(suite: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -81,23 +81,32 @@ class KeptRun:
 
     @property
     def suite(self) -> Mapping[str, Any]:
-        """The suite, as described."""
-        found: Mapping[str, Any] = self.description.get("suite") or {}
-        return found
+        """The suite, as described; empty where it is not."""
+        return self._part("suite")
+
+    @property
+    def suite_name(self) -> str:
+        """Of the suite that was run; runs lie in a folder of its name."""
+        return str(self.suite.get("suite") or self.path.parent.name)
 
     @property
     def environment(self) -> Mapping[str, Any]:
-        """Of the machine on which the run was begun."""
-        found: Mapping[str, Any] = self.description.get("environment") or {}
-        return found
+        """Of the machine on which the run was begun; empty where it is not described."""
+        return self._part("environment")
+
+    def _part(self, name: str) -> Mapping[str, Any]:
+        found = self.description.get(name)
+        return found if isinstance(found, Mapping) else {}
 
     @cached_property
     def listed(self) -> list[Identity]:
-        """The processes of the cases that the suite has now.
+        """The processes of the cases that the suite has now; without a suite all that have ended.
 
         Raises:
             RunDirectoryError: its description cannot be read.
         """
+        if not self.suite:
+            return list(dict.fromkeys(record.identity for record in self._written))
         try:
             return listed_by(self.suite)
         except (KeyError, TypeError, AttributeError) as error:

@@ -71,7 +71,7 @@ class RunDirectory:
         """
         with _explained(self.path, "write"):
             text = json.dumps(finite(description), indent=2, allow_nan=False)
-            write_atomically(self.path / DESCRIPTION, text + "\n")
+            write_atomically(self.path / DESCRIPTION, f"{text}\n".encode())
 
     def description(self) -> dict[str, Any]:
         """What `run.json` says: suite as resolved, environment, command."""
@@ -144,7 +144,10 @@ class RecordWriter:
         try:
             self._lock()
             with _explained(path, "open"):
-                self._cut_truncated_line()
+                content = path.read_bytes()
+                whole = content.rfind(b"\n") + 1
+                if whole != len(content):
+                    os.ftruncate(self._file, whole)
                 _sync_folder(path.parent)
         except BaseException:
             os.close(self._file)
@@ -160,12 +163,6 @@ class RecordWriter:
                     "ended, or begin a run of its own without --resume"
                 ) from error
             # Some network file systems have no locks; a run there is as safe as its user.
-
-    def _cut_truncated_line(self) -> None:
-        content = self._path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole != len(content):
-            os.ftruncate(self._file, whole)
 
     def append(self, record: Record) -> None:
         """Write one record and wait until the disk has it.
@@ -205,16 +202,20 @@ class RecordWriter:
         self.close()
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old or the new text, never a part."""
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old or the new content, never a part.
+
+    Raises:
+        OSError: it cannot be written; the old file is as it was.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with temporary.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError:
+    except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise

@@ -82,7 +82,7 @@ def accept(
             name = _free_name(folder, run.path.name)
             made = Baseline(folder, name, run.commit, now, dict(noise_floor or {}))
             _copy(run.path, made.path)
-            write_atomically(folder / ACCEPTED, json.dumps(_stored(made), indent=1) + "\n")
+            write_atomically(folder / ACCEPTED, f"{json.dumps(_stored(made), indent=1)}\n".encode())
             _remove_all_but(made)
     except OSError as error:
         raise BaselineError(

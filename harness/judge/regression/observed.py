@@ -113,7 +113,7 @@ def observe(path: Path) -> Observed:
             by_case.setdefault(case, []).append(record)
     return Observed(
         path=run.path,
-        suite=run.suite["suite"],
+        suite=run.suite_name,
         machine_key=machine,
         environment=run.environment,
         replicates=_replicates(by_case),

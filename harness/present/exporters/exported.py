@@ -54,7 +54,7 @@ def read_run(path: Path) -> Exported:
         for row in rows_of(run.records, part["suite"], part.get("convention") or "flops", mix=mix)
     ]
     started_at = str(run.description.get("started_at") or "")
-    return Exported(run.path, run.suite["suite"], rows, run.environment, started_at)
+    return Exported(run.path, run.suite_name, rows, run.environment, started_at)
 
 
 def name_of(row: Row) -> str:

@@ -1,4 +1,4 @@
-"""What costs time is done once: figures are judged once per run, files are read once per command."""
+"""Done once: a figure is judged once per run, a suite file is read once per command."""
 
 import shutil
 import sys
