@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from pydantic import ValidationError
 
-from harness.api import text
+from harness.api.text import formatted, notebook_page, run_summary
 from harness.case import Job
 from harness.environment.machine import LIBRARIES
 from harness.judge.part import Context
@@ -16,8 +16,9 @@ from harness.judge.verdict import VerdictTally, annotate, tally_of
 from harness.measure import STATIC
 from harness.measure.roofline.calibration import DEFAULT_FOLDER, known_roofs
 from harness.messages import HarnessError, suggest
+from harness.present.formats import Table
 from harness.present.rows import main_machine, rows_of, with_roofs
-from harness.present.table import Table, make
+from harness.present.table import make
 from harness.present.write import plot_names, table_names, write_tables
 from harness.records.kept_run import KeptRun
 from harness.records.record import Record
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 # What somebody means by a table or plot: its name, its number, or the only one there is.
 
-T = TypeVar("T")
+Asked = TypeVar("Asked")
 
 # What a metric is looked at for, where a suite asks for no table.
 _COLUMNS: Mapping[str, str] = {
@@ -53,7 +54,7 @@ class NotThereError(HarnessError):
     """There is no such table or plot."""
 
 
-def one(known: Mapping[str, T], which: str | int | None, noun: str) -> tuple[str, T]:
+def one(known: Mapping[str, Asked], which: str | int | None, noun: str) -> tuple[str, Asked]:
     """The entry of that name or number; without either, the only one.
 
     Raises:
@@ -90,7 +91,7 @@ def by_name(parts: Mapping[str, Mapping[str, Table]]) -> dict[str, Table]:
     return found
 
 
-def plots(parts: Iterable[Suite]) -> dict[str, tuple[Suite, PlotSpec]]:
+def plots_by_name(parts: Iterable[Suite]) -> dict[str, tuple[Suite, PlotSpec]]:
     """Plots of all parts by name, each with the part that asks for it."""
     found: dict[str, tuple[Suite, PlotSpec]] = {}
     for part in parts:
@@ -186,9 +187,9 @@ class Run:
 
     def samples(self) -> "pd.DataFrame":
         """Every sample of every latency: suite, label, replicate, sample and `seconds`."""
-        from harness.present.frame import samples
+        from harness.present.frame import samples_frame
 
-        return samples(self.records)
+        return samples_frame(self.records)
 
     def tables(self, part: Suite | None = None) -> dict[str, Table]:
         """The tables that the suite and those it includes ask for, by the name of their file.
@@ -252,7 +253,7 @@ class Run:
             name, made = self._own_table(tuple(columns), part)
         else:
             name, made = one(self.shown(), which, "tables")
-        return made if format is None else text.text(made, name, format)
+        return made if format is None else formatted(made, name, format)
 
     def plots(self) -> list[str]:
         """Names of the plots that the suite and those it includes ask for."""
@@ -344,7 +345,7 @@ class Run:
 
     @cached_property
     def _plots(self) -> dict[str, tuple[Suite, PlotSpec]]:
-        return plots(self.suite.parts())
+        return plots_by_name(self.suite.parts())
 
     @cached_property
     def _description(self) -> Mapping[str, Any]:
@@ -383,14 +384,14 @@ class Run:
 
     def summary(self) -> str:
         """One line: cases by status, printed figures by verdict, the folder."""
-        return text.summary(self.rows(), self.tally(), self.directory.path)
+        return run_summary(self.rows(), self.tally(), self.directory.path)
 
     def __repr__(self) -> str:
         return f"<Run of {self.suite.name}: {self.summary()}>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the summary, the tables, failed cases with their causes."""
-        return text.page(self.suite.title, self.summary(), list(self.shown().values()))
+        return notebook_page(self.suite.title, self.summary(), list(self.shown().values()))
 
 
 # Runs from disk: `harness.load`, `harness.load_all`.

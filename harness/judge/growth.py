@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from harness.judge.printed import Figure, PrintedRow, degree
+from harness.judge.printed import PrintedFigure, PrintedRow, degree
 from harness.judge.statistics.power_law import PowerLaw, fit_power_law
 from harness.records.quantities.derived import axis_of, sweep_name
 from harness.records.quantities.quantity import Quantity, Row
@@ -42,7 +42,7 @@ def ends_sweep(row: Row, swept: Sequence[Row], over: Quantity) -> bool:
     return row.get("label") == end(swept, over).get("label")
 
 
-def expected(printed: PrintedRow, key: str) -> Figure | None:
+def expected(printed: PrintedRow, key: str) -> PrintedFigure | None:
     """The exponent of a printed order, or a printed exponent; `None` if nothing is printed.
 
     Raises:
@@ -51,7 +51,7 @@ def expected(printed: PrintedRow, key: str) -> Figure | None:
     if key in printed.figures:
         return printed.figures[key]
     text = printed.texts.get(key)
-    return None if text is None else Figure(text, float(degree(text)), 0.0)
+    return None if text is None else PrintedFigure(text, float(degree(text)), 0.0)
 
 
 def range_text(law: PowerLaw, over: Quantity) -> str:

@@ -161,12 +161,12 @@ def _tokens(text: str) -> list[tuple[str, int]]:
     return found
 
 
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_PRINTED_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _PAPER = re.compile(r"[\w-]+(\.[\w-]+)*")
 
 
 @dataclass(frozen=True)
-class Figure:
+class PrintedFigure:
     """A printed number."""
 
     text: str  # as printed
@@ -174,12 +174,12 @@ class Figure:
     half_unit: float  # half a unit of the last printed digit, in the printed unit
 
 
-def figure(text: str) -> Figure | None:
+def figure(text: str) -> PrintedFigure | None:
     """A printed number of its text; `None` for text that is no number."""
-    if _NUMBER.fullmatch(text) is None:
+    if _PRINTED_NUMBER.fullmatch(text) is None:
         return None
     exponent = int(Decimal(text).as_tuple().exponent)
-    return Figure(text, float(text), 0.5 * 10.0**exponent)
+    return PrintedFigure(text, float(text), 0.5 * 10.0**exponent)
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ class PrintedRow:
     """One row of a printed table: `name` (its `row`, if it has one), numbers, and texts."""
 
     name: str | None
-    figures: Mapping[str, Figure]
+    figures: Mapping[str, PrintedFigure]
     texts: Mapping[str, str]
 
     def matches(self, key: str, value: Any) -> bool:
@@ -310,7 +310,7 @@ def _content(path: Path, _modified: int) -> Any:
 
 def _printed_row(entries: Mapping[str, Any]) -> PrintedRow:
     name = entries.get("row")
-    figures: dict[str, Figure] = {}
+    figures: dict[str, PrintedFigure] = {}
     texts: dict[str, str] = {}
     for key, value in entries.items():
         if key == "row":

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from harness.judge.counterpart import Counterpart, counterpart
 from harness.judge.growth import ends_sweep, expected, range_text, swept_with
 from harness.judge.part import Part, convention_of
-from harness.judge.printed import Figure, PrintedRow, PrintedTable, load_table
+from harness.judge.printed import PrintedFigure, PrintedRow, PrintedTable, load_table
 from harness.messages import HarnessError
 from harness.records.quantities.derived import axis_of, sweep_name
 from harness.records.quantities.quantity import Quantity, Row
@@ -41,10 +41,10 @@ class FigureVerdict:
 
 
 @dataclass(frozen=True)
-class Pair:
+class FigurePair:
     """A printed figure, and what stands beside it in a row of ours."""
 
-    printed: Figure
+    printed: PrintedFigure
     by: Counterpart
     why_not_reproducible: str | None  # a known reason why it cannot be reproduced
 
@@ -63,7 +63,7 @@ def annotate(rows: Sequence[Row], part: Part) -> list[dict[str, Any]]:
     Raises:
         HarnessError: the reference names what does not exist.
     """
-    by_label = labelled(rows)
+    by_label = rows_by_label(rows)
     decides = None if part.reference is None else part.reference.decides
     annotated = []
     for row, pairs in zip(rows, paired(rows, part), strict=True):
@@ -79,7 +79,7 @@ def annotate(rows: Sequence[Row], part: Part) -> list[dict[str, Any]]:
     return annotated
 
 
-def paired(rows: Sequence[Row], part: Part) -> list[list[Pair]]:
+def paired(rows: Sequence[Row], part: Part) -> list[list[FigurePair]]:
     """Of each row the printed figures beside it; what is measured does not matter.
 
     Raises:
@@ -88,23 +88,23 @@ def paired(rows: Sequence[Row], part: Part) -> list[list[Pair]]:
     reference, table = part.reference, reference_table(part)
     if reference is None or table is None:
         return [[] for _ in rows]
-    by, by_label = counterparts(part, rows), labelled(rows)
+    by, by_label = counterparts(part, rows), rows_by_label(rows)
     return [
         [
-            *_orders(row, reference, table, by, by_label),
-            *_numbers(row, reference, printed_row(row, reference, table), by),
+            *_beside_orders(row, reference, table, by, by_label),
+            *_beside_numbers(row, reference, printed_row(row, reference, table), by),
         ]
         for row in rows
     ]
 
 
-def _orders(
+def _beside_orders(
     row: Row,
     reference: ReferenceSpec,
     table: PrintedTable,
     by: Mapping[str, Counterpart],
     by_label: Mapping[str, Row],
-) -> Iterator[Pair]:
+) -> Iterator[FigurePair]:
     """Printed orders, at the row where a sweep ends."""
     for key, each in by.items():
         if each.over is None:
@@ -114,24 +114,24 @@ def _orders(
         swept = swept_with(row, by_label.values(), each.over)
         if order is not None and ends_sweep(row, swept, each.over):
             name = sweep_name(row, axis_of(each.over))
-            yield Pair(order, each, _why(each, reference, name))
+            yield FigurePair(order, each, _why(each, reference, name))
 
 
-def _numbers(
+def _beside_numbers(
     row: Row, reference: ReferenceSpec, printed: PrintedRow | None, by: Mapping[str, Counterpart]
-) -> Iterator[Pair]:
+) -> Iterator[FigurePair]:
     """Printed numbers; those of the grid's axes only where the reference asks for them."""
     taken = {_axis(item)[1] for item in reference.match} | set(row.get("factors") or {})
     for key, number in () if printed is None else printed.figures.items():
         if by[key].over is None and (key in reference.figures or key not in taken):
-            yield Pair(number, by[key], _why(by[key], reference, str(row.get("label"))))
+            yield FigurePair(number, by[key], _why(by[key], reference, str(row.get("label"))))
 
 
 def _why(by: Counterpart, reference: ReferenceSpec, name: str) -> str | None:
     return by.not_reproducible.get(name, reference.not_reproducible.get(name))
 
 
-def judge(pair: Pair, row: Row, by_label: Mapping[str, Row]) -> FigureVerdict:
+def judge(pair: FigurePair, row: Row, by_label: Mapping[str, Row]) -> FigureVerdict:
     """Judges one figure.
 
     Args:
@@ -168,7 +168,9 @@ def judge(pair: Pair, row: Row, by_label: Mapping[str, Row]) -> FigureVerdict:
     )
 
 
-def within(ours: float, printed: Figure, tolerance: float, *, absolute: bool = False) -> bool:
+def within(
+    ours: float, printed: PrintedFigure, tolerance: float, *, absolute: bool = False
+) -> bool:
     """|ours - printed| <= tolerance * |printed| + half a unit of the last printed digit.
 
     Absolute, the tolerance alone counts: an exponent of 0 has no relative one.
@@ -186,7 +188,7 @@ def row_verdict(verdicts: Sequence[FigureVerdict], decides: str | None) -> Judge
     return next((each.verdict for each in verdicts if each.verdict in JUDGED), None)
 
 
-def labelled(rows: Iterable[Row]) -> dict[str, Row]:
+def rows_by_label(rows: Iterable[Row]) -> dict[str, Row]:
     """Rows by label; labels are unique within a suite."""
     return {str(row.get("label")): row for row in rows}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.judge.verdict import growth_axes, paired
 from harness.messages import HarnessError
-from harness.present import growth_table
+from harness.present.growth_table import growth_readings
 from harness.present.reading import read
 from harness.records.quantities.derived import axis_of, sweep_name
 from harness.suite.document import Location, SuiteError
@@ -55,7 +55,7 @@ def _mistakes(part: Suite) -> Iterator[tuple[Location, HarnessError]]:
     for t, table in enumerate(part.tables):
         if table.kind == "growth":
             try:
-                growth_table.look(table, part, rows)
+                growth_readings(table, part, rows)
             except HarnessError as error:
                 yield ("tables", t), error
     for location, name in _quantities(part):

@@ -90,7 +90,7 @@ def _least(column: Column) -> int:
     """Characters that a column needs: its longest word, and its labels and numbers whole."""
     words = [len(word) for word in column.head.split()]
     for cell in column.cells:
-        if len(cell.text) <= _LONGEST_WHOLE and not _failed(cell.text):
+        if len(cell.text) <= _LONGEST_WHOLE and not _says_failure(cell.text):
             words.append(len(cell.text))
         words += [len(word) for word in cell.text.split()]
     return min(max(words, default=1), _LONGEST_WORD)
@@ -106,9 +106,9 @@ def _piece(columns: Sequence[Column]) -> RichTable:
     return shown
 
 
-def _failed(text: str) -> bool:
+def _says_failure(text: str) -> bool:
     return text.partition(":")[0] in _FAILED
 
 
 def _style(text: str) -> str:
-    return "red" if _failed(text) else _STYLES.get(text, "")
+    return "red" if _says_failure(text) else _STYLES.get(text, "")

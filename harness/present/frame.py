@@ -18,30 +18,32 @@ _WHOLE = frozenset(
 _MAPPINGS = ("elementwise_ops", "uncounted_ops")
 
 
-def _text(value: Any) -> str | None:
+def _as_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value, sort_keys=True, default=str)
 
 
-def _numbers(values: Sequence[float | None], whole: bool) -> "pd.Series[Any]":
+def _typed_numbers(values: Sequence[float | None], whole: bool) -> "pd.Series[Any]":
     exact = whole and all(value is None or float(value).is_integer() for value in values)
     if exact:
         return pd.Series([None if v is None else int(v) for v in values], dtype="Int64")
     return pd.Series(list(values), dtype="Float64")
 
 
-def _column(quantity: Quantity, rows: Sequence[Row], whole: bool) -> "pd.Series[Any]":
+def _typed(quantity: Quantity, rows: Sequence[Row], whole: bool) -> "pd.Series[Any]":
     if quantity.dimension == "text":
-        return pd.Series([_text(quantity.read(row)) for row in rows], dtype="string")
-    return _numbers([quantity.number(row) for row in rows], whole)
+        return pd.Series([_as_text(quantity.read(row)) for row in rows], dtype="string")
+    return _typed_numbers([quantity.number(row) for row in rows], whole)
 
 
-def _printed(rows: Sequence[Row], figure: str) -> dict[str, "pd.Series[Any]"]:
+def _figure_columns(rows: Sequence[Row], figure: str) -> dict[str, "pd.Series[Any]"]:
     each: list[Mapping[str, Any]] = [(row.get("verdicts") or {}).get(figure) or {} for row in rows]
     return {
-        f"reported.{figure}": _numbers([one.get("printed") for one in each], whole=False),
-        f"difference.{figure}": _numbers([one.get("difference") for one in each], whole=False),
+        f"reported.{figure}": _typed_numbers([one.get("printed") for one in each], whole=False),
+        f"difference.{figure}": _typed_numbers(
+            [one.get("difference") for one in each], whole=False
+        ),
         f"verdict.{figure}": pd.Series([one.get("verdict") for one in each], dtype="string"),
     }
 
@@ -56,21 +58,21 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
     plain name stays as it is.
     """
     columns: dict[str, Any] = {
-        name: _column(quantity, rows, name in _WHOLE) for name, quantity in QUANTITIES.items()
+        name: _typed(quantity, rows, name in _WHOLE) for name, quantity in QUANTITIES.items()
     }
     for axis in axes(rows):
         quantity = factor(axis, rows)
-        columns[quantity.name] = _column(quantity, rows, quantity.decimals == 0)
+        columns[quantity.name] = _typed(quantity, rows, quantity.decimals == 0)
     for name in _MAPPINGS:
-        columns[name] = pd.Series([_text(row.get(name)) for row in rows], dtype="string")
+        columns[name] = pd.Series([_as_text(row.get(name)) for row in rows], dtype="string")
     for figure in dict.fromkeys(key for row in rows for key in row.get("verdicts") or {}):
-        columns.update(_printed(rows, figure))
+        columns.update(_figure_columns(rows, figure))
     taken = {*columns, "factors", "reported", "verdicts"}
     for name in dict.fromkeys(key for row in rows for key in row if key not in taken):
         values = [row.get(name) for row in rows]
         nested = any(isinstance(value, (list, tuple, Mapping)) for value in values)
         columns[name] = (
-            pd.Series([_text(value) for value in values], dtype="string")
+            pd.Series([_as_text(value) for value in values], dtype="string")
             if nested
             else pd.Series(values, dtype="object").convert_dtypes()
         )
@@ -78,10 +80,10 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 # Words of a small set.
-_CATEGORIES = ("suite", "status", "device", "dtype", "pass", "verdict", "convention")
+_WORDS = ("suite", "status", "device", "dtype", "pass", "verdict", "convention")
 
 # Of dimensions in the unit that rows store them in.
-_UNITS: Mapping[str, str] = {
+_DIMENSION_UNITS: Mapping[str, str] = {
     "bytes": "B",
     "seconds": "s",
     "count": "1",
@@ -106,28 +108,26 @@ def cases(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         rows: annotated, one per case.
     """
     table = frame(rows)
-    words = [
-        name for name in table.columns if name in _CATEGORIES or str(name).startswith("verdict.")
-    ]
+    words = [name for name in table.columns if name in _WORDS or str(name).startswith("verdict.")]
     table = table.astype(dict.fromkeys(words, "category"))
     table.attrs["units"] = {
         str(name): unit
         for name in table.columns
-        if pd.api.types.is_numeric_dtype(table[name]) and (unit := _unit(str(name)))
+        if pd.api.types.is_numeric_dtype(table[name]) and (unit := _column_unit(str(name)))
     }
     return table
 
 
-def _unit(name: str) -> str:
+def _column_unit(name: str) -> str:
     """Of a column's values; empty where it is not known (printed figures, grid axes)."""
     for ending, unit in _ENDINGS.items():
         if name.endswith(ending):
             return unit
     quantity = QUANTITIES.get(name)
-    return _UNITS.get(quantity.dimension, "") if quantity is not None else ""
+    return _DIMENSION_UNITS.get(quantity.dimension, "") if quantity is not None else ""
 
 
-def samples(records: Sequence[Record]) -> pd.DataFrame:
+def samples_frame(records: Sequence[Record]) -> pd.DataFrame:
     """One line per sample of a latency, in the order in which they were taken."""
     lines = [
         (record.suite, record.label, record.replicate, number, seconds)

@@ -27,7 +27,7 @@ class _Exponent:
     end: Row
 
 
-def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context) -> Table:
+def grown(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context) -> Table:
     """A growth table.
 
     Per column of the suite: the printed order and its exponent where the reference has one; ours
@@ -42,7 +42,7 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context) -> 
     Raises:
         HarnessError: a column names no quantity, or text.
     """
-    readings = look(spec, part, rows)
+    readings = growth_readings(spec, part, rows)
     names = sweeps(rows, axis_of(_over(spec, rows, readings[0])))
     columns = [Column("Module", tuple(Cell(name, name) for name in names), "left", "sweep")]
     for reading in readings:
@@ -52,7 +52,7 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context) -> 
             _Exponent(growth.fit(each, reading.quantity, over), growth.end(each, over))
             for each in swept
         ]
-        columns += _columns(reading, exponents)
+        columns += _exponent_columns(reading, exponents)
     overs = [_over(spec, rows, reading) for reading in readings]
     note = [_explain(over, readings, rows) for over in dict.fromkeys(overs)]
     return Table(
@@ -63,7 +63,7 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context) -> 
     )
 
 
-def look(spec: TableSpec, part: Part, rows: Sequence[Row]) -> list[Reading]:
+def growth_readings(spec: TableSpec, part: Part, rows: Sequence[Row]) -> list[Reading]:
     """What the columns of a growth table read.
 
     Raises:
@@ -84,7 +84,7 @@ def _over(spec: TableSpec, rows: Sequence[Row], reading: Reading) -> Quantity:
     return numeric(find(spec.over or DEFAULT_OVER, rows))
 
 
-def _columns(reading: Reading, exponents: Sequence[_Exponent]) -> list[Column]:
+def _exponent_columns(reading: Reading, exponents: Sequence[_Exponent]) -> list[Column]:
     group = reading.quantity.head
     key = reading.quantity.name if reading.by is None else reading.by.figure
     verdicts = [reading.verdict(each.end) for each in exponents]
@@ -96,8 +96,8 @@ def _columns(reading: Reading, exponents: Sequence[_Exponent]) -> list[Column]:
         return Column(head, tuple(cells), align, f"{key}_{stored}", group, sub)  # type: ignore[arg-type]
 
     columns = [
-        column("exponent", [_fitted(law) for law in laws], "exponent"),
-        column("local", [_local(law) for law in laws], "local"),
+        column("exponent", [_exponent_cell(law) for law in laws], "exponent"),
+        column("local", [_local_cell(law) for law in laws], "local"),
     ]
     for stored in ("stderr", "local_low", "local_high", "smallest", "largest"):
         raw = [None if law is None else getattr(law, stored) for law in laws]
@@ -119,21 +119,23 @@ def _columns(reading: Reading, exponents: Sequence[_Exponent]) -> list[Column]:
     ]
 
 
-def _fitted(law: PowerLaw | None) -> Cell:
+def _exponent_cell(law: PowerLaw | None) -> Cell:
     if law is None:
         return Cell(ABSENT, None)
-    text = _plain(law.exponent)
-    return Cell(text if law.stderr is None else f"{text} ± {_plain(law.stderr)}", law.exponent)
+    text = _exponent_text(law.exponent)
+    return Cell(
+        text if law.stderr is None else f"{text} ± {_exponent_text(law.stderr)}", law.exponent
+    )
 
 
-def _local(law: PowerLaw | None) -> Cell:
+def _local_cell(law: PowerLaw | None) -> Cell:
     if law is None:
         return Cell(ABSENT, None)
-    text = f"{_plain(law.local_low)} to {_plain(law.local_high)}"
+    text = f"{_exponent_text(law.local_low)} to {_exponent_text(law.local_high)}"
     return Cell(text, text)
 
 
-def _plain(value: float) -> str:
+def _exponent_text(value: float) -> str:
     """Fixed decimals; never a negative zero."""
     text = f"{value:.{EXPONENT_DECIMALS}f}"
     return text.lstrip("-") if float(text) == 0 else text

@@ -128,7 +128,7 @@ DEFINITION = (
 )
 
 
-def escape(text: str) -> str:
+def escape_latex(text: str) -> str:
     r"""Text that LaTeX prints as it is, on one line; control characters are dropped.
 
     What neither ASCII nor a command of LaTeX covers is `\harnesschar{character}{code}`, which
@@ -168,7 +168,7 @@ Marks = Sequence[int | None]
 
 
 @dataclass(frozen=True)
-class Format:
+class NumberFormat:
     """The room of a column's numbers: digits before and behind the decimal marker, and a sign."""
 
     whole: int
@@ -198,7 +198,7 @@ class Format:
         return rf"{{${left}\underline{{{sign}{digits}}}{right}$}}"
 
 
-def format_of(column: Column) -> Format | None:
+def format_of(column: Column) -> NumberFormat | None:
     """The room of a column's numbers; `None` for a column of words."""
     if column.align == "left":
         return None
@@ -206,7 +206,7 @@ def format_of(column: Column) -> Format | None:
     if not numbers:
         return None
     parts = [text.lstrip("+-").partition(".") for text in numbers]
-    return Format(
+    return NumberFormat(
         max(len(whole) for whole, _, _ in parts),
         max(len(decimals) for _, _, decimals in parts),
         any(text[0] in "+-" for text in numbers),
@@ -227,9 +227,9 @@ def entries(column: Column, marks: Marks) -> list[str]:
     made = []
     for cell, rank in zip(column.cells, marks, strict=True):
         if found is None:
-            made.append(escape(cell.short or cell.text))
+            made.append(escape_latex(cell.short or cell.text))
         elif NUMBER.fullmatch(cell.text) is None:
-            made.append(f"{{{escape(cell.short or cell.text)}}}")
+            made.append(f"{{{escape_latex(cell.short or cell.text)}}}")
         elif rank == 2:
             made.append(found.padded(cell.text))
         else:
@@ -240,7 +240,7 @@ def entries(column: Column, marks: Marks) -> list[str]:
 # A page of 10 pt text has about 45 lines; head, caption and some notes take the rest.
 MOST_ROWS = 30
 _HEAD_CHARACTERS = 11
-_NOTE_CHARACTERS = 100  # of a line of notes
+_NOTE_WIDTH = 100  # of a line of notes
 _MOST_LINES = 55  # of a float: its rows, and its notes in small print
 _LONG_WORD = 30
 _NUMBERS = r"\sisetup{group-digits=none, detect-weight=true, retain-explicit-plus=true}"
@@ -275,9 +275,9 @@ def latex(table: Table, label: str, *, best: bool | None = None) -> str:
 
 
 def _floating(table: Table, label: str, marks: Sequence[Marks]) -> list[str]:
-    notes = _notes(table)
+    notes = _note_lines(table)
     # A float cannot be higher than a page; notes that would make it so stand behind it.
-    lines = len(table.lines) + sum(1 + len(note) // _NOTE_CHARACTERS for note in notes)
+    lines = len(table.lines) + sum(1 + len(note) // _NOTE_WIDTH for note in notes)
     long = lines > _MOST_LINES
     within = [
         r"\par\smallskip",
@@ -285,15 +285,15 @@ def _floating(table: Table, label: str, marks: Sequence[Marks]) -> list[str]:
         *notes,
         r"\end{minipage}",
     ]
-    behind = [rf"\noindent Notes on Table~\ref{{tab:{_key(label)}}}:", *notes] if long else []
+    behind = [rf"\noindent Notes on Table~\ref{{tab:{_label_key(label)}}}:", *notes] if long else []
     return [
         r"\begin{table}",
         r"\centering\setlength{\tabcolsep}{4pt}\setlength{\belowcaptionskip}{6pt}",
         _caption(table, marks),
-        rf"\label{{tab:{_key(label)}}}",
+        rf"\label{{tab:{_label_key(label)}}}",
         _NUMBERS,
         r"\begin{adjustbox}{max width=\linewidth}",
-        rf"\begin{{tabular}}{_columns(table)}",
+        rf"\begin{{tabular}}{_column_letters(table)}",
         r"\toprule",
         *_head(table.shown),
         r"\midrule",
@@ -309,12 +309,12 @@ def _floating(table: Table, label: str, marks: Sequence[Marks]) -> list[str]:
 
 def _broken(table: Table, label: str, marks: Sequence[Marks]) -> list[str]:
     head = [r"\toprule", *_head(table.shown), r"\midrule"]
-    notes = _notes(table)
+    notes = _note_lines(table)
     return [
         r"\begingroup\scriptsize\setlength{\tabcolsep}{3pt}",
         _NUMBERS,
-        rf"\begin{{longtable}}{_columns(table)}",
-        rf"{_caption(table, marks)}\label{{tab:{_key(label)}}} \\",
+        rf"\begin{{longtable}}{_column_letters(table)}",
+        rf"{_caption(table, marks)}\label{{tab:{_label_key(label)}}} \\",
         *head,
         r"\endfirsthead",
         *head,
@@ -328,7 +328,7 @@ def _broken(table: Table, label: str, marks: Sequence[Marks]) -> list[str]:
     ]
 
 
-def _columns(table: Table) -> str:
+def _column_letters(table: Table) -> str:
     letters = "".join(preamble(column) for column in table.shown)
     return f"{{@{{}}{letters}@{{}}}}"
 
@@ -337,10 +337,10 @@ def _caption(table: Table, marks: Sequence[Marks]) -> str:
     words = [table.title.rstrip(".") + ".", *table.setting]
     if any(mark for column in marks for mark in column):
         words.append("Bold: best of a column; underlined: second.")
-    return rf"\caption[{escape(table.title)}]{{{escape(' '.join(words))}}}"
+    return rf"\caption[{escape_latex(table.title)}]{{{escape_latex(' '.join(words))}}}"
 
 
-def _key(label: str) -> str:
+def _label_key(label: str) -> str:
     return re.sub(r"[^A-Za-z0-9-]+", "-", label)
 
 
@@ -349,7 +349,7 @@ def _body(table: Table, marks: Sequence[Marks]) -> list[str]:
     return [" & ".join(line) + r" \\" for line in zip(*columns, strict=True)]
 
 
-def _notes(table: Table) -> list[str]:
+def _note_lines(table: Table) -> list[str]:
     """Footnotes as paragraphs of their own; what the caption says is not said again."""
     notes = [line for line in table.footnotes if line not in table.setting]
     return [rf"{' '.join(_breakable(word) for word in note.split())} \par" for note in notes]
@@ -358,13 +358,13 @@ def _notes(table: Table) -> list[str]:
 def _breakable(word: str) -> str:
     """A word that may be broken where it is too long for a line: paths, causes of failures."""
     pieces = [word[at : at + _LONG_WORD] for at in range(0, len(word), _LONG_WORD)]
-    return r"\allowbreak{}".join(escape(piece) for piece in pieces)
+    return r"\allowbreak{}".join(escape_latex(piece) for piece in pieces)
 
 
 def _head(columns: Sequence[Column]) -> list[str]:
     """One line of heads, or two where columns share a group."""
     if not any(column.group for column in columns):
-        return [" & ".join(_title(column.head, column) for column in columns) + r" \\"]
+        return [" & ".join(_stacked_head(column.head, column) for column in columns) + r" \\"]
     upper, rules, start = [], [], 0
     while start < len(columns):
         group = columns[start].group
@@ -372,18 +372,20 @@ def _head(columns: Sequence[Column]) -> list[str]:
         while group and end < len(columns) and columns[end].group == group:
             end += 1
         if group:
-            upper.append(rf"\multicolumn{{{end - start}}}{{c}}{{{escape(group)}}}")
+            upper.append(rf"\multicolumn{{{end - start}}}{{c}}{{{escape_latex(group)}}}")
             rules.append(rf"\cmidrule(lr){{{start + 1}-{end}}}")
         else:
             upper.append("")
         start = end
-    lower = [_title(column.sub if column.group else column.head, column) for column in columns]
+    lower = [
+        _stacked_head(column.sub if column.group else column.head, column) for column in columns
+    ]
     return [" & ".join(upper) + r" \\", " ".join(rules), " & ".join(lower) + r" \\"]
 
 
-def _title(head: str, column: Column) -> str:
+def _stacked_head(head: str, column: Column) -> str:
     """A head of few letters a line, in braces where a column would read it as a number."""
-    lines = [escape(line) for line in textwrap.wrap(head, _HEAD_CHARACTERS)]
+    lines = [escape_latex(line) for line in textwrap.wrap(head, _HEAD_CHARACTERS)]
     align = "l" if column.align == "left" else "c"
     stacked = " \\\\ ".join(lines)
     if len(lines) > 1:

@@ -46,7 +46,7 @@ def footnotes(
     if any(reading.quantity.name in ON_CEILINGS for reading in readings):
         lines += uncalibrated(rows)
     lines += _reference(part, rows)
-    lines += _reasons(rows)
+    lines += _verdict_reasons(rows)
     # Suites carry notes by label; what else has the shape of a part need not.
     notes: Mapping[str, str] = getattr(part, "notes", None) or {}
     labels = [str(row.get("label")) for row in rows]
@@ -59,7 +59,7 @@ def footnotes(
     ]
     lines += _coverage(rows)
     lines += _witness(rows)
-    lines += _warnings(rows)
+    lines += _row_warnings(rows)
     return tuple(" ".join(line.split()) for line in lines)
 
 
@@ -238,7 +238,7 @@ def _tolerances(reference: ReferenceSpec) -> str:
     return "; ".join(words)
 
 
-def _reasons(rows: Sequence[Row]) -> list[str]:
+def _verdict_reasons(rows: Sequence[Row]) -> list[str]:
     """Why figures differ, cannot be reproduced, or are not judged; equal reasons stand once."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for row in rows:
@@ -289,7 +289,7 @@ def _witness(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _warnings(rows: Iterable[Row]) -> list[str]:
+def _row_warnings(rows: Iterable[Row]) -> list[str]:
     found: dict[str, list[str]] = {}
     for row in rows:
         for warning in row.get("warnings") or ():

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.judge.counterpart import Counterpart
 from harness.judge.part import Part, convention_of
-from harness.judge.verdict import counterparts, labelled
+from harness.judge.verdict import counterparts, rows_by_label
 from harness.messages import HarnessError, hint
 from harness.records.quantities.quantity import Quantity, Row, Unit, fixed, supported, with_unit
 from harness.records.quantities.registry import axes, find
@@ -150,12 +150,12 @@ def read(name: str, part: Part, rows: Sequence[Row]) -> Reading:
             None,
         )
     unit = quantity.usual_unit(convention) if bound is None else bound.unit
-    return Reading(quantity, unit, convention, bound, labelled(rows))
+    return Reading(quantity, unit, convention, bound, rows_by_label(rows))
 
 
 def _overhead(name: str, rows: Sequence[Row], convention: ConventionSpec) -> Reading:
     base, _, label = name.partition(OVER)
-    by_label = labelled(rows)
+    by_label = rows_by_label(rows)
     if label not in by_label:
         raise HarnessError(f"no case is labelled {label!r}{hint(label, by_label)}")
     quantity = find(base, rows)

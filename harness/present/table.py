@@ -5,14 +5,12 @@ from typing import Any
 
 from harness.judge.counterpart import Counterpart
 from harness.judge.part import Context, Part
-from harness.present import growth_table
 from harness.present.formats import ABSENT, Cell, Column, Table
+from harness.present.growth_table import grown
 from harness.present.notes import footnotes, setting
 from harness.present.reading import Reading, read
 from harness.records.quantities.quantity import Direction, Row, direction, percent, with_unit
 from harness.suite.presentation import TableSpec
-
-__all__ = ["Table", "make"]
 
 _CELL_WIDTH = 40
 
@@ -34,7 +32,7 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | No
     """
     context = context or Context()
     if spec.kind == "growth":
-        return growth_table.make(spec, part, rows, context)
+        return grown(spec, part, rows, context)
     readings = []
     columns: list[Column] = []
     failed = _Failures(rows)
@@ -95,10 +93,10 @@ def _expand(
         return [Column(head, cells, "right", stored, aim=aim)]
     stored = f"{by.figure}_ours" if by.combined else stored
     ours = Column(f"{head}, ours", cells, "right", stored, head, "ours", aim=aim)
-    return [ours, *_beside(reading, by, verdicts)]
+    return [ours, *_printed_columns(reading, by, verdicts)]
 
 
-def _beside(
+def _printed_columns(
     reading: Reading, by: Counterpart, verdicts: Sequence[Mapping[str, Any] | None]
 ) -> Iterator[Column]:
     """Reported figures, differences (shown where any is judged) and verdicts (for CSV files)."""

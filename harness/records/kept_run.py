@@ -14,10 +14,12 @@ from harness.case import Identity
 from harness.records.record import Record
 from harness.records.run_directory import DESCRIPTION, RunDirectory, RunDirectoryError
 
-T = TypeVar("T")
+Found = TypeVar("Found")
 
 
-def last_of_each(found: Iterable[tuple[Identity, T]], listed: Iterable[Identity]) -> list[T]:
+def last_of_each(
+    found: Iterable[tuple[Identity, Found]], listed: Iterable[Identity]
+) -> list[Found]:
     """What counts of a run: of each process that its suite lists what was written last.
 
     A case measured again (`--resume`) counts as it was last; one that was removed from the suite

@@ -41,7 +41,7 @@ class RunDirectory:
         """
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
         path = root / suite / name
-        with _explained(path, "create"):
+        with _explaining(path, "create"):
             path.mkdir(parents=True)
         directory = cls(path)
         directory.describe(description)
@@ -69,13 +69,13 @@ class RunDirectory:
         Raises:
             RunDirectoryError: it cannot be written.
         """
-        with _explained(self.path, "write"):
+        with _explaining(self.path, "write"):
             text = json.dumps(finite(description), indent=2, allow_nan=False)
             write_atomically(self.path / DESCRIPTION, f"{text}\n".encode())
 
     def description(self) -> dict[str, Any]:
         """What `run.json` says: suite as resolved, environment, command."""
-        with _explained(self.path, "read"):
+        with _explaining(self.path, "read"):
             text = (self.path / DESCRIPTION).read_text(encoding="utf-8")
         try:
             data = json.loads(text)
@@ -97,7 +97,7 @@ class RunDirectory:
         path = self.path / RECORDS
         if not path.exists():
             return []
-        with _explained(self.path, "read"):
+        with _explaining(self.path, "read"):
             lines = path.read_bytes().split(b"\n")[:-1]
         records = []
         for number, line in enumerate(lines, 1):
@@ -139,11 +139,11 @@ class RecordWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with _explained(path, "open"):
+        with _explaining(path, "open"):
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             self._lock()
-            with _explained(path, "open"):
+            with _explaining(path, "open"):
                 content = path.read_bytes()
                 whole = content.rfind(b"\n") + 1
                 if whole != len(content):
@@ -231,7 +231,7 @@ def _sync_folder(path: Path) -> None:
         os.close(folder)
 
 
-class _explained:  # noqa: N801 - used as a statement
+class _explaining:  # noqa: N801 - used as a statement
     """Turn an OSError into one sentence that names the place and the cure."""
 
     def __init__(self, path: Path, action: str) -> None:

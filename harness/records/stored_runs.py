@@ -100,7 +100,7 @@ def read_runs(database: "DuckDBPyConnection", paths: Sequence[Path]) -> tuple[li
     try:
         rows = database.execute(_DESCRIPTIONS, [files]).fetchall() if files else []
         runs = [
-            _stored(
+            _stored_run(
                 Path(name).parent, _of_columns(suite), at or "", json.loads(environment or "{}")
             )
             for name, suite, at, environment in rows
@@ -135,12 +135,12 @@ def _of_columns(suite: Mapping[str, Any] | None) -> dict[str, Any]:
 def _read_apart(path: Path) -> StoredRun | None:
     try:
         data = json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))
-        return _stored(path, data["suite"], data["started_at"], data["environment"])
+        return _stored_run(path, data["suite"], data["started_at"], data["environment"])
     except (OSError, *_ODD):
         return None
 
 
-def _stored(
+def _stored_run(
     path: Path, suite: Mapping[str, Any], started_at: str, environment: Mapping[str, Any]
 ) -> StoredRun:
     git = environment.get("git") or {}
@@ -203,7 +203,7 @@ def read_measurements(
         for run, written in zip(runs, found, strict=True)
         for each in last_of_each(written, run.listed)
     ]
-    return counted, _warnings(bad)
+    return counted, _line_warnings(bad)
 
 
 # `ignore_errors` gives a row of NULLs for a line that is no JSON object.
@@ -218,7 +218,7 @@ _RECORDS = """
 """
 
 
-def _warnings(bad: Mapping[str, int]) -> list[str]:
+def _line_warnings(bad: Mapping[str, int]) -> list[str]:
     warnings = []
     for name, number in bad.items():
         lines = number

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from harness.judge.regression.compare import Report
 from harness.judge.regression.observed import CaseId, CaseMetric, Observed
 from harness.judge.regression.verdict import Comparison, Verdict
-from harness.present.formats import ABSENT, Cell, Column, Table, escape
+from harness.present.formats import ABSENT, Cell, Column, Table, escape_markdown
 from harness.present.formats import markdown as markdown_of_table
 from harness.records.quantities.quantity import Unit, fixed, percent, supported, unit
 from harness.records.quantities.registry import CASE, METRICS, Metric
@@ -183,8 +183,11 @@ MOST_CHANGES = 200
 
 def markdown(report: Report) -> str:
     """Summary, what has changed, what has not (folded), notes; within the length of a comment."""
-    parts = [f"# Benchmarks of {escape(report.b.suite)}: {summary(report)}", _sides(report)]
-    rest = ["\n".join(f"- {escape(note)}" for note in (*report.notes, rule(report)))]
+    parts = [
+        f"# Benchmarks of {escape_markdown(report.b.suite)}: {summary(report)}",
+        _sides(report),
+    ]
+    rest = ["\n".join(f"- {escape_markdown(note)}" for note in (*report.notes, rule(report)))]
     table = changes(report)
     if table.lines:
         parts.append(_cut(table))

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from harness.judge.part import Context
 from harness.judge.verdict import annotate
 from harness.present import table
+from harness.present.formats import Table
 from harness.present.plots import plot
 from harness.present.plots.view import View
-from harness.present.table import Table
 from harness.present.write import table_names, write_tables
 from harness.suite.presentation import (
     ConventionSpec,
