@@ -52,7 +52,7 @@ def listed_by(suite: Mapping[str, Any]) -> list[Identity]:
     return [
         (part["suite"], job["label"], job["key"], job.get("replicate") or 1)
         for part in described_parts(suite)
-        for job in part["jobs"]
+        for job in part["jobs"] or ()
     ]
 
 

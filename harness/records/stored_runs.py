@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -99,13 +100,12 @@ def read_runs(database: "DuckDBPyConnection", paths: Sequence[Path]) -> tuple[li
     files = [str(path / DESCRIPTION) for path in paths]
     try:
         rows = database.execute(_DESCRIPTIONS, [files]).fetchall() if files else []
+        described = cache(json.loads)  # runs of one suite mostly describe it alike
         runs = [
-            _stored_run(
-                Path(name).parent, _of_columns(suite), at or "", json.loads(environment or "{}")
-            )
-            for name, suite, at, environment in rows
+            _stored_run(Path(name).parent, described(suite), at or "", json.loads(text or "{}"))
+            for name, suite, at, text in rows
         ]
-    except duckdb.Error:  # one bad file stops the query; then each is read apart
+    except (duckdb.Error, *_ODD):  # one bad file stops the query; then each is read apart
         runs = [run for path in paths if (run := _read_apart(path)) is not None]
     lost = len(paths) - len(runs)
     warning = f"{lost} of {len(paths)} runs left out: their {DESCRIPTION} cannot be read"
@@ -115,21 +115,11 @@ def read_runs(database: "DuckDBPyConnection", paths: Sequence[Path]) -> tuple[li
 _ODD = (ValueError, RecursionError, KeyError, TypeError, AttributeError)
 """What a description of another form than a run's leads to."""
 
-# Of the suite only what its cases are called: the rest of a description is many times as long.
 _DESCRIPTIONS = """
     SELECT filename, suite, started_at, environment
     FROM read_json(?, filename = true, columns = {
-        suite: 'STRUCT(suite VARCHAR, included JSON,
-            jobs STRUCT(label VARCHAR, "key" VARCHAR, replicate INTEGER)[])',
-        started_at: 'VARCHAR', environment: 'JSON'})
+        suite: 'JSON', started_at: 'VARCHAR', environment: 'JSON'})
 """
-
-
-def _of_columns(suite: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A suite as DuckDB read it, as `run.json` describes it."""
-    read = suite or {}
-    included = json.loads(read.get("included") or "[]")
-    return {**read, "jobs": read.get("jobs") or [], "included": included}
 
 
 def _read_apart(path: Path) -> StoredRun | None:
