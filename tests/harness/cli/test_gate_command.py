@@ -1,12 +1,14 @@
 """The gate as somebody uses it: a repository of theirs, real processes, a module made slower."""
 
 import json
+import shutil
 import signal
 import subprocess
 import textwrap
+from shutil import ignore_patterns
 
 import pytest
-from harness_user import User, wait_for
+from harness_user import ROOT, User, wait_for
 
 from harness.judge.regression.gate import Settings
 from harness.judge.regression.session import gate_suite
@@ -194,6 +196,27 @@ def test_ctrl_c_while_git_writes_files_stops_its_children_too(repository):
     assert repository.state() == before
     assert scratch(user) == []
     assert "Traceback" not in user.err
+
+
+def test_a_commit_from_before_the_modules_had_a_package_name_of_their_own(repository):
+    """Its files were imported as `modules`; a `context_modules` elsewhere is not its."""
+    user = repository.user
+    for name in ("harness", "modules"):
+        shutil.copytree(ROOT / name, user.folder / name, ignore=ignore_patterns("__pycache__"))
+    new = {path: path.read_text() for path in user.folder.rglob("*.py")}
+    for path, text in new.items():
+        path.write_text(text.replace("context_modules", "modules"))
+    repository.commit(BLOCKS, "older")
+    for path, text in new.items():
+        path.write_text(text)
+    shutil.copy(ROOT / "pyproject.toml", user.folder)
+    (user.folder / "context_modules").symlink_to("modules")
+    head, _, _ = SUITE.partition("      - {label: A")
+    user.write("mine.yaml", f"{head}      - {{label: C, module: self_attention}}\n")
+    done = user.run("gate", "mine.yaml", "--against", "older", "--json", *QUICK)
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(done.stdout)["comparisons"]
+    assert found["verdict"] in ("same", "unclear")
 
 
 def test_a_repository_without_the_measured_code_is_no_version_of_it(repository):

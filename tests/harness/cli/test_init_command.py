@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -81,13 +82,21 @@ def test_nothing_is_overwritten_without_being_asked(invoke, tmp_path):
         ("MyAttention", "my_attention", "MyAttention"),
         ("SEBlock2", "seblock2", "SEBlock2"),
         ("x", "x", "X"),
-        ("modules", "modules", "Modules"),
     ],
 )
 def test_names_of_file_and_class(invoke, tmp_path, name, file, class_name):
     assert invoke("--module", name).exit_code == 0
     assert f"class {class_name}(nn.Module):" in (tmp_path / f"{file}.py").read_text()
     assert harness.validate("suite.yaml").jobs[0].case.module == f"{file}:{class_name}"
+
+
+def test_the_folder_modules_of_this_repository_keeps_nobody_from_the_name(
+    invoke, tmp_path, monkeypatch
+):
+    others = [path for path in sys.path if Path(path).name != "tests"]  # it has such a folder, too
+    monkeypatch.setattr(sys, "path", others)
+    assert invoke("--module", "modules").exit_code == 0
+    assert "class Modules(nn.Module):" in (tmp_path / "modules.py").read_text()
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,31 @@ def test_networks_of_other_classes_differ():
     assert ppm != source_digest(SqueezeExcitation(64))
 
 
+# With the training loop, as the code before the modules were imported as `context_modules` said it.
+# Python says what it parsed in other words from version to version.
+KEPT = {
+    (3, 11): ("c68e4d69951688cc", "8a35423402939d7c"),
+    (3, 12): ("f6240eb6f03086d6", "135c140547da9059"),
+    (3, 13): ("bd4141fe4ab272a9", "e9ab9467e63ae451"),
+}
+
+
+def test_a_kept_training_stays_when_files_get_another_name():
+    """Where layers or the loop are changed on purpose, these hashes are, too."""
+    from context_modules.pyramid_pooling import PyramidPooling
+    from harness.training.accuracy import _LOOP
+
+    ppm = PyramidPooling(8, out_channels=8)
+    assert (source_digest(ppm), source_digest(ppm, _LOOP)) == KEPT[sys.version_info[:2]]
+
+
+def test_so_does_one_of_a_layer_that_imports_from_them(digest):
+    layer = BLOCK + "\n\nif False:\n    from {} import ConvBNReLU\n"
+    kept = digest(block=layer.format("modules.layers"))
+    assert digest(block=layer.format("context_modules.layers")) == kept
+    assert digest(block=layer.format("context_modules.attention")) != kept
+
+
 @pytest.mark.parametrize(
     ("name", "counts"),
     [("harness.messages", False), ("harness.case", False), ("harness.training.trainer", True)],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.environment.searching import searching
+from harness.environment.searching import searching, with_folders
 
 
 @pytest.fixture
@@ -53,3 +53,21 @@ def test_a_changed_file_is_read_again(project):
         second = importlib.import_module("own_block")
     assert second is not first
     assert second.CHANGED
+
+
+def test_python_s_own_library_comes_before_a_user_s_folders(project, monkeypatch):
+    (project / "statistics.py").write_text("raise RuntimeError")
+    monkeypatch.delitem(sys.modules, "statistics", raising=False)
+    with searching((str(project),)):
+        assert importlib.import_module("statistics").mean([1, 3]) == 2
+
+
+def test_this_checkout_is_searched_unless_a_user_has_modules_of_their_own(tmp_path, monkeypatch):
+    import harness
+
+    checkout = str(Path(harness.__file__).parent.parent)
+    monkeypatch.setattr(sys, "path", [checkout, *sys.path])
+    assert checkout in with_folders((str(tmp_path),))
+    (tmp_path / "modules").mkdir()
+    assert checkout not in with_folders((str(tmp_path),))
+    assert checkout in with_folders((str(tmp_path), checkout))
