@@ -154,15 +154,11 @@ def judge(pair: FigurePair, row: Row, by_label: Mapping[str, Row]) -> FigureVerd
     elif within(ours, printed, by.tolerance, absolute=by.over is not None):
         judgement, reason = "reproduced", ""
     elif by.over is not None and (law := by.law(row, by_label)) is not None:
-        judgement = "differs"
-        reason = (
-            f"exponent {law.exponent:.3f} over {range_text(law, by.over)}; "
-            f"{printed.text} has {printed.value:g}"
-        )
+        ours_text = f"exponent {law.exponent:.3f} over {range_text(law, by.over)}"
+        judgement, reason = "differs", f"{ours_text}; {printed.text} has {printed.value:g}"
     else:
-        judgement = "differs"
         share = "" if difference is None else f", {100 * difference:+.2f} %"
-        reason = f"ours {ours:.6g}, printed {printed.text}{share}"
+        judgement, reason = "differs", f"ours {ours:.6g}, printed {printed.text}{share}"
     return FigureVerdict(
         by.figure, printed.value, printed.text, ours, by.unit.name, difference, judgement, reason
     )

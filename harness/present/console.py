@@ -102,13 +102,15 @@ def _piece(columns: Sequence[Column]) -> RichTable:
         head = Text(column.head, justify=column.align)
         shown.add_column(head, justify=column.align, overflow="fold", width=_least(column))
     for cells in zip(*(column.cells for column in columns), strict=True):
-        shown.add_row(*(Text(cell.text, style=_style(cell.text)) for cell in cells))
+        texts = [cell.text for cell in cells]
+        shown.add_row(
+            *(
+                Text(text, style="red" if _says_failure(text) else _STYLES.get(text, ""))
+                for text in texts
+            )
+        )
     return shown
 
 
 def _says_failure(text: str) -> bool:
     return text.partition(":")[0] in _FAILED
-
-
-def _style(text: str) -> str:
-    return "red" if _says_failure(text) else _STYLES.get(text, "")

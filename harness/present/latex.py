@@ -352,13 +352,13 @@ def _body(table: Table, marks: Sequence[Marks]) -> list[str]:
 def _note_lines(table: Table) -> list[str]:
     """Footnotes as paragraphs of their own; what the caption says is not said again."""
     notes = [line for line in table.footnotes if line not in table.setting]
-    return [rf"{' '.join(_breakable(word) for word in note.split())} \par" for note in notes]
-
-
-def _breakable(word: str) -> str:
-    """A word that may be broken where it is too long for a line: paths, causes of failures."""
-    pieces = [word[at : at + _LONG_WORD] for at in range(0, len(word), _LONG_WORD)]
-    return r"\allowbreak{}".join(escape_latex(piece) for piece in pieces)
+    made = []
+    for note in notes:
+        # A word too long for a line may be broken: paths, causes of failures.
+        words = [re.findall(f".{{1,{_LONG_WORD}}}", word) for word in note.split()]
+        text = " ".join(r"\allowbreak{}".join(map(escape_latex, pieces)) for pieces in words)
+        made.append(rf"{text} \par")
+    return made
 
 
 def _head(columns: Sequence[Column]) -> list[str]:

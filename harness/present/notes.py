@@ -47,16 +47,7 @@ def footnotes(
         lines += uncalibrated(rows)
     lines += _reference(part, rows)
     lines += _verdict_reasons(rows)
-    # Suites carry notes by label; what else has the shape of a part need not.
-    notes: Mapping[str, str] = getattr(part, "notes", None) or {}
-    labels = [str(row.get("label")) for row in rows]
-    lines += [f"{label}: {notes[label]}" for label in labels if notes.get(label)]
-    lines += [
-        f"{row.get('label')}: {row.get('status') or 'not run'}"
-        + (f": {row['cause']}" if row.get("cause") else "")
-        for row in rows
-        if row.get("status") != "ok"
-    ]
+    lines += _of_cases(part, rows)
     lines += _coverage(rows)
     lines += _witness(rows)
     lines += _row_warnings(rows)
@@ -255,6 +246,19 @@ def _verdict_reasons(rows: Sequence[Row]) -> list[str]:
         who = figure if verdict == "not judged" else f"{', '.join(labels)}, {figure}"
         lines.append(f"{who}: {verdict}: {reason}.".replace("..", "."))
     return lines
+
+
+def _of_cases(part: Part, rows: Sequence[Row]) -> list[str]:
+    """What the suite says of its cases, then why those without values have none."""
+    # Suites carry notes by label; what else has the shape of a part need not.
+    notes: Mapping[str, str] = getattr(part, "notes", None) or {}
+    labels = [str(row.get("label")) for row in rows]
+    return [f"{label}: {notes[label]}" for label in labels if notes.get(label)] + [
+        f"{row.get('label')}: {row.get('status') or 'not run'}"
+        + (f": {row['cause']}" if row.get("cause") else "")
+        for row in rows
+        if row.get("status") != "ok"
+    ]
 
 
 def _coverage(rows: Sequence[Row]) -> list[str]:

@@ -16,16 +16,10 @@ _CELL_WIDTH = 40
 
 
 def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | None = None) -> Table:
-    """A table of a suite's rows: all of them, failed ones with status and cause in place.
+    """A table of annotated rows: all of them, failed ones with status and cause in place.
 
     A column with a printed counterpart becomes ours, reported and, where any is judged, the
     difference in per cent of the printed figure.
-
-    Args:
-        spec: of the table.
-        part: the suite.
-        rows: annotated.
-        context: of the run.
 
     Raises:
         HarnessError: a column names no quantity; names the nearest.

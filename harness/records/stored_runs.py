@@ -49,6 +49,11 @@ class Measurement(NamedTuple):
     condition: tuple[Any, ...]  # threads, cache and CUDA graph; what has to be alike in one series
     values: tuple[float | None, ...]  # of the expressions asked for, in their order
 
+    @property
+    def identity(self) -> Identity:
+        """That of the record."""
+        return (self.suite, self.label, self.case_key, self.replicate)
+
 
 def connect() -> "DuckDBPyConnection":
     """A database in memory.
@@ -177,17 +182,15 @@ def read_measurements(
     query = _RECORDS.format(fields=fields, values=", ".join(expressions))
     found: list[list[tuple[Identity, Measurement]]] = [[] for _ in runs]
     bad = dict.fromkeys(names, 0)
-    for name, suite, label, key, machine, replicate, *rest in database.execute(
-        query, [list(names)]
-    ).fetchall():
-        if suite is None or label is None or key is None or machine is None:
+    for name, *row in database.execute(query, [list(names)]).fetchall():
+        if None in row[:4]:
             bad[name] += 1
             continue
-        run, (threads, cache, graph, *values) = names[name], rest
-        condition = (runs[run].threads if threads is None else threads, cache, graph)
+        run, (suite, label, key, machine, replicate, threads, *how) = names[name], row[:8]
+        condition = (runs[run].threads if threads is None else threads, *how)
         case = (suite, label, key, machine, replicate)
-        measurement = Measurement(run, *case, condition, tuple(values))
-        found[run].append(((suite, label, key, replicate), measurement))
+        measurement = Measurement(run, *case, condition, tuple(row[8:]))
+        found[run].append((measurement.identity, measurement))
     counted = [
         each
         for run, written in zip(runs, found, strict=True)
