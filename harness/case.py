@@ -1,13 +1,17 @@
-"""A case and what came back from it: module, arguments, input, timing; slot, outcome."""
+"""A case and what came back from it, and both as plain data that crosses process borders."""
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
-from typing import Any, Literal
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from functools import cache, cached_property
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+Read = TypeVar("Read")
 
 # What came back from the process of one case, and from where.
 
@@ -130,7 +134,7 @@ class Case:
     @cached_property  # asked for at every step of a case's way, for thousands of cases
     def key(self) -> str:
         """Hash of exactly what is measured; equal cases have equal keys on every machine."""
-        used = {name: v for name, v in asdict(self).items() if v or name not in _OPTIONS}
+        used = {name: v for name, v in as_plain(self).items() if v or name not in _OPTIONS}
         canonical = json.dumps(used, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
@@ -146,7 +150,7 @@ class Turn:
 
 
 Identity = tuple[str, str, str, int]
-"""Of a process of a case within a run: suite, label, key of the case, number of the process."""
+"""Which job of a run: suite, label, key of the case, number of the process."""
 
 
 @dataclass(frozen=True)
@@ -176,5 +180,138 @@ class Job:
 
     @property
     def identity(self) -> Identity:
-        """By which its record is found again."""
+        """What tells it from the other jobs of a run, and finds its records."""
         return (self.suite, self.label, self.case.key, self.replicate)
+
+
+# As plain data and back: the one form in which jobs, events, outcomes and records cross the border
+# of a process or lie in a file. Dicts, lists, strings, numbers, `None`; a name for each field.
+
+_Reader = Callable[[Any], Any]
+
+
+def as_plain(value: Any, *, defaults: bool = True) -> Any:
+    """Plain data of a dataclass, and of whatever holds some.
+
+    Args:
+        value: dataclasses, mappings, sequences and scalars, in one another.
+        defaults: whether fields that have their default are written, too; without, a version that
+            does not know a field can read what does not use it.
+    """
+    if is_dataclass(value):
+        named = ((each, getattr(value, each.name)) for each in fields(value))
+        return {
+            each.name: as_plain(said, defaults=defaults)
+            for each, said in named
+            if defaults or said != _default(each)
+        }
+    if isinstance(value, Mapping):
+        return {name: as_plain(each, defaults=defaults) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_plain(each, defaults=defaults) for each in value]
+    return value
+
+
+def from_plain(kind: type[Read], data: Any, **given: Any) -> Read:
+    """A value from plain data of any origin, every type checked.
+
+    Names that a dataclass does not have are ignored: a newer version wrote them.
+
+    Args:
+        kind: a dataclass, or a type as its fields have them: a scalar, `Literal`, `X | None`,
+            `tuple`, `dict`, `Mapping`, `Any`.
+        data: as `as_plain` makes it.
+        given: fields of the dataclass that the data do not tell.
+
+    Raises:
+        ValueError: names the first part that is missing or wrong: `place node is wrong`.
+    """
+    of: Any = kind
+    value: Read = _read_fields(of, data, given) if given else _reader(of)(data)
+    return value
+
+
+def _default(of: Field[Any]) -> Any:
+    return of.default if of.default_factory is MISSING else of.default_factory()
+
+
+@cache  # the types of a dataclass are resolved once, for thousands of records
+def _fields(kind: type) -> tuple[tuple[str, _Reader, bool], ...]:
+    """Name, reader and whether it has to be there, of each field."""
+    hints = get_type_hints(kind)
+    return tuple(
+        (each.name, _reader(hints[each.name]), _default(each) is MISSING) for each in fields(kind)
+    )
+
+
+def _read_fields(kind: Any, data: Any, given: Mapping[str, Any]) -> Any:
+    if not isinstance(data, dict):
+        raise ValueError("is wrong")
+    values = dict(given)
+    for name, reader, required in _fields(kind):
+        if name in values:
+            continue
+        if name in data:
+            try:
+                values[name] = reader(data[name])
+            except ValueError as error:
+                raise ValueError(f"{name} {error}") from None
+        elif required:
+            raise ValueError(f"{name} is missing")
+    return kind(**values)
+
+
+@cache
+def _reader(kind: Any) -> _Reader:
+    """What reads a value of a type, and raises `ValueError` where it has another."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return lambda data: data
+    if is_dataclass(kind):
+        return lambda data: _read_fields(kind, data, {})
+    if origin is UnionType:
+        (reader,) = (_reader(each) for each in inner if each is not NoneType)
+        return lambda data: None if data is None else reader(data)
+    if origin is tuple:
+        return _tuple_reader(inner)
+    if origin in (dict, Mapping):
+        return _mapping_reader(inner[1])
+    return _scalar_reader(kind, inner)
+
+
+def _tuple_reader(inner: tuple[Any, ...]) -> _Reader:
+    readers = [_reader(each) for each in inner if each is not ...]
+
+    def read_tuple(data: Any) -> tuple[Any, ...]:
+        if not isinstance(data, (list, tuple)):
+            raise ValueError("is wrong")
+        each = readers * len(data) if ... in inner else readers
+        if len(each) != len(data):
+            raise ValueError(f"has {len(data)} parts in place of {len(each)}")
+        return tuple(reader(part) for reader, part in zip(each, data, strict=True))
+
+    return read_tuple
+
+
+def _mapping_reader(kind: Any) -> _Reader:
+    reader = None if kind is Any else _reader(kind)
+
+    def read_mapping(data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            raise ValueError("is wrong")
+        return {name: reader(each) for name, each in data.items()} if reader else dict(data)
+
+    return read_mapping
+
+
+def _scalar_reader(kind: Any, words: tuple[str, ...]) -> _Reader:
+    """Of a text, a finite number, a truth, or one of the words of a `Literal`."""
+    types = (str,) if words else (int, float) if kind is float else (kind,)
+
+    def read_scalar(data: Any) -> Any:
+        fits = type(data) in types and (not words or data in words)  # a bool is no int here
+        if not fits or (type(data) is float and not math.isfinite(data)):
+            raise ValueError("is wrong")
+        return data
+
+    return read_scalar

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "context_harness.modules"
 """Entry points under which an installed package adds names to the catalog."""
 
+
 _MAIN = "__main__"
+
 
 _USER_CLASS = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -106,15 +108,21 @@ def resolve(module: str, search_path: Sequence[str] = ()) -> "type[nn.Module]":
     """
     from context_modules.catalog import BY_NAME
 
+    target: str | None = module
     if module in BY_NAME:
-        return _module_class(module, _import(BY_NAME[module].target, ()))
-    if ":" in module:
-        return _module_class(module, _import(module, search_path))
-    for point in _entry_points():
-        if point.name == module:
-            return _module_class(module, _import(f"{point.module}:{point.attr}", ()))
-    cure = suggest(module, names(), "modules") if names() else "write package.file:Class"
-    raise ModuleError(f"unknown module {quote(module)}", cure)
+        target = BY_NAME[module].target
+    elif ":" not in module:
+        points = (point for point in _entry_points() if point.name == module)
+        target = next((f"{point.module}:{point.attr}" for point in points), None)
+    if target is None:
+        cure = suggest(module, names(), "modules") if names() else "write package.file:Class"
+        raise ModuleError(f"unknown module {quote(module)}", cure)
+    found = _import(target, search_path if target == module else ())
+    from torch import nn
+
+    if isinstance(found, type) and issubclass(found, nn.Module):
+        return found
+    raise ModuleError(f"{module} is no torch.nn.Module", "name a class derived from nn.Module")
 
 
 def name_of(cls: type) -> str:
@@ -133,148 +141,8 @@ def name_of(cls: type) -> str:
     return f"{file}:{name}"
 
 
-def parameters_of(cls: "type[nn.Module]") -> Signature:
-    """What the constructor of a class takes by keyword, with resolved type hints."""
-    from torch import nn
-
-    constructor = cls.__init__
-    if constructor is nn.Module.__init__:  # (*args, **kwargs), of which it accepts none
-        return Signature({}, takes_any=False)
-    try:
-        declared = list(inspect.signature(constructor).parameters.values())[1:]
-    except (TypeError, ValueError):
-        return Signature({}, takes_any=True)
-    hints = _hints(constructor)
-    keyword = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return Signature(
-        {
-            p.name: Parameter(p.name, hints.get(p.name, Any), p.default is p.empty)
-            for p in declared
-            if p.kind in keyword
-        },
-        takes_any=any(p.kind is p.VAR_KEYWORD for p in declared),
-    )
-
-
-def convert(value: Any, hint: Any) -> Any:
-    """A JSON value as the type of a hint: lists to tuples, whole numbers to floats.
-
-    Values of hints that JSON cannot express (a `torch.dtype`, say) pass unchanged.
-
-    Raises:
-        ArgumentTypeError: the value does not fit; the message names the expected type.
-    """
-    adapter = _adapter(hint)
-    if adapter is None:
-        return value
-    try:
-        converted = adapter.validate_json(json.dumps(value), strict=True)
-    except ValidationError as error:
-        raise ArgumentTypeError(f"expected {type_name(hint)}") from error
-    except PydanticUserError:  # a hint that names what cannot be found
-        return value
-    except (TypeError, ValueError) as error:
-        raise ArgumentTypeError("expected a value that YAML can hold") from error
-    if not _same_truths(value, converted):
-        raise ArgumentTypeError(f"expected {type_name(hint)}")
-    return converted
-
-
-def _same_truths(value: Any, converted: Any) -> bool:
-    """Whether no truth value has become a number: pydantic finds `True` in `Literal[1]`."""
-    if isinstance(value, bool) or isinstance(converted, bool):
-        return value is converted
-    if isinstance(value, list) and isinstance(converted, Sequence):
-        return all(map(_same_truths, value, converted))
-    if isinstance(value, dict) and isinstance(converted, Mapping):
-        return all(map(_same_truths, value.values(), converted.values()))
-    return True
-
-
-def build(case: Case, search_path: Sequence[str] = ()) -> "nn.Module":
-    """An instance of a case's module, on the default device, in the default dtype.
-
-    `in_channels` and `input_size` are taken from the first input, (B, C, H, W), where the
-    constructor has parameters of these names and the case does not give them.
-
-    Raises:
-        ModuleError: the class cannot be found or imported.
-        BuildError: an argument is unknown, of a wrong type, missing, or refused by the constructor.
-    """
-    cls = resolve(case.module, search_path)
-    signature = parameters_of(cls)
-    arguments = _converted(case, signature)
-    shape = case.inputs[0] if case.inputs else ()
-    filled = {"in_channels": shape[1] if len(shape) > 1 else None, "input_size": tuple(shape[2:])}
-    for name in FILLED:
-        if name in signature.parameters and name not in arguments:
-            arguments[name] = filled[name]
-    try:
-        return cls(**arguments)
-    except (ValueError, TypeError) as error:
-        raise BuildError(f"{case.module}: {' '.join(str(error).split())}") from error
-
-
-def _converted(case: Case, signature: Signature) -> dict[str, Any]:
-    converted = {}
-    for name, value in case.arguments.items():
-        parameter = signature.parameters.get(name)
-        try:
-            converted[name] = convert(value, parameter.hint) if parameter else value
-        except ArgumentTypeError as error:
-            raise BuildError(f"{case.module}: argument {name}: {error}") from error
-    return converted
-
-
-def type_name(hint: Any) -> str:
-    """A type hint in words for a message: `int`, `int or list of int`, `one of 'a', 'b'`."""
-    origin, inner = typing.get_origin(hint), typing.get_args(hint)
-    if origin is typing.Annotated:
-        return type_name(inner[0])
-    if origin is typing.Literal:
-        return ("one of " if len(inner) > 1 else "") + ", ".join(map(repr, inner))
-    if hint is None or hint is type(None):
-        return "null"
-    if origin in (typing.Union, types.UnionType):
-        return " or ".join(dict.fromkeys(map(type_name, inner)))
-    return _container_name(hint, origin, inner)
-
-
-def _container_name(hint: Any, origin: Any, inner: tuple[Any, ...]) -> str:
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return "a mapping"
-    if isinstance(origin, type) and issubclass(origin, Sequence):
-        length = f"{len(inner)} " if origin is tuple and Ellipsis not in inner else ""
-        return f"list of {length}{type_name(inner[0])}" if inner else "a list"
-    return hint.__name__ if isinstance(hint, type) else str(hint)
-
-
-def _adapter(hint: Any) -> "TypeAdapter[Any] | None":
-    if hint is Any:
-        return None
-    try:
-        return TypeAdapter(hint)
-    except Exception:  # pydantic raises errors of many kinds for types it has no schema for
-        return None
-
-
-def _hints(constructor: Any) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(constructor, include_extras=True)
-    except Exception:  # names imported under TYPE_CHECKING, misspelt hints: no check, then
-        return {}
-
-
 def _entry_points() -> Sequence[Any]:
     return tuple(entry_points(group=ENTRY_POINT_GROUP))
-
-
-def _module_class(name: str, found: Any) -> "type[nn.Module]":
-    from torch import nn
-
-    if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise ModuleError(f"{name} is no torch.nn.Module", "name a class derived from nn.Module")
-    return found
 
 
 def _import(target: str, search_path: Sequence[str]) -> Any:
@@ -315,3 +183,125 @@ def _no_attribute(file: str, attribute: str, owner: Any) -> ModuleError:
         if isinstance(value, type) and issubclass(value, nn.Module)
     ]
     return ModuleError(f"{file} has no {attribute}", suggest(attribute, classes, "classes"))
+
+
+def build(case: Case, search_path: Sequence[str] = ()) -> "nn.Module":
+    """An instance of a case's module, on the default device, in the default dtype.
+
+    `in_channels` and `input_size` are taken from the first input, (B, C, H, W), where the
+    constructor has parameters of these names and the case does not give them.
+
+    Raises:
+        ModuleError: the class cannot be found or imported.
+        BuildError: an argument is unknown, of a wrong type, missing, or refused by the constructor.
+    """
+    cls = resolve(case.module, search_path)
+    signature = parameters_of(cls)
+    arguments = _converted(case, signature)
+    shape = case.inputs[0] if case.inputs else ()
+    filled = {"in_channels": shape[1] if len(shape) > 1 else None, "input_size": tuple(shape[2:])}
+    for name in FILLED:
+        if name in signature.parameters and name not in arguments:
+            arguments[name] = filled[name]
+    try:
+        return cls(**arguments)
+    except (ValueError, TypeError) as error:
+        raise BuildError(f"{case.module}: {' '.join(str(error).split())}") from error
+
+
+def _converted(case: Case, signature: Signature) -> dict[str, Any]:
+    converted = {}
+    for name, value in case.arguments.items():
+        parameter = signature.parameters.get(name)
+        try:
+            converted[name] = convert(value, parameter.hint) if parameter else value
+        except ArgumentTypeError as error:
+            raise BuildError(f"{case.module}: argument {name}: {error}") from error
+    return converted
+
+
+def parameters_of(cls: "type[nn.Module]") -> Signature:
+    """What the constructor of a class takes by keyword, with resolved type hints."""
+    from torch import nn
+
+    constructor = cls.__init__
+    if constructor is nn.Module.__init__:  # (*args, **kwargs), of which it accepts none
+        return Signature({}, takes_any=False)
+    try:
+        declared = list(inspect.signature(constructor).parameters.values())[1:]
+    except (TypeError, ValueError):
+        return Signature({}, takes_any=True)
+    try:
+        hints = typing.get_type_hints(constructor, include_extras=True)
+    except Exception:  # names imported under TYPE_CHECKING, misspelt hints: no check, then
+        hints = {}
+    keyword = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return Signature(
+        {
+            p.name: Parameter(p.name, hints.get(p.name, Any), p.default is p.empty)
+            for p in declared
+            if p.kind in keyword
+        },
+        takes_any=any(p.kind is p.VAR_KEYWORD for p in declared),
+    )
+
+
+def convert(value: Any, hint: Any) -> Any:
+    """A JSON value as the type of a hint: lists to tuples, whole numbers to floats.
+
+    Values of hints that JSON cannot express (a `torch.dtype`, say) pass unchanged.
+
+    Raises:
+        ArgumentTypeError: the value does not fit; the message names the expected type.
+    """
+    if hint is Any:
+        return value
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(hint)
+    except Exception:  # pydantic raises errors of many kinds for types it has no schema for
+        return value
+    try:
+        converted = adapter.validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        raise ArgumentTypeError(f"expected {type_name(hint)}") from error
+    except PydanticUserError:  # a hint that names what cannot be found
+        return value
+    except (TypeError, ValueError) as error:
+        raise ArgumentTypeError("expected a value that YAML can hold") from error
+    if not _same_truths(value, converted):
+        raise ArgumentTypeError(f"expected {type_name(hint)}")
+    return converted
+
+
+def _same_truths(value: Any, converted: Any) -> bool:
+    """Whether no truth value has become a number: pydantic finds `True` in `Literal[1]`."""
+    if isinstance(value, bool) or isinstance(converted, bool):
+        return value is converted
+    if isinstance(value, list) and isinstance(converted, Sequence):
+        return all(map(_same_truths, value, converted))
+    if isinstance(value, dict) and isinstance(converted, Mapping):
+        return all(map(_same_truths, value.values(), converted.values()))
+    return True
+
+
+def type_name(hint: Any) -> str:
+    """A type hint in words for a message: `int`, `int or list of int`, `one of 'a', 'b'`."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return type_name(inner[0])
+    if origin is typing.Literal:
+        return ("one of " if len(inner) > 1 else "") + ", ".join(map(repr, inner))
+    if hint is None or hint is type(None):
+        return "null"
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(dict.fromkeys(map(type_name, inner)))
+    return _container_name(hint, origin, inner)
+
+
+def _container_name(hint: Any, origin: Any, inner: tuple[Any, ...]) -> str:
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return "a mapping"
+    if isinstance(origin, type) and issubclass(origin, Sequence):
+        length = f"{len(inner)} " if origin is tuple and Ellipsis not in inner else ""
+        return f"list of {length}{type_name(inner[0])}" if inner else "a list"
+    return hint.__name__ if isinstance(hint, type) else str(hint)

@@ -3,70 +3,21 @@
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.case import DEFAULT_TIMING, UNKNOWN_MACHINE, Identity, Job, Place
-from harness.engines.engine import Engine, EngineError, Event, Finished, RemoteEngine
+from harness.case import DEFAULT_TIMING, UNKNOWN_MACHINE, Identity, Job, Place, as_plain
+from harness.engines.engine import Engine, EngineError, Event, Finished, RemoteEngine, is_static
 from harness.engines.local import LocalEngine
 from harness.environment.machine import describe_environment
-from harness.measure import STATIC
 from harness.messages import HarnessError
 from harness.records.kept_run import last_of_each
 from harness.records.record import Record
 from harness.records.run_directory import RecordWriter, RunDirectory, RunDirectoryError
 from harness.suite.suite import Suite
-from harness.training.ahead import Heard, TrainingPass
-
-# How long a run will still take.
-
-
-class Expectation:
-    """Expected time of what is left, from what the same cases took before.
-
-    Args:
-        pending: cases that are to be measured.
-        directory: of this run; earlier ones lie beside it.
-    """
-
-    def __init__(self, pending: list[Job], directory: RunDirectory) -> None:
-        self._known = _earlier_seconds(directory)
-        self._left = {job.identity: job.case.key for job in pending}
-        # Kept as sums: asked after every event, with thousands of cases left.
-        self._seconds = sum(self._known.get(key, 0.0) for key in self._left.values())
-        self._unknown = sum(key not in self._known for key in self._left.values())
-        self._taken, self._finished = 0.0, 0
-
-    def finished(self, record: Record) -> None:
-        """Take what one case needed."""
-        key = self._left.pop(record.identity, None)
-        if key is not None:
-            self._seconds -= self._known.get(key, 0.0)
-            self._unknown -= key not in self._known
-        self._taken += record.elapsed_seconds
-        self._finished += 1
-
-    def remaining(self) -> float | None:
-        """Seconds; `None` before anything is known."""
-        if self._unknown and not self._finished:
-            return None
-        typical = self._taken / self._finished if self._finished else 0.0
-        return max(0.0, self._seconds) + self._unknown * typical
-
-
-def _earlier_seconds(directory: RunDirectory) -> dict[str, float]:
-    seconds: dict[str, float] = {}
-    for sibling in sorted(directory.path.parent.iterdir())[-5:]:
-        if sibling.is_dir() and not sibling.is_symlink():
-            try:
-                records = RunDirectory(sibling).records()
-            except RunDirectoryError:
-                continue  # a damaged earlier run only costs the estimate
-            seconds.update({r.case_key: r.elapsed_seconds for r in records})
-    return seconds
-
 
 DEFAULT_ROOT = Path("results/runs")
 STATIC_SLOTS = 2  # static cases neither time nor fill anything, so two share the machine
@@ -92,6 +43,12 @@ class Progress:
 
 
 Listener = Callable[[Progress], None]
+Heard = Callable[[Event, int, int, float | None], None]
+"""Told of an event of what goes ahead: jobs that have ended, all, seconds left if known."""
+
+Ahead = Callable[[Sequence[Job], Engine, int, Heard], Iterator[Event]]
+"""Does first, in so many processes at once, what cases need (trainings), gives the cases to the
+engine, and tells what happens to them."""
 
 
 @dataclass(frozen=True)
@@ -114,12 +71,12 @@ def execute(
     engine: Engine | None = None,
     mix_machines: bool = False,
     slots: int = 1,
-    trainer: Engine | None = None,
+    ahead: Ahead | None = None,
 ) -> Execution:
     """Measure every case of a suite and keep each record as its case ends.
 
-    With several slots all trainings go first, `slots` at once, each once; then the cases are
-    measured and find their trainings done. What is timed still runs alone.
+    With several slots `ahead` goes first, say all trainings, each once; then the cases are measured
+    and find them done. What is timed still runs alone.
 
     Args:
         suite: what to measure.
@@ -131,7 +88,7 @@ def execute(
         mix_machines: whether times of different machines may stand in one column; for engines that
             place cases on several.
         slots: cases at once on this machine that do not disturb one another.
-        trainer: where trainings go ahead; processes on this machine if absent.
+        ahead: what goes first where there are several slots.
 
     Raises:
         DeviceError: a case asks for a GPU and there is none.
@@ -160,21 +117,24 @@ def execute(
             _note_resumption(directory, suite, environment)
         pending = [job for job in jobs if job.identity not in earlier]
         if remote and not mix_machines:
-            pending = _beside(pending, earlier.values())
+            pending = _held_to_machines(pending, earlier.values())
+        clock = _Expectation(pending, directory)
         measuring = _Measuring(
-            writer, machine, len(jobs), set(earlier), Expectation(pending, directory), directory
+            directory, writer, machine, len(jobs), set(earlier), clock, listener or (lambda _: None)
         )
         del earlier  # with all samples; from here on only the disk holds records
-        engine = engine or LocalEngine(slots=_slots(pending, slots))
-        ahead = TrainingPass(pending if slots > 1 else ())
+        static = all(map(is_static, pending))
+        engine = engine or LocalEngine(max(slots, STATIC_SLOTS if static else 1))
         try:
-            if ahead.jobs:
-                ahead.run(trainer or LocalEngine(slots=slots), slots, _heard(listener))
             if resume and isinstance(engine, RemoteEngine):
                 engine.take_up()
-            for job in ahead.left(pending):
-                engine.submit(job)
-            measuring.follow(ahead.complete(pending, engine.events()), listener)
+            if slots == 1 or ahead is None:
+                for job in pending:
+                    engine.submit(job)
+                events = engine.events()
+            else:
+                events = ahead(pending, engine, slots, measuring.heard)
+            measuring.follow(events)
         except KeyboardInterrupt:
             measuring.interrupted = True
         finally:
@@ -188,16 +148,21 @@ def execute(
 class _Measuring:
     """The records of a run as they come in; none is kept in memory."""
 
+    directory: RunDirectory
     writer: RecordWriter
     machine: str
     total: int
     done: set[Identity]
-    clock: Expectation
-    directory: RunDirectory
+    clock: "_Expectation"
+    listener: Listener
     interrupted: bool = False
     places: set[tuple[str, str]] = field(default_factory=set)
 
-    def follow(self, events: Iterator[Event], listener: Listener | None) -> None:
+    def heard(self, event: Event, done: int, total: int, remaining: float | None) -> None:
+        """Tell of what goes ahead."""
+        self.listener(Progress(event, done, total, remaining, training=True))
+
+    def follow(self, events: Iterator[Event]) -> None:
         """Keep each record before anybody is told of it."""
         for event in events:
             if isinstance(event, Finished):
@@ -207,9 +172,7 @@ class _Measuring:
                     self._note_place(event.outcome.place)
                 self.done.add(event.job.identity)
                 self.clock.finished(record)
-            if listener is not None:
-                remaining = self.clock.remaining()
-                listener(Progress(event, len(self.done), self.total, remaining))
+            self.listener(Progress(event, len(self.done), self.total, self.clock.remaining()))
 
     def _note_place(self, place: Place) -> None:
         """Describe each machine of a cluster in `run.json` once, with the nodes that are it."""
@@ -224,6 +187,45 @@ class _Measuring:
         self.directory.describe({**description, "machines": machines})
 
 
+class _Expectation:
+    """Expected time of what is left, from what the same cases took before.
+
+    Args:
+        pending: cases that are to be measured.
+        directory: of this run; earlier ones lie beside it.
+    """
+
+    def __init__(self, pending: list[Job], directory: RunDirectory) -> None:
+        self._known: dict[str, float] = {}
+        for sibling in sorted(directory.path.parent.iterdir())[-5:]:
+            # A damaged earlier run only costs the estimate.
+            with suppress(RunDirectoryError):
+                if sibling.is_dir() and not sibling.is_symlink():
+                    earlier = RunDirectory(sibling).records()
+                    self._known |= {each.case_key: each.elapsed_seconds for each in earlier}
+        self._left = {job.identity: job.case.key for job in pending}
+        # Kept as sums: asked after every event, with thousands of cases left.
+        self._seconds = sum(self._known.get(key, 0.0) for key in self._left.values())
+        self._unknown = sum(key not in self._known for key in self._left.values())
+        self._taken, self._finished = 0.0, 0
+
+    def finished(self, record: Record) -> None:
+        """Take what one case needed."""
+        key = self._left.pop(record.identity, None)
+        if key is not None:
+            self._seconds -= self._known.get(key, 0.0)
+            self._unknown -= key not in self._known
+        self._taken += record.elapsed_seconds
+        self._finished += 1
+
+    def remaining(self) -> float | None:
+        """Seconds; `None` before anything is known."""
+        if self._unknown and not self._finished:
+            return None
+        typical = self._taken / self._finished if self._finished else 0.0
+        return max(0.0, self._seconds) + self._unknown * typical
+
+
 def _require_devices(jobs: Sequence[Job]) -> None:
     asking = [job for job in jobs if job.case.device == "cuda"]
     if not asking:
@@ -236,21 +238,6 @@ def _require_devices(jobs: Sequence[Job]) -> None:
             f"{asking[0].label!r}{others}: device cuda, but PyTorch finds no GPU on this machine; "
             "choose --device cpu or auto, or install a PyTorch build for your GPU"
         )
-
-
-def _slots(jobs: list[Job], asked: int) -> int:
-    static = all(set(job.metrics) <= set(STATIC) for job in jobs)
-    return max(asked, STATIC_SLOTS if static else 1)
-
-
-def _heard(listener: Listener | None) -> Heard | None:
-    if listener is None:
-        return None
-
-    def heard(event: Event, done: int, total: int, remaining: float | None) -> None:
-        listener(Progress(event, done, total, remaining, training=True))
-
-    return heard
 
 
 def _directory(
@@ -310,17 +297,22 @@ def _matching(
         jobs: the suite's, in whose order they come.
         machine: key of the machine that counts; `None`: any.
     """
-    asked = {job.identity: job for job in jobs}
-    written = ((record.identity, record) for record in directory.records())
-    return {
-        record.identity: record
-        for record in last_of_each(written, asked)
-        if (machine is None or record.machine_key == machine)
-        and _is_as_asked(record, asked[record.identity])
+    asked = {
+        job.identity: (job.metrics, job.threads, job.seed, as_plain(job.timing), job.accuracy)
+        for job in jobs
     }
 
+    def counts(record: Record) -> bool:
+        timing = {**as_plain(DEFAULT_TIMING), **record.timing}  # of a time with fewer options
+        measured = (record.metrics, record.threads, record.seed, timing, record.accuracy)
+        here = machine is None or record.machine_key == machine
+        return here and asked[record.identity] == measured
 
-def _beside(pending: Sequence[Job], records: Iterable[Record]) -> list[Job]:
+    written = ((record.identity, record) for record in directory.records())
+    return {each.identity: each for each in last_of_each(written, asked) if counts(each)}
+
+
+def _held_to_machines(pending: Sequence[Job], records: Iterable[Record]) -> list[Job]:
     """Jobs held to the kind of machine that the other cases of their table ran on."""
     machines: dict[tuple[str, str], set[str]] = {}
     for record in records:
@@ -333,9 +325,3 @@ def _beside(pending: Sequence[Job], records: Iterable[Record]) -> list[Job]:
         # Where several kinds had a part already, one more choice is as good as another.
         held.append(replace(job, machine=next(iter(known))) if len(known) == 1 else job)
     return held
-
-
-def _is_as_asked(record: Record, job: Job) -> bool:
-    timing = {**asdict(DEFAULT_TIMING), **record.timing}  # of a time with fewer options
-    found = (record.metrics, record.threads, record.seed, timing, record.accuracy)
-    return found == (job.metrics, job.threads, job.seed, asdict(job.timing), job.accuracy)

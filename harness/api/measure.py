@@ -14,6 +14,7 @@ from harness.present.check import check
 from harness.runner import DEFAULT_ROOT, Listener, execute
 from harness.suite.loader import keep_only, load, with_weights
 from harness.suite.suite import Overrides, Suite
+from harness.training.ahead import train_ahead
 
 # Options of a run as Python values, and what they make of a suite.
 
@@ -232,6 +233,7 @@ def measure(
         engine=engine,
         mix_machines=mix_machines,
         slots=jobs,
+        ahead=train_ahead,
     )
     return Run(suite, execution.directory, execution.records)
 

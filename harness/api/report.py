@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.api.run import Run, load
 from harness.messages import HarnessError
-from harness.present.report.page import render
+from harness.present.report.page import report_html
 from harness.present.report.tables import ReportedPart, ReportedRun
 from harness.present.write import write_whole
 from harness.suite.suite import Suite
@@ -33,7 +33,7 @@ def report(
     given = [runs] if isinstance(runs, (Run, str, Path)) else runs
     found = [each if isinstance(each, Run) else load(each) for each in given]
     loaded = {run.directory.path.resolve(): run for run in found}
-    content = render([_reported(run) for run in loaded.values()])
+    content = report_html([_reported(run) for run in loaded.values()])
     place = next(iter(loaded)) if len(loaded) == 1 else Path()
     file = place / FILE_NAME if out is None else Path(out)
     write_whole(file, content.encode("utf-8"))

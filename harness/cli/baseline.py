@@ -15,15 +15,14 @@ from harness.cli.compare import Baselines
 from harness.cli.options import runs
 from harness.cli.output import console
 from harness.judge.regression.baselines import (
-    DEFAULT_ROOT,
-    Baseline,
+    BASELINES,
     BaselineError,
     every,
-    find,
+    find_baseline,
     observed,
 )
 from harness.judge.regression.baselines import accept as accept_run
-from harness.judge.regression.observed import Observed, noise_of_runs, observe
+from harness.judge.regression.observed import noise_of_runs, observe
 
 
 def accept(
@@ -37,12 +36,16 @@ def accept(
             metavar="RUN", help="Another run of the same version: how it differs is noise."
         ),
     ] = None,
-    baselines: Baselines = DEFAULT_ROOT,
+    baselines: Baselines = BASELINES,
 ) -> None:
     """Make RUN the baseline of its suite on this kind of machine, in place of the earlier one."""
     found = observe(run)
     floor = noise_of_runs(found, map(observe, noise or ()))
-    lost = _lost(found, baselines)
+    lost: list[str] = []  # labels that the earlier baseline has; none where that is damaged
+    with suppress(BaselineError):
+        earlier = find_baseline(baselines, found.machine_key, found.suite)
+        if earlier is not None:
+            lost = [label for _, label in sorted(observed(earlier).labels - found.labels)]
     made = accept_run(found, baselines, floor)
     errors = console(stderr=True)
     if lost:
@@ -62,23 +65,20 @@ def accept(
     console().print(f"accepted: {made.path}", markup=False, soft_wrap=True)
 
 
-def _lost(run: Observed, baselines: Path) -> list[str]:
-    """Labels that the earlier baseline has and this one will not; none where it is damaged."""
-    with suppress(BaselineError):
-        earlier = find(baselines, run.machine_key, run.suite)
-        if earlier is not None:
-            return [label for _, label in sorted(observed(earlier).labels - run.labels)]
-    return []
-
-
 def list_baselines(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array on stdout.")] = False,
-    baselines: Baselines = DEFAULT_ROOT,
+    baselines: Baselines = BASELINES,
 ) -> None:
     """List the accepted runs by machine and suite."""
     found = every(baselines)
     if as_json:
-        sys.stdout.write(json.dumps([_plain(each) for each in found], indent=1) + "\n")
+        data = [
+            {"machine_key": each.machine_key, "suite": each.suite}
+            | asdict(each)
+            | {"folder": str(each.folder)}
+            for each in found
+        ]
+        sys.stdout.write(json.dumps(data, indent=1) + "\n")
         return
     table = Table("machine", "suite", "run", "commit", "accepted", "noise", header_style="bold")
     for each in found:
@@ -86,9 +86,3 @@ def list_baselines(
         texts = (each.machine_key, each.suite, each.run, each.commit or "", each.accepted_at, noise)
         table.add_row(*map(Text, texts))
     console().print(table)
-
-
-def _plain(baseline: Baseline) -> dict[str, object]:
-    folder = str(baseline.folder)
-    names = {"machine_key": baseline.machine_key, "suite": baseline.suite}
-    return names | asdict(baseline) | {"folder": folder}

@@ -10,10 +10,9 @@ import typer
 
 from harness.cli.options import OptionError, runs
 from harness.cli.output import console
-from harness.judge.regression.baselines import DEFAULT_ROOT, find_for, observed
-from harness.judge.regression.compare import Report
+from harness.judge.regression.baselines import BASELINES, find_for, observed
 from harness.judge.regression.compare import compare as compare_runs
-from harness.judge.regression.observed import Observed, noise_of_runs, observe
+from harness.judge.regression.observed import noise_of_runs, observe
 from harness.judge.regression.verdict import ALPHA, MIN_EFFECT, Limits
 
 Baselines = Annotated[
@@ -50,14 +49,20 @@ def compare(  # noqa: PLR0917 - typer calls it with names
     min_effect: Annotated[
         float, typer.Option(min=0.0, max=10.0, help="Smallest share that matters: 0.02 is 2 %.")
     ] = MIN_EFFECT,
-    baselines: Baselines = DEFAULT_ROOT,
+    baselines: Baselines = BASELINES,
 ) -> None:
     """Say per case and metric whether RUN_B is the same as RUN_A, better, worse, or unclear.
 
     Exit codes: 0 nothing is worse, 1 a regression, 2 a mistake in the options, 3 nothing is worse
     for sure but something is unclear.
     """
-    before, after, known = _sides(run_a, run_b, baselines)
+    known: dict[str, float] = {}  # noise of the machine
+    if run_b is not None:
+        before, after = observe(run_a), observe(run_b)
+    else:
+        after = observe(run_a)
+        baseline = find_for(after, baselines)
+        before, known = observed(baseline), dict(baseline.noise_floor)
     floor = known | noise_of_runs(before, map(observe, noise or ()))
     if not (math.isfinite(alpha) and math.isfinite(min_effect)):
         raise OptionError("--alpha and --min-effect are numbers such as 0.01 and 0.02")
@@ -65,35 +70,20 @@ def compare(  # noqa: PLR0917 - typer calls it with names
     if as_json:
         sys.stdout.write(json.dumps(report.as_json(), indent=1, allow_nan=False) + "\n")
     elif as_markdown:
-        from harness.judge.regression.tables import markdown
+        from harness.judge.regression.tables import comment
 
-        sys.stdout.write(markdown(report))
+        sys.stdout.write(comment(report))
     else:
-        _print(report)
-    raise typer.Exit(report.exit_code)
+        from harness.judge.regression.tables import changes, counted, why_changed
+        from harness.present.console import console_table
 
-
-def _sides(
-    run_a: Path, run_b: Path | None, baselines: Path
-) -> tuple[Observed, Observed, dict[str, float]]:
-    """Before, after, and the noise that is known of the machine."""
-    if run_b is not None:
-        return observe(run_a), observe(run_b), {}
-    after = observe(run_a)
-    baseline = find_for(after, baselines)
-    return observed(baseline), after, dict(baseline.noise_floor)
-
-
-def _print(report: Report) -> None:
-    from harness.judge.regression.tables import changes, reasons, rule, summary
-    from harness.present.console import console_table
-
-    where = console()
-    table = changes(report, reasons=False)
-    if table.lines:
-        where.print(console_table(table))
-    for reason in reasons(report):
-        where.print(f"- {reason}", markup=False, soft_wrap=True)
-    for note in (*report.notes, rule(report)):
-        where.print(f"- {note}", markup=False, soft_wrap=True, style="dim")
-    where.print(summary(report), markup=False, soft_wrap=True)
+        where = console()
+        table = changes(report, reasons=False)
+        if table.lines:
+            where.print(console_table(table))
+        for reason in why_changed(report):
+            where.print(f"- {reason}", markup=False, soft_wrap=True)
+        for note in (*report.notes, report.rule):
+            where.print(f"- {note}", markup=False, soft_wrap=True, style="dim")
+        where.print(counted(report), markup=False, soft_wrap=True)
+    raise typer.Exit(report.found.exit_code)

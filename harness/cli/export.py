@@ -41,7 +41,7 @@ def export(
     """Write RUN in the format of another tool; values keep SI base units where it names none."""
     from harness.messages import hint
     from harness.present.exporters.exported import read_run
-    from harness.present.exporters.formats import FORMATS, MLFLOW
+    from harness.present.exporters.formats import EXPORTERS, MLFLOW
     from harness.present.write import write_whole
 
     if to == MLFLOW:
@@ -49,22 +49,22 @@ def export(
 
         console(stderr=True).print(mlflow(read_run(run), out), markup=False, soft_wrap=True)
         return
-    if to not in FORMATS:
-        known = ", ".join([*FORMATS, MLFLOW])
+    if to not in EXPORTERS:
+        known = ", ".join([*EXPORTERS, MLFLOW])
         raise OptionError(
-            f"--to {to}: no such format{hint(to, [*FORMATS, MLFLOW])}; known: {known}"
+            f"--to {to}: no such format{hint(to, [*EXPORTERS, MLFLOW])}; known: {known}"
         )
     if to == "parquet" and out is None and sys.stdout.isatty():
         raise OptionError("--to parquet: not for a terminal; name a file with --out")
     exported = read_run(run)
-    content = FORMATS[to].write(exported)
+    content = EXPORTERS[to].write(exported)
     data = content.encode("utf-8") if isinstance(content, str) else content
     if out is None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     else:
         write_whole(Path(out), data)
-    if FORMATS[to].partial:
+    if EXPORTERS[to].partial:
         _say_what_is_missing(exported)
 
 

@@ -12,9 +12,10 @@ from rich.console import Console
 
 from harness.cli.options import Input, OptionError, parse_shapes, suites
 from harness.cli.output import console, strangers
-from harness.judge.regression.gate import BUDGET, Progress, Settings
+from harness.judge.regression.gate import USUAL_BUDGET, Settings, Standing
+from harness.judge.regression.report import Report
 from harness.judge.regression.selftest import PAIRS, self_test
-from harness.judge.regression.session import PROCESS_SECONDS, GateReport, gate_suite
+from harness.judge.regression.session import PROCESS_SECONDS, gate_suite
 from harness.judge.regression.verdict import ALPHA, MIN_EFFECT
 from harness.suite.loader import load
 from harness.suite.suite import Overrides
@@ -46,7 +47,7 @@ def gate(  # noqa: PLR0917 - typer calls it with names
     threads: Annotated[int | None, typer.Option(help="CPU threads of every case.")] = None,
     budget: Annotated[
         float, typer.Option(min=0.001, help="Seconds that may be spent on replicates.")
-    ] = BUDGET,
+    ] = USUAL_BUDGET,
     process_seconds: Annotated[
         float, typer.Option(min=0.001, help="Seconds of samples in each process.")
     ] = PROCESS_SECONDS,
@@ -100,35 +101,36 @@ def gate(  # noqa: PLR0917 - typer calls it with names
         settings = Settings(budget=budget, alpha=alpha, min_effect=min_effect, seed=seed)
     except ValueError as error:
         raise OptionError(f"{error}; correct --budget, --alpha or --min-effect") from error
-    with _Line(console(stderr=True)) as line:
+    with _WrittenOver(console(stderr=True)) as line:
+
+        def show(standing: Standing) -> None:
+            line.show(
+                f"{standing.key.label}: {standing.pairs} pairs; {standing.unclear} of "
+                f"{standing.total} cases without a verdict, {standing.seconds:.0f} s"
+            )
+
         report = gate_suite(
-            suite,
-            against,
-            settings,
-            process_seconds=process_seconds,
-            listener=lambda progress: line.show(_words(progress)),
+            suite, against, settings, process_seconds=process_seconds, listener=show
         )
-    _print(report, markdown, as_json)
-    if report.exit_code:
-        raise typer.Exit(report.exit_code)
+    _print_gated(report, markdown, as_json)
+    if report.found.exit_code:
+        raise typer.Exit(report.found.exit_code)
 
 
-def _print(report: GateReport, markdown: Path | None, as_json: bool) -> None:
-    from harness.judge.regression.gate_tables import gate_table, summary
+def _print_gated(report: Report, markdown: Path | None, as_json: bool) -> None:
+    from harness.judge.regression.tables import gate_table, outcome
     from harness.present.console import console_table
     from harness.present.formats import markdown as markdown_of_table
 
-    table = gate_table(report)
+    table, said = gate_table(report), outcome(report)
     if as_json:
         sys.stdout.write(json.dumps(report.as_json(), indent=1, allow_nan=False) + "\n")
     where = console(stderr=as_json)
     where.print(console_table(table))
-    where.print(summary(report), markup=False, soft_wrap=True)
+    where.print(said, markup=False, soft_wrap=True)
     if markdown is not None:
         try:
-            markdown.write_text(
-                f"{markdown_of_table(table)}\n{summary(report)}\n", encoding="utf-8"
-            )
+            markdown.write_text(f"{markdown_of_table(table)}\n{said}\n", encoding="utf-8")
         except OSError as error:
             raise OptionError(
                 f"--markdown {markdown}: {error.strerror}; name a file that can be written"
@@ -138,10 +140,10 @@ def _print(report: GateReport, markdown: Path | None, as_json: bool) -> None:
 def _self_test(pairs: int, seed: int, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from harness.judge.regression.gate_tables import self_test_table
+    from harness.judge.regression.tables import self_test_table
     from harness.present.console import console_table
 
-    with _Line(console(stderr=True)) as line:
+    with _WrittenOver(console(stderr=True)) as line:
         verified = self_test(
             pairs, seed, listener=lambda done, total: line.show(f"{done} of {total} grids")
         )
@@ -153,14 +155,7 @@ def _self_test(pairs: int, seed: int, as_json: bool) -> None:
         raise typer.Exit(NOT_REACHED)
 
 
-def _words(progress: Progress) -> str:
-    return (
-        f"{progress.key.label}: {progress.pairs} pairs; {progress.unclear} of {progress.total} "
-        f"cases without a verdict, {progress.seconds:.0f} s"
-    )
-
-
-class _Line:
+class _WrittenOver:
     """A line of progress that is written over, or one now and then where nobody looks.
 
     Written between two processes. A spinner would run beside the measurements, in a thread that the
@@ -171,7 +166,7 @@ class _Line:
         self._console = where
         self._said = time.monotonic()
 
-    def __enter__(self) -> "_Line":
+    def __enter__(self) -> "_WrittenOver":
         return self
 
     def __exit__(self, *_: object) -> None:

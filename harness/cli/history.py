@@ -4,7 +4,7 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -14,10 +14,10 @@ from harness.cli.options import OptionError
 from harness.cli.output import console
 
 if TYPE_CHECKING:
-    from harness.judge.regression.history import Change, History, Series
+    from harness.judge.regression.history import History, Series
 
 
-_MOST = 50
+_SHOWN = 50
 """Changes in the terminal; all are in `--json`."""
 
 
@@ -58,33 +58,33 @@ def history(  # noqa: PLR0917 - typer calls it with names
     Points are runs in the order of their commits; a change is named as a range that `git log`
     takes. Needs the extra `history` (DuckDB).
     """
-    from harness.judge.regression.history import Limits, read_history
+    from harness.judge.regression.history import ChangeLimits, read_history
     from harness.runner import DEFAULT_ROOT
 
     if not 0 <= min_change < float("inf"):
         raise OptionError(f"--min-change {min_change}: give a percentage of 0 or more")
     found = read_history(
         runs or [DEFAULT_ROOT],
-        _metrics(metric or ["latency"]),
-        suites=[_name(suite) for suite in suites or ()],
+        _stored_metrics(metric or ["latency"]),
+        suites=[_suite_name(suite) for suite in suites or ()],
         labels=only or (),
         machines=machine or (),
-        limits=Limits(min_change=min_change / 100),
+        limits=ChangeLimits(min_change=min_change / 100),
     )
     errors = console(stderr=True)
     for warning in found.warnings:
         errors.print(f"warning: {warning}", markup=False, soft_wrap=True, style="yellow")
     if as_json:
         # Without line feeds: indenting tens of thousands of points takes longer than finding them.
-        sys.stdout.write(json.dumps(_data(found), allow_nan=False) + "\n")
+        sys.stdout.write(json.dumps(found.as_json(), allow_nan=False) + "\n")
     else:
-        _print(found)
+        _print_changes(found)
     if plots is not None:
-        number = _draw(found, plots)
+        number = _draw_all(found, plots)
         errors.print(f"drawn: {number} plots in {plots}", markup=False, soft_wrap=True)
 
 
-def _metrics(names: list[str]) -> tuple[str, ...]:
+def _stored_metrics(names: list[str]) -> tuple[str, ...]:
     """Stored names of the metrics asked for.
 
     Raises:
@@ -103,7 +103,7 @@ def _metrics(names: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(short.get(name, name) for name in names))
 
 
-def _name(suite: str) -> str:
+def _suite_name(suite: str) -> str:
     """The name of a suite, also of one given as its file."""
     path = Path(suite)
     if path.suffix not in (".yaml", ".yml"):
@@ -120,7 +120,10 @@ def _name(suite: str) -> str:
     return str(name or path.stem)
 
 
-def _print(found: "History") -> None:
+def _print_changes(found: "History") -> None:
+    from harness.environment.git import number_between
+    from harness.records.quantities.quantity import percent, with_unit
+
     where = console()
     newest = sorted(found.changes, key=lambda change: change.first.run.started_at, reverse=True)
     if newest:
@@ -128,11 +131,25 @@ def _print(found: "History") -> None:
         for head in ("suite", "case", "metric", "before", "after", "change, %", "since", "commits"):
             numeric = head in ("before", "after", "change, %")
             table.add_column(head, justify="right" if numeric else "left", overflow="fold")
-        for change in newest[:_MOST]:
-            table.add_row(*map(Text, _row(change, found)))
+        for change in newest[:_SHOWN]:
+            series, notes = change.series, list(change.besides)
+            number = number_between(*change.commits, Path.cwd()) if change.commits else None
+            if number:
+                notes.insert(0, "1 commit" if number == 1 else f"{number} commits")
+            texts = (
+                series.suite,
+                _series_name(series, found),
+                with_unit(series.metric.head, series.unit.name),
+                f"{series.unit.scale(change.before):.4g}",
+                f"{series.unit.scale(change.after):.4g}",
+                percent(change.change, 1),
+                change.first.run.started_at[:10],
+                change.where + (f" ({', '.join(notes)})" if notes else ""),
+            )
+            table.add_row(*map(Text, texts))
         where.print(table)
-        if len(newest) > _MOST:
-            where.print(f"and {len(newest) - _MOST} older changes: --json has all of them")
+        if len(newest) > _SHOWN:
+            where.print(f"and {len(newest) - _SHOWN} older changes: --json has all of them")
     cases = len({(each.suite, each.case_key, each.label) for each in found.series})
     where.print(
         f"runs: {found.runs}; cases: {cases}; series: {len(found.series)}; "
@@ -142,24 +159,7 @@ def _print(found: "History") -> None:
     )
 
 
-def _row(change: "Change", found: "History") -> list[str]:
-    from harness.records.quantities.quantity import percent, with_unit
-
-    series = change.series
-    unit = series.unit
-    return [
-        series.suite,
-        _label(series, found),
-        with_unit(series.metric.head, unit.name),
-        f"{unit.scale(change.before):.4g}",
-        f"{unit.scale(change.after):.4g}",
-        percent(change.change, 1),
-        change.first.run.started_at[:10],
-        _where(change),
-    ]
-
-
-def _label(series: "Series", found: "History") -> str:
+def _series_name(series: "Series", found: "History") -> str:
     """The label; with machine and threads where the same case was measured under several."""
     alike = [
         (each.machine_key, each.condition)
@@ -173,84 +173,22 @@ def _label(series: "Series", found: "History") -> str:
     return f"{series.label} ({', '.join(filter(None, parts))})"
 
 
-def _where(change: "Change") -> str:
-    from harness.judge.regression.version import number_between
-
-    commits, notes = change.commits, list(change.besides)
-    if commits and commits[0] != commits[1]:
-        number = number_between(*commits)
-        if number:
-            notes.insert(0, "1 commit" if number == 1 else f"{number} commits")
-    return change.where + (f" ({', '.join(notes)})" if notes else "")
-
-
-def _data(found: "History") -> dict[str, Any]:
-    return {
-        "runs": found.runs,
-        "limits": vars(found.limits),
-        "warnings": list(found.warnings),
-        "series": [
-            {
-                "suite": series.suite,
-                "label": series.label,
-                "case_key": series.case_key,
-                "machine_key": series.machine_key or None,
-                "threads": series.condition[0] if series.condition else None,
-                "metric": series.metric.name,
-                "points": [
-                    {
-                        "run": str(point.run.path),
-                        "started_at": point.run.started_at,
-                        "commit": point.run.commit,
-                        "dirty": point.run.dirty,
-                        "value": point.value,
-                        "processes": point.processes,
-                    }
-                    for point in series.points
-                ],
-                "changes": [_change_data(change) for change in found.of(series)],
-            }
-            for series in found.series
-        ],
-    }
-
-
-def _change_data(change: "Change") -> dict[str, Any]:
-    commits = change.commits or (None, None)
-    return {
-        "index": change.index,
-        "before": change.before,
-        "after": change.after,
-        "change": change.change if change.before else None,
-        "p": change.p,
-        "last_commit_before": commits[0],
-        "first_commit_after": commits[1],
-        "where": change.where,
-        "besides": list(change.besides),
-    }
-
-
-def _draw(found: "History", folder: Path) -> int:
+def _draw_all(found: "History", folder: Path) -> int:
     # matplotlib takes half a second to import.
+    from harness.judge.regression.history_plot import draw_history
     from harness.present.plots.canvas import render
-    from harness.present.plots.history import draw_history
     from harness.present.write import write_whole
 
     taken: set[str] = set()
     for series in found.series:
-        name = _file_name(series, taken)
+        # Letters, digits, - and _; where two series get the same name, the later one has a number.
+        parts = (series.suite, series.label, series.metric.name, series.machine_key)
+        base = "-".join(re.sub(r"[^\w.]+", "_", part).strip("_.") for part in parts if part)
+        name, number = base[:150], 2
+        while name in taken:
+            name, number = f"{base[:150]}-{number}", number + 1
+        taken.add(name)
         figure = draw_history(series, found.of(series), found.limits)
         for kind in ("png", "svg"):
             write_whole(folder / f"{name}.{kind}", render(figure, kind))
     return len(taken)
-
-
-def _file_name(series: "Series", taken: set[str]) -> str:
-    """Letters, digits, - and _ of suite, label, metric and machine; a second one gets a number."""
-    parts = (series.suite, series.label, series.metric.name, series.machine_key)
-    base = "-".join(re.sub(r"[^\w.]+", "_", part).strip("_.") for part in parts if part)
-    name, number = base[:150], 2
-    while name in taken:
-        name, number = f"{base[:150]}-{number}", number + 1
-    taken.add(name)
-    return name

@@ -81,9 +81,9 @@ def table_formats(incomplete: str) -> list[str]:
 
 def export_formats(incomplete: str) -> list[str]:
     """Formats of other tools."""
-    from harness.present.exporters.formats import FORMATS, MLFLOW
+    from harness.present.exporters.formats import EXPORTERS, MLFLOW
 
-    return _starting((*FORMATS, MLFLOW), incomplete)
+    return _starting((*EXPORTERS, MLFLOW), incomplete)
 
 
 def _beside(incomplete: str) -> list[str]:

@@ -134,7 +134,7 @@ def _made(suite: Suite, runs: list[Path], machine: str | None, budget: float | N
     from harness.environment.machine import describe_machine, machine_key
     from harness.planning.plan import make_plan
     from harness.planning.predict import read_earlier
-    from harness.training.checkpoint import default_folder
+    from harness.training.checkpoint import checkpoint_folder
 
     return make_plan(
         suite,
@@ -142,7 +142,7 @@ def _made(suite: Suite, runs: list[Path], machine: str | None, budget: float | N
         machine or machine_key(describe_machine()),
         engine=None if budget == 0 else LocalEngine(slots=STATIC_SLOTS),
         budget=budget,
-        checkpoints=default_folder(),
+        checkpoints=checkpoint_folder(),
     )
 
 

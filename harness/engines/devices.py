@@ -10,17 +10,17 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 
 from harness.case import Job, Slot
 from harness.engines.engine import EngineError, is_timed
+from harness.messages import printable
 
 # Locks on the devices of this machine, between all harness processes of all its users.
 #
 # A lock is an advisory one of the kernel (`flock`): it ends with the process that holds it, however
 # that ends, so nothing has to be cleaned up after a crash.
 
-FOLDER_VARIABLE = "HARNESS_LOCK_DIR"
+LOCKS_VARIABLE = "HARNESS_LOCK_DIR"
 _TAKEN = (errno.EWOULDBLOCK, errno.EACCES)
 _HOLDER_WIDTH = 200
 
@@ -31,7 +31,7 @@ def lock_folder() -> Path:
     Raises:
         EngineError: it cannot be made, or something else has its name.
     """
-    given = os.environ.get(FOLDER_VARIABLE)
+    given = os.environ.get(LOCKS_VARIABLE)
     folder = Path(given) if given else Path(tempfile.gettempdir()) / "harness-locks"
     try:
         folder.mkdir(mode=0o777, parents=True, exist_ok=True)
@@ -39,10 +39,10 @@ def lock_folder() -> Path:
     except OSError as error:
         raise EngineError(
             f"{folder}: no folder for locks on devices: {error.strerror}; "
-            f"name another with {FOLDER_VARIABLE}"
+            f"name another with {LOCKS_VARIABLE}"
         ) from error
     if not stat.S_ISDIR(mode) and not given:  # in a folder of everybody, a link may be a trap
-        raise EngineError(f"{folder}: not a folder; name another with {FOLDER_VARIABLE}")
+        raise EngineError(f"{folder}: not a folder; name another with {LOCKS_VARIABLE}")
     if not given:
         with suppress(OSError):  # somebody else's; they have opened it to all
             folder.chmod(0o1777)
@@ -78,7 +78,7 @@ class DeviceLock:
         except OSError as error:
             raise EngineError(
                 f"{self._path}: no lock on the device: {error.strerror}; name another folder with "
-                f"{FOLDER_VARIABLE}"
+                f"{LOCKS_VARIABLE}"
             ) from error
         try:
             fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -88,7 +88,7 @@ class DeviceLock:
                 return False
             raise EngineError(
                 f"{self._path}: the file system has no locks ({error.strerror}); name a folder on "
-                f"another with {FOLDER_VARIABLE}"
+                f"another with {LOCKS_VARIABLE}"
             ) from error
         self._file = file
         with suppress(OSError):  # somebody else's file; the lock holds all the same
@@ -105,8 +105,6 @@ class DeviceLock:
     @property
     def held_by(self) -> str:
         """Who took it last, in words; empty if nobody said."""
-        from harness.messages import printable
-
         try:
             text = self._path.read_bytes()[:_HOLDER_WIDTH].decode(errors="replace")
         except OSError:
@@ -116,12 +114,7 @@ class DeviceLock:
     def __enter__(self) -> "DeviceLock":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.release()
 
 
@@ -198,8 +191,7 @@ class Devices:
         grant = None
         with ExitStack() as held:
             gpu = self._take_gpu(job, held) if job.case.device == "cuda" else _NO_GPU
-            cpu = not is_timed(job) or self._take_cpu(job, held)
-            if gpu is not None and cpu:
+            if gpu is not None and (not is_timed(job) or self._take_cpu(job, held)):
                 slot = Slot(self.cores, gpu.visible if gpu is not _NO_GPU else None)
                 grant = Grant(slot, held.pop_all(), self._company(job), users)
         return grant
@@ -208,7 +200,7 @@ class Devices:
         if self.gpus is None:
             self.gpus = visible_gpus()
         for gpu in self.gpus:
-            lock = DeviceLock(f"gpu-{gpu.identity}", _name(job), self.locks)
+            lock = DeviceLock(f"gpu-{gpu.identity}", f"{job.suite}: {job.label}", self.locks)
             if lock.take(shared=not is_timed(job)):
                 held.callback(lock.release)
                 return gpu
@@ -221,7 +213,7 @@ class Devices:
 
     def _take_cpu(self, job: Job, held: ExitStack) -> bool:
         """The processor: alone for what is timed on it, shared by what is timed on a GPU."""
-        lock = DeviceLock("cpu", _name(job), self.locks)
+        lock = DeviceLock("cpu", f"{job.suite}: {job.label}", self.locks)
         if not lock.take(shared=job.case.device == "cuda"):
             self.taken = f"the processor is held by {lock.held_by or 'another process'}"
             return False
@@ -270,7 +262,3 @@ def visible_gpus() -> tuple[Gpu, ...]:
         visible = said[index] if index < len(said) else str(index)
         found.append(Gpu(visible, str(getattr(properties, "uuid", visible)), properties.name))
     return tuple(gpu for gpu in found if gpu.name == found[0].name)
-
-
-def _name(job: Job) -> str:
-    return f"{job.suite}: {job.label}"

@@ -1,66 +1,15 @@
 """Engines: the contract (submit jobs, read events, cancel), and the names that make one."""
 
 import importlib
-from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol
 
-from harness.case import Job, Outcome, Turn
+from harness.case import Job, Outcome, Place, Turn, as_plain, from_plain
 from harness.measure import STATIC
 from harness.messages import HarnessError
-
-# What a job needs of a machine: the device alone, or a share of it.
-
-SHARING = frozenset({*STATIC, "accuracy"})
-"""Metrics that neighbours do not change: counts, and trainings, whose result is no time."""
-
-
-def is_timed(job: Job) -> bool:
-    """Whether a neighbour on the device would change what is measured: times, memory, energy."""
-    return not SHARING.issuperset(job.metrics)
-
-
-def is_static(job: Job) -> bool:
-    """Whether the answer is the same on every machine."""
-    return set(job.metrics) <= set(STATIC)
-
-
-# Rings: processes of one case that run together and sample in turns.
-
-_TURNED = {*STATIC, "latency"}
-"""Static metrics come first in a worker; anything else would run while another process samples."""
-
-
-def next_ring(queue: deque[Job]) -> list[Job]:
-    """Take the next job from a queue, and with it the others of its ring."""
-    first = queue.popleft()
-    if not _takes_turns(first):
-        return [first]
-    ring = [first, *(job for job in queue if _same_case(job, first))]
-    kept = [job for job in queue if not _same_case(job, first)]
-    queue.clear()
-    queue.extend(kept)
-    return ring
-
-
-def with_turns(ring: Sequence[Job], folder: Path) -> list[Job]:
-    """The jobs of a ring with their places in it; one alone has none to take turns with."""
-    if len(ring) < 2:
-        return list(ring)
-    folder.mkdir()
-    turns = [Turn(str(folder), n, len(ring), ring[0].threads == 1) for n in range(len(ring))]
-    return [replace(job, turn=turn) for job, turn in zip(ring, turns, strict=True)]
-
-
-def _takes_turns(job: Job) -> bool:
-    return job.timing.turns and job.case.device == "cpu" and _TURNED.issuperset(job.metrics)
-
-
-def _same_case(job: Job, other: Job) -> bool:
-    return replace(job, replicate=other.replicate) == other
 
 
 class EngineError(HarnessError):
@@ -100,6 +49,35 @@ class Finished:
 
 Event = Waiting | Started | Measuring | Finished
 
+_EVENTS = {"waiting": Waiting, "started": Started, "measuring": Measuring, "finished": Finished}
+
+
+def words_of(event: Event) -> dict[str, Any]:
+    """An event as plain data, without its job: whoever follows it has that."""
+    said = {name: as_plain(value) for name, value in vars(event).items() if name != "job"}
+    name = next(name for name, kind in _EVENTS.items() if isinstance(event, kind))
+    return {"event": name, **said}
+
+
+def event_of(words: Mapping[str, Any], job: Job, place: Place | None = None) -> Event:
+    """The event that `words_of` has told of a job.
+
+    Args:
+        words: of any origin.
+        job: what they are about.
+        place: where an end has been, if that is not said.
+
+    Raises:
+        ValueError: they tell of none.
+    """
+    kind = _EVENTS.get(str(words.get("event")))
+    if kind is None:
+        raise ValueError(f"{words.get('event')!r} is no event")
+    event: Event = from_plain(kind, words, job=job)
+    if isinstance(event, Finished) and place is not None:
+        return replace(event, outcome=replace(event.outcome, place=place))
+    return event
+
 
 class Engine(Protocol):
     """Places cases in fresh processes.
@@ -123,42 +101,81 @@ class Engine(Protocol):
         """End every running job at once and forget the queued ones; may be called twice."""
 
 
-class RemoteEngine(ABC):
+class RemoteEngine(Engine):
     """Base of engines whose cases run on other machines: each outcome has its `place`.
 
     The runner then asks this machine for no device, and resuming keeps the records of every
     machine. `Job.machine` holds a job to the machines with that key.
     """
 
-    @abstractmethod
-    def submit(self, job: Job) -> None:
-        """See `Engine`."""
-
-    @abstractmethod
-    def events(self) -> Iterator[Event]:
-        """See `Engine`."""
-
-    @abstractmethod
-    def cancel(self) -> None:
-        """See `Engine`."""
-
-    def take_up(self) -> None:  # noqa: B027 - most engines leave nothing behind to take up
+    def take_up(self) -> None:
         """The run goes on after an interruption; called before anything is submitted.
 
         An engine whose cases outlive it may follow those that are still running.
         """
 
 
+MOST_LOSSES = 3
+"""Nodes that a case may be lost with before it counts as the reason."""
+
+
+# What a job needs of a machine: the device alone, or a share of it.
+
+SHARING = frozenset({*STATIC, "accuracy"})
+"""Metrics that neighbours do not change: counts, and trainings, whose result is no time."""
+
+
+def is_timed(job: Job) -> bool:
+    """Whether a neighbour on the device would change what is measured: times, memory, energy."""
+    return not SHARING.issuperset(job.metrics)
+
+
+def is_static(job: Job) -> bool:
+    """Whether the answer is the same on every machine."""
+    return set(job.metrics) <= set(STATIC)
+
+
+# Rings: processes of one case that run together and sample in turns.
+
+_TURNED = {*STATIC, "latency"}
+"""Static metrics come first in a worker; anything else would run while another process samples."""
+
+
+def next_ring(queue: deque[Job]) -> list[Job]:
+    """Take the next job from a queue, and with it the others of its ring."""
+    first = queue.popleft()
+    turns = first.timing.turns and first.case.device == "cpu" and _TURNED.issuperset(first.metrics)
+    if not turns:
+        return [first]
+    ring = [first, *(job for job in queue if _same_case(job, first))]
+    kept = [job for job in queue if not _same_case(job, first)]
+    queue.clear()
+    queue.extend(kept)
+    return ring
+
+
+def with_turns(ring: Sequence[Job], folder: Path) -> list[Job]:
+    """The jobs of a ring with their places in it; one alone has none to take turns with."""
+    if len(ring) < 2:
+        return list(ring)
+    folder.mkdir()
+    turns = [Turn(str(folder), n, len(ring), ring[0].threads == 1) for n in range(len(ring))]
+    return [replace(job, turn=turn) for job, turn in zip(ring, turns, strict=True)]
+
+
+def _same_case(job: Job, other: Job) -> bool:
+    return replace(job, replicate=other.replicate) == other
+
+
 # Engines by the names that `harness run --engine` takes.
 
 LOCAL = "local"
 ENGINES: dict[str, str] = {
-    "ray": "harness.engines.ray:from_options",
-    "slurm": "harness.engines.slurm:from_options",
+    "ray": "harness.engines.ray.engine:RayEngine",
+    "slurm": "harness.engines.slurm.engine:SlurmEngine",
 }
-"""Name: function that makes the engine from its options. `local` is what the runner has anyway."""
-
-FromOptions = Callable[[Mapping[str, str]], Engine]
+"""Name: class of the engine, whose `from_options` makes one from text. `local` is what the runner
+has anyway."""
 
 
 def make_engine(name: str, options: Mapping[str, str], mix_machines: bool = False) -> Engine | None:
@@ -178,15 +195,17 @@ def make_engine(name: str, options: Mapping[str, str], mix_machines: bool = Fals
         return None
     if name not in ENGINES:
         raise EngineError(f"--engine {name}: unknown; choose {', '.join((LOCAL, *ENGINES))}")
-    module, _, function = ENGINES[name].partition(":")
+    module, _, kind = ENGINES[name].partition(":")
+    if mix_machines:
+        options = {**options, "mix_machines": "true"}
     try:
-        make = cast(FromOptions, getattr(importlib.import_module(module), function))
-        return make({**options, **({"mix_machines": "true"} if mix_machines else {})})
+        engine: Engine = getattr(importlib.import_module(module), kind).from_options(options)
     except ModuleNotFoundError as error:
         raise EngineError(
             f"--engine {name}: the package {error.name} is missing; "
             f"install it with: pip install 'context-harness[{name}]'"
         ) from error
+    return engine
 
 
 def require_known(engine: str, options: Mapping[str, str], known: tuple[str, ...]) -> None:

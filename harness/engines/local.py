@@ -8,7 +8,7 @@ import tempfile
 import time
 import types
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import forkserver
@@ -17,7 +17,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-from harness.case import Job, Outcome, Status
+from harness.case import Job, Outcome, Status, from_plain
 from harness.engines.devices import Devices, Grant
 from harness.engines.engine import (
     Event,
@@ -33,23 +33,32 @@ from harness.engines.process.answer import AnswerError, AnswerReader
 from harness.engines.process.supervisor import TAIL_LINES, supervise
 from harness.environment.searching import safe_start
 
-_GRACE = 5.0  # seconds for a process that has answered, or was told to end, before it is killed
+_LEAVING = 5.0  # seconds for a process that has answered, or was told to end, before it is killed
 _UNKNOWN_EXIT = 255  # what multiprocessing says when the fork server is gone
 _LOOK_AGAIN = 0.25  # seconds until a device that was taken is asked for again
 _ATTEMPTS, _PAUSE = 3, 0.2  # to start a process, and seconds between two
 
+_FORMS: Mapping[str, Any] = {
+    "metric": tuple[str],
+    "values": tuple[str, dict[str, Any], float],
+    "done": tuple[()],
+    "failed": tuple[Status, str | None, tuple[str, ...]],
+    "exited": tuple[int | None, tuple[str, ...]],
+}
+"""What follows the first word of a message of the supervisor or its worker."""
+
 
 @dataclass
-class _Running:
+class CaseProcess:
     """One case's process and what it has said so far."""
 
     job: Job
     process: ForkServerProcess
     pipe: Connection
-    answers: AnswerReader
-    oom_kills: int
     grant: Grant
+    oom_kills: int = field(init=False)
     started: float = field(default_factory=time.monotonic)
+    answers: AnswerReader = field(init=False)
     limit: float = field(init=False)  # when patience ends
     told: bool = False  # to end
     forgotten: bool = False  # cancelled while somebody reads the events
@@ -57,13 +66,15 @@ class _Running:
     warnings: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     verdict: tuple[Status, str | None] | None = None
-    trace: list[str] = field(default_factory=list)
-    output: list[str] = field(default_factory=list)
+    trace: tuple[str, ...] = ()
+    output: tuple[str, ...] = ()
     exit: int | None = None
     ended: bool = False
     metric: str = "start"
 
     def __post_init__(self) -> None:
+        self.answers = AnswerReader(self.pipe.fileno())
+        self.oom_kills = _oom_kills()
         members = self.job.turn.members if self.job.turn is not None else 1
         self.limit = self.started + self.job.timeout * members  # it waits for the others
 
@@ -71,7 +82,112 @@ class _Running:
         """The first verdict stays; from then on the process has little time to leave."""
         if self.verdict is None:
             self.verdict = (status, cause)
-            self.limit = min(self.limit, time.monotonic() + _GRACE)
+            self.limit = min(self.limit, time.monotonic() + _LEAVING)
+
+    def listen(self) -> Iterator[Event]:
+        """Take every message that has arrived."""
+        try:
+            while not self.forgotten and (messages := self.answers.take()):
+                for kind, *content in messages:
+                    self.understand(kind, content)
+                    if kind == "metric":
+                        yield Measuring(self.job, self.metric)
+                    if self.forgotten:
+                        return
+        except AnswerError as error:
+            # What a hostile module wrote into the pipe can be anything; what follows it, too.
+            self.judge(
+                "error", f"the module wrote into the pipe of its measurements: {error!s:.200}"
+            )
+            self.tell()
+
+    def understand(self, kind: str, said: list[Any]) -> None:
+        """Keep what a message says.
+
+        Raises:
+            AnswerError: no worker says this.
+        """
+        try:
+            content = from_plain(_FORMS[kind], said)
+            if kind == "values":
+                self.warnings += from_plain(tuple[str, ...], content[1].pop("warnings", ()))
+        except (KeyError, ValueError) as error:
+            raise AnswerError(f"{kind!r:.40} is no answer of a worker: {error}") from error
+        if kind == "metric":
+            (self.metric,) = content
+        elif kind == "values":
+            name, values, seconds = content
+            self.values.update(values)
+            self.seconds[name] = seconds
+        elif kind == "done":
+            self.judge("ok", None)
+        elif kind == "failed":
+            status, cause, self.trace = content
+            self.judge(status, cause)
+        else:
+            self.exit, self.output = content
+            self.ended = True
+
+    def is_over(self) -> bool:
+        """Whether nothing more is to be waited for; a process that is overdue is told to end."""
+        if self.ended or self.answers.closed:
+            return True
+        if time.monotonic() < self.limit:
+            return False
+        if self.told:
+            return True
+        cause = f"no answer within {self.job.timeout:g} s, in metric {self.metric}"
+        self.judge("timeout", cause)
+        self.tell()
+        return False
+
+    def tell(self) -> None:
+        """Ask the supervisor to end the case; it still reports the last lines of output."""
+        self.told, self.limit = True, time.monotonic() + _LEAVING
+        if self.process.pid is not None:
+            for number in (signal.SIGTERM, signal.SIGCONT):  # a module may have stopped it
+                with suppress(OSError):
+                    os.kill(self.process.pid, number)
+
+    def leave(self) -> None:
+        """Close the pipe, which the supervisor waits for; kill one that does not go."""
+        self.pipe.close()
+        if self.process.pid is not None:
+            with suppress(OSError):
+                os.kill(self.process.pid, signal.SIGCONT)
+        self.process.join(_LEAVING)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+
+    def finish(self) -> Finished:
+        """Take leave of it and say what came of the case."""
+        self.leave()
+        status, cause = self.verdict or self._cause_of_exit()
+        room = TAIL_LINES - len(self.trace)
+        outcome = Outcome(
+            status=status,
+            cause=cause,
+            values=self.values,
+            warnings=(*self.grant.warnings, *self.warnings),
+            seconds=self.seconds,
+            tail=(*self.output[-room:], *self.trace) if status != "ok" else (),
+            elapsed=time.monotonic() - self.started,
+        )
+        return Finished(self.job, outcome)
+
+    def _cause_of_exit(self) -> tuple[Status, str]:
+        code = self.exit if self.ended else self.process.exitcode
+        where = f"in metric {self.metric}"
+        if code is not None and code < 0:
+            known = -code in signal.valid_signals()
+            name = signal.Signals(-code).name if known else f"signal {-code}"
+            if name == "SIGKILL" and _oom_kills() > self.oom_kills:
+                return "oom", f"ended by the kernel's out-of-memory killer, {where}"
+            return "killed", f"killed by {name}, {where}"
+        if not self.ended:
+            return "error", f"the supervisor of the case ended with exit code {code}, {where}"
+        return "error", f"the worker ended with exit code {code} without an answer, {where}"
 
 
 def start_server() -> None:
@@ -103,7 +219,7 @@ class LocalEngine:
         self._blocked: Job | None = None  # it waits for a device, and that has been said
         self._rings: tempfile.TemporaryDirectory[str] | None = None
         self._queue: deque[Job] = deque()
-        self._running: list[_Running] = []
+        self._running: list[CaseProcess] = []
         self._context = _context()
 
     def submit(self, job: Job) -> None:
@@ -116,11 +232,17 @@ class LocalEngine:
             while self._queue or self._running:
                 while self._has_room():
                     grant = self._devices.take(self._queue[0])
-                    if grant is None:
-                        yield from self._say_blocked()
-                        break
-                    yield from self._start_next(grant)
-                yield from self._wait()
+                    if grant is not None:
+                        yield from self._start_next(grant)
+                        continue
+                    if self._blocked is not self._queue[0]:
+                        self._blocked = self._queue[0]
+                        yield Waiting(self._blocked, self._devices.taken)
+                    break
+                if self._running:
+                    yield from self._wait()
+                elif self._blocked is not None:
+                    time.sleep(_LOOK_AGAIN)
         finally:
             self.cancel()
 
@@ -131,7 +253,7 @@ class LocalEngine:
             running.forgotten = True
             running.pipe.close()  # what the supervisors wait for
         for running in self._running:
-            _leave(running.process)
+            running.leave()
             running.grant.close()
         self._running.clear()
         if self._rings is not None:
@@ -144,12 +266,6 @@ class LocalEngine:
             return bool(self._queue)
         alone = is_timed(self._queue[0]) or any(is_timed(r.job) for r in self._running)
         return not alone and len(self._running) < self._slots
-
-    def _say_blocked(self) -> Iterator[Waiting]:
-        job = self._queue[0]
-        if self._blocked is not job:
-            self._blocked = job
-            yield Waiting(job, self._devices.taken)
 
     def _start_next(self, grant: Grant) -> Iterator[Event]:
         """Start a job, or all processes of a case that sample in turns."""
@@ -182,8 +298,7 @@ class LocalEngine:
                 continue
             finally:
                 sending.close()
-            answers = AnswerReader(receiving.fileno())
-            self._running.append(_Running(job, process, receiving, answers, _oom_kills(), grant))
+            self._running.append(CaseProcess(job, process, receiving, grant))
             return Started(job)
         grant.release()
         cause = f"no process could be started: {type(failure).__name__}: {failure}"
@@ -191,10 +306,6 @@ class LocalEngine:
 
     def _wait(self) -> Iterator[Event]:
         """Block until a process speaks or ends, or a deadline passes."""
-        if not self._running:
-            if self._blocked is not None:
-                time.sleep(_LOOK_AGAIN)
-            return
         timeout = max(0.0, min(r.limit for r in self._running) - time.monotonic())
         if self._blocked is not None:
             timeout = min(timeout, _LOOK_AGAIN)
@@ -203,113 +314,16 @@ class LocalEngine:
         for running in list(self._running):
             if running.forgotten:
                 continue
-            gone = _gone(running)  # before listening: nothing can follow then
-            yield from _listen(running)
-            if running.forgotten:
-                continue
-            if running.ended or gone or running.answers.closed or _exhausted(running):
+            # Before listening: nothing can follow then. A supervisor whose fork server was killed
+            # goes on.
+            process = running.process
+            gone = not process.is_alive() and process.exitcode != _UNKNOWN_EXIT
+            yield from running.listen()
+            if not running.forgotten and (gone or running.is_over()):
                 self._running.remove(running)
-                finished = _finish(running)
+                finished = running.finish()
                 running.grant.release()
                 yield finished
-
-
-def _gone(running: _Running) -> bool:
-    """Whether a supervisor was killed; one whose fork server was killed goes on."""
-    return not running.process.is_alive() and running.process.exitcode != _UNKNOWN_EXIT
-
-
-def _listen(running: _Running) -> Iterator[Event]:
-    """Take every message that has arrived."""
-    try:
-        while not running.forgotten and (messages := running.answers.take()):
-            for message in messages:
-                yield from _understand(running, *message)
-                if running.forgotten:
-                    return
-    except (AnswerError, TypeError, ValueError, AttributeError) as error:
-        # What a hostile module wrote into the pipe can be anything; what follows it, too.
-        running.judge(
-            "error", f"the module wrote into the pipe of its measurements: {error!s:.200}"
-        )
-        _tell(running)
-
-
-def _understand(running: _Running, kind: str, *content: Any) -> Iterator[Event]:
-    if kind == "metric":
-        (running.metric,) = content
-        yield Measuring(running.job, running.metric)
-    elif kind == "values":
-        name, values, seconds = content
-        running.warnings.extend(values.pop("warnings", ()))
-        running.values.update(values)
-        running.seconds[name] = seconds
-    elif kind == "done":
-        running.judge("ok", None)
-    elif kind == "failed":
-        status, cause, running.trace = content
-        running.judge(status, cause)
-    elif kind == "exited":
-        running.exit, running.output = content
-        running.ended = True
-    else:
-        raise AnswerError(f"{kind!r:.40} is no answer of a worker")
-
-
-def _exhausted(running: _Running) -> bool:
-    """Whether a process that was told to end has not; one that is overdue is told."""
-    if time.monotonic() < running.limit:
-        return False
-    if running.told:
-        return True
-    running.judge(
-        "timeout",
-        f"no answer within {running.job.timeout:g} s, in metric {running.metric}",
-    )
-    _tell(running)
-    return False
-
-
-def _tell(running: _Running) -> None:
-    """Ask the supervisor to end the case; it still reports the last lines of output."""
-    running.told, running.limit = True, time.monotonic() + _GRACE
-    if running.process.pid is not None:
-        for number in (signal.SIGTERM, signal.SIGCONT):  # a module may have stopped it
-            with suppress(OSError):
-                os.kill(running.process.pid, number)
-
-
-def _finish(running: _Running) -> Finished:
-    running.pipe.close()
-    _leave(running.process)
-    status, cause = running.verdict or _cause_of_exit(running)
-    room = TAIL_LINES - len(running.trace)
-    tail = (*running.output[-room:], *running.trace)
-    return Finished(
-        running.job,
-        Outcome(
-            status=status,
-            cause=cause,
-            values=running.values,
-            warnings=(*running.grant.warnings, *running.warnings),
-            seconds=running.seconds,
-            tail=tail if status != "ok" else (),
-            elapsed=time.monotonic() - running.started,
-        ),
-    )
-
-
-def _cause_of_exit(running: _Running) -> tuple[Status, str]:
-    code = running.exit if running.ended else running.process.exitcode
-    where = f"in metric {running.metric}"
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name if -code in signal.valid_signals() else f"signal {-code}"
-        if name == "SIGKILL" and _oom_kills() > running.oom_kills:
-            return "oom", f"ended by the kernel's out-of-memory killer, {where}"
-        return "killed", f"killed by {name}, {where}"
-    if not running.ended:
-        return "error", f"the supervisor of the case ended with exit code {code}, {where}"
-    return "error", f"the worker ended with exit code {code} without an answer, {where}"
 
 
 def _oom_kills() -> int:
@@ -319,17 +333,6 @@ def _oom_kills() -> int:
             if line.startswith("oom_kill "):
                 return int(line.split()[1])
     return 0
-
-
-def _leave(process: ForkServerProcess) -> None:
-    """Wait for a supervisor whose pipe is closed; kill one that does not go."""
-    if process.pid is not None:
-        with suppress(OSError):
-            os.kill(process.pid, signal.SIGCONT)
-    process.join(_GRACE)
-    if process.is_alive():
-        process.kill()
-        process.join()
 
 
 @contextmanager

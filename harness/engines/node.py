@@ -14,9 +14,6 @@ from harness.engines.devices import Devices, Gpu, busy_cores, own_cores
 from harness.engines.engine import Event, Finished, Started, is_static
 from harness.engines.local import LocalEngine
 
-Placed = tuple[int, Event]
-"""Number of the job among those that were given, and what happened to it."""
-
 
 def describe_node(name: str | None = None, folder: Path | None = None) -> Place:
     """This machine as a place; imports torch.
@@ -37,7 +34,7 @@ def run_here(
     cores: tuple[int, ...] | None = None,
     gpus: Sequence[Gpu] | None = None,
     slots: int = 1,
-) -> Iterator[Placed]:
+) -> Iterator[tuple[int, Event]]:
     """Run a job, or the processes of a case that sample in turns, on this node.
 
     Args:
@@ -47,7 +44,7 @@ def run_here(
         slots: processes at once of jobs that neighbours do not disturb.
 
     Yields:
-        Events by the number of their job; closing the generator ends what runs.
+        Events, each after the number of its job in `jobs`; closing the generator ends what runs.
     """
     devices = Devices(cores=cores, gpus=gpus, load=busy_cores)
     engine = LocalEngine(slots, devices)
@@ -56,8 +53,12 @@ def run_here(
     for number, job in enumerate(jobs):
         missing = [folder for folder in job.search_path if not Path(folder).is_dir()]
         if missing:
+            cause = (
+                f"{missing[0]}: no such folder on node {platform.node()}; keep suites and modules "
+                "on a file system that all nodes share, or clone them to the same path"
+            )
             yield number, Started(job)
-            yield number, Finished(job, _lacks(missing[0]))
+            yield number, Finished(job, Outcome("error", cause))
             continue
         numbers[job.identity] = number
         # Left to PyTorch, the number would be that of the process that started the fork server.
@@ -65,11 +66,3 @@ def run_here(
         engine.submit(replace(job, threads=own))
     for event in engine.events():
         yield numbers[event.job.identity], event
-
-
-def _lacks(folder: str) -> Outcome:
-    cause = (
-        f"{folder}: no such folder on node {platform.node()}; keep suites and modules on a file "
-        "system that all nodes share, or clone them to the same path"
-    )
-    return Outcome("error", cause)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 # NVML, nvmlClocksEventReasons: bits of the mask, in the words of nvidia-smi.
 REASONS = {
@@ -42,13 +42,6 @@ class GpuState:
     throttle_reasons: tuple[str, ...] | None = None
     # ids of processes with a context on it that are not this one
     other_processes: tuple[int, ...] | None = None
-
-
-class GpuSource(Protocol):
-    """Whoever can say how the GPUs of this machine are."""
-
-    def states(self) -> tuple[GpuState, ...]:
-        """One state per GPU; none where there is no GPU."""
 
 
 class NvmlSource:

@@ -14,7 +14,7 @@ _STYLES = {
     "not reproducible": "yellow",
     "not judged": "dim",
 }
-_FAILED = ("error", "oom", "timeout", "killed", "invalid", "unsupported")
+_FAILURES = ("error", "oom", "timeout", "killed", "invalid", "unsupported")
 # Room that rich's default box takes beside the text of a column, and at the right edge.
 _FRAME, _EDGE = 3, 1
 # Longer labels and causes wrap between words; numbers and short labels never do.
@@ -23,7 +23,7 @@ _LONGEST_WORD = 40
 
 
 class ConsoleTable:
-    """A rendering for rich.
+    """A rendering for rich; labels are never read as markup.
 
     Where the columns do not fit side by side, they are continued below, the first one repeated:
     numbers that wrap cannot be read. Columns of one head (ours, reported, difference) stay together
@@ -37,19 +37,22 @@ class ConsoleTable:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(self._table.title, style="bold")
         for columns in pieces(self._table.shown, options.max_width):
-            yield _piece(columns)
+            shown = RichTable(header_style="bold")
+            for column in columns:
+                head, width = Text(column.head, justify=column.align), _least(column)
+                shown.add_column(head, justify=column.align, overflow="fold", width=width)
+            for cells in zip(*(column.cells for column in columns), strict=True):
+                texts = [cell.text for cell in cells]
+                styles = ["red" if _is_failed(text) else _STYLES.get(text, "") for text in texts]
+                shown.add_row(*map(Text, texts, styles))
+            yield shown
         if self._footnotes:
             for line in self._table.footnotes:
                 yield Text(f"- {line}", style="dim")
 
 
 def console_table(table: Table, *, footnotes: bool = True) -> ConsoleTable:
-    """A rich rendering; labels are never read as markup.
-
-    Args:
-        table: what to show.
-        footnotes: whether the foot is shown as well.
-    """
+    """A rich rendering of a table, with or without its foot."""
     return ConsoleTable(table, footnotes)
 
 
@@ -90,27 +93,11 @@ def _least(column: Column) -> int:
     """Characters that a column needs: its longest word, and its labels and numbers whole."""
     words = [len(word) for word in column.head.split()]
     for cell in column.cells:
-        if len(cell.text) <= _LONGEST_WHOLE and not _says_failure(cell.text):
+        if len(cell.text) <= _LONGEST_WHOLE and not _is_failed(cell.text):
             words.append(len(cell.text))
         words += [len(word) for word in cell.text.split()]
     return min(max(words, default=1), _LONGEST_WORD)
 
 
-def _piece(columns: Sequence[Column]) -> RichTable:
-    shown = RichTable(header_style="bold")
-    for column in columns:
-        head = Text(column.head, justify=column.align)
-        shown.add_column(head, justify=column.align, overflow="fold", width=_least(column))
-    for cells in zip(*(column.cells for column in columns), strict=True):
-        texts = [cell.text for cell in cells]
-        shown.add_row(
-            *(
-                Text(text, style="red" if _says_failure(text) else _STYLES.get(text, ""))
-                for text in texts
-            )
-        )
-    return shown
-
-
-def _says_failure(text: str) -> bool:
-    return text.partition(":")[0] in _FAILED
+def _is_failed(text: str) -> bool:
+    return text.partition(":")[0] in _FAILURES

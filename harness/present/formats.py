@@ -1,4 +1,4 @@
-"""A table as text: Markdown, CSV, HTML."""
+"""A table of cells, and how it becomes text: CSV, HTML, Markdown."""
 
 import csv
 import io
@@ -11,9 +11,7 @@ from typing import Any, Literal
 
 from tabulate import tabulate
 
-from harness.records.quantities.quantity import Direction
-
-# Rank: which values of a column are the best and the second best, as they are shown.
+from harness.records.quantities.quantity import Direction, percent
 
 NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
 """A cell that is a number; all else is a word."""
@@ -41,8 +39,6 @@ def ranks(texts: Sequence[str], aim: Direction) -> list[int | None]:
     return [places.get(values[index]) if index in values else None for index in range(len(texts))]
 
 
-# Cells, columns and the table that they make, ready to be written in any format.
-
 ABSENT = "–"
 
 
@@ -54,6 +50,11 @@ class Cell:
     raw: Any  # the stored value behind it, in SI base units; `None` if there is none
     # what is shown where a column has room for a word only (`oom`); `text` if empty
     short: str = ""
+
+
+def percent_cell(share: float | None, decimals: int = 2) -> Cell:
+    """A share in per cent, with its sign."""
+    return Cell(ABSENT, None) if share is None else Cell(percent(share, decimals), share)
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,8 @@ class Table:
     @property
     def lines(self) -> list[list[str]]:
         """Shown texts, row by row."""
-        texts = [[cell.text for cell in column.cells] for column in self.shown]
-        return [list(line) for line in zip(*texts, strict=True)]
+        cells = zip(*(column.cells for column in self.shown), strict=True)
+        return [[cell.text for cell in line] for line in cells]
 
     def __repr__(self) -> str:
         rows = len(self.columns[0].cells) if self.columns else 0
@@ -107,11 +108,9 @@ class Table:
         return html(self)
 
 
-# CSV of a table: stored values in SI base units under their stored names.
-
 # Spreadsheets run a cell that starts so as a formula (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-_SCALAR = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
+_PLAIN_NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
 
 
 def safe(value: Any) -> str:
@@ -125,7 +124,7 @@ def safe(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     # The csv module leaves a lone carriage return unquoted, and readers end the line there.
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    dangerous = text.startswith(_FORMULA) and _SCALAR.fullmatch(text) is None
+    dangerous = text.startswith(_FORMULA) and _PLAIN_NUMBER.fullmatch(text) is None
     return f"'{text}" if dangerous else text
 
 
@@ -144,15 +143,13 @@ def csv_text(table: Table) -> str:
     return out.getvalue()
 
 
-# HTML of a table, as notebooks show it: one element, its style within.
-
 # Told apart by text as well; readable on white and on the black of dark notebooks.
 _COLOURS = {"reproduced": "#1a8a5a", "differs": "#d0473d", "not reproducible": "#a87400"}
 _CELL = "padding:0.2em 0.6em;white-space:nowrap"
 
 
 def html(table: Table) -> str:
-    """A `<table>` with title and heads, its footnotes folded below; all text is escaped."""
+    """One element with its style within, as notebooks show it; all text is escaped."""
     heads = "".join(
         f"<th scope='col' style='text-align:{column.align};padding:0.2em 0.6em'>"
         f"{escape_html(column.head)}</th>"
@@ -166,35 +163,35 @@ def html(table: Table) -> str:
             style = f"text-align:{column.align};{_CELL}{colour}"
             cells += f"<td style='{style}'>{escape_html(text)}</td>"
         body += f"<tr>{cells}</tr>"
-    items = "".join(f"<li>{escape_html(line)}</li>" for line in table.footnotes)
-    notes = f"<details><summary>Notes ({len(table.footnotes)})</summary><ul>{items}</ul></details>"
+    notes = "".join(f"<li>{escape_html(line)}</li>" for line in table.footnotes)
+    summary = f"<summary>Notes ({len(table.footnotes)})</summary>"
     return (
         "<div style='overflow-x:auto;margin:0.5em 0 1em'>"
         f"<table><caption style='text-align:left'><b>{escape_html(table.title)}</b></caption>"
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
-        f"{notes if items else ''}</div>"
+        f"{f'<details>{summary}<ul>{notes}</ul></details>' if notes else ''}</div>"
     )
 
 
-_MARKS = re.compile(r"([\\`*_\[\]<>|#~&$])")
+_ACTIVE = re.compile(r"([\\`*_\[\]<>|#~&$])")
 
 
-def escape_markdown(text: str) -> str:
+def escape(text: str) -> str:
     """Text that Markdown shows as it is, on one line of a table."""
-    return _MARKS.sub(r"\\\1", " ".join(text.split()))
+    return _ACTIVE.sub(r"\\\1", " ".join(text.split()))
 
 
 def markdown(table: Table) -> str:
     """Title, table in GitHub's dialect, footnotes as a list."""
     columns = table.shown
     body = tabulate(
-        [[escape_markdown(text) for text in line] for line in table.lines],
-        headers=[escape_markdown(column.head) for column in columns],
+        [[escape(text) for text in line] for line in table.lines],
+        headers=[escape(column.head) for column in columns],
         tablefmt="pipe",
         colalign=[column.align for column in columns] if table.lines else None,
         disable_numparse=True,
     )
-    parts = [f"## {escape_markdown(table.title)}", body]
+    parts = [f"## {escape(table.title)}", body]
     if table.footnotes:
-        parts.append("\n".join(f"- {escape_markdown(line)}" for line in table.footnotes))
+        parts.append("\n".join(f"- {escape(line)}" for line in table.footnotes))
     return "\n\n".join(parts) + "\n"

@@ -10,8 +10,7 @@ from itertools import pairwise
 from harness.present.formats import NUMBER, Column, Table, ranks
 
 # Text as LaTeX prints it: nothing active, ASCII wherever LaTeX has a command for a character.
-
-_SPECIAL = {
+_TEXT = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
     "}": r"\}",
@@ -128,7 +127,7 @@ DEFINITION = (
 )
 
 
-def escape_latex(text: str) -> str:
+def latex_text(text: str) -> str:
     r"""Text that LaTeX prints as it is, on one line; control characters are dropped.
 
     What neither ASCII nor a command of LaTeX covers is `\harnesschar{character}{code}`, which
@@ -147,8 +146,8 @@ def escape_latex(text: str) -> str:
 
 
 def _character(each: str) -> str:
-    if each in _SPECIAL:
-        return _SPECIAL[each]
+    if each in _TEXT:
+        return _TEXT[each]
     if each in _MATH:
         return f"${_MATH[each]}$"
     if each.isascii():
@@ -162,13 +161,11 @@ def _character(each: str) -> str:
     return f"{CHARACTER}{{{each}}}{{{ord(each):04X}}}"
 
 
-# A column in LaTeX: what siunitx needs to align its numbers, and its cells.
-
 Marks = Sequence[int | None]
 
 
 @dataclass(frozen=True)
-class NumberFormat:
+class NumberRoom:
     """The room of a column's numbers: digits before and behind the decimal marker, and a sign."""
 
     whole: int
@@ -198,7 +195,7 @@ class NumberFormat:
         return rf"{{${left}\underline{{{sign}{digits}}}{right}$}}"
 
 
-def format_of(column: Column) -> NumberFormat | None:
+def number_room(column: Column) -> NumberRoom | None:
     """The room of a column's numbers; `None` for a column of words."""
     if column.align == "left":
         return None
@@ -206,7 +203,7 @@ def format_of(column: Column) -> NumberFormat | None:
     if not numbers:
         return None
     parts = [text.lstrip("+-").partition(".") for text in numbers]
-    return NumberFormat(
+    return NumberRoom(
         max(len(whole) for whole, _, _ in parts),
         max(len(decimals) for _, _, decimals in parts),
         any(text[0] in "+-" for text in numbers),
@@ -215,21 +212,19 @@ def format_of(column: Column) -> NumberFormat | None:
 
 def preamble(column: Column) -> str:
     """The letter of a column, with its format."""
-    found = format_of(column)
-    if found is None:
-        return column.align[0]
-    return f"S[table-format={found.siunitx}]"
+    found = number_room(column)
+    return column.align[0] if found is None else f"S[table-format={found.siunitx}]"
 
 
 def entries(column: Column, marks: Marks) -> list[str]:
     """The cells of a column: numbers bare, words in braces, ranks marked."""
-    found = format_of(column)
+    found = number_room(column)
     made = []
     for cell, rank in zip(column.cells, marks, strict=True):
         if found is None:
-            made.append(escape_latex(cell.short or cell.text))
+            made.append(latex_text(cell.short or cell.text))
         elif NUMBER.fullmatch(cell.text) is None:
-            made.append(f"{{{escape_latex(cell.short or cell.text)}}}")
+            made.append(f"{{{latex_text(cell.short or cell.text)}}}")
         elif rank == 2:
             made.append(found.padded(cell.text))
         else:
@@ -239,8 +234,8 @@ def entries(column: Column, marks: Marks) -> list[str]:
 
 # A page of 10 pt text has about 45 lines; head, caption and some notes take the rest.
 MOST_ROWS = 30
-_HEAD_CHARACTERS = 11
-_NOTE_WIDTH = 100  # of a line of notes
+_HEAD_LETTERS = 11
+_NOTE_LETTERS = 100  # of a line of notes
 _MOST_LINES = 55  # of a float: its rows, and its notes in small print
 _LONG_WORD = 30
 _NUMBERS = r"\sisetup{group-digits=none, detect-weight=true, retain-explicit-plus=true}"
@@ -261,12 +256,11 @@ def latex(table: Table, label: str, *, best: bool | None = None) -> str:
             shown; as the suite asks if absent.
     """
     wanted = table.best if best is None else best
-    marks = [
-        ranks([cell.text for cell in column.cells], column.aim)
-        if wanted and column.aim
-        else [None] * len(column.cells)
-        for column in table.shown
-    ]
+    marks: list[Marks] = []
+    for column in table.shown:
+        texts = [cell.text for cell in column.cells]
+        ranked = wanted and column.aim
+        marks.append(ranks(texts, ranked) if ranked else [None] * len(texts))
     broken = len(table.lines) > MOST_ROWS
     text = "\n".join((_broken if broken else _floating)(table, label, marks)) + "\n"
     packages = f"% \\usepackage{{booktabs,siunitx,{'longtable' if broken else 'adjustbox'}}}\n"
@@ -277,7 +271,7 @@ def latex(table: Table, label: str, *, best: bool | None = None) -> str:
 def _floating(table: Table, label: str, marks: Sequence[Marks]) -> list[str]:
     notes = _note_lines(table)
     # A float cannot be higher than a page; notes that would make it so stand behind it.
-    lines = len(table.lines) + sum(1 + len(note) // _NOTE_WIDTH for note in notes)
+    lines = len(table.lines) + sum(1 + len(note) // _NOTE_LETTERS for note in notes)
     long = lines > _MOST_LINES
     within = [
         r"\par\smallskip",
@@ -285,7 +279,12 @@ def _floating(table: Table, label: str, marks: Sequence[Marks]) -> list[str]:
         *notes,
         r"\end{minipage}",
     ]
-    behind = [rf"\noindent Notes on Table~\ref{{tab:{_label_key(label)}}}:", *notes] if long else []
+    behind = [
+        r"\begingroup\scriptsize\raggedright",
+        rf"\noindent Notes on Table~\ref{{tab:{_label_key(label)}}}:",
+        *notes,
+        r"\par\endgroup",
+    ]
     return [
         r"\begin{table}",
         r"\centering\setlength{\tabcolsep}{4pt}\setlength{\belowcaptionskip}{6pt}",
@@ -295,7 +294,7 @@ def _floating(table: Table, label: str, marks: Sequence[Marks]) -> list[str]:
         r"\begin{adjustbox}{max width=\linewidth}",
         rf"\begin{{tabular}}{_column_letters(table)}",
         r"\toprule",
-        *_head(table.shown),
+        *_head_lines(table.shown),
         r"\midrule",
         *_body(table, marks),
         r"\bottomrule",
@@ -303,12 +302,12 @@ def _floating(table: Table, label: str, marks: Sequence[Marks]) -> list[str]:
         r"\end{adjustbox}",
         *(within if notes and not long else []),
         r"\end{table}",
-        *([r"\begingroup\scriptsize\raggedright", *behind, r"\par\endgroup"] if long else []),
+        *(behind if long else []),
     ]
 
 
 def _broken(table: Table, label: str, marks: Sequence[Marks]) -> list[str]:
-    head = [r"\toprule", *_head(table.shown), r"\midrule"]
+    head = [r"\toprule", *_head_lines(table.shown), r"\midrule"]
     notes = _note_lines(table)
     return [
         r"\begingroup\scriptsize\setlength{\tabcolsep}{3pt}",
@@ -337,7 +336,7 @@ def _caption(table: Table, marks: Sequence[Marks]) -> str:
     words = [table.title.rstrip(".") + ".", *table.setting]
     if any(mark for column in marks for mark in column):
         words.append("Bold: best of a column; underlined: second.")
-    return rf"\caption[{escape_latex(table.title)}]{{{escape_latex(' '.join(words))}}}"
+    return rf"\caption[{latex_text(table.title)}]{{{latex_text(' '.join(words))}}}"
 
 
 def _label_key(label: str) -> str:
@@ -350,21 +349,24 @@ def _body(table: Table, marks: Sequence[Marks]) -> list[str]:
 
 
 def _note_lines(table: Table) -> list[str]:
-    """Footnotes as paragraphs of their own; what the caption says is not said again."""
-    notes = [line for line in table.footnotes if line not in table.setting]
+    """Footnotes as paragraphs of their own; what the caption says is not said again.
+
+    Words that are too long for a line may be broken: paths, causes of failures.
+    """
     made = []
-    for note in notes:
-        # A word too long for a line may be broken: paths, causes of failures.
-        words = [re.findall(f".{{1,{_LONG_WORD}}}", word) for word in note.split()]
-        text = " ".join(r"\allowbreak{}".join(map(escape_latex, pieces)) for pieces in words)
-        made.append(rf"{text} \par")
+    for note in (line for line in table.footnotes if line not in table.setting):
+        words = []
+        for word in note.split():
+            pieces = [word[at : at + _LONG_WORD] for at in range(0, len(word), _LONG_WORD)]
+            words.append(r"\allowbreak{}".join(latex_text(piece) for piece in pieces))
+        made.append(rf"{' '.join(words)} \par")
     return made
 
 
-def _head(columns: Sequence[Column]) -> list[str]:
+def _head_lines(columns: Sequence[Column]) -> list[str]:
     """One line of heads, or two where columns share a group."""
     if not any(column.group for column in columns):
-        return [" & ".join(_stacked_head(column.head, column) for column in columns) + r" \\"]
+        return [" & ".join(_stacked(column.head, column) for column in columns) + r" \\"]
     upper, rules, start = [], [], 0
     while start < len(columns):
         group = columns[start].group
@@ -372,20 +374,18 @@ def _head(columns: Sequence[Column]) -> list[str]:
         while group and end < len(columns) and columns[end].group == group:
             end += 1
         if group:
-            upper.append(rf"\multicolumn{{{end - start}}}{{c}}{{{escape_latex(group)}}}")
+            upper.append(rf"\multicolumn{{{end - start}}}{{c}}{{{latex_text(group)}}}")
             rules.append(rf"\cmidrule(lr){{{start + 1}-{end}}}")
         else:
             upper.append("")
         start = end
-    lower = [
-        _stacked_head(column.sub if column.group else column.head, column) for column in columns
-    ]
+    lower = [_stacked(column.sub if column.group else column.head, column) for column in columns]
     return [" & ".join(upper) + r" \\", " ".join(rules), " & ".join(lower) + r" \\"]
 
 
-def _stacked_head(head: str, column: Column) -> str:
+def _stacked(head: str, column: Column) -> str:
     """A head of few letters a line, in braces where a column would read it as a number."""
-    lines = [escape_latex(line) for line in textwrap.wrap(head, _HEAD_CHARACTERS)]
+    lines = [latex_text(line) for line in textwrap.wrap(head, _HEAD_LETTERS)]
     align = "l" if column.align == "left" else "c"
     stacked = " \\\\ ".join(lines)
     if len(lines) > 1:

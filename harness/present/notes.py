@@ -15,108 +15,6 @@ from harness.records.quantities.quantity import Row
 from harness.records.quantities.registry import find
 from harness.suite.presentation import ConventionSpec, ReferenceSpec, TableSpec
 
-_POWERS = {1e9: "1e9", 2.0**30: "2^30", 1e6: "1e6", 1.0: "1"}
-
-
-def footnotes(
-    spec: TableSpec,
-    part: Part,
-    rows: Sequence[Row],
-    readings: Sequence[Reading],
-    context: Context,
-) -> tuple[str, ...]:
-    """Lines for the foot of a table, in a fixed order.
-
-    Args:
-        spec: of the table.
-        part: the suite.
-        rows: annotated.
-        readings: of the table's columns.
-        context: of the run.
-    """
-    lines = [note for note in (spec.note, part.note) if note]
-    lines += [_counted(each) for each in conventions(readings, convention_of(part))]
-    meanings = {r.quantity.head: r.quantity.note for r in readings if r.quantity.note}
-    lines += [f"{head}: {note}." for head, note in meanings.items()]
-    lines += setup(rows)
-    lines += trained(rows)
-    lines += pairs("Versions", context.versions)
-    lines += pairs("Machine", context.machine)
-    lines += [f"Warning, whole run: {text}" for text in context.warnings]
-    if any(reading.quantity.name in ON_CEILINGS for reading in readings):
-        lines += uncalibrated(rows)
-    lines += _reference(part, rows)
-    lines += _verdict_reasons(rows)
-    lines += _of_cases(part, rows)
-    lines += _coverage(rows)
-    lines += _witness(rows)
-    lines += _row_warnings(rows)
-    return tuple(" ".join(line.split()) for line in lines)
-
-
-def setting(
-    part: Part, rows: Sequence[Row], readings: Iterable[Reading], context: Context
-) -> tuple[str, ...]:
-    """The lines of a foot without which a table cannot be read: what is counted, where, by what.
-
-    Arguments as for `footnotes`.
-    """
-    counted = [_counted(each) for each in conventions(readings, convention_of(part))]
-    lines = [*counted, *setup(rows), *pairs("Versions", context.versions)]
-    return tuple(" ".join(line.split()) for line in lines)
-
-
-def _counted(convention: ConventionSpec) -> str:
-    words = f": {convention.description}" if convention.description else ""
-    return f"{definition(convention)}{words}."
-
-
-def formula(convention: ConventionSpec) -> str:
-    """A convention as the sum that it is: `(2 conv MACs + 2 matmul MACs) / 1e9`."""
-    weights = {
-        "conv MACs": convention.conv,
-        "transposed conv MACs": convention.transposed,
-        "matmul MACs": convention.matmul,
-    }
-    weights.update({kind.replace("_", " "): w for kind, w in convention.elementwise.items()})
-    terms = [
-        name if weight == 1 else f"{weight:g} {name}" for name, weight in weights.items() if weight
-    ]
-    return f"({' + '.join(terms)}) / {_POWERS.get(convention.unit, f'{convention.unit:g}')}"
-
-
-def conventions(
-    readings: Iterable[Reading], convention: ConventionSpec
-) -> tuple[ConventionSpec, ...]:
-    """The conventions that readings are counted by, each once; the suite's own is `convention`."""
-    found = {
-        each.name: each
-        for reading in readings
-        if reading.quantity.unit is None
-        for each in (reading.quantity.convention or convention,)
-    }
-    return tuple(found.values())
-
-
-def definition(convention: ConventionSpec) -> str:
-    """`FLOPs, convention macs: GMACs = (conv MACs + matmul MACs) / 1e9`."""
-    return f"FLOPs, convention {convention.name}: {convention.unit_name} = {formula(convention)}"
-
-
-def setup(rows: Sequence[Row]) -> list[str]:
-    """Device, data type, pass, input and threads: said once where all rows share them."""
-    shared = []
-    for name in ("device", "dtype", "pass", "input", "threads"):
-        shown = shape_text if name == "input" else lambda value: str(value or "")
-        values = list(dict.fromkeys(shown(row.get(name)) for row in rows))
-        present = [value for value in values if value]
-        # A case that was not timed may have no number of threads.
-        if len(present) == 1 and (len(values) == 1 or name == "threads"):
-            shared.append(f"{name} {present[0]}")
-        elif present:
-            shared.append(f"{name} by row ({', '.join(present)})")
-    return [f"Measured with {'; '.join(shared)}."] if shared else []
-
 
 def trained(rows: Sequence[Row]) -> list[str]:
     """Recipe, data and seeds, each said once where all trained rows share them; then `separated`.
@@ -132,7 +30,7 @@ def trained(rows: Sequence[Row]) -> list[str]:
         _shared("steps", (row.get("train_steps") for row in scored)),
         _shared("data", (row.get("data") for row in scored)),
         _shared("data version", (row.get("data_version") for row in scored)),
-        _shared("seeds", (" and ".join(map(str, r.get("train_seeds") or ())) for r in scored)),
+        _shared("seeds", (" and ".join(map(str, row.get("train_seeds") or ())) for row in scored)),
     ]
     said = "; ".join(word for word in words if word)
     return [*([f"Trained with {said}."] if said else []), *_separation(scored)]
@@ -167,6 +65,122 @@ def _shared(name: str, values: Iterable[Any]) -> str:
     return f"{name} by row ({', '.join(map(str, distinct))})"
 
 
+_POWERS = {1e9: "1e9", 2.0**30: "2^30", 1e6: "1e6", 1.0: "1"}
+
+
+def footnotes(
+    spec: TableSpec,
+    part: Part,
+    rows: Sequence[Row],
+    readings: Sequence[Reading],
+    context: Context,
+) -> tuple[str, ...]:
+    """Lines for the foot of a table, in a fixed order.
+
+    Args:
+        spec: of the table.
+        part: the suite.
+        rows: annotated.
+        readings: of the table's columns.
+        context: of the run.
+    """
+    lines = [note for note in (spec.note, part.note) if note]
+    lines += _meanings(readings, convention_of(part))
+    lines += setup(rows)
+    lines += trained(rows)
+    lines += pairs("Versions", context.versions)
+    lines += pairs("Machine", context.machine)
+    lines += [f"Warning, whole run: {text}" for text in context.warnings]
+    if any(reading.quantity.name in ON_CEILINGS for reading in readings):
+        lines += uncalibrated(rows)
+    lines += _reference(part, rows)
+    lines += _judgements(rows)
+    # Suites carry notes by label; what else has the shape of a part need not.
+    notes: Mapping[str, str] = getattr(part, "notes", None) or {}
+    labels = [str(row.get("label")) for row in rows]
+    lines += [f"{label}: {notes[label]}" for label in labels if notes.get(label)]
+    lines += [
+        f"{row.get('label')}: {row.get('status') or 'not run'}"
+        + (f": {row['cause']}" if row.get("cause") else "")
+        for row in rows
+        if row.get("status") != "ok"
+    ]
+    lines += _coverage(rows)
+    lines += _witness(rows)
+    lines += _warning_lines(rows)
+    return tuple(" ".join(line.split()) for line in lines)
+
+
+def setting(
+    part: Part, rows: Sequence[Row], readings: Iterable[Reading], context: Context
+) -> tuple[str, ...]:
+    """The lines of a foot without which a table cannot be read: what is counted, where, by what.
+
+    Arguments as for `footnotes`.
+    """
+    counted = [_counted(each) for each in conventions(readings, convention_of(part))]
+    lines = [*counted, *setup(rows), *pairs("Versions", context.versions)]
+    return tuple(" ".join(line.split()) for line in lines)
+
+
+def _counted(convention: ConventionSpec) -> str:
+    words = f": {convention.description}" if convention.description else ""
+    return f"{definition(convention)}{words}."
+
+
+def formula(convention: ConventionSpec) -> str:
+    """A convention as the sum that it is: `(2 conv MACs + 2 matmul MACs) / 1e9`."""
+    weights = {
+        "conv MACs": convention.conv,
+        "transposed conv MACs": convention.transposed,
+        "matmul MACs": convention.matmul,
+    }
+    weights.update({kind.replace("_", " "): w for kind, w in convention.elementwise.items()})
+    terms = [
+        name if weight == 1 else f"{weight:g} {name}" for name, weight in weights.items() if weight
+    ]
+    return f"({' + '.join(terms)}) / {_POWERS.get(convention.unit, f'{convention.unit:g}')}"
+
+
+def _meanings(readings: Sequence[Reading], convention: ConventionSpec) -> list[str]:
+    lines = [_counted(each) for each in conventions(readings, convention)]
+    notes = {r.quantity.head: r.quantity.note for r in readings if r.quantity.note}
+    return lines + [f"{head}: {note}." for head, note in notes.items()]
+
+
+def conventions(
+    readings: Iterable[Reading], convention: ConventionSpec
+) -> tuple[ConventionSpec, ...]:
+    """The conventions that readings are counted by, each once; the suite's own is `convention`."""
+    found = {
+        each.name: each
+        for reading in readings
+        if reading.quantity.unit is None
+        for each in (reading.quantity.convention or convention,)
+    }
+    return tuple(found.values())
+
+
+def definition(convention: ConventionSpec) -> str:
+    """`FLOPs, convention macs: GMACs = (conv MACs + matmul MACs) / 1e9`."""
+    return f"FLOPs, convention {convention.name}: {convention.unit_name} = {formula(convention)}"
+
+
+def setup(rows: Sequence[Row]) -> list[str]:
+    """Device, data type, pass, input and threads: said once where all rows share them."""
+    shared = []
+    for name in ("device", "dtype", "pass", "input", "threads"):
+        text = shape_text if name == "input" else lambda value: str(value or "")
+        values = list(dict.fromkeys(text(row.get(name)) for row in rows))
+        present = [value for value in values if value]
+        # A case that was not timed may have no number of threads.
+        if len(present) == 1 and (len(values) == 1 or name == "threads"):
+            shared.append(f"{name} {present[0]}")
+        elif present:
+            shared.append(f"{name} by row ({', '.join(present)})")
+    return [f"Measured with {'; '.join(shared)}."] if shared else []
+
+
 def pairs(head: str, values: Mapping[str, Any]) -> list[str]:
     """`Head: key value, key value.`, or nothing."""
     known = [_pair(key, value) for key, value in values.items() if value not in (None, "", [])]
@@ -194,10 +208,9 @@ def _reference(part: Part, rows: Sequence[Row]) -> list[str]:
     if table is None or reference is None:
         return []
     caption = f', "{table.caption}"' if table.caption else ""
-    tally = tally_of(rows).text
     lines = [
         f"Reported: {table.paper}, {table.key}{caption}.",
-        f"Reproduced: {_tolerances(reference)}. {tally[:1].upper()}{tally[1:]}.",
+        f"Reproduced: {_within(reference)}. {_sentence(tally_of(rows).text)}",
     ]
     missing = unmatched(rows, part)
     if missing:
@@ -205,7 +218,7 @@ def _reference(part: Part, rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _tolerances(reference: ReferenceSpec) -> str:
+def _within(reference: ReferenceSpec) -> str:
     """What counts as reproduced, of figures and of exponents, whichever there are."""
     own = [
         f"{key} within {100 * each.tolerance:g} %"
@@ -229,7 +242,11 @@ def _tolerances(reference: ReferenceSpec) -> str:
     return "; ".join(words)
 
 
-def _verdict_reasons(rows: Sequence[Row]) -> list[str]:
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."
+
+
+def _judgements(rows: Sequence[Row]) -> list[str]:
     """Why figures differ, cannot be reproduced, or are not judged; equal reasons stand once."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for row in rows:
@@ -246,19 +263,6 @@ def _verdict_reasons(rows: Sequence[Row]) -> list[str]:
         who = figure if verdict == "not judged" else f"{', '.join(labels)}, {figure}"
         lines.append(f"{who}: {verdict}: {reason}.".replace("..", "."))
     return lines
-
-
-def _of_cases(part: Part, rows: Sequence[Row]) -> list[str]:
-    """What the suite says of its cases, then why those without values have none."""
-    # Suites carry notes by label; what else has the shape of a part need not.
-    notes: Mapping[str, str] = getattr(part, "notes", None) or {}
-    labels = [str(row.get("label")) for row in rows]
-    return [f"{label}: {notes[label]}" for label in labels if notes.get(label)] + [
-        f"{row.get('label')}: {row.get('status') or 'not run'}"
-        + (f": {row['cause']}" if row.get("cause") else "")
-        for row in rows
-        if row.get("status") != "ok"
-    ]
 
 
 def _coverage(rows: Sequence[Row]) -> list[str]:
@@ -293,7 +297,7 @@ def _witness(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _row_warnings(rows: Iterable[Row]) -> list[str]:
+def _warning_lines(rows: Iterable[Row]) -> list[str]:
     found: dict[str, list[str]] = {}
     for row in rows:
         for warning in row.get("warnings") or ():

@@ -5,11 +5,11 @@ from typing import Any
 
 from harness.judge.counterpart import Counterpart
 from harness.judge.part import Context, Part
-from harness.present.formats import ABSENT, Cell, Column, Table
+from harness.present.formats import ABSENT, Cell, Column, Table, percent_cell
 from harness.present.growth_table import grown
 from harness.present.notes import footnotes, setting
 from harness.present.reading import Reading, read
-from harness.records.quantities.quantity import Direction, Row, direction, percent, with_unit
+from harness.records.quantities.quantity import Direction, Row, direction, with_unit
 from harness.suite.presentation import TableSpec
 
 _CELL_WIDTH = 40
@@ -108,7 +108,7 @@ def _printed_columns(
     )
     yield Column(
         f"{name} difference (%)",
-        tuple(Cell(ABSENT if each is None else percent(each), each) for each in shares),
+        tuple(map(percent_cell, shares)),
         "right",
         f"{by.figure}_difference",
         head,

@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from harness.environment.files import write_atomically
 from harness.judge.part import Part
 from harness.messages import HarnessError
 from harness.present.formats import Table, csv_text, markdown
 from harness.present.latex import latex
-from harness.records.run_directory import write_atomically
 
 _FILE_NAME = re.compile(r"[\w(][\w.() -]*")
 

@@ -4,14 +4,14 @@ import json
 import math
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.case import DEFAULT_TIMING, Identity, Job, Outcome, Place
+from harness.case import DEFAULT_TIMING, Identity, Job, Outcome, Place, as_plain, from_plain
 from harness.measure.convention import CONVENTIONS, operations
 
-SCHEMA = 1
+RECORD_SCHEMA = 1
 
 # Stored names that every row has, `None` where a metric was not measured.
 STORED = (
@@ -94,13 +94,13 @@ class Record:
     threads: int | None = None  # CPU threads asked for
     seed: int = 0  # of parameters and inputs
     # how the latency was to be sampled
-    timing: Mapping[str, Any] = field(default_factory=lambda: asdict(DEFAULT_TIMING))
+    timing: Mapping[str, Any] = field(default_factory=lambda: as_plain(DEFAULT_TIMING))
     replicate: int = 1  # number, from 1, of its process among those of the same case
     # how it was to be trained and judged; `None` where it was not
     accuracy: Mapping[str, Any] | None = None
     # name of the machine it ran on; `None` in records of before there were engines for several
     node: str | None = None
-    schema: int = field(default=SCHEMA)
+    schema: int = field(default=RECORD_SCHEMA)
 
     @classmethod
     def of(cls, job: Job, outcome: Outcome, machine_key: str) -> "Record":
@@ -117,7 +117,7 @@ class Record:
             label=job.label,
             case_key=job.case.key,
             machine_key=place.machine_key,
-            case=asdict(job.case),
+            case=as_plain(job.case),
             metrics=job.metrics,
             factors=dict(job.factors),
             status=outcome.status,
@@ -130,16 +130,11 @@ class Record:
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
             threads=job.threads,
             seed=job.seed,
-            timing=asdict(job.timing),
+            timing=as_plain(job.timing),
             replicate=job.replicate,
             accuracy=job.accuracy,
             node=place.node,
         )
-
-    @property
-    def identity(self) -> Identity:
-        """That of the job that it is of."""
-        return (self.suite, self.label, self.case_key, self.replicate)
 
     def to_line(self) -> str:
         """One line of JSON, without the line feed."""
@@ -158,18 +153,15 @@ class Record:
             raise ValueError("nested too deeply") from error
         if not isinstance(data, dict):
             raise ValueError("no JSON object")
-        for name, kind in _KINDS.items():
-            if not isinstance(data.get(name), kind):
-                raise ValueError(f"{name} is {'wrong' if name in data else 'missing'}")
-        for name, kind in _LATER_KINDS.items():
-            if name in data and not isinstance(data[name], kind):
-                raise ValueError(f"{name} is wrong")
-        if not data["case"].keys() >= _CASE_NAMES:
+        record = from_plain(cls, data)
+        if not record.case.keys() >= _CASE_NAMES:
             raise ValueError("case is wrong")
-        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
-        for name in ("metrics", "warnings", "tail"):
-            known[name] = tuple(known[name])
-        return cls(**known)
+        return record
+
+    @property
+    def identity(self) -> Identity:
+        """Of the job that it is of."""
+        return (self.suite, self.label, self.case_key, self.replicate)
 
     def row(self, convention: str = "flops") -> dict[str, Any]:
         """The flat row of tables, plots and `--json`, with `operations` under a convention."""
@@ -203,18 +195,6 @@ class Record:
         return row
 
 
-_KINDS: Mapping[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("suite", "label", "case_key", "machine_key", "status", "finished_at"), str),
-    **dict.fromkeys(("case", "factors", "values", "seconds"), dict),
-    **dict.fromkeys(("metrics", "warnings", "tail"), list),
-    "elapsed_seconds": (int, float),
-}
-_LATER_KINDS: Mapping[str, type | tuple[type, ...]] = {
-    "timing": dict,
-    "replicate": int,
-    "accuracy": (dict, type(None)),
-    "node": (str, type(None)),
-}
 _CASE_NAMES = {"module", "arguments", "inputs", "device", "dtype", "pass_"}
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from harness.environment.files import write_atomically
 from harness.messages import HarnessError
 from harness.records.record import Record, finite
 
@@ -71,7 +72,7 @@ class RunDirectory:
         """
         with _explaining(self.path, "write"):
             text = json.dumps(finite(description), indent=2, allow_nan=False)
-            write_atomically(self.path / DESCRIPTION, f"{text}\n".encode())
+            write_atomically(self.path / DESCRIPTION, text + "\n")
 
     def description(self) -> dict[str, Any]:
         """What `run.json` says: suite as resolved, environment, command."""
@@ -200,25 +201,6 @@ class RecordWriter:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old or the new content, never a part.
-
-    Raises:
-        OSError: it cannot be written; the old file is as it was.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
 
 
 def _sync_folder(path: Path) -> None:

@@ -1,13 +1,13 @@
 """A suite as loaded: plain, frozen, with every case written out."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from harness.case import DEFAULT_TIMING, Case, Job, Shape, Timing
+from harness.case import Case, Job, Shape, Timing, as_plain, from_plain
 from harness.messages import HarnessError
 from harness.suite.document import Document
 from harness.suite.presentation import PlotSpec, ReferenceSpec, TableSpec, describe
@@ -71,39 +71,33 @@ class Suite:
         }
 
 
+# A case as `run.json` describes it: flat, and with options only where they are used.
+_OF_CASE = ("module", "arguments", "inputs", "device", "dtype")
+_OF_JOB = ("metrics", "timeout", "threads", "seed", "factors", "accuracy")
+
+
 def _describe_job(job: Job, note: str | None) -> dict[str, Any]:
-    case = job.case
+    whole, used = as_plain(job), as_plain(job, defaults=False)
+    options = {
+        **{name: used["case"].get(name) for name in ("channels_last", "compile")},
+        "latency": dict(sorted(used.get("timing", {}).items())),
+        **{name: used.get(name) for name in ("replicate", "force")},
+    }
     return {
         "label": job.label,
-        "key": case.key,
-        "module": case.module,
-        "arguments": dict(case.arguments),
-        "inputs": [list(shape) for shape in case.inputs],
-        "device": case.device,
-        "dtype": case.dtype,
-        "pass": case.pass_,
-        "metrics": list(job.metrics),
-        "timeout": job.timeout,
-        "threads": job.threads,
-        "seed": job.seed,
-        "factors": dict(job.factors),
-        "accuracy": job.accuracy,
+        "key": job.case.key,
+        **{name: whole["case"][name] for name in _OF_CASE},
+        "pass": job.case.pass_,
+        **{name: whole[name] for name in _OF_JOB},
         "note": note,
-        **_options(job),
+        **{name: value for name, value in options.items() if value},
     }
 
 
-def _options(job: Job) -> dict[str, Any]:
-    """What a job says beyond the defaults; most say nothing."""
-    said = asdict(job.timing).items() - asdict(DEFAULT_TIMING).items()
-    options: dict[str, Any] = {
-        "channels_last": job.case.channels_last,
-        "compile": job.case.compile,
-        "latency": dict(sorted(said)),
-        "replicate": job.replicate if job.replicate > 1 else None,
-        "force": job.force,
-    }
-    return {name: value for name, value in options.items() if value}
+def _described_job(suite: str, described: Mapping[str, Any]) -> Job:
+    case = from_plain(Case, described, pass_=described["pass"])
+    timing = from_plain(Timing, described.get("latency") or {})
+    return from_plain(Job, described, suite=suite, case=case, timing=timing)
 
 
 # A suite back from what a run's `run.json` says of it: its cases, tables, plots and reference.
@@ -123,23 +117,19 @@ def suite_of(described: Mapping[str, Any]) -> Suite:
         DescriptionError: a part is missing, or of a form that this version does not know.
     """
     try:
-        return _suite(described)
+        return _described_suite(described)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        reason = _reason(error)
+        reason = f"{type(error).__name__}: {error}"
+        if isinstance(error, ValidationError):
+            first = error.errors(include_url=False)[0]
+            reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
         raise DescriptionError(
             f"its suite cannot be read back ({reason}); it was run by another version of "
             "context-harness, with which it can be shown"
         ) from error
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False)[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return f"{type(error).__name__}: {error}"
-
-
-def _suite(described: Mapping[str, Any]) -> Suite:
+def _described_suite(described: Mapping[str, Any]) -> Suite:
     name = str(described["suite"])
     reference = described.get("reference")
     jobs = described["jobs"]
@@ -147,44 +137,12 @@ def _suite(described: Mapping[str, Any]) -> Suite:
         name=name,
         title=str(described.get("title") or name),
         path=Path(described["path"]),
-        jobs=tuple(_job(name, each) for each in jobs),
+        jobs=tuple(_described_job(name, each) for each in jobs),
         tables=tuple(TableSpec.model_validate(each) for each in described.get("tables") or ()),
         plots=tuple(PlotSpec.model_validate(each) for each in described.get("plots") or ()),
         reference=None if reference is None else ReferenceSpec.model_validate(reference),
         convention=str(described.get("convention") or "flops"),
-        included=tuple(_suite(each) for each in described.get("included") or ()),
+        included=tuple(_described_suite(each) for each in described.get("included") or ()),
         note=described.get("note"),
         notes={str(each["label"]): each["note"] for each in jobs if each.get("note")},
     )
-
-
-def _job(suite: str, described: Mapping[str, Any]) -> Job:
-    case = Case(
-        module=described["module"],
-        arguments=dict(described["arguments"]),
-        inputs=tuple(tuple(shape) for shape in described["inputs"]),
-        device=described["device"],
-        dtype=described["dtype"],
-        pass_=described["pass"],
-        channels_last=described.get("channels_last", False),
-        compile=described.get("compile", False),
-    )
-    return Job(
-        suite=suite,
-        label=str(described["label"]),
-        case=case,
-        metrics=tuple(described["metrics"]),
-        timeout=described["timeout"],
-        threads=described.get("threads"),
-        seed=described.get("seed", 0),
-        factors=dict(described.get("factors") or {}),
-        timing=_timing(described.get("latency") or {}),
-        replicate=described.get("replicate", 1),
-        force=described.get("force", False),
-        accuracy=described.get("accuracy"),
-    )
-
-
-def _timing(said: Mapping[str, Any]) -> Timing:
-    known = {each.name for each in fields(Timing)}
-    return DEFAULT_TIMING if not said else Timing(**{k: v for k, v in said.items() if k in known})

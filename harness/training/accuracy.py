@@ -2,22 +2,21 @@
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-import harness.training.batches
-import harness.training.trainer
 from context_modules.segmentor import Segmentor
 from harness.case import Job
-from harness.judge.statistics.intervals import MeanInterval, mean_interval
+from harness.judge.statistics.intervals import mean_interval
 from harness.messages import HarnessError
 from harness.training.batches import derived_seed
-from harness.training.checkpoint import Checkpoint, State, default_folder, load_into
+from harness.training.checkpoint import Checkpoint, checkpoint_folder
 from harness.training.data.ceiling import ceiling
 from harness.training.data.dataset import SegmentationData, open_data
 from harness.training.data.scenes import SceneData
@@ -26,7 +25,7 @@ from harness.training.network import (
     bound_size,
     build_network,
     network_arguments,
-    reach,
+    network_reach,
     trained_arguments,
 )
 from harness.training.recipe import GENERATED, EvaluationSpec, RecipeSpec
@@ -36,15 +35,10 @@ from harness.training.trainer import Trained, Trainer, deterministic, resolve_pr
 ROOT_VARIABLE = "HARNESS_DATA_ROOT"
 """Environment variable: folder of real data sets where the suite names none."""
 
-_SCHEMA = 1  # of what decides a training; another number asks for all trainings again
-_LOOP = (
-    harness.training.batches,
-    harness.training.batches,
-    harness.training.trainer,
-    harness.training.trainer,
-    harness.training.trainer,
-    harness.training.trainer,
-)
+TRAINING_SCHEMA = 2
+"""Of what decides a training; another number asks for all trainings again."""
+
+_LOOP = (Trainer, build_network)  # what trains, whose code is part of every key
 
 
 class AccuracyError(HarnessError):
@@ -55,6 +49,7 @@ class AccuracyError(HarnessError):
 class TrainingPlan:
     """What is trained and how it is judged."""
 
+    data: str  # its name
     recipe: RecipeSpec  # of this data
     evaluation: EvaluationSpec  # of the trained networks
     train: SegmentationData  # training images
@@ -62,7 +57,7 @@ class TrainingPlan:
     network: Mapping[str, Any]  # arguments of the network, those of evaluation included
     device: torch.device  # where it runs
 
-    def description(self, network: Segmentor, seed: int, data: str) -> dict[str, Any]:
+    def description(self, network: Segmentor, seed: int) -> dict[str, Any]:
         """Everything that decides the trained parameters, as plain data: the training's key.
 
         How it is judged is left out, and so is where files lie: backbone weights count by content.
@@ -70,11 +65,15 @@ class TrainingPlan:
         """
         arguments = trained_arguments(self.network)
         weights = arguments.pop("backbone_weights", None)
+        try:
+            content = hashlib.sha256(Path(weights).read_bytes()).hexdigest() if weights else None
+        except OSError as error:
+            raise AccuracyError(f"{weights}: cannot be read: {error.strerror}") from error
         return {
-            "schema": _SCHEMA,
+            "schema": TRAINING_SCHEMA,
             "network": arguments,
-            "weights": None if weights is None else _file_hash(Path(weights)),
-            "data": {"name": data, "version": self.train.version},
+            "weights": content,
+            "data": {"name": self.data, "version": self.train.version},
             "recipe": self.recipe.trained(),
             "precision": resolve_precision(self.recipe.precision, self.device),
             "seed": seed,
@@ -99,44 +98,45 @@ def measure_accuracy(job: Job) -> dict[str, object]:
         `train_steps`, `train_loss`, `train_seconds` (all processes that worked on them) and
         `train_keys`, `train_seeds`; `recipe`, `data` and `data_version` name what was trained and
         judged on. On `scenes` also `context`, what decides there, `reach_pixels`, how far the
-        network sees, and `miou_ceiling`,
-        the most that any network can reach that sees no farther. With `judge: false` beside the
+        network sees, and `miou_ceiling`, the most that any network can reach that sees no farther.
+        With `judge: false` beside the
         recipe (the pass of trainings ahead of a run) only what is said of the trainings.
 
     Raises:
         HarnessError: no recipe, data that is not there, a network that does not fit, a training
             that diverges.
     """
-    plan = make_plan(job)
-    data = str(job.accuracy["data"]["name"]) if job.accuracy else ""
+    plan = training_plan(job)
+    asked = job.accuracy or {}
     seeds = range(job.seed, job.seed + plan.evaluation.seeds)
-    if job.accuracy and not job.accuracy.get("judge", True):
-        return _of_trainings([_train(plan, seed, data)[1:] for seed in seeds], seeds)
-    runs = [_train_and_judge(plan, seed, data) for seed in seeds]
-    scores = [score for score, _, _ in runs]
-    interval = _clamped(mean_interval([_finite(score) for score in scores]))
+    trainings = []
+    scores = []
+    for seed in seeds:
+        network, trained, key = _train(plan, seed)
+        trainings.append((trained, key))
+        if asked.get("judge", True):
+            scores.append(_scores_of(plan, network, seed))
+    of_trainings: dict[str, object] = {
+        "train_steps": trainings[0][0].steps,
+        "train_loss": _mean_of_known([trained.loss for trained, _ in trainings]),
+        "train_seconds": sum(trained.seconds for trained, _ in trainings),
+        "train_keys": [key for _, key in trainings],
+        "train_seeds": list(seeds),
+    }
+    if not scores:
+        return of_trainings
+    name, changes = str(asked["recipe"]["recipe"]), asked.get("recipe_changes")
     return {
-        "miou": interval.mean,
-        "miou_low": interval.low,
-        "miou_high": interval.high,
-        "miou_confidence": interval.confidence,
-        "miou_seeds": [score.miou for score in scores],
-        "pixel_acc": _mean([score.pixel_acc for score in scores]),
-        "class_iou": mean_by_name([score.class_iou for score in scores]),
-        "boundary_f": _mean([score.boundary_f for score in scores]),
-        "class_boundary_f": {
-            str(tolerance): mean_by_name([score.class_boundary_f[tolerance] for score in scores])
-            for tolerance in scores[0].class_boundary_f
-        },
-        **_of_trainings([(trained, key) for _, trained, key in runs], seeds),
-        "recipe": _recipe_name(job),
-        "data": data,
+        **_over_seeds(scores),
+        **of_trainings,
+        "recipe": f"{name} with {_in_words(changes)}" if changes else name,
+        "data": plan.data,
         "data_version": plan.val.version,
         **_ceiling(plan, job.seed),
     }
 
 
-def make_plan(job: Job) -> TrainingPlan:
+def training_plan(job: Job) -> TrainingPlan:
     """What a job asks for.
 
     Raises:
@@ -151,42 +151,47 @@ def make_plan(job: Job) -> TrainingPlan:
             "the precision in the recipe"
         )
     recipe = RecipeSpec.model_validate_json(json.dumps(asked["recipe"]), strict=True)
-    given = asked["data"]
-    root = given["root"] or (os.environ.get(ROOT_VARIABLE) if given["name"] != GENERATED else None)
+    evaluation = EvaluationSpec.model_validate_json(json.dumps(asked["evaluation"]), strict=True)
+    name, parameters = asked["data"]["name"], asked["data"]["parameters"]
+    given = asked["data"]["root"] or (os.environ.get(ROOT_VARIABLE) if name != GENERATED else None)
+    root = Path(given).expanduser() if given else None
     train, val = (
-        open_data(
-            given["name"],
-            split,
-            root=Path(root).expanduser() if root else None,
-            parameters=given["parameters"],
-        )
-        for split in ("train", "val")
+        open_data(name, split, root=root, parameters=parameters) for split in ("train", "val")
     )
     height, width = recipe.augmentation.crop or train[0].image.shape[-2:]
-    return TrainingPlan(
-        recipe=recipe,
-        evaluation=EvaluationSpec.model_validate_json(json.dumps(asked["evaluation"]), strict=True),
-        train=train,
-        val=val,
-        network=network_arguments(
-            job.case.module, job.case.arguments, recipe, len(train.classes), (height, width)
-        ),
-        device=torch.device(job.case.device),
+    network = network_arguments(
+        job.case.module, job.case.arguments, recipe, len(train.classes), (height, width)
     )
+    device = torch.device(job.case.device)
+    return TrainingPlan(name, recipe, evaluation, train, val, network, device)
 
 
-def _recipe_name(job: Job) -> str:
-    """The recipe, with what the suite changes in it."""
-    asked = job.accuracy or {}
-    changes = asked.get("recipe_changes")
-    name = str(asked["recipe"]["recipe"])
-    return f"{name} with {_flat(changes)}" if changes else name
+def _over_seeds(scores: Sequence[Scores]) -> dict[str, object]:
+    """Means of several trainings; a share and its interval lie within 0 and 1."""
+    interval = mean_interval([score.miou for score in scores])
+    low, high = interval.low, interval.high
+    return {
+        "miou": interval.mean,
+        "miou_low": None if low is None else max(0.0, low),
+        "miou_high": None if high is None else min(1.0, high),
+        "miou_confidence": interval.confidence,
+        "miou_seeds": [score.miou for score in scores],
+        "pixel_acc": _mean_of_known([score.pixel_acc for score in scores]),
+        "class_iou": mean_by_name([score.class_iou for score in scores]),
+        "boundary_f": _mean_of_known([score.boundary_f for score in scores]),
+        "class_boundary_f": {
+            str(tolerance): mean_by_name([score.class_boundary_f[tolerance] for score in scores])
+            for tolerance in scores[0].class_boundary_f
+        },
+    }
 
 
-def _flat(changes: Mapping[str, Any], prefix: str = "") -> str:
+def _in_words(changes: Mapping[str, Any], prefix: str = "") -> str:
     """`loss.affinity_global 0, steps 300`."""
     return ", ".join(
-        _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else f"{prefix}{key} {value}"
+        _in_words(value, f"{prefix}{key}.")
+        if isinstance(value, Mapping)
+        else f"{prefix}{key} {value}"
         for key, value in changes.items()
     )
 
@@ -197,7 +202,7 @@ def _ceiling(plan: TrainingPlan, seed: int) -> dict[str, object]:
         return {"context": None, "reach_pixels": None, "miou_ceiling": None}
     size = plan.network["input_size"]
     network = build_network({**plan.network, "backbone_weights": None}, seed)
-    radius = reach(network, (size[0], size[1]))
+    radius = network_reach(network, (size[0], size[1]))
     return {
         "context": ", ".join(plan.val.parameters.context),
         "reach_pixels": radius,
@@ -205,32 +210,19 @@ def _ceiling(plan: TrainingPlan, seed: int) -> dict[str, object]:
     }
 
 
-def _of_trainings(
-    trainings: Sequence[tuple[Trained, str]], seeds: Iterable[int]
-) -> dict[str, object]:
-    return {
-        "train_steps": trainings[0][0].steps,
-        "train_loss": _mean([trained.loss for trained, _ in trainings]),
-        "train_seconds": sum(trained.seconds for trained, _ in trainings),
-        "train_keys": [key for _, key in trainings],
-        "train_seeds": list(seeds),
-    }
-
-
-def _train(plan: TrainingPlan, seed: int, data: str) -> tuple[Segmentor, Trained, str]:
+def _train(plan: TrainingPlan, seed: int) -> tuple[Segmentor, Trained, str]:
+    """A trained network, how it was trained, and the training's key."""
     network = build_network(trained_arguments(plan.network), seed)
-    checkpoint = Checkpoint(default_folder(), plan.description(network, seed, data))
+    checkpoint = Checkpoint(checkpoint_folder(), plan.description(network, seed))
     trainer = Trainer(network, plan.train, plan.recipe, seed, plan.device, checkpoint)
     return network, trainer.run(), checkpoint.key
 
 
-def _train_and_judge(plan: TrainingPlan, seed: int, data: str) -> tuple[Scores, Trained, str]:
-    network, trained, key = _train(plan, seed, data)
+def _scores_of(plan: TrainingPlan, network: Segmentor, seed: int) -> Scores:
     if trained_arguments(plan.network) != dict(plan.network):
         judged = build_network({**plan.network, "backbone_weights": None}, seed)
-        load_into(judged, State(trained.steps, network.state_dict()))
+        judged.load_state_dict(network.state_dict())
         network = judged.to(plan.device)
-    views = views_of(plan.evaluation, plan.recipe, bound_size(plan.network))
     forked = [plan.device] if plan.device.type == "cuda" else []
     with torch.random.fork_rng(devices=forked), deterministic(plan.device):
         # What draws in evaluation (random pruning) draws the same each time.
@@ -240,36 +232,14 @@ def _train_and_judge(plan: TrainingPlan, seed: int, data: str) -> tuple[Scores, 
             CoarseSegmentation(network) if coarse else network,
             plan.val,
             plan.recipe,
-            views,
-            boundary=plan.evaluation.boundary,
-            device=plan.device,
+            views_of(plan.evaluation, plan.recipe, bound_size(plan.network)),
+            plan.device,
         )
-    return scores, trained, key
-
-
-def _file_hash(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise AccuracyError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def _finite(score: Scores) -> float:
-    if score.miou != score.miou:
+    if math.isnan(scores.miou):
         raise AccuracyError("the validation split has no labelled pixel; check the data")
-    return score.miou
+    return scores
 
 
-def _clamped(interval: MeanInterval) -> MeanInterval:
-    """Within 0 and 1, where a share lies."""
-    if interval.low is None or interval.high is None:
-        return interval
-    return MeanInterval(
-        interval.mean, max(0.0, interval.low), min(1.0, interval.high), interval.confidence
-    )
-
-
-def _mean(values: list[float] | list[float | None]) -> float | None:
+def _mean_of_known(values: list[float] | list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None

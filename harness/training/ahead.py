@@ -5,24 +5,57 @@ measured afterwards finds its trainings there. So an interruption costs what was
 nothing that is whole is trained again.
 """
 
+import hashlib
+import json
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from harness.case import Job, Outcome
+from harness.case import Case, Identity, Job, Outcome
 from harness.engines.engine import Engine, Event, Finished
-from harness.planning.plan import Training, Trainings
+from harness.engines.local import LocalEngine
+from harness.instantiate import resolve
+from harness.runner import Heard
+from harness.training.recipe import RecipeSpec
 
-_ACCURACY = "accuracy"
+if TYPE_CHECKING:
+    from harness.training.accuracy import TrainingPlan
 
-Heard = Callable[[Event, int, int, float | None], None]
-"""Told of each event: trainings that have ended, all of them, seconds that are left if known."""
+
+def train_ahead(
+    jobs: Sequence[Job],
+    engine: Engine,
+    slots: int,
+    heard: Heard,
+    trainer: Engine | None = None,
+) -> Iterator[Event]:
+    """Do the trainings of cases, each once, then measure the cases; see `harness.runner.Ahead`.
+
+    Args:
+        jobs: cases; those without accuracy ask for none.
+        engine: measures what is left of them.
+        slots: trainings at once.
+        heard: told how the trainings go.
+        trainer: where they run; processes on this machine if absent.
+
+    Yields:
+        What happens to the cases.
+    """
+    ahead = TrainingPass(jobs)
+    if ahead.jobs:
+        ahead.run(trainer or LocalEngine(slots), slots, heard)
+    for job in ahead.left(jobs):
+        engine.submit(job)
+    yield from ahead.complete(jobs, engine.events())
 
 
 class TrainingPass:
     """The distinct trainings of some cases, each once whatever the number of cases that share it.
 
     Args:
-        jobs: cases; those without accuracy ask for none.
+        jobs: cases.
 
     Attributes:
         jobs: one per training, to be run in any order.
@@ -30,15 +63,17 @@ class TrainingPass:
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         trainings = Trainings(jobs)
-        self.jobs = [_alone(training) for training in trainings.distinct.values()]
-        identities = list(trainings.distinct)
-        self._number = {_name(job): n for n, job in enumerate(self.jobs)}
-        self._asked = {
-            _place(job): [identities.index(i) for i in trainings.of(n)]
-            for n, job in enumerate(jobs)
+        self.jobs = [_job_of_training(training) for training in trainings.distinct.values()]
+        # A training is known by the first case that asks for it, and the seed.
+        names = {
+            identity: (each.job.identity, each.seed)
+            for identity, each in trainings.distinct.items()
         }
-        self._cases = {_place(job): job for job in jobs}
-        self._failed: dict[int, Outcome] = {}
+        self._asked = {
+            job.identity: [names[each] for each in trainings.of(n)] for n, job in enumerate(jobs)
+        }
+        self._cases = {job.identity: job for job in jobs}
+        self._failed: dict[tuple[Identity, int], Outcome] = {}
 
     def run(self, engine: Engine, slots: int, heard: Heard | None = None) -> None:
         """Train, up to `slots` at once; a failure is kept for the cases that asked for it.
@@ -56,9 +91,11 @@ class TrainingPass:
                 if isinstance(event, Finished):
                     seconds.append(event.outcome.elapsed)
                     if event.outcome.status != "ok":
-                        self._failed[self._number[_name(event.job)]] = event.outcome
+                        self._failed[event.job.identity, event.job.seed] = event.outcome
+                done, total = len(seconds), len(self.jobs)
+                left = (total - done) * sum(seconds) / done / slots if done else None
                 if heard is not None:
-                    heard(event, len(seconds), len(self.jobs), self._remaining(seconds, slots))
+                    heard(event, done, total, left)
         finally:
             engine.cancel()
 
@@ -82,7 +119,7 @@ class TrainingPass:
             if failure is not None and not _without(job):
                 yield Finished(job, failure)
         for event in events:
-            case = self._cases.get(_place(event.job), event.job)
+            case = self._cases.get(event.job.identity, event.job)
             failure = self._failure(case)
             if failure is None:
                 yield event
@@ -93,30 +130,25 @@ class TrainingPass:
 
     def _failure(self, job: Job) -> Outcome | None:
         """Of the first of a case's trainings that failed."""
-        numbers = self._asked.get(_place(job), [])
-        return next((self._failed[n] for n in numbers if n in self._failed), None)
-
-    def _remaining(self, seconds: Sequence[float], slots: int) -> float | None:
-        if not seconds:
-            return None
-        return (len(self.jobs) - len(seconds)) * sum(seconds) / len(seconds) / slots
+        names = self._asked.get(job.identity, ())
+        return next((self._failed[name] for name in names if name in self._failed), None)
 
 
-def _alone(training: Training) -> Job:
+def _job_of_training(training: "Training") -> Job:
     """A training as a job of its own; nothing is judged."""
     asked = training.job.accuracy
     assert asked is not None, "a training has a recipe"
     evaluation = {**asked["evaluation"], "seeds": 1}
     return replace(
         training.job,
-        metrics=(_ACCURACY,),
+        metrics=("accuracy",),
         seed=training.seed,
         accuracy={**asked, "evaluation": evaluation, "judge": False},
     )
 
 
 def _without(job: Job) -> tuple[str, ...]:
-    return tuple(name for name in job.metrics if name != _ACCURACY)
+    return tuple(name for name in job.metrics if name != "accuracy")
 
 
 def _joined(measured: Outcome, failure: Outcome) -> Outcome:
@@ -134,10 +166,119 @@ def _joined(measured: Outcome, failure: Outcome) -> Outcome:
     )
 
 
-def _name(job: Job) -> tuple[str, str, int]:
-    """Of a training: the first case that asks for it, and the seed."""
-    return (job.suite, job.label, job.seed)
+# The distinct trainings that cases ask for, and which of them are kept already.
+
+WHOLE = "weights.safetensors"
+"""What the folder of a finished training holds; see `harness.training.checkpoint`."""
 
 
-def _place(job: Job) -> tuple[str, str, int]:
-    return (job.suite, job.label, job.replicate)
+@dataclass(frozen=True)
+class Training:
+    """One training; cases that ask for an equal one share it."""
+
+    job: Job  # the first case that asks for it
+    seed: int  # of parameters, order and augmentation
+    kept: bool | None = None  # whether it is finished and kept; `None` where that was not looked up
+    # the trained network as a case of its own, for its memory; `None` where unknown
+    network: Case | None = None
+
+
+class Trainings:
+    """The trainings of a suite.
+
+    Args:
+        jobs: cases; those without accuracy ask for none.
+
+    Attributes:
+        distinct: by identity, in the order of the cases.
+    """
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self.distinct: dict[str, Training] = {}
+        self._asked: dict[int, tuple[str, ...]] = {}
+        self._recipes: dict[int, str] = {}
+        for number, job in enumerate(jobs):
+            if "accuracy" in job.metrics and job.accuracy:
+                seeds = range(job.seed, job.seed + int(job.accuracy["evaluation"]["seeds"]))
+                identities = tuple(self._identity(job, seed) for seed in seeds)
+                self._asked[number] = identities
+                for identity, seed in zip(identities, seeds, strict=True):
+                    self.distinct.setdefault(identity, Training(job, seed))
+
+    def of(self, number: int) -> tuple[str, ...]:
+        """Identities of the trainings that the case of that number asks for."""
+        return self._asked.get(number, ())
+
+    def look_up(
+        self, folder: Path, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Find which trainings are kept, and the networks that are trained, until time is up.
+
+        What is found holds for this machine: the version of PyTorch and, on the CPU, the number of
+        threads are part of what a training is. Data that is not on this machine, or a network that
+        cannot be built, leaves its trainings unknown.
+
+        Args:
+            folder: of all trainings.
+            seconds: for all together; the first look at a data set may exceed it.
+            clock: in seconds.
+        """
+        any_kept = any(folder.glob(f"*/{WHOLE}"))
+        end = clock() + seconds
+        for identity, training in self.distinct.items():
+            if clock() >= end:
+                return
+            self.distinct[identity] = _looked_up(training, folder if any_kept else None)
+
+    def _identity(self, job: Job, seed: int) -> str:
+        """Hash of what a suite says about a training; evaluation is left out."""
+        assert job.accuracy is not None, "the caller has looked"
+        cls = resolve(job.case.module, job.search_path)
+        left_out = getattr(cls, "evaluation_arguments", ())
+        kept = {name: v for name, v in job.case.arguments.items() if name not in left_out}
+        recipe = self._recipes.get(id(job.accuracy))  # many cases share one
+        if recipe is None:
+            said = RecipeSpec.model_validate_json(json.dumps(job.accuracy["recipe"]), strict=True)
+            data = {key: value for key, value in job.accuracy["data"].items() if key != "root"}
+            decides = [said.trained(), said.network.model_dump(mode="json"), data]
+            recipe = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+            self._recipes[id(job.accuracy)] = recipe
+        threads = job.threads if job.case.device == "cpu" else None
+        what = [job.case.module, kept, recipe, seed, job.case.device, threads]
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _looked_up(training: Training, folder: Path | None) -> Training:
+    """With what is trained as a case: a batch through the whole network and back."""
+    import torch
+
+    from harness.training.accuracy import training_plan
+    from harness.training.network import SEGMENTOR
+
+    # As many CPU threads as the worker of a case has: their number is part of a training.
+    before = torch.get_num_threads()
+    torch.set_num_threads(training.job.threads or before)
+    try:
+        plan = training_plan(training.job)
+        kept = folder is not None and _is_kept(plan, training, folder)
+    except Exception:  # no data here, or a stranger's constructor: the case itself will say how
+        return training
+    finally:
+        torch.set_num_threads(before)
+    inputs = ((plan.recipe.batch, 3, *plan.network["input_size"]),)
+    arguments = {**plan.network, "backbone_weights": None}
+    network = Case(SEGMENTOR, arguments, inputs, training.job.case.device, pass_="training")
+    return replace(training, kept=kept, network=network)
+
+
+def _is_kept(plan: "TrainingPlan", training: Training, folder: Path) -> bool:
+    import torch
+
+    from harness.training.checkpoint import training_key
+    from harness.training.network import build_network, trained_arguments
+
+    arguments = {**trained_arguments(plan.network), "backbone_weights": None}
+    with torch.device("meta"):  # its classes are asked for, not its parameters
+        network = build_network(arguments, training.seed)
+    key = training_key(plan.description(network, training.seed))
+    return (folder / key / WHOLE).is_file()

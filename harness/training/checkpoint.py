@@ -4,22 +4,19 @@ import fcntl
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from harness.environment.files import write_atomically
 from harness.messages import HarnessError
 
-FOLDER_VARIABLE = "HARNESS_CHECKPOINTS"
-"""Environment variable that names another folder than `DEFAULT_FOLDER`."""
-
-DEFAULT_FOLDER = Path("results/checkpoints")
+CHECKPOINTS_VARIABLE = "HARNESS_CHECKPOINTS"
+"""Environment variable that names another folder than `results/checkpoints`."""
 
 _FINISHED, _PROGRESS, _DESCRIPTION = "weights.safetensors", "progress.safetensors", "training.json"
 _MODEL, _OPTIMIZER = "model.", "optimizer."
@@ -29,9 +26,9 @@ class CheckpointError(HarnessError):
     """Checkpoints cannot be read or written."""
 
 
-def default_folder() -> Path:
+def checkpoint_folder() -> Path:
     """Where trainings are kept: `$HARNESS_CHECKPOINTS`, else `results/checkpoints`."""
-    return Path(os.environ.get(FOLDER_VARIABLE) or DEFAULT_FOLDER)
+    return Path(os.environ.get(CHECKPOINTS_VARIABLE) or "results/checkpoints")
 
 
 def training_key(description: Mapping[str, Any]) -> str:
@@ -50,6 +47,23 @@ class State:
     optimizer: Mapping[str, Tensor] = field(default_factory=dict)
     # plain data that belongs to it (loss, seconds, state of the gradient scaler)
     notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def fits(self, network: nn.Module) -> bool:
+        """Whether it has exactly the tensors of a network."""
+        own = network.state_dict()
+        return self.model.keys() == own.keys() and all(
+            self.model[name].shape == x.shape for name, x in own.items()
+        )
+
+    def load_into(self, network: nn.Module) -> None:
+        """Fill a network.
+
+        Raises:
+            CheckpointError: names or shapes differ.
+        """
+        if not self.fits(network):
+            raise CheckpointError("a checkpoint does not fit its network; remove its folder")
+        network.load_state_dict(dict(self.model))
 
 
 class Checkpoint:
@@ -89,11 +103,11 @@ class Checkpoint:
 
     def finished(self) -> State | None:
         """The whole training; `None` if there is none."""
-        return _read(self.folder / _FINISHED)
+        return _kept(self.folder / _FINISHED)
 
     def progress(self) -> State | None:
         """How far an interrupted training came; `None` if there is none."""
-        return _read(self.folder / _PROGRESS)
+        return _kept(self.folder / _PROGRESS)
 
     def save_progress(self, state: State) -> None:
         """Keep a training that is under way."""
@@ -107,41 +121,30 @@ class Checkpoint:
         (self.folder / _PROGRESS).unlink(missing_ok=True)
 
     def _write(self, name: str, state: State) -> None:
-        safetensors = _safetensors()
-        tensors = {_MODEL + key: _plain(x) for key, x in state.model.items()}
-        tensors |= {_OPTIMIZER + key: _plain(x) for key, x in state.optimizer.items()}
+        tensors = {_MODEL + key: _portable(x) for key, x in state.model.items()}
+        tensors |= {_OPTIMIZER + key: _portable(x) for key, x in state.optimizer.items()}
         metadata = {"step": str(state.step), "notes": json.dumps(dict(state.notes))}
-        self._replace(name, safetensors.save(tensors, metadata))
+        self._replace(name, _safetensors().save(tensors, metadata))
 
     def _replace(self, name: str, content: bytes) -> None:
         try:
-            handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=self.folder)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(temporary).chmod(0o644)  # mkstemp makes files private
-                Path(temporary).replace(self.folder / name)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+            write_atomically(self.folder / name, content)
         except OSError as error:
             raise self._unwritable(error) from error
 
     def _unwritable(self, error: OSError) -> CheckpointError:
         return CheckpointError(
             f"{self.folder}: cannot be written: {error.strerror}; name another folder in "
-            f"${FOLDER_VARIABLE}"
+            f"${CHECKPOINTS_VARIABLE}"
         )
 
 
-def _plain(x: Tensor) -> Tensor:
+def _portable(x: Tensor) -> Tensor:
     """As safetensors takes it: on the CPU, contiguous, sharing memory with no other."""
     return x.detach().to("cpu", copy=True).contiguous()
 
 
-def _read(path: Path) -> State | None:
+def _kept(path: Path) -> State | None:
     _safetensors()
     from safetensors import SafetensorError, safe_open
 
@@ -154,11 +157,11 @@ def _read(path: Path) -> State | None:
         step, notes = int(metadata["step"]), json.loads(metadata["notes"])
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError):
         return None
-    return State(step, _part(tensors, _MODEL), _part(tensors, _OPTIMIZER), notes)
-
-
-def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): x for key, x in tensors.items() if key.startswith(prefix)}
+    model, optimizer = (
+        {key.removeprefix(prefix): x for key, x in tensors.items() if key.startswith(prefix)}
+        for prefix in (_MODEL, _OPTIMIZER)
+    )
+    return State(step, model, optimizer, notes)
 
 
 def _safetensors() -> Any:
@@ -170,21 +173,3 @@ def _safetensors() -> Any:
             "pip install 'context-harness[weights]'"
         ) from error
     return safetensors.torch
-
-
-def fits(state: State, model: Mapping[str, Tensor]) -> bool:
-    """Whether a state has exactly the tensors of a model."""
-    return state.model.keys() == model.keys() and all(
-        state.model[name].shape == x.shape for name, x in model.items()
-    )
-
-
-def load_into(model: torch.nn.Module, state: State) -> None:
-    """Fill a model from a state.
-
-    Raises:
-        CheckpointError: names or shapes differ.
-    """
-    if not fits(state, model.state_dict()):
-        raise CheckpointError("a checkpoint does not fit its network; remove its folder")
-    model.load_state_dict(dict(state.model))

@@ -1,8 +1,9 @@
-"""Evaluation: predictions over a data set, and their scores."""
+"""Evaluation: predictions of whole images or sliding crops, confusion and boundary scores."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,50 +17,190 @@ from harness.training.batches import normalise
 from harness.training.data.dataset import SegmentationData
 from harness.training.recipe import EvaluationSpec, RecipeSpec
 
-# The coarse segmentation that some modules make on the way to the final one.
+
+@dataclass(frozen=True)
+class Scores:
+    """What a network reaches; shares in [0, 1], NaN where nothing defines them."""
+
+    miou: float  # mean intersection over union
+    pixel_acc: float  # share of right pixels
+    class_iou: dict[str, float]  # class: intersection over union
+    # mean boundary F-score at the first tolerance; `None` if not asked for
+    boundary_f: float | None
+    class_boundary_f: dict[int, dict[str, float]]  # tolerance in pixels: class: F
 
 
-class CoarseError(HarnessError):
-    """A network without a coarse segmentation."""
-
-
-class CoarseSegmentation(nn.Module):
-    """The semantic score maps C of RANet as a segmentation of their own (Section 5.3, Table 4).
-
-    (B, 3, H, W) -> (B, classes, H, W) logits, upsampled as the final ones are.
+def evaluate(
+    network: nn.Module,
+    data: SegmentationData,
+    recipe: RecipeSpec,
+    views: EvaluationSpec,
+    device: torch.device | str = "cpu",
+) -> Scores:
+    """Judge a network in evaluation mode.
 
     Args:
-        network: whose context module offers `categories` beside its features.
+        network: (B, 3, H, W) -> (B, K, H, W) logits.
+        data: validation images with labels; sizes may differ from image to image.
+        recipe: mean and deviation of the images.
+        views: scales, mirroring and crops, `batch` images of one size together; tolerances of the
+            boundary F-score in pixels.
+        device: where the network is.
+
+    Raises:
+        LabelError: the data has labels that are no class of it.
     """
-
-    def __init__(self, network: Segmentor) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits of the coarse segmentation.
-
-        Raises:
-            CoarseError: the context module has none.
-        """
-        network = self.network
-        _, extras = forward_with_extras(network.context, network.before(network.backbone(images)))
-        categories = extras.get("categories")
-        if not isinstance(categories, Tensor):
-            raise CoarseError(
-                f"{type(network.context).__name__} makes no coarse segmentation; remove "
-                "evaluation: segmentation, or take a module with semantic score maps "
-                "(region_attention)"
-            )
-        return F.interpolate(
-            categories,
-            size=tuple(images.shape[-2:]),
-            mode="bilinear",
-            align_corners=network.align_corners,
-        )
+    names = tuple(data.classes)
+    confusion, contour = Confusion(len(names)), BoundaryScore(len(names), views.boundary)
+    network.eval()
+    for images, labels in _batches(data, views.batch):
+        inputs = normalise(images.to(device), recipe.mean, recipe.std)
+        predicted = predict_probabilities(network, inputs, views).argmax(1)
+        truths = labels.to(device)
+        confusion.add(predicted, truths)
+        for one, truth in zip(predicted, truths, strict=True):
+            contour.add(one, truth)
+    return Scores(
+        miou=confusion.miou(),
+        pixel_acc=confusion.pixel_accuracy(),
+        class_iou=dict(zip(names, confusion.class_iou(), strict=True)),
+        boundary_f=contour.mean(),
+        class_boundary_f={
+            tolerance: dict(zip(names, values, strict=True))
+            for tolerance, values in contour.by_class().items()
+        },
+    )
 
 
-# The confusion matrix of a segmentation, and the scores that are read from it.
+def views_of(
+    spec: EvaluationSpec, recipe: RecipeSpec, bound_to: tuple[int, int] | None = None
+) -> EvaluationSpec:
+    """The views that an evaluation asks for, said in full.
+
+    Args:
+        spec: the evaluation.
+        recipe: has the scales of `multi_scale`.
+        bound_to: (H, W) of the only images that the network takes, if it is bound to one size;
+            crops of that size are taken where none are asked for.
+    """
+    changes: dict[str, Any] = {"crop": spec.crop or bound_to}
+    if spec.multi_scale:
+        changes |= {"scales": recipe.test_scales, "flip": True}
+    return spec.model_copy(update=changes)
+
+
+def mean_by_name(several: list[dict[str, float]]) -> dict[str, float]:
+    """Means over several runs, name by name; NaN where a run has none."""
+    return {name: math.fsum(d[name] for d in several) / len(several) for name in several[0]}
+
+
+def _batches(data: SegmentationData, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Neighbouring images of one size, at most `batch` together, in order."""
+    images: list[Tensor] = []
+    labels: list[Tensor] = []
+    for index in range(len(data)):
+        sample = data[index]
+        if images and (len(images) == batch or images[0].shape != sample.image.shape):
+            yield torch.stack(images), torch.stack(labels)
+            images, labels = [], []
+        images.append(sample.image)
+        labels.append(sample.labels)
+    if images:
+        yield torch.stack(images), torch.stack(labels)
+
+
+Logits = Callable[[Tensor], Tensor]
+"""A network in use: (B, 3, h, w) -> (B, K, h, w) logits."""
+
+
+@torch.no_grad()
+def predict_probabilities(network: Logits, images: Tensor, views: EvaluationSpec) -> Tensor:
+    """Average the probabilities of all views (CPNet, Section 4.1, "Inference").
+
+    Each view is brought to the size of the image and passed through a softmax before the mean.
+
+    Args:
+        network: its logits are taken.
+        images: (B, 3, H, W), normalised.
+        views: `scales`, `flip`, `crop`, `overlap`, and `batch` for crops; see `views_of`.
+
+    Returns:
+        (B, K, H, W) float32, sums of 1 over K.
+    """
+    size = images.shape[-2:]
+    total: Tensor | None = None
+    for view, mirrored in _views(images, views):
+        if views.crop is None:
+            logits = network(view).float()
+        else:
+            logits = sliding(network, view, views.crop, overlap=views.overlap, batch=views.batch)
+        if logits.shape[-2:] != size:
+            logits = F.interpolate(logits, size, mode="bilinear", align_corners=False)
+        probabilities = logits.softmax(1)
+        if mirrored:
+            probabilities = probabilities.flip(-1)
+        total = probabilities if total is None else total.add_(probabilities)
+    assert total is not None, "there is at least one scale"
+    return total.div_(len(views.scales) * (2 if views.flip else 1))
+
+
+def _views(images: Tensor, views: EvaluationSpec) -> Iterator[tuple[Tensor, bool]]:
+    """The images at each scale, and whether they are mirrored."""
+    height, width = images.shape[-2:]
+    for scale in views.scales:
+        size = (max(1, round(height * scale)), max(1, round(width * scale)))
+        scaled = images
+        if size != (height, width):
+            scaled = F.interpolate(images, size, mode="bilinear", align_corners=False)
+        yield scaled, False
+        if views.flip:
+            yield scaled.flip(-1), True
+
+
+def sliding(
+    network: Logits,
+    images: Tensor,
+    crop: tuple[int, int],
+    *,
+    overlap: float = 1 / 3,
+    batch: int = 8,
+) -> Tensor:
+    """Logits of overlapping crops, averaged where they overlap: (B, 3, H, W) -> (B, K, H, W).
+
+    Every crop has exactly the size `crop`, as a network with one map size needs: the last ones are
+    moved back into the image, and an image that is smaller is padded by 0, the mean, to the right
+    and below.
+    """
+    height, width = images.shape[-2:]
+    padding = (0, max(0, crop[1] - width), 0, max(0, crop[0] - height))
+    padded = F.pad(images, padding) if any(padding) else images
+    places = [
+        (top, left)
+        for top in starts(padded.shape[-2], crop[0], overlap)
+        for left in starts(padded.shape[-1], crop[1], overlap)
+    ]
+    at_once = max(1, batch // images.shape[0])
+    total: Tensor | None = None
+    counts = padded.new_zeros(1, 1, *padded.shape[-2:], dtype=torch.float32)
+    for first in range(0, len(places), at_once):
+        group = places[first : first + at_once]
+        windows = [padded[..., y : y + crop[0], x : x + crop[1]] for y, x in group]
+        logits = network(torch.cat(windows)).float()
+        if total is None:
+            total = logits.new_zeros(images.shape[0], logits.shape[1], *padded.shape[-2:])
+        for (top, left), part in zip(group, logits.chunk(len(group)), strict=True):
+            window = (..., slice(top, top + crop[0]), slice(left, left + crop[1]))
+            total[window] += part
+            counts[window] += 1
+    assert total is not None, "there is at least one crop"
+    return (total / counts)[..., :height, :width]
+
+
+def starts(size: int, crop: int, overlap: float) -> list[int]:
+    """Where crops begin along a side: evenly, the last one at the end of the side."""
+    stride = max(1, round(crop * (1 - overlap)))
+    last = max(0, size - crop)
+    return [*range(0, last, stride), last]
 
 
 class LabelError(HarnessError):
@@ -132,9 +273,6 @@ def mean_of_defined(values: list[float]) -> float:
     return math.fsum(defined) / len(defined) if defined else math.nan
 
 
-# The boundary F-score of a segmentation.
-
-
 class BoundaryScore:
     """Boundary F-score by class and tolerance, averaged over images (OCNet, Table 6).
 
@@ -176,8 +314,7 @@ class BoundaryScore:
         guessed = class_boundaries(predicted, known, present)
         self._images[present.cpu()] += 1
         for row, tolerance in enumerate(self.tolerances):
-            scores = _f_scores(guessed, annotated, tolerance)
-            self._sums[row, present.cpu()] += scores.cpu()
+            self._sums[row, present.cpu()] += _f_scores(guessed, annotated, tolerance).cpu()
 
     def by_class(self) -> dict[int, list[float]]:
         """Tolerance: F of each class, NaN where no image has it."""
@@ -248,210 +385,41 @@ def _f_scores(guessed: Tensor, annotated: Tensor, tolerance: int) -> Tensor:
     return torch.where((guesses == 0) & (truths == 0), 1.0, score)
 
 
-# Prediction: class probabilities of whole images or sliding crops, at several scales, mirrored.
-
-Network = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Views:
-    """How an image is looked at."""
-
-    scales: tuple[float, ...] = (1.0,)  # sizes, as multiples of the image's
-    flip: bool = False  # each also mirrored
-    # (H, W) of sliding crops; `None` for the whole image at once
-    crop: tuple[int, int] | None = None
-    # share that neighbouring crops have in common; a third is PSPNet's (Zhao et al. 2017, its
-    # published test script).
-    overlap: float = 1 / 3
-    batch: int = 8  # crops at once
+class CoarseError(HarnessError):
+    """A network without a coarse segmentation."""
 
 
-@torch.no_grad()
-def predict(network: Network, images: Tensor, views: Views) -> Tensor:
-    """Average the probabilities of all views (CPNet, Section 4.1, "Inference").
+class CoarseSegmentation(nn.Module):
+    """The semantic score maps C of RANet as a segmentation of their own (Section 5.3, Table 4).
 
-    Each view is brought to the size of the image and passed through a softmax before the mean.
+    (B, 3, H, W) -> (B, classes, H, W) logits, upsampled as the final ones are.
 
     Args:
-        network: (B, 3, h, w) -> (B, K, h, w) logits.
-        images: (B, 3, H, W), normalised.
-        views: how they are looked at.
-
-    Returns:
-        (B, K, H, W) float32, sums of 1 over K.
+        network: whose context module offers `categories` beside its features.
     """
-    size = images.shape[-2:]
-    total: Tensor | None = None
-    for view, mirrored in _views(images, views):
-        logits = _logits(network, view, views).float()
-        if logits.shape[-2:] != size:
-            logits = F.interpolate(logits, size, mode="bilinear", align_corners=False)
-        probabilities = logits.softmax(1)
-        if mirrored:
-            probabilities = probabilities.flip(-1)
-        total = probabilities if total is None else total.add_(probabilities)
-    assert total is not None, "there is at least one scale"
-    return total.div_(len(views.scales) * (2 if views.flip else 1))
 
+    def __init__(self, network: Segmentor) -> None:
+        super().__init__()
+        self.network = network
 
-def _views(images: Tensor, views: Views) -> Iterator[tuple[Tensor, bool]]:
-    height, width = images.shape[-2:]
-    for scale in views.scales:
-        size = (max(1, round(height * scale)), max(1, round(width * scale)))
-        scaled = images
-        if size != (height, width):
-            scaled = F.interpolate(images, size, mode="bilinear", align_corners=False)
-        yield scaled, False
-        if views.flip:
-            yield scaled.flip(-1), True
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of the coarse segmentation.
 
-
-def _logits(network: Network, images: Tensor, views: Views) -> Tensor:
-    if views.crop is None:
-        return network(images)
-    return sliding(network, images, views.crop, overlap=views.overlap, batch=views.batch)
-
-
-def sliding(
-    network: Network,
-    images: Tensor,
-    crop: tuple[int, int],
-    *,
-    overlap: float = 1 / 3,
-    batch: int = 8,
-) -> Tensor:
-    """Logits of overlapping crops, averaged where they overlap: (B, 3, H, W) -> (B, K, H, W).
-
-    Every crop has exactly the size `crop`, as a network with one map size needs: the last ones are
-    moved back into the image, and an image that is smaller is padded by 0, the mean, to the right
-    and below.
-    """
-    height, width = images.shape[-2:]
-    padding = (0, max(0, crop[1] - width), 0, max(0, crop[0] - height))
-    padded = F.pad(images, padding) if any(padding) else images
-    places = [
-        (top, left)
-        for top in starts(padded.shape[-2], crop[0], overlap)
-        for left in starts(padded.shape[-1], crop[1], overlap)
-    ]
-    at_once = max(1, batch // images.shape[0])
-    total: Tensor | None = None
-    counts = padded.new_zeros(1, 1, *padded.shape[-2:], dtype=torch.float32)
-    for first in range(0, len(places), at_once):
-        group = places[first : first + at_once]
-        windows = [padded[..., y : y + crop[0], x : x + crop[1]] for y, x in group]
-        logits = network(torch.cat(windows)).float()
-        if total is None:
-            total = logits.new_zeros(images.shape[0], logits.shape[1], *padded.shape[-2:])
-        for (top, left), part in zip(group, logits.chunk(len(group)), strict=True):
-            window = (..., slice(top, top + crop[0]), slice(left, left + crop[1]))
-            total[window] += part
-            counts[window] += 1
-    assert total is not None, "there is at least one crop"
-    return (total / counts)[..., :height, :width]
-
-
-def starts(size: int, crop: int, overlap: float) -> list[int]:
-    """Where crops begin along a side: evenly, the last one at the end of the side."""
-    stride = max(1, round(crop * (1 - overlap)))
-    last = max(0, size - crop)
-    return [*range(0, last, stride), last]
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What a network reaches; shares in [0, 1], NaN where nothing defines them."""
-
-    miou: float  # mean intersection over union
-    pixel_acc: float  # share of right pixels
-    class_iou: dict[str, float]  # class: intersection over union
-    # mean boundary F-score at the first tolerance; `None` if not asked for
-    boundary_f: float | None
-    class_boundary_f: dict[int, dict[str, float]]  # tolerance in pixels: class: F
-    images: int  # how many were judged
-
-
-def evaluate(
-    network: nn.Module,
-    data: SegmentationData,
-    recipe: RecipeSpec,
-    views: Views,
-    *,
-    boundary: tuple[int, ...] = (),
-    device: torch.device | str = "cpu",
-) -> Scores:
-    """Judge a network in evaluation mode.
-
-    Args:
-        network: (B, 3, H, W) -> (B, K, H, W) logits.
-        data: validation images with labels; sizes may differ from image to image.
-        recipe: mean and deviation of the images.
-        views: scales, mirroring and crops; `views.batch` images of one size go together.
-        boundary: tolerances of the boundary F-score, in pixels.
-        device: where the network is.
-
-    Raises:
-        LabelError: the data has labels that are no class of it.
-    """
-    names = tuple(data.classes)
-    confusion, contour = Confusion(len(names)), BoundaryScore(len(names), boundary)
-    network.eval()
-    for images, labels in _batches(data, views.batch):
-        inputs = normalise(images.to(device), recipe.mean, recipe.std)
-        predicted = predict(network, inputs, views).argmax(1)
-        truths = labels.to(device)
-        confusion.add(predicted, truths)
-        for one, truth in zip(predicted, truths, strict=True):
-            contour.add(one, truth)
-    return Scores(
-        miou=confusion.miou(),
-        pixel_acc=confusion.pixel_accuracy(),
-        class_iou=dict(zip(names, confusion.class_iou(), strict=True)),
-        boundary_f=contour.mean(),
-        class_boundary_f={
-            tolerance: dict(zip(names, values, strict=True))
-            for tolerance, values in contour.by_class().items()
-        },
-        images=len(data),
-    )
-
-
-def views_of(
-    spec: EvaluationSpec, recipe: RecipeSpec, bound_to: tuple[int, int] | None = None
-) -> Views:
-    """The views that an evaluation asks for.
-
-    Args:
-        spec: the evaluation.
-        recipe: has the scales of `multi_scale`.
-        bound_to: (H, W) of the only images that the network takes, if it is bound to one size;
-            crops of that size are taken where none are asked for.
-    """
-    return Views(
-        scales=recipe.test_scales if spec.multi_scale else spec.scales,
-        flip=spec.flip or spec.multi_scale,
-        crop=spec.crop or bound_to,
-        overlap=spec.overlap,
-        batch=spec.batch,
-    )
-
-
-def mean_by_name(several: list[dict[str, float]]) -> dict[str, float]:
-    """Means over several runs, name by name; NaN where a run has none."""
-    return {name: math.fsum(d[name] for d in several) / len(several) for name in several[0]}
-
-
-def _batches(data: SegmentationData, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Neighbouring images of one size, at most `batch` together, in order."""
-    images: list[Tensor] = []
-    labels: list[Tensor] = []
-    for index in range(len(data)):
-        sample = data[index]
-        if images and (len(images) == batch or images[0].shape != sample.image.shape):
-            yield torch.stack(images), torch.stack(labels)
-            images, labels = [], []
-        images.append(sample.image)
-        labels.append(sample.labels)
-    if images:
-        yield torch.stack(images), torch.stack(labels)
+        Raises:
+            CoarseError: the context module has none.
+        """
+        network = self.network
+        _, extras = forward_with_extras(network.context, network.before(network.backbone(images)))
+        categories = extras.get("categories")
+        if not isinstance(categories, Tensor):
+            raise CoarseError(
+                f"{type(network.context).__name__} makes no coarse segmentation; remove "
+                "evaluation: segmentation, or take a module with semantic score maps "
+                "(region_attention)"
+            )
+        return F.interpolate(
+            categories,
+            size=tuple(images.shape[-2:]),
+            mode="bilinear",
+            align_corners=network.align_corners,
+        )

@@ -1,11 +1,19 @@
-"""The source of a network as a hash: a changed layer asks for another training."""
+"""The source of a network and its training as a hash: changed code asks for another training.
+
+Of this project's own code those definitions count that are reached by name from the classes of the
+network and from the training loop, wherever their files lie: to move or to cut a file changes
+nothing. A user's files count whole. Comments, docstrings and layout never count.
+"""
 
 import ast
 import hashlib
+import importlib.util
 import inspect
 import sys
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+import sysconfig
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,141 +22,176 @@ from torch import nn
 
 from harness.environment.searching import OWN
 
-# Packages and files that once had another name, under which they are still hashed: trainings that
-# are kept stay valid when a file moves. What lies in a package follows it.
-_HASHED_AS = {"context_modules": "modules"}
+# What is reached and decides no trained number: names, messages, files, how a network is judged. A
+# better message shall not ask for a night's trainings again.
+_NO_PART = ("harness.case", "harness.messages", "harness.environment", "context_modules.catalog")
+_NO_PART_BY_NAME = ("Checkpoint", "EvaluationSpec")
 
-# By those names: what the training loop imports and no trained number depends on, namely names,
-# messages, how a case is written down and timed. A better message shall not ask for a night's
-# trainings again.
-_NO_PART = frozenset(
-    {
-        "harness.case",
-        "harness.messages",
-        "harness.environment.searching",
-        "modules.catalog",
-    }
-)
+_PYTHON = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
+_INSTALLED = {"site-packages", "dist-packages"}
+
+_Named = tuple[str, str]
+"""A Python module and a name at its top level; an empty one for all of the file."""
 
 
-def source_digest(network: nn.Module, also: Iterable[ModuleType] = ()) -> str:
-    """Hash of the code that the classes of a network are made of.
+def source_digest(network: nn.Module, also: Iterable[Callable[..., Any]] = ()) -> str:
+    """Hash of the code that the classes of a network are made of, and of all that it reaches.
 
-    The files that define them, and the files of the same top-level package (or lone file) that
-    these import from, directly or not. Comments, docstrings and layout do not count. Installed
-    libraries are left out; the version of PyTorch is a matter of its own.
+    Installed libraries are left out; the version of PyTorch is a matter of its own.
 
     Args:
         network: whose classes count.
-        also: further Python modules, such as the training loop.
+        also: further classes and functions, such as the training loop.
     """
-    roots = {type(part).__module__ for part in network.modules()}
-    digest = hashlib.sha256()
-    found = _closure({*roots, *(module.__name__ for module in also)})
-    for name in sorted(found, key=lambda name: (_hashed_name(name), name)):
-        path = _file(sys.modules[name])
-        if path is not None:
-            code = _code(path, ours=name.partition(".")[0] in OWN)
-            digest.update(f"{_hashed_name(name)}\n{code}\n".encode())
-    return digest.hexdigest()[:16]
-
-
-def _closure(names: set[str]) -> set[str]:
-    waiting = [name for name in names if _is_own(name)]
-    found: set[str] = set()
+    roots: list[Any] = [*{type(part) for part in network.modules()}, *also]
+    waiting = [(root.__module__, root.__qualname__.partition(".")[0]) for root in roots]
+    found: dict[_Named, str] = {}
     while waiting:
-        name = waiting.pop()
-        if name in found:
-            continue
-        found.add(name)
-        waiting += [below for below in _used(sys.modules[name]) if _is_own(below)]
-    return found
+        module, name = waiting.pop()
+        own = _is_own(module)
+        here = (module, name if own else "")
+        if here not in found and _counts(*here):
+            found[here], below = _definition(module, name) if own else _users_file(module)
+            waiting += below
+    return hashlib.sha256("\n".join(sorted(found.values())).encode()).hexdigest()[:16]
 
 
-def _used(module: ModuleType) -> Iterator[str]:
-    """Python modules of the same package whose contents a module names."""
-    root = module.__name__.partition(".")[0]
-    for value in vars(module).values():
-        name: Any = value.__name__ if isinstance(value, ModuleType) else None
-        name = name or getattr(value, "__module__", None)
-        if isinstance(name, str) and name.partition(".")[0] == root and name in sys.modules:
-            yield name
+def _is_own(module: str) -> bool:
+    return module.partition(".")[0] in OWN
 
 
-def _is_own(name: str) -> bool:
-    path = _file(sys.modules[name]) if name in sys.modules else None
-    return (
-        path is not None
-        and "site-packages" not in path.parts
-        and _hashed_name(name) not in _NO_PART
-    )
+def _counts(module: str, name: str) -> bool:
+    if _is_own(module):
+        below = any(f"{module}.".startswith(f"{out}.") for out in _NO_PART)
+        return not below and name not in _NO_PART_BY_NAME
+    file = _file(module)
+    if file is None or _INSTALLED.intersection(file.parts):
+        return False
+    return not any(map(file.is_relative_to, _PYTHON))
 
 
-def _file(module: ModuleType) -> Path | None:
+def _file(module: str) -> Path | None:
     try:
-        file = inspect.getsourcefile(module)
-    except TypeError:  # built in
+        file = inspect.getsourcefile(sys.modules[module])
+    except (KeyError, TypeError):  # not imported, or built in
         return None
     return Path(file) if file else None
 
 
-def _hashed_name(name: str) -> str:
-    head, tail = name, ""
-    while head and head not in _HASHED_AS:
-        head, dot, last = head.rpartition(".")
-        tail = f"{dot}{last}{tail}"
-    return _HASHED_AS.get(head, "") + tail
+def _users_file(module: str) -> tuple[str, list[_Named]]:
+    """The code of a file, and where what it has at its top level comes from.
 
-
-def _code(path: Path, *, ours: bool) -> str:
-    """The code of a file without comments and docstrings; its text where it does not parse.
-
-    Args:
-        path: of the file.
-        ours: whether it is one of this project, whose imports stand in the order of their names.
+    The harness itself computes nothing in a network, whatever a user's file does with it.
     """
-    text = path.read_text(encoding="utf-8", errors="replace")
+    path = _file(module)
+    assert path is not None, "the caller has looked"
+    code = path.read_text(encoding="utf-8", errors="replace")
+    below: list[_Named] = []
     try:
-        tree = ast.parse(text)
+        tree = ast.parse(code)
     except SyntaxError:
-        return text
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_text(body[0]):
-            node.body = body[1:]  # type: ignore[attr-defined]
-    _with_hashed_names(tree, in_order=ours)
-    return ast.dump(tree)
+        pass
+    else:
+        code = _code(tree)
+        below += _imported(ast.walk(tree)).values()
+    for value in vars(sys.modules[module]).values():
+        if isinstance(value, ModuleType):
+            below.append((value.__name__, ""))
+        elif isinstance(home := getattr(value, "__module__", None), str):
+            name = getattr(value, "__qualname__", "")
+            below.append((home, name.partition(".")[0] if isinstance(name, str) else ""))
+    return f"{module}\n{code}", [each for each in below if not f"{each[0]}.".startswith("harness.")]
 
 
-def _with_hashed_names(tree: ast.Module, *, in_order: bool) -> None:
-    nodes = list(ast.walk(tree))
+@cache
+def _definition(module: str, name: str) -> tuple[str, list[_Named]]:
+    """The code of a definition of this project, without its place, and what it names."""
+    file = _top_level(module)
+    if name in file.imported:
+        return "", [file.imported[name]]
+    nodes = file.defined.get(name)
+    if nodes is None and name and _source(f"{module}.{name}") is not None:
+        return "", [(f"{module}.{name}", "")]
+    if nodes is None:  # all of the file
+        nodes = [node for several in file.defined.values() for node in several]
+    inside = [each for node in nodes for each in ast.walk(node)]
+    imported = {**file.imported, **_imported(inside)}
+    uses = {each.id for each in inside if isinstance(each, ast.Name)}
+    below = [(module, each) for each in uses & file.defined.keys() - {name}]
+    lines = [name, *map(_code, nodes)]
+    for each in sorted(uses & imported.keys()):
+        below.append(imported[each])
+        home, target = imported[each]
+        if not _is_own(home):
+            lines.append(f"{each} = {home}.{target}")
+        elif each != target:
+            lines.append(f"{each} = {target}")
+    return "\n".join(lines), below
+
+
+@dataclass(frozen=True)
+class _File:
+    """What a Python module of this project has at its top level, by name."""
+
+    defined: dict[str, list[ast.AST]] = field(default_factory=dict)
+    imported: dict[str, _Named] = field(default_factory=dict)
+
+
+@cache
+def _top_level(module: str) -> _File:
+    file = _File()
+    waiting: list[ast.AST] = list(ast.parse(_source(module) or "").body)
+    for node in waiting:  # grows while it is read
+        if isinstance(node, ast.If | ast.Try | ast.ExceptHandler):
+            waiting += ast.iter_child_nodes(node)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            file.defined.setdefault(node.name, []).append(node)
+        else:
+            file.imported.update(_imported([node]))
+            for each in ast.walk(node):
+                if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
+                    file.defined.setdefault(each.id, []).append(node)
+    return file
+
+
+def _source(module: str) -> str | None:
+    """The text of a module of this project; `None` where there is no such one."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:  # its parent is no package
+        return None
+    return None if spec is None else Path(str(spec.origin)).read_text(encoding="utf-8")
+
+
+def _imported(nodes: Iterable[ast.AST]) -> dict[str, _Named]:
+    found = {}
     for node in nodes:
-        if isinstance(node, ast.ImportFrom) and node.module:
-            node.module = _hashed_name(node.module)
-        elif isinstance(node, ast.alias):
-            node.name = _hashed_name(node.name)
-    for node in nodes if in_order else ():
-        if isinstance(body := getattr(node, "body", None), list):
-            runs = groupby(body, lambda statement: bool(_imported(statement)[1]))
-            node.body = [  # type: ignore[attr-defined]
-                each for own, run in runs for each in (sorted(run, key=_imported) if own else run)
-            ]
+        if isinstance(node, ast.ImportFrom):
+            for each in node.names:
+                found[each.asname or each.name] = (node.module or "", each.name)
+        elif isinstance(node, ast.Import):
+            for each in node.names:
+                bound = each.asname or each.name.partition(".")[0]
+                found[bound] = (each.name if each.asname else bound, "")
+    return found
 
 
-def _imported(statement: ast.stmt) -> tuple[bool, str]:
-    """What a statement imports of this project, as ruff sorts it: `import a` before `from b`."""
-    name = ""
-    if isinstance(statement, ast.Import):
-        name = statement.names[0].name
-    elif isinstance(statement, ast.ImportFrom):
-        name = statement.module or ""
-    own = name.partition(".")[0] in map(_hashed_name, OWN)
-    return isinstance(statement, ast.ImportFrom), name if own else ""
-
-
-def _is_text(statement: ast.stmt) -> bool:
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
+def _code(node: Any) -> str:
+    """A syntax tree as text, alike under each version of Python."""
+    if isinstance(node, list):
+        return f"[{','.join(_code(each) for each in node if not _is_left_out(each))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = (
+        f"{name}={_code(value)}"
+        for name, value in ast.iter_fields(node)
+        if value is not None and value != [] and name != "kind"
     )
+    return f"{type(node).__name__}({','.join(fields)})"
+
+
+def _is_left_out(node: ast.AST) -> bool:
+    """A docstring, or an import of this project, which names a file."""
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    return any(_is_own(home) for home, _ in _imported([node]).values())

@@ -1,6 +1,6 @@
-"""The training loop: losses, optimizer, schedule; kept as it goes, taken up where it ended."""
+"""The training loop, with its loss, optimizer and schedule; kept and taken up as it goes."""
 
-import os
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -17,12 +17,207 @@ from context_modules.region_losses import boundary_cross_entropy, cross_entropy
 from context_modules.segmentor import Segmentor, SegmentorOutput
 from harness.messages import HarnessError
 from harness.training.batches import Batches, derived_seed, read_batches
-from harness.training.checkpoint import Checkpoint, State, fits, load_into
+from harness.training.checkpoint import Checkpoint, State
 from harness.training.data.dataset import SegmentationData
 from harness.training.network import map_size
 from harness.training.recipe import LossSpec, OptimizerSpec, Precision, RecipeSpec
 
-# The loss of a training: the terms of the papers, each where the network gives what it needs.
+SAVE_EVERY = 10.0
+"""Seconds of work that an interruption costs, where a save takes little time."""
+
+
+SAVE_SHARE = 0.05
+"""Largest share of the time that saves may take; on slow disks they become rarer."""
+
+
+CHECK_EVERY = 50
+"""Steps between two looks at the loss; each waits for the GPU."""
+
+
+class DivergenceError(HarnessError):
+    """A training whose loss is no number any more."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gave."""
+
+    steps: int  # of the whole training
+    first_step: int  # where this process took it up; `steps` if it was whole already
+    loss: float  # mean since the last look at it
+    seconds: float  # that all processes spent on it
+
+
+@dataclass
+class Trainer:
+    """Trains a network; the result is a function of the arguments alone.
+
+    On the CPU the same network, data, recipe, seed and number of threads give the same parameters
+    to the last bit, whether or not the training was interrupted: batches and dropout depend on the
+    seed and the step alone, and deterministic kernels are chosen. On a GPU bilinear upsampling and
+    some convolutions sum in an order of their own.
+    """
+
+    network: Segmentor  # as `build_network` gives it; trained in place
+    data: SegmentationData  # training images
+    recipe: RecipeSpec  # already that of this data (`RecipeSpec.for_data`)
+    seed: int  # of order, augmentation and dropout
+    device: torch.device  # where it runs
+    checkpoint: Checkpoint | None = None  # where it is kept; `None` keeps nothing
+    save_every: float = SAVE_EVERY  # least seconds between two saves
+    save_share: float = SAVE_SHARE  # largest share of the time that saves may take
+    clock: Callable[[], float] = time.monotonic  # in seconds
+
+    def run(self) -> Trained:
+        """Train to the end, or take over a training that is whole.
+
+        Raises:
+            DivergenceError: the loss is NaN or infinite.
+            CheckpointError: the training cannot be kept.
+        """
+        with self.checkpoint.lock() if self.checkpoint else nullcontext():
+            whole = self.checkpoint.finished() if self.checkpoint else None
+            if whole is not None and whole.fits(self.network):
+                whole.load_into(self.network)
+                self.network.to(self.device)
+                return Trained(whole.step, whole.step, whole.notes["loss"], whole.notes["seconds"])
+            forked = [self.device] if self.device.type == "cuda" else []
+            with torch.random.fork_rng(devices=forked), deterministic(self.device):
+                return self._train()
+
+    def _train(self) -> Trained:
+        begun = self.clock()
+        steps = self.recipe.steps_on(len(self.data))
+        course = _Course(self.network, self.recipe, self.device, steps)
+        first, spent = course.take_up(self.checkpoint.progress() if self.checkpoint else None)
+        batches = Batches(self.data, self.recipe, self.seed, first, steps)
+        loss = _MeanLoss(steps)
+        due = begun + self.save_every
+        for step, (images, labels) in enumerate(
+            read_batches(batches, self.recipe.workers, self.device), first
+        ):
+            # As `torch.manual_seed`, which also asks every other kind of device, each time anew.
+            seed = derived_seed(self.seed, "dropout", step)
+            torch.default_generator.manual_seed(seed)
+            if self.device.type == "cuda":
+                torch.cuda.manual_seed(seed)
+            loss.add(step, course.step(step, images, labels))
+            if self.checkpoint is not None and (now := self.clock()) >= due:
+                self.checkpoint.save_progress(course.state(step + 1, spent + now - begun))
+                saved = self.clock()
+                due = saved + max(self.save_every, (saved - now) / self.save_share)
+        seconds = spent + self.clock() - begun
+        if self.checkpoint is not None:
+            notes = {"loss": loss.mean, "seconds": seconds}
+            self.checkpoint.save_finished(State(steps, self.network.state_dict(), notes=notes))
+        return Trained(steps, first, loss.mean, seconds)
+
+
+class _Course:
+    """A network and all that changes with it from step to step."""
+
+    def __init__(
+        self, network: Segmentor, recipe: RecipeSpec, device: torch.device, steps: int
+    ) -> None:
+        self._network = network.to(device).train()
+        self._on_gpu = device.type == "cuda"
+        if self._on_gpu:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._schedule, self._steps, self._device = recipe.schedule, steps, device
+        self._optimizer = make_optimizer(network, recipe.optimizer)
+        self._precision = resolve_precision(recipe.precision, device)
+        self._scaler = torch.amp.GradScaler(device.type, enabled=self._precision == "float16")
+        self._loss = TrainingLoss(recipe.loss).to(device)
+
+    def step(self, step: int, images: Tensor, labels: Tensor) -> Tensor:
+        """Train on a batch: its loss, without gradients."""
+        images, labels = (x.to(self._device, non_blocking=self._on_gpu) for x in (images, labels))
+        power, warmup = self._schedule.power, self._schedule.warmup_steps
+        set_learning_rate(
+            self._optimizer, poly(step, self._steps, power=power, warmup_steps=warmup)
+        )
+        self._optimizer.zero_grad(set_to_none=True)
+        with autocast(self._precision, self._device):
+            size = map_size(self._network, (images.shape[-2], images.shape[-1]))
+            total: Tensor = self._loss(self._network(images), labels, size)[0]
+        self._scaler.scale(total).backward()
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        return total.detach()
+
+    def state(self, step: int, seconds: float) -> State:
+        """All of it after so many steps, in so many seconds."""
+        notes: dict[str, Any] = {"scaler": self._scaler.state_dict(), "seconds": seconds}
+        remembered = state_of(self._network, self._optimizer)
+        return State(step, self._network.state_dict(), remembered, notes)
+
+    def take_up(self, state: State | None) -> tuple[int, float]:
+        """Fill it from an interrupted training: the next step, and seconds spent so far."""
+        if state is None or not state.fits(self._network) or not 0 <= state.step < self._steps:
+            return 0, 0.0
+        state.load_into(self._network)
+        restore_state(self._network, self._optimizer, state.optimizer)
+        if state.notes.get("scaler"):
+            self._scaler.load_state_dict(state.notes["scaler"])
+        return state.step, float(state.notes.get("seconds", 0.0))
+
+
+class _MeanLoss:
+    """The mean of the loss since the last look at it."""
+
+    def __init__(self, steps: int) -> None:
+        self.mean = 0.0
+        self._steps = steps
+        self._losses: list[Tensor] = []
+
+    def add(self, step: int, loss: Tensor) -> None:
+        """Take one step's loss; every so often look at it."""
+        self._losses.append(loss)
+        done = step + 1
+        if done % CHECK_EVERY and done < self._steps:
+            return
+        self.mean = float(sum(self._losses)) / len(self._losses)
+        self._losses = []
+        if not math.isfinite(self.mean):
+            raise DivergenceError(
+                f"the loss is {self.mean} by step {done} of {self._steps}; lower the recipe's "
+                "learning_rate or add warmup_steps"
+            )
+
+
+@contextmanager
+def deterministic(device: torch.device) -> Iterator[None]:
+    """Deterministic kernels on the CPU, where each has one; a GPU is left as it is."""
+    if device.type != "cpu":
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    debugging: Any = torch.utils.deterministic
+    filled = debugging.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    debugging.fill_uninitialized_memory = False  # it finds mistakes, and takes time
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warn_only)
+        debugging.fill_uninitialized_memory = filled
+
+
+def resolve_precision(precision: Precision, device: torch.device) -> Precision:
+    """What `auto` means on a device: mixed precision on a GPU, float32 on the CPU."""
+    if precision != "auto":
+        return precision
+    if device.type != "cuda":
+        return "float32"
+    return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+
+
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+    """The context of forward passes in a resolved precision."""
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=getattr(torch, precision))
 
 
 class TrainingLoss(nn.Module):
@@ -63,41 +258,28 @@ class TrainingLoss(nn.Module):
         """
         terms = {"main": (1.0, self.segmentation(output.logits, labels))}
         if output.auxiliary is not None and self.spec.auxiliary > 0:
-            terms["auxiliary"] = (
-                self.spec.auxiliary,
-                self.segmentation(output.auxiliary, labels),
-            )
-        terms.update(self._of_extras(output.extras, labels, map_size))
-        total = sum((weight * term for weight, term in terms.values()), labels.new_zeros(()))
-        assert isinstance(total, Tensor), "the main term is one"
-        return total, {name: term.detach() for name, (_, term) in terms.items()}
-
-    def _of_extras(
-        self, extras: dict[str, Any], labels: Tensor, map_size: tuple[int, int]
-    ) -> dict[str, tuple[float, Tensor]]:
-        terms = {}
-        prior, categories, boundary = map(extras.get, ("prior", "categories", "boundary"))
+            term = self.segmentation(output.auxiliary, labels)
+            terms["auxiliary"] = (self.spec.auxiliary, term)
+        prior, categories, boundary = map(output.extras.get, ("prior", "categories", "boundary"))
         if isinstance(prior, Tensor) and self.spec.affinity > 0:
             small = downsample_labels(labels, map_size)
             terms["affinity"] = (self.spec.affinity, self.affinity(prior, small))
         if isinstance(categories, Tensor) and self.spec.semantic > 0:
-            terms["semantic"] = (
-                self.spec.semantic,
-                cross_entropy(_precise(categories), labels, void=VOID),
-            )
+            term = cross_entropy(_precise(categories), labels, void=VOID)
+            terms["semantic"] = (self.spec.semantic, term)
         if isinstance(boundary, Tensor) and self.spec.boundary > 0:
             edges = boundary_labels(labels, void=VOID)
             term = boundary_cross_entropy(_precise(boundary), edges, void=VOID)
             terms["boundary"] = (self.spec.boundary, term)
-        return terms
+        total = sum((weight * term for weight, term in terms.values()), labels.new_zeros(()))
+        assert isinstance(total, Tensor), "the main term is one"
+        return total, {name: term.detach() for name, (_, term) in terms.items()}
 
 
 def _precise(x: Tensor) -> Tensor:
     """Half precision raised to float32: a sum over all pixels of a batch leaves its range."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
-
-# The optimizer: SGD with momentum, or AdamW, over groups of a network's parameters.
 
 _JOINT = "/"  # between a parameter's name and that of a tensor of its state
 
@@ -170,9 +352,6 @@ def restore_state(
         own[key] = value.to(parameter) if same else value.clone()
 
 
-# The learning rate over the steps of a training.
-
-
 def poly(step: int, steps: int, *, power: float = 0.9, warmup_steps: int = 0) -> float:
     """The factor on the base learning rate: (1 - step / steps) ** power.
 
@@ -198,236 +377,3 @@ def poly(step: int, steps: int, *, power: float = 0.9, warmup_steps: int = 0) ->
     if step < warmup_steps:
         factor *= (step + 1) / (warmup_steps + 1)
     return float(factor)
-
-
-SAVE_EVERY = 10.0
-"""Seconds of work that an interruption costs, where a save takes little time."""
-
-SAVE_SHARE = 0.05
-"""Largest share of the time that saves may take; on slow disks they become rarer."""
-
-CHECK_EVERY = 50
-"""Steps between two looks at the loss; each waits for the GPU."""
-
-_MOST_READERS = 8
-
-
-class DivergenceError(HarnessError):
-    """A training whose loss is no number any more."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a training stands; given to a listener every `CHECK_EVERY` steps and at the end."""
-
-    step: int  # how many steps are done
-    steps: int  # of the whole training
-    loss: float  # mean since the last report
-    terms: dict[str, float]  # the last step's terms before their weights
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a training gave."""
-
-    steps: int  # of the whole training
-    first_step: int  # where this process took it up; `steps` if it was whole already
-    loss: float  # mean of its last report
-    seconds: float  # that all processes spent on it
-
-
-@dataclass
-class Trainer:
-    """Trains a network; the result is a function of the arguments alone.
-
-    On the CPU the same network, data, recipe, seed and number of threads give the same parameters
-    to the last bit, whether or not the training was interrupted: batches and dropout depend on the
-    seed and the step alone, and deterministic kernels are chosen. On a GPU bilinear upsampling and
-    some convolutions sum in an order of their own.
-    """
-
-    network: Segmentor  # as `build_network` gives it; trained in place
-    data: SegmentationData  # training images
-    recipe: RecipeSpec  # already that of this data (`RecipeSpec.for_data`)
-    seed: int  # of order, augmentation and dropout
-    device: torch.device  # where it runs
-    checkpoint: Checkpoint | None = None  # where it is kept; `None` keeps nothing
-    listener: Callable[[Progress], None] | None = None  # told how it goes
-    save_every: float = SAVE_EVERY  # least seconds between two saves
-    save_share: float = SAVE_SHARE  # largest share of the time that saves may take
-    clock: Callable[[], float] = time.monotonic  # in seconds
-
-    def run(self) -> Trained:
-        """Train to the end, or take over a training that is whole.
-
-        Raises:
-            DivergenceError: the loss is NaN or infinite.
-            CheckpointError: the training cannot be kept.
-        """
-        if self.checkpoint is None:
-            return self._run()
-        with self.checkpoint.lock():
-            whole = self.checkpoint.finished()
-            if whole is not None and fits(whole, self.network.state_dict()):
-                load_into(self.network, whole)
-                self.network.to(self.device)
-                notes = whole.notes
-                return Trained(whole.step, whole.step, notes["loss"], notes["seconds"])
-            return self._run()
-
-    def _run(self) -> Trained:
-        with torch.random.fork_rng(devices=_devices(self.device)), deterministic(self.device):
-            return self._steps()
-
-    def _steps(self) -> Trained:
-        network = self.network.to(self.device).train()
-        if self.device.type == "cuda":
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimizer = make_optimizer(network, self.recipe.optimizer)
-        steps = self.recipe.steps_on(len(self.data))
-        precision = resolve_precision(self.recipe.precision, self.device)
-        scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "float16")
-        first, spent = self._take_up(optimizer, scaler, steps)
-        loss = TrainingLoss(self.recipe.loss).to(self.device)
-        report = _Report(self.listener, steps)
-        begun = self.clock()
-        due = begun + self.save_every
-        batches = Batches(self.data, self.recipe, self.seed, first, steps)
-        readers = _readers(self.recipe.workers, self.device)
-        pinned = self.device.type == "cuda"
-        for step, batch in enumerate(read_batches(batches, readers, pinned=pinned), first):
-            images, labels = (part.to(self.device, non_blocking=pinned) for part in batch)
-            _seed(self.device, derived_seed(self.seed, "dropout", step))
-            schedule = self.recipe.schedule
-            set_learning_rate(
-                optimizer,
-                poly(step, steps, power=schedule.power, warmup_steps=schedule.warmup_steps),
-            )
-            optimizer.zero_grad(set_to_none=True)
-            with autocast(precision, self.device):
-                output = network(images)
-                size = map_size(network, (images.shape[-2], images.shape[-1]))
-                total, terms = loss(output, labels, size)
-            scaler.scale(total).backward()
-            scaler.step(optimizer)
-            scaler.update()
-            report.add(step, total.detach(), terms)
-            if self.checkpoint is not None and (now := self.clock()) >= due:
-                self._save_progress(step + 1, optimizer, scaler, spent + now - begun)
-                saved = self.clock()
-                due = saved + max(self.save_every, (saved - now) / self.save_share)
-        seconds = spent + self.clock() - begun
-        if self.checkpoint is not None:
-            notes = {"loss": report.loss, "seconds": seconds}
-            self.checkpoint.save_finished(State(steps, network.state_dict(), notes=notes))
-        return Trained(steps, first, report.loss, seconds)
-
-    def _take_up(
-        self, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, steps: int
-    ) -> tuple[int, float]:
-        """Fill everything from an interrupted training: the next step, and seconds spent so far."""
-        state = self.checkpoint.progress() if self.checkpoint is not None else None
-        if (
-            state is None
-            or not fits(state, self.network.state_dict())
-            or not 0 <= state.step < steps
-        ):
-            return 0, 0.0
-        load_into(self.network, state)
-        restore_state(self.network, optimizer, state.optimizer)
-        if state.notes.get("scaler"):
-            scaler.load_state_dict(state.notes["scaler"])
-        return state.step, float(state.notes.get("seconds", 0.0))
-
-    def _save_progress(
-        self,
-        step: int,
-        optimizer: torch.optim.Optimizer,
-        scaler: torch.amp.GradScaler,
-        seconds: float,
-    ) -> None:
-        assert self.checkpoint is not None, "the caller has looked"
-        notes: dict[str, Any] = {"scaler": scaler.state_dict(), "seconds": seconds}
-        remembered = state_of(self.network, optimizer)
-        self.checkpoint.save_progress(State(step, self.network.state_dict(), remembered, notes))
-
-
-class _Report:
-    """The loss since the last report."""
-
-    def __init__(self, listener: Callable[[Progress], None] | None, steps: int) -> None:
-        self.loss = 0.0
-        self._listener = listener
-        self._steps = steps
-        self._total: Tensor | None = None
-        self._count = 0
-
-    def add(self, step: int, loss: Tensor, terms: dict[str, Tensor]) -> None:
-        """Take one step's loss; every so often look at it."""
-        self._total = loss.clone() if self._total is None else self._total + loss
-        self._count += 1
-        done = step + 1
-        if done % CHECK_EVERY and done < self._steps:
-            return
-        self.loss = float(self._total) / self._count
-        self._total, self._count = None, 0
-        if not torch.isfinite(torch.tensor(self.loss)):
-            raise DivergenceError(
-                f"the loss is {self.loss} by step {done} of {self._steps}; lower the recipe's "
-                "learning_rate or add warmup_steps"
-            )
-        if self._listener is not None:
-            values = {name: float(term) for name, term in terms.items()}
-            self._listener(Progress(done, self._steps, self.loss, values))
-
-
-@contextmanager
-def deterministic(device: torch.device) -> Iterator[None]:
-    """Deterministic kernels on the CPU, where each has one; a GPU is left as it is."""
-    if device.type != "cpu":
-        yield
-        return
-    before = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    debugging: Any = torch.utils.deterministic
-    filled = debugging.fill_uninitialized_memory
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    debugging.fill_uninitialized_memory = False  # it finds mistakes, and takes time
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before, warn_only=warn_only)
-        debugging.fill_uninitialized_memory = filled
-
-
-def resolve_precision(precision: Precision, device: torch.device) -> Precision:
-    """What `auto` means on a device: mixed precision on a GPU, float32 on the CPU."""
-    if precision != "auto":
-        return precision
-    if device.type != "cuda":
-        return "float32"
-    return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
-
-
-def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
-    """The context of forward passes in a resolved precision."""
-    if precision == "float32":
-        return nullcontext()
-    return torch.autocast(device.type, dtype=getattr(torch, precision))
-
-
-def _seed(device: torch.device, seed: int) -> None:
-    """As `torch.manual_seed`, which also asks every other kind of device, in each step anew."""
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        torch.cuda.manual_seed(seed)
-
-
-def _devices(device: torch.device) -> list[torch.device]:
-    return [device] if device.type == "cuda" else []
-
-
-def _readers(asked: int | None, device: torch.device) -> int:
-    if asked is not None:
-        return asked
-    return 0 if device.type == "cpu" else min(_MOST_READERS, len(os.sched_getaffinity(0)))

@@ -295,6 +295,11 @@ class WritesOtherJson(Saboteur):
         write_everywhere(b'["values", 3]\n["nonsense"]\n["exited"]\n["values", 1, 2, 3]\n')
 
 
+class WritesOtherTypes(Saboteur):
+    def act(self, x):
+        write_everywhere(b'["values", "params", {"warnings": [3]}, 0.1]\n')
+
+
 class FloodsPipe(Saboteur):
     def act(self, x):
         for descriptor in descriptors():

@@ -1,6 +1,7 @@
 """Trainings that go ahead of a run: each once, several at once, failures in their rows."""
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ from harness.engines.engine import EngineError, Finished, Measuring, RemoteEngin
 from harness.engines.local import LocalEngine
 from harness.runner import execute
 from harness.suite import load
-from harness.training.ahead import TrainingPass
-from harness.training.checkpoint import FOLDER_VARIABLE
+from harness.training.ahead import TrainingPass, train_ahead
+from harness.training.checkpoint import CHECKPOINTS_VARIABLE
 
 RECIPE = """
 recipe: tiny
@@ -125,7 +126,8 @@ def test_the_time_that_is_left_is_shared_by_the_slots(suite):
 
 def test_ctrl_c_among_the_trainings_measures_nothing(suite, tmp_path):
     trainer, engine = Quick(ends_at="diverging"), Quick()
-    done = execute(suite, tmp_path, slots=2, trainer=trainer, engine=engine)
+    ahead = partial(train_ahead, trainer=trainer)
+    done = execute(suite, tmp_path, slots=2, ahead=ahead, engine=engine)
     assert done.interrupted
     assert done.records == ()
     assert engine.jobs == []
@@ -135,7 +137,7 @@ def test_ctrl_c_among_the_trainings_measures_nothing(suite, tmp_path):
 
 def test_one_slot_trains_nothing_ahead(suite, tmp_path):
     trainer, engine = Quick(), Quick()
-    done = execute(suite, tmp_path, trainer=trainer, engine=engine)
+    done = execute(suite, tmp_path, ahead=partial(train_ahead, trainer=trainer), engine=engine)
     assert trainer.jobs == []
     assert [job.metrics for job in engine.jobs] == [job.metrics for job in suite.all_jobs()]
     assert len(done.records) == 5
@@ -173,7 +175,7 @@ def run(suite, tmp_path_factory):
     """An interrupted run in real processes, and the one that takes it up: both executions."""
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(FOLDER_VARIABLE, str(folder / "checkpoints"))
+        patch.setenv(CHECKPOINTS_VARIABLE, str(folder / "checkpoints"))
         said = []
 
         def interrupt(progress):
@@ -182,10 +184,11 @@ def run(suite, tmp_path_factory):
                 raise KeyboardInterrupt
 
         trainer = Watched()
-        first = execute(suite, folder, slots=2, trainer=trainer, listener=interrupt)
+        ahead = partial(train_ahead, trainer=trainer)
+        first = execute(suite, folder, slots=2, ahead=ahead, listener=interrupt)
         kept = weights(folder)
         times = {path: path.stat().st_mtime_ns for path in kept}
-        second = execute(suite, folder, slots=2, resume=True)
+        second = execute(suite, folder, slots=2, ahead=train_ahead, resume=True)
         assert {path: path.stat().st_mtime_ns for path in weights(folder)} == times
     return trainer, said, first, second
 

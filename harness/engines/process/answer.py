@@ -7,9 +7,12 @@ code nor wait for bytes that never come.
 import json
 import os
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
-_CHUNK = 1 << 16
+CHUNK = 1 << 16  # bytes that are read from a pipe at once
+_DEEPEST = 50  # levels of a message
+_SCALARS = (str, int, float, type(None))  # bool is an int
 _LONGEST_LINE = 1 << 26  # all samples of a long measurement are a few MB
 
 
@@ -64,34 +67,28 @@ class AnswerReader:
             AnswerError: the next line is no message, or has no end; it is dropped, and what lies
                 behind it comes with the next call.
         """
-        self._split(self._arrived())
+        self._receive()
         messages: list[list[Any]] = []
         while self._lines:
-            message = _message(self._lines[0])
-            if message is None and messages:
+            message: Any = None
+            with suppress(ValueError, RecursionError):
+                message = json.loads(self._lines[0])
+            words = isinstance(message, list) and message and isinstance(message[0], str)
+            if words and not _is_deep(message):
+                self._lines.popleft()
+                messages.append(message)
+            elif messages:
                 break  # first what came before it
-            line = self._lines.popleft()
-            if message is None:
-                raise AnswerError(f"{line[:40]!r} is no answer of a worker")
-            messages.append(message)
+            else:
+                raise AnswerError(f"{self._lines.popleft()[:40]!r} is no answer of a worker")
         return messages
 
-    def _split(self, arrived: bytes) -> None:
-        if len(self._rest) + len(arrived) > _LONGEST_LINE and b"\n" not in arrived:
-            self._rest.clear()
-            raise AnswerError("an answer without an end")
-        head, feed, rest = arrived.rpartition(b"\n")
-        if feed:
-            self._lines.extend(line for line in bytes(self._rest + head).split(b"\n") if line)
-            self._rest = bytearray()
-        self._rest += rest
-
-    def _arrived(self) -> bytes:
-        """What lies in the pipe, at most as much as a line may be long."""
+    def _receive(self) -> None:
+        """Take what lies in the pipe, at most as much as a line may be long, as lines."""
         chunks, size = [], 0
         while size <= _LONGEST_LINE:
             try:
-                chunk = os.read(self._descriptor, _CHUNK)
+                chunk = os.read(self._descriptor, CHUNK)
             except BlockingIOError:
                 break
             if not chunk:
@@ -99,13 +96,22 @@ class AnswerReader:
                 break
             chunks.append(chunk)
             size += len(chunk)
-        return b"".join(chunks)
+        head, feed, rest = b"".join(chunks).rpartition(b"\n")
+        if feed:
+            self._lines.extend(line for line in bytes(self._rest + head).split(b"\n") if line)
+            self._rest = bytearray()
+        elif len(self._rest) + size > _LONGEST_LINE:
+            self._rest.clear()
+            raise AnswerError("an answer without an end")
+        self._rest += rest
 
 
-def _message(line: bytes) -> list[Any] | None:
-    try:
-        message = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    whole = isinstance(message, list) and bool(message) and isinstance(message[0], str)
-    return message if whole else None
+def _is_deep(message: list[Any]) -> bool:
+    """Whether a message is nested as no worker nests it; what writes it down would not bear it."""
+    level: list[Any] = message
+    for _ in range(_DEEPEST):
+        inner = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [part for each in inner if not isinstance(each, _SCALARS) for part in each]
+        if not level:
+            return False
+    return True

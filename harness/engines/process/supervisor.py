@@ -24,13 +24,12 @@ from pathlib import Path
 import psutil
 
 from harness.case import ANYWHERE, Job, Slot
-from harness.engines.process.answer import AnswerWriter
+from harness.engines.process.answer import CHUNK, AnswerWriter
 from harness.engines.process.worker import work
 from harness.messages import last_lines
 
 TAIL_LINES = 40  # faulthandler names the innermost call first, some thirty lines above the end
 _TAIL_BYTES = 16 * 1024
-_CHUNK = 1 << 16
 _LAST_EFFORT = 2.0  # seconds for killed processes to leave
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
 _FIRST_TO_GO = "1000"  # proc(5): oom_score_adj of the process that the kernel should end first
@@ -57,7 +56,7 @@ def supervise(connection: Connection, job: Job, slot: Slot = ANYWHERE) -> None:
         os.set_blocking(descriptor, False)
     signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
     for number in (signal.SIGCHLD, signal.SIGTERM):
-        signal.signal(number, _wake)
+        signal.signal(number, lambda *_: None)  # for the wake-up descriptor there must be one
     supervisor = os.getpid()
     child = os.fork()
     if child == 0:
@@ -74,10 +73,6 @@ def supervise(connection: Connection, job: Job, slot: Slot = ANYWHERE) -> None:
     os._exit(0)
 
 
-def _wake(_number: int, _frame: object) -> None:
-    """Nothing; a handler must exist for the wake-up descriptor to be written."""
-
-
 class _Tail:
     """The last bytes of what comes through a pipe."""
 
@@ -88,7 +83,7 @@ class _Tail:
     def read(self) -> bool:
         """Take a chunk; whether there was one."""
         with contextlib.suppress(BlockingIOError):
-            chunk = os.read(self.descriptor, _CHUNK)
+            chunk = os.read(self.descriptor, CHUNK)
             self._kept = (self._kept + chunk)[-_TAIL_BYTES:]
             return bool(chunk)
         return False
@@ -118,21 +113,12 @@ def _watch(child: int, leash: int, wake: int, tail: _Tail) -> int | None:
             if descriptor == tail.descriptor and not tail.read():
                 poller.unregister(tail.descriptor)  # the case closed its output
             if descriptor == wake:
-                if signal.SIGTERM in os.read(wake, _CHUNK):
+                if signal.SIGTERM in os.read(wake, CHUNK):
                     return None
-                code = _reap(child)
-                if code is not None:
-                    return code
-
-
-def _reap(child: int) -> int | None:
-    """Collect the children that have ended; the exit code of one of them."""
-    code = None
-    with contextlib.suppress(ChildProcessError):
-        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-            if ended[0] == child:
-                code = os.waitstatus_to_exitcode(ended[1])
-    return code
+                with contextlib.suppress(ChildProcessError):
+                    while (ended := os.waitpid(-1, os.WNOHANG))[0]:  # also what it left behind
+                        if ended[0] == child:
+                            return os.waitstatus_to_exitcode(ended[1])
 
 
 def _end_all(child: int, code: int | None) -> int | None:

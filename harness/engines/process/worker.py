@@ -37,8 +37,8 @@ _STATUS_OF: dict[str, Status] = {
     "PredictedOutOfMemoryError": "oom",
     "CudaGraphError": "unsupported",
 }
-_TRACE_LINES = 12
-_CAUSE_WIDTH = 500
+_LINES_OF_TRACE = 12
+_LONGEST_CAUSE = 500
 
 Send = Callable[..., None]
 
@@ -71,7 +71,8 @@ def work(job: Job, send: Send) -> None:
         send("done")
     except BaseException as error:  # also SystemExit and KeyboardInterrupt of a module
         with contextlib.suppress(OSError):  # the module closed the pipe; the exit says the rest
-            send("failed", *classify(error), _trace(error))
+            trace = last_lines("".join(traceback.format_exception(error)), _LINES_OF_TRACE)
+            send("failed", *classify(error), trace)
 
 
 def classify(error: BaseException) -> tuple[Status, str]:
@@ -79,8 +80,11 @@ def classify(error: BaseException) -> tuple[Status, str]:
     # It imports torch, for which `harness --help` shall not wait.
     from harness.measure.subject import NonFiniteOutputError, NoOutputError
 
-    text, name = _text(error), type(error).__name__
-    line = printable(_first_line(text))[:_CAUSE_WIDTH]
+    text, name = "", type(error).__name__
+    with contextlib.suppress(Exception):  # that of a stranger may have a __str__ that raises
+        text = str(error)
+    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    line = printable(first)[:_LONGEST_CAUSE]
     if isinstance(error, (NonFiniteOutputError, NoOutputError)):
         return "invalid", line
     if isinstance(error, MemoryError) or (
@@ -94,21 +98,6 @@ def classify(error: BaseException) -> tuple[Status, str]:
     if isinstance(error, SystemExit):
         return "error", f"the module ended the process: exit code {line or 0}"
     return "error", f"{name}: {line}" if line else name
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # an exception of a stranger may have a __str__ that raises
-        return ""
-
-
-def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
-
-
-def _trace(error: BaseException) -> tuple[str, ...]:
-    return last_lines("".join(traceback.format_exception(error)), _TRACE_LINES)
 
 
 def _prepare(job: Job) -> None:

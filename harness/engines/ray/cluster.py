@@ -1,21 +1,20 @@
-"""The nodes of a Ray cluster: who is there, what they are, which cores are whose."""
+"""A Ray cluster: the connection, what runs on its nodes, and which cores are whose."""
 
 import os
 import platform
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from harness.case import Job, Place
 from harness.engines.devices import Gpu, own_cores, visible_gpus
-from harness.engines.engine import EngineError, Event, Finished, Measuring, Started, Waiting
+from harness.engines.engine import EngineError, words_of
 from harness.engines.node import describe_node, run_here
-from harness.engines.ray.placement import Node
+from harness.engines.ray.placement import ClusterNode
 
 # The connection to a Ray cluster, quiet and polite: it prints nothing and leaves signals alone.
 
@@ -45,9 +44,19 @@ class Connection:
             )
         self._ray, self._own = ray, not ray.is_initialized()
         if self._own:
-            with _signals_kept():
+            in_main = threading.current_thread() is threading.main_thread()
+            before = signal.getsignal(signal.SIGTERM)
+            try:
                 self._connect(ray)
-            _silence(ray)
+            finally:
+                if in_main:  # Ray takes SIGTERM for itself and would end the process without a word
+                    signal.signal(signal.SIGTERM, before)
+            # Keep Ray's remarks on lost workers off stdout, where `--json` writes. There is no
+            # option for them (`log_to_driver` is about the output of workers); what matters in them
+            # the engine says itself.
+            worker: Any = getattr(getattr(ray, "_private", None), "worker", None)
+            if hasattr(worker, "print_to_stdstream"):
+                worker.print_to_stdstream = lambda *_arguments, **_named: None
         return ray
 
     def _connect(self, ray: Any) -> None:
@@ -75,12 +84,7 @@ class Connection:
                 "name another with --address HOST:PORT (--address local: one for this run)"
             ) from error
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def end(self, stream: Any) -> None:
@@ -96,57 +100,27 @@ class Connection:
             ray.shutdown()
 
 
-@contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Ray takes SIGTERM for itself and would end the process without a word."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _silence(ray: Any) -> None:
-    """Keep Ray's remarks on lost workers off stdout, where `--json` writes.
-
-    There is no option for them (`log_to_driver` is about the output of workers); what matters in
-    them the engine says itself.
-    """
-    worker: Any = getattr(getattr(ray, "_private", None), "worker", None)
-    if hasattr(worker, "print_to_stdstream"):
-        worker.print_to_stdstream = lambda *_arguments, **_named: None
-
-
 # What runs on the nodes of a Ray cluster, in Ray's worker processes.
 #
 # A worker process of Ray only holds the fork server and passes on what it says: cases run in
 # processes of their own, as on one machine, and Ray's process never sees a stranger's module.
 
-Message = tuple[int, str, Any]
-"""Number of the job in its unit, kind of event, and what it says."""
-
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True)
-class Description:
-    """A node as it describes itself.
-
-    Attributes:
-        torch: version, and that of this package: what a time depends on besides the machine.
-    """
+class NodeDescription:
+    """A node as it describes itself."""
 
     place: Place  # name of the machine, its key and environment
     host: str  # the same for all nodes on one machine, until it is booted again
     cores: tuple[int, ...]  # that the node's processes may run on
     gpus: tuple[Gpu, ...]  # of the machine
+    # of torch and of this package: what a time depends on besides the machine
     versions: tuple[str | None, ...]
 
 
-def describe() -> Description:
+def describe_member() -> NodeDescription:
     """Describe the node that this runs on."""
     if not os.environ.get("CUDA_VISIBLE_DEVICES", "unset"):
         del os.environ["CUDA_VISIBLE_DEVICES"]  # Ray hides the GPUs from a task that asks for none
@@ -156,66 +130,40 @@ def describe() -> Description:
         host += "-" + _BOOT.read_text(encoding="ascii").strip()
     libraries = place.environment["libraries"]
     versions = tuple(libraries.get(name) for name in ("torch", "context-harness"))
-    return Description(place, host, own_cores(), visible_gpus(), versions)
+    return NodeDescription(place, host, own_cores(), visible_gpus(), versions)
 
 
 def run_unit(
     jobs: Sequence[Job], cores: tuple[int, ...] | None, gpus: Sequence[Gpu]
-) -> Iterator[Message]:
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Run a job, or the processes of a case that sample in turns.
 
     Args:
         jobs: what to run.
         cores: those that the node owns; `None`: not pinned.
         gpus: of the machine, in the driver's order; Ray says which of them this task has.
+
+    Yields:
+        The number of a job, and what happened to it; see `harness.engines.engine.words_of`.
     """
-    mine = _granted(gpus) if jobs[0].case.device == "cuda" else ()
-    for number, event in run_here(jobs, cores=cores, gpus=mine):
-        yield number, *_told(event)
-
-
-def _granted(gpus: Sequence[Gpu]) -> tuple[Gpu, ...]:
-    """The GPU that Ray gave to this task."""
-    found = []
-    for visible in filter(None, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")):
+    mine = []
+    asked = os.environ.get("CUDA_VISIBLE_DEVICES", "") if jobs[0].case.device == "cuda" else ""
+    for visible in filter(None, asked.split(",")):
         known = gpus[int(visible)] if visible.isdigit() and int(visible) < len(gpus) else None
         identity = known.identity if known else visible.removeprefix("GPU-")
-        found.append(Gpu(visible, identity, known.name if known else ""))
-    return tuple(found)
+        mine.append(Gpu(visible, identity, known.name if known else ""))
+    for number, event in run_here(jobs, cores=cores, gpus=mine):
+        yield number, words_of(event)
 
 
-def _told(event: Event) -> tuple[str, Any]:
-    """An event without its job, which the driver has."""
-    match event:
-        case Waiting(_, cause):
-            return "waiting", cause
-        case Started():
-            return "started", None
-        case Measuring(_, metric):
-            return "measuring", metric
-        case Finished(_, outcome):
-            return "finished", outcome
-
-
-def as_event(job: Job, kind: str, content: Any) -> Event:
-    """What a message says of a job."""
-    if kind == "waiting":
-        return Waiting(job, content)
-    if kind == "started":
-        return Started(job)
-    if kind == "measuring":
-        return Measuring(job, content)
-    return Finished(job, content)
-
-
-_PATIENCE = 120.0  # seconds for a node to start a process and import torch
+_START_PATIENCE = 120.0  # seconds for a node to start a process and import torch
 
 
 @dataclass(frozen=True)
 class Member:
     """A node with what the engine knows of it beyond its place in the queue."""
 
-    description: Description  # its own words
+    description: NodeDescription  # its own words
     place: Place  # as records name it
     # those that it owns; `None` where it is promised all of its machine, or more than there are
     cores: tuple[int, ...] | None
@@ -242,7 +190,7 @@ class Cluster:
         """A node answers no more; the cluster itself notices some seconds later."""
         self._gone.add(identity)
 
-    def look(self, known: Mapping[str, Node]) -> tuple[list[Node], list[str]]:
+    def look(self, known: Mapping[str, ClusterNode]) -> tuple[list[ClusterNode], list[str]]:
         """Nodes that have come, and identities of those that have left.
 
         Raises:
@@ -260,15 +208,22 @@ class Cluster:
         new = {key: has for key, has in alive.items() if key not in known and has.get("CPU")}
         return self._admit(new), left
 
-    def _admit(self, resources: Mapping[str, Mapping[str, float]]) -> list[Node]:
-        asked = {identity: self._ask(identity) for identity in resources}
+    def _admit(self, resources: Mapping[str, Mapping[str, float]]) -> list[ClusterNode]:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as Affinity
+
+        # A process of its own that ends at once: describing a GPU opens a context on it.
+        remote = self._ray.remote(num_cpus=0, max_retries=0, max_calls=1)(describe_member)
+        asked = {
+            identity: remote.options(scheduling_strategy=Affinity(identity, soft=False)).remote()
+            for identity in resources
+        }
         nodes = []
         for identity, answer in asked.items():
             description = self._answer(identity, answer)
             if description is None:
                 continue
             has = resources[identity]
-            node = Node(
+            node = ClusterNode(
                 identity,
                 description.place.machine_key,
                 "|".join((description.place.machine_key, *map(str, description.versions))),
@@ -277,24 +232,19 @@ class Cluster:
                 host=description.host,
             )
             cores, crowded = self._allot(description, node.cpus)
-            place = replace(description.place, node=self._name(description, identity))
+            name = description.place.node
+            if any(each.place.node == name for each in self._alive()):
+                name = f"{name}/{identity[:8]}"
+            place = replace(description.place, node=name)
             self._members[identity] = Member(description, place, cores, crowded)
             nodes.append(node)
         return nodes
 
-    def _ask(self, identity: str) -> Any:
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        # A process of its own that ends at once: describing a GPU opens a context on it.
-        remote = self._ray.remote(num_cpus=0, max_retries=0, max_calls=1)(describe)
-        there = NodeAffinitySchedulingStrategy(identity, soft=False)
-        return remote.options(scheduling_strategy=there).remote()
-
-    def _answer(self, identity: str, answer: Any) -> Description | None:
+    def _answer(self, identity: str, answer: Any) -> NodeDescription | None:
         """What a node says of itself; `None` for one that was lost over it."""
         errors = self._ray.exceptions
         try:
-            found: Description = self._ray.get(answer, timeout=_PATIENCE)
+            found: NodeDescription = self._ray.get(answer, timeout=_START_PATIENCE)
         except errors.RayTaskError as error:
             cause = str(error).strip().splitlines()[-1]
             raise EngineError(
@@ -306,22 +256,16 @@ class Cluster:
             return None
         return found
 
-    def _allot(self, description: Description, cpus: int) -> tuple[tuple[int, ...] | None, bool]:
+    def _allot(
+        self, description: NodeDescription, cpus: int
+    ) -> tuple[tuple[int, ...] | None, bool]:
         """Cores for a node: some of its own where the machine has more than it is promised."""
-        neighbours = [
-            member
-            for identity, member in self._members.items()
-            if identity not in self._gone and member.description.host == description.host
-        ]
+        neighbours = [m for m in self._alive() if m.description.host == description.host]
         if not neighbours and cpus >= len(description.cores):
             return None, False
         taken = {core for member in neighbours for core in member.cores or description.cores}
         free = [core for core in description.cores if core not in taken]
         return (tuple(free[:cpus]), False) if len(free) >= cpus else (None, True)
 
-    def _name(self, description: Description, identity: str) -> str:
-        names = {
-            member.place.node for key, member in self._members.items() if key not in self._gone
-        }
-        name = description.place.node
-        return f"{name}/{identity[:8]}" if name in names else name
+    def _alive(self) -> list[Member]:
+        return [member for key, member in self._members.items() if key not in self._gone]

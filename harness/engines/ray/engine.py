@@ -7,56 +7,38 @@ from typing import Any
 
 from harness.case import Job, Outcome, Status
 from harness.engines.engine import (
+    MOST_LOSSES,
     EngineError,
     Event,
     Finished,
     RemoteEngine,
     Waiting,
+    event_of,
     require_known,
 )
-from harness.engines.ray.cluster import Cluster, Connection, Member, as_event, run_unit
-from harness.engines.ray.placement import Node, Placement, Unit
+from harness.engines.ray.cluster import Cluster, Connection, Member, run_unit
+from harness.engines.ray.placement import ClusterNode, Placement, WorkUnit
 
-MOST_LOSSES = 3
-"""Nodes that a case may be lost with before it counts as the reason."""
-
-_LOOK = 5.0  # seconds between looks at the list of nodes
+_LOOK_AT_NODES = 5.0  # seconds between looks at the list of nodes
 _WAKE = 1.0  # seconds that a wait lasts at most
 _SLOW_START = 30.0  # seconds after which a case that Ray has not started is worth a word
 
 
-def from_options(options: Mapping[str, str]) -> "RayEngine":
-    """The engine from the options of `harness run --engine ray`.
-
-    Raises:
-        EngineError: an option that there is not, or Ray is missing.
-    """
-    import ray  # noqa: F401 - to say at once that it is missing
-
-    require_known("ray", options, ("address", "mix_machines", "patience"))
-    mix = options.get("mix_machines", "false").lower()
-    if mix not in ("true", "false"):
-        raise EngineError(f"--engine-option mix_machines={mix}: write true or false")
-    text = options.get("patience", "60")
-    try:
-        patience = float(text)
-    except ValueError:
-        patience = -1.0
-    if not 0 <= patience < float("inf"):
-        raise EngineError(f"--engine-option patience={text}: write seconds, e.g. patience=600")
-    return RayEngine(options.get("address"), mix_machines=mix == "true", patience=patience)
-
-
 @dataclass
-class _Running:
+class UnitRun:
     """A unit on a node, and what it has said so far."""
 
-    unit: Unit
-    node: Node
+    unit: WorkUnit
+    node: ClusterNode
     member: Member
     jobs: tuple[Job, ...]
     submitted: float = field(default_factory=time.monotonic)
     spoke: bool = False
+
+    def waiting(self, why: str) -> list[Waiting]:
+        """That jobs of the unit have to wait, because of the node."""
+        node = self.member.place.node
+        return [Waiting(job, f"node {node} {why}") for job in self.unit.jobs]
 
 
 class RayEngine(RemoteEngine):
@@ -84,8 +66,30 @@ class RayEngine(RemoteEngine):
         self._connection = Connection(address)
         self._placement = Placement(mix_machines)
         self._patience = patience
-        self._running: dict[Any, _Running] = {}
+        self._running: dict[Any, UnitRun] = {}
         self._cancelled = False
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, str]) -> "RayEngine":
+        """The engine from the options of `harness run --engine ray`.
+
+        Raises:
+            EngineError: an option that there is not, or Ray is missing.
+        """
+        import ray  # noqa: F401 - to say at once that it is missing
+
+        require_known("ray", options, ("address", "mix_machines", "patience"))
+        mix = options.get("mix_machines", "false").lower()
+        if mix not in ("true", "false"):
+            raise EngineError(f"--engine-option mix_machines={mix}: write true or false")
+        text = options.get("patience", "60")
+        try:
+            patience = float(text)
+        except ValueError:
+            patience = -1.0
+        if not 0 <= patience < float("inf"):
+            raise EngineError(f"--engine-option patience={text}: write seconds, e.g. patience=600")
+        return cls(options.get("address"), mix_machines=mix == "true", patience=patience)
 
     def submit(self, job: Job) -> None:
         """Queue a job."""
@@ -132,13 +136,19 @@ class RayEngine(RemoteEngine):
         look_at, give_up_at, told = 0.0, time.monotonic() + self._patience, False
         while not self._cancelled and (self._placement.waiting or self._running):
             if time.monotonic() >= look_at:
-                self._look(cluster)
-                look_at = time.monotonic() + _LOOK
+                come, left = cluster.look(self._placement.nodes)
+                self._placement.nodes |= {node.identity: node for node in come}
+                for identity in left:  # what runs there says so itself
+                    self._placement.nodes.pop(identity, None)
+                look_at = time.monotonic() + _LOOK_AT_NODES
             for unit, node in self._placement.start():
                 self._start(remote, cluster[node.identity], unit, node)
             if self._running:
                 yield from self._listen(ray, cluster)
-                yield from self._say_slow()
+                for running in list(self._running.values()):
+                    if not running.spoke and time.monotonic() - running.submitted > _SLOW_START:
+                        running.spoke = True
+                        yield from running.waiting("has not begun; other work of Ray may hold it")
                 give_up_at, told = time.monotonic() + self._patience, False
                 continue
             unit, why = self._placement.stuck()
@@ -149,14 +159,7 @@ class RayEngine(RemoteEngine):
                 yield Waiting(unit.job, f"{why}; giving up in {self._patience:g} s")
             time.sleep(_WAKE)
 
-    def _look(self, cluster: Cluster) -> None:
-        come, left = cluster.look(self._placement.nodes)
-        for node in come:
-            self._placement.nodes[node.identity] = node
-        for identity in left:  # what runs there says so itself
-            self._placement.nodes.pop(identity, None)
-
-    def _start(self, remote: Any, member: Member, unit: Unit, node: Node) -> None:
+    def _start(self, remote: Any, member: Member, unit: WorkUnit, node: ClusterNode) -> None:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         alone = unit.timed and not unit.cuda
@@ -166,7 +169,7 @@ class RayEngine(RemoteEngine):
             num_gpus=1 if unit.cuda else 0,
             name=f"{unit.job.suite}: {unit.job.label}",
         ).remote(unit.jobs, member.cores, member.description.gpus)
-        self._running[stream] = _Running(unit, node, member, tuple(unit.jobs))
+        self._running[stream] = UnitRun(unit, node, member, tuple(unit.jobs))
 
     def _listen(self, ray: Any, cluster: Cluster) -> Iterator[Event]:
         """Wait for the next word of any node."""
@@ -174,14 +177,17 @@ class RayEngine(RemoteEngine):
         for stream in ready:
             running = self._running[stream]
             try:
-                number, kind, content = ray.get(next(stream))
+                number, words = ray.get(next(stream))
+                event = event_of(words, running.jobs[number])
             except StopIteration:
                 yield from self._end(stream, running, "the task ended without an answer")
             except ray.exceptions.RayError as error:
                 yield from self._fail(ray, cluster, stream, error)
+            except ValueError as error:  # of a version that speaks otherwise
+                self._connection.end(stream)
+                yield from self._end(stream, running, f"the node's answer: {error}")
             else:
                 running.spoke = True
-                event = as_event(running.jobs[number], kind, content)
                 yield _placed(running, event) if isinstance(event, Finished) else event
 
     def _fail(self, ray: Any, cluster: Cluster, stream: Any, error: Exception) -> Iterator[Event]:
@@ -207,7 +213,7 @@ class RayEngine(RemoteEngine):
             cause = f"the process of Ray on node {name} that watched the case was killed"
             yield from self._end(stream, running, cause, "killed")
 
-    def _lose(self, stream: Any, running: _Running) -> Iterator[Event]:
+    def _lose(self, stream: Any, running: UnitRun) -> Iterator[Event]:
         """A node was lost: what ran there goes back in front of the queue."""
         name = running.member.place.node
         self._placement.nodes.pop(running.node.identity, None)
@@ -221,11 +227,10 @@ class RayEngine(RemoteEngine):
         self._placement.stop(running.unit, running.node)
         if running.unit.jobs:
             self._placement.again(running.unit)
-        for job in list(running.unit.jobs):
-            yield Waiting(job, f"node {name} was lost; the case begins again elsewhere")
+        yield from running.waiting("was lost; the case begins again elsewhere")
 
     def _end(
-        self, stream: Any, running: _Running, cause: str, status: Status = "error"
+        self, stream: Any, running: UnitRun, cause: str, status: Status = "error"
     ) -> Iterator[Event]:
         """A task is over; jobs that have not ended by themselves end so."""
         del self._running[stream]
@@ -234,14 +239,6 @@ class RayEngine(RemoteEngine):
         for job in list(running.unit.jobs):
             yield _placed(running, Finished(job, Outcome(status, cause, elapsed=elapsed)))
 
-    def _say_slow(self) -> Iterator[Waiting]:
-        for running in list(self._running.values()):
-            if not running.spoke and time.monotonic() - running.submitted > _SLOW_START:
-                running.spoke = True
-                name = running.member.place.node
-                for job in running.unit.jobs:
-                    yield Waiting(job, f"node {name} has not begun; other work of Ray may hold it")
-
 
 def _last_line(error: Exception) -> str:
     """The end of an error of Ray, where a trace of the other side has its message."""
@@ -249,7 +246,7 @@ def _last_line(error: Exception) -> str:
     return lines[-1] if lines else type(error).__name__
 
 
-def _placed(running: _Running, event: Finished) -> Finished:
+def _placed(running: UnitRun, event: Finished) -> Finished:
     """An end as the driver reports it: with its place, and with what befell the case."""
     running.unit.jobs.remove(event.job)
     node, outcome = running.member.place.node, event.outcome

@@ -1,7 +1,7 @@
 """Placement: which node a case goes to. Plain data and rules; knows nothing of Ray."""
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from harness.case import Job
@@ -9,7 +9,7 @@ from harness.engines.engine import is_static, is_timed, next_ring
 
 
 @dataclass(eq=False)
-class Node:
+class ClusterNode:
     """A machine of the cluster, or a part of one."""
 
     identity: str  # of the cluster's own
@@ -20,12 +20,12 @@ class Node:
     cpus: int  # cores that cases may use
     gpus: int = 0  # how many
     host: str = ""  # the same for nodes that are parts of one machine; the node itself if absent
-    units: "list[Unit]" = field(default_factory=list)  # what runs on it
+    units: "list[WorkUnit]" = field(default_factory=list)  # what runs on it
 
     def __post_init__(self) -> None:
         self.host = self.host or self.identity
 
-    def could(self, unit: "Unit") -> bool:
+    def could(self, unit: "WorkUnit") -> bool:
         """Whether an empty node of this make can run a unit at all."""
         if (
             unit.job.machine is not None
@@ -35,7 +35,7 @@ class Node:
             return False
         return self.gpus > 0 if unit.cuda else self.cpus > 0
 
-    def has_room(self, unit: "Unit", company: "Sequence[Unit]") -> bool:
+    def has_room(self, unit: "WorkUnit", company: "Sequence[WorkUnit]") -> bool:
         """Whether a unit may begin beside what runs.
 
         What is timed on a processor is alone on its machine; what is timed on a GPU has that GPU,
@@ -56,7 +56,7 @@ class Node:
 
 
 @dataclass(eq=False)
-class Unit:
+class WorkUnit:
     """A job, or the processes of a case that sample in turns: what goes to one node at once."""
 
     jobs: list[Job]  # those that have not ended
@@ -98,10 +98,10 @@ class Placement:
     """
 
     def __init__(self, mix_machines: bool = False) -> None:
-        self.nodes: dict[str, Node] = {}
+        self.nodes: dict[str, ClusterNode] = {}
         self._mix = mix_machines
         self._jobs: deque[Job] = deque()
-        self._queue: deque[Unit] = deque()
+        self._queue: deque[WorkUnit] = deque()
         self._kinds: dict[tuple[str, str], str] = {}  # of each comparison
 
     def submit(self, job: Job) -> None:
@@ -113,28 +113,25 @@ class Placement:
         """Jobs that run nowhere yet."""
         return len(self._jobs) + sum(len(unit.jobs) for unit in self._queue)
 
-    @property
-    def running(self) -> bool:
-        """Whether anything runs."""
-        return any(node.units for node in self.nodes.values())
-
     def clear(self) -> None:
         """Forget everything that waits."""
         self._jobs.clear()
         self._queue.clear()
 
-    def start(self) -> Iterator[tuple[Unit, Node]]:
+    def start(self) -> Iterator[tuple[WorkUnit, ClusterNode]]:
         """Units that may begin now, each with its node, in the order of submission."""
-        self._form_units()
+        while self._jobs:
+            self._queue.append(WorkUnit(next_ring(self._jobs)))
         hosts = {node.host for node in self.nodes.values()}
-        left: list[Unit] = []
+        left: list[WorkUnit] = []
         while self._queue and hosts:
             unit = self._queue.popleft()
             able = [node for node in self._able(unit) if node.host in hosts]
             room = [node for node in able if node.has_room(unit, self._company(node))]
             if room:
                 node = min(room, key=self._load)
-                self._hold(unit, node)
+                if not unit.static:
+                    self._kinds.setdefault(_comparison(unit), node.kind)
                 node.units.append(unit)
                 yield unit, node
             else:
@@ -143,27 +140,27 @@ class Placement:
                     hosts.remove(min(able, key=self._load).host)
         self._queue.extendleft(reversed(left))
 
-    def _company(self, node: Node) -> list[Unit]:
+    def _company(self, node: ClusterNode) -> list[WorkUnit]:
         """What runs on the machine that a node is part of."""
         there = (each for each in self.nodes.values() if each.host == node.host)
         return [unit for each in there for unit in each.units]
 
-    def _load(self, node: Node) -> tuple[int, int]:
+    def _load(self, node: ClusterNode) -> tuple[int, int]:
         return len(self._company(node)), len(node.units)
 
-    def stop(self, unit: Unit, node: Node) -> None:
+    def stop(self, unit: WorkUnit, node: ClusterNode) -> None:
         """A unit runs on a node no more."""
         node.units.remove(unit)
 
-    def again(self, unit: Unit) -> None:
+    def again(self, unit: WorkUnit) -> None:
         """Put a unit back in front."""
         self._queue.appendleft(unit)
 
-    def homeless(self) -> list[Unit]:
+    def homeless(self) -> list[WorkUnit]:
         """Units that no node of the cluster can run, as it is now."""
         return [unit for unit in self._queue if not any(True for _ in self._able(unit))]
 
-    def stuck(self) -> tuple[Unit, str]:
+    def stuck(self) -> tuple[WorkUnit, str]:
         """Of what waits while nothing runs: the first unit, and why no node takes it."""
         unit = next(iter(self.homeless()), self._queue[0])
         name = f"{unit.job.label!r} and {self.waiting - 1} more"
@@ -177,37 +174,28 @@ class Placement:
             f"{unit.job.suite}, which {name} wait for (--mix-machines takes others)"
         )
 
-    def _form_units(self) -> None:
-        while self._jobs:
-            self._queue.append(Unit(next_ring(self._jobs)))
-
-    def _able(self, unit: Unit) -> Iterator[Node]:
+    def _able(self, unit: WorkUnit) -> Iterator[ClusterNode]:
         kind = self._kind(unit)
         for node in self.nodes.values():
             if node.could(unit) and (kind is None or node.kind == kind):
                 yield node
 
-    def _kind(self, unit: Unit) -> str | None:
+    def _kind(self, unit: WorkUnit) -> str | None:
         """Kind of node that a unit is held to; chosen when the first of its comparison begins."""
         if self._mix or unit.static:
             return None
         held = self._kinds.get(_comparison(unit))
         if held is not None:
             return held
-        able = [node for node in self.nodes.values() if node.could(unit)]
-        return max(able, key=lambda node: _power(node.kind, able, unit)).kind if able else None
+        power: Counter[str] = (
+            Counter()
+        )  # how much of the comparison the nodes of a kind run at once
+        for node in self.nodes.values():
+            if node.could(unit):
+                power[node.kind] += node.gpus if unit.cuda else 1
+        return max(power, key=lambda kind: (power[kind], kind), default=None)
 
-    def _hold(self, unit: Unit, node: Node) -> None:
-        if not unit.static:
-            self._kinds.setdefault(_comparison(unit), node.kind)
 
-
-def _comparison(unit: Unit) -> tuple[str, str]:
+def _comparison(unit: WorkUnit) -> tuple[str, str]:
     """What stands in one column: cases of one suite on one sort of device."""
     return unit.job.suite, unit.job.case.device
-
-
-def _power(kind: str, nodes: Iterable[Node], unit: Unit) -> tuple[int, str]:
-    """How much of a comparison the nodes of a kind can run at once."""
-    of_kind = [node for node in nodes if node.kind == kind]
-    return sum(node.gpus if unit.cuda else 1 for node in of_kind), kind

@@ -1,4 +1,4 @@
-"""The desk: where tasks are handed in, and the folder that nodes and this machine share."""
+"""The desk: jobs as orders, orders handed in as arrays, and what nobody followed taken up again."""
 
 import fcntl
 import hashlib
@@ -8,9 +8,9 @@ import os
 import secrets
 import shutil
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -19,17 +19,18 @@ from typing import Any
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-from harness.case import Job
-from harness.engines.engine import EngineError
+from harness.case import Job, as_plain, from_plain
+from harness.engines.engine import EngineError, is_static, is_timed, next_ring
 from harness.engines.slurm.scheduler import SlurmOptions, most_tasks
 from harness.engines.slurm.task import JournalReader, Task, run_task
 
-Comparison = tuple[str, str]
+STATIC_TASK = 50
+"""Static cases of one task: each takes a fraction of what starting Python on a node does."""
 
 LOCK, TASKS = "lock", "tasks.jsonl"
 """Files of a run's folder: held while its engine lives; what was handed in."""
 
-_START = 300.0  # seconds that a task may take beside its cases: importing PyTorch from a cold disk
+_START_UP = 300.0  # seconds of a task beside its cases: importing PyTorch from a cold disk
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Order:
     """Tasks alike enough to be one array."""
 
     # suite and device whose timed cases belong on one kind of machine
-    comparison: Comparison | None
+    comparison: tuple[str, str] | None
     machine: str | None = None  # key of that kind where it is known already
     tasks: list[list[Job]] = field(default_factory=list)  # jobs of each
 
@@ -45,6 +46,31 @@ class Order:
     def jobs(self) -> list[Job]:
         """Of all tasks."""
         return [job for task in self.tasks for job in task]
+
+
+def orders_of(queue: deque[Job], options: SlurmOptions, most_tasks: int) -> list[Order]:
+    """Empty the queue into orders: tasks alike enough to be one array.
+
+    Processes of a case that sample in turns go into one task, in the order of submission.
+    """
+    orders: list[Order] = []
+    open_: dict[object, Order] = {}
+    while queue:
+        ring = next_ring(queue)
+        job = ring[0]
+        comparison = (job.suite, job.case.device) if is_timed(job) else None
+        longest = max(job.timeout for job in ring)
+        key = (job.case.device, comparison, is_static(job), job.machine, longest)
+        order = open_.get(key)
+        most = options.per_task or (STATIC_TASK if is_static(job) else 1)
+        if order is not None and len(order.tasks[-1]) + len(ring) <= most:
+            order.tasks[-1].extend(ring)
+            continue
+        if order is None or len(order.tasks) >= most_tasks:
+            order = open_[key] = Order(comparison, job.machine)
+            orders.append(order)
+        order.tasks.append(list(ring))
+    return orders
 
 
 class Desk:
@@ -59,7 +85,7 @@ class Desk:
         self._folder: Path | None = None
         self._locks: list[int] = []
         self._logs: dict[str, Path] = {}
-        self._avoided: dict[Comparison, list[str]] = {}
+        self._avoided: dict[tuple[str, str], list[str]] = {}
         self._taken_up: list[Path] = []
         self._number = 0
 
@@ -75,9 +101,14 @@ class Desk:
             EngineError: Slurm refuses it, or is not on this machine; nothing of it was handed in.
         """
         folder = self._own_folder()
-        tasks = [Task(jobs, self._journal(folder), order.comparison) for jobs in order.tasks]
+        tasks = []
+        for jobs in order.tasks:
+            journal = folder / "journals" / f"{self._number}.jsonl"
+            self._number += 1
+            journal.touch()  # so that no node's file system remembers its absence
+            tasks.append(Task(jobs, JournalReader(journal), order.comparison))
         held = order.comparison is not None and not self._options.mix_machines
-        kind = str(self._kind(folder, order)) if held else None
+        kind = str(_file_of_kind(folder, order)) if held else None
         try:
             executor = submitit.SlurmExecutor(folder / "submitit", python=self._options.python)
             executor.update_parameters(**self._parameters(order))
@@ -88,14 +119,17 @@ class Desk:
                 [kind] * len(tasks),
             )
         except (FailedJobError, FailedSubmissionError, RuntimeError, OSError) as error:
-            raise EngineError(_explained(error)) from error
-        for task, job in zip(tasks, handed, strict=True):
-            task.slurm_id = job.job_id
-            self._logs[job.job_id] = job.paths.stdout
-        _note(folder, tasks)
+            raise EngineError(_refusal(error)) from error
+        with (folder / TASKS).open("a", encoding="utf-8") as file:
+            for task, job in zip(tasks, handed, strict=True):
+                task.slurm_id = job.job_id
+                self._logs[job.job_id] = job.paths.stdout
+                file.write(json.dumps(as_plain(_Handed.of(task))) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
         return tasks
 
-    def avoid(self, comparison: Comparison, node: str) -> None:
+    def avoid(self, comparison: tuple[str, str], node: str) -> None:
         """Keep the tasks of a comparison off a node from now on."""
         self._avoided.setdefault(comparison, []).append(node)
 
@@ -139,20 +173,6 @@ class Desk:
             self._folder = folder
         return self._folder
 
-    def _journal(self, folder: Path) -> JournalReader:
-        path = folder / "journals" / f"{self._number}.jsonl"
-        self._number += 1
-        path.touch()  # so that no node's file system remembers its absence
-        return JournalReader(path)
-
-    def _kind(self, folder: Path, order: Order) -> Path:
-        """The file that names the kind of machine of a comparison."""
-        digest = hashlib.sha256(repr(order.comparison).encode()).hexdigest()[:16]
-        path = folder / "kinds" / digest
-        if order.machine is not None and not path.exists():
-            path.write_text(order.machine, encoding="utf-8")
-        return path
-
     def _parameters(self, order: Order) -> dict[str, Any]:
         """What sbatch is asked for, by submitit's names."""
         options, jobs = self._options, order.jobs
@@ -172,7 +192,7 @@ class Desk:
         longest = max(sum(job.timeout for job in task) for task in order.tasks)
         return {
             "job_name": "harness",
-            "time": options.minutes or math.ceil((longest + _START) / 60),
+            "time": options.minutes or math.ceil((longest + _START_UP) / 60),
             "exclusive": True if options.exclusive and order.comparison is not None else None,
             # The task itself is all that runs on the node. A step of srun would get the cores that
             # srun asks for and not those of the task.
@@ -185,6 +205,15 @@ class Desk:
                 **given.get("additional_parameters", {}),
             },
         }
+
+
+def _file_of_kind(folder: Path, order: Order) -> Path:
+    """The file that names the kind of machine of a comparison."""
+    digest = hashlib.sha256(repr(order.comparison).encode()).hexdigest()[:16]
+    path = folder / "kinds" / digest
+    if order.machine is not None and not path.exists():
+        path.write_text(order.machine, encoding="utf-8")
+    return path
 
 
 def hold(path: Path) -> int:
@@ -205,30 +234,32 @@ def hold(path: Path) -> int:
     return file
 
 
-def fingerprint(job: Job) -> str:
+def job_fingerprint(job: Job) -> str:
     """Hash of what a job asks for; where it has to run is left out."""
     what: Mapping[str, Any] = {
-        name: value for name, value in asdict(job).items() if name not in ("machine", "turn")
+        name: value for name, value in as_plain(job).items() if name not in ("machine", "turn")
     }
     text = json.dumps(what, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def _note(folder: Path, tasks: Sequence[Task]) -> None:
-    with (folder / TASKS).open("a", encoding="utf-8") as file:
-        for task in tasks:
-            entry = {
-                "slurm_id": task.slurm_id,
-                "journal": str(task.reader.path),
-                "comparison": task.comparison,
-                "jobs": [fingerprint(job) for job in task.jobs if job],
-            }
-            file.write(json.dumps(entry) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+@dataclass(frozen=True)
+class _Handed:
+    """A task as a line of `tasks.jsonl`: who goes on with the run finds it by that."""
+
+    slurm_id: str
+    journal: str  # path
+    comparison: tuple[str, str] | None
+    jobs: tuple[str, ...]  # fingerprints
+
+    @classmethod
+    def of(cls, task: Task) -> "_Handed":
+        """A task that was handed in."""
+        jobs = tuple(job_fingerprint(job) for job in task.jobs if job)
+        return cls(task.slurm_id, str(task.reader.path), task.comparison, jobs)
 
 
-def _explained(error: Exception) -> str:
+def _refusal(error: Exception) -> str:
     text = " ".join(str(error).split())
     if "srun" in text and "detect" in text:
         return "no Slurm on this machine: srun is not found; run on a login node of the cluster"
@@ -260,7 +291,7 @@ class Abandoned:
         """
         wanted: dict[str, list[Job]] = {}
         for job in queue:
-            wanted.setdefault(fingerprint(job), []).append(job)
+            wanted.setdefault(job_fingerprint(job), []).append(job)
         adopted = []
         for run in sorted(self._folder.glob(f"*/{TASKS}"), reverse=True):
             try:
@@ -268,31 +299,15 @@ class Abandoned:
             except OSError:
                 continue  # its engine lives, or it is somebody else's
             desk.take_up(run.parent.resolve(), lock)
-            adopted += [task for entry in _entries(run) if (task := _task(entry, wanted))]
+            for line in run.read_text(encoding="utf-8").splitlines():
+                with suppress(ValueError):  # half a line: the engine died while it wrote
+                    handed = from_plain(_Handed, json.loads(line))
+                    jobs = [wanted[e].pop(0) if wanted.get(e) else None for e in handed.jobs]
+                    reader = JournalReader(Path(handed.journal))
+                    if any(jobs):
+                        adopted.append(Task(jobs, reader, handed.comparison, handed.slurm_id))
         left = {id(job) for jobs in wanted.values() for job in jobs}
         kept = [job for job in queue if id(job) in left]
         queue.clear()
         queue.extend(kept)
         return adopted
-
-
-def _entries(path: Path) -> Iterator[dict[str, Any]]:
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue  # the engine died while it wrote
-        yield entry
-
-
-def _task(entry: dict[str, Any], wanted: dict[str, list[Job]]) -> Task | None:
-    jobs = [wanted[key].pop(0) if wanted.get(key) else None for key in entry["jobs"]]
-    if not any(jobs):
-        return None
-    comparison = entry["comparison"]
-    return Task(
-        jobs=jobs,
-        reader=JournalReader(Path(entry["journal"])),
-        comparison=tuple(comparison) if comparison else None,
-        slurm_id=entry["slurm_id"],
-    )

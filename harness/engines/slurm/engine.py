@@ -7,50 +7,27 @@ from dataclasses import replace
 
 from harness.case import Job
 from harness.engines.engine import (
+    MOST_LOSSES,
     EngineError,
     Event,
     Finished,
     RemoteEngine,
     Started,
     Waiting,
-    is_static,
-    is_timed,
-    next_ring,
 )
-from harness.engines.slurm.desk import Abandoned, Desk, Order
+from harness.engines.slurm.desk import Abandoned, Desk, orders_of
 from harness.engines.slurm.scheduler import (
-    FORGOTTEN,
     SchedulerError,
     SlurmOptions,
-    TaskState,
     cancel_tasks,
     parse_options,
     read_states,
 )
 from harness.engines.slurm.task import Task, end_task
 
-STATIC_TASK = 50
-"""Static cases of one task: each takes a fraction of what starting Python on a node does."""
-
-MOST_LOSSES = 2
-"""How often a case is placed again whose node was lost."""
-
-SETTLE = 5.0
-"""Seconds from the end of a task until its journal is believed to be whole."""
-
-_UNKNOWN = 60.0  # seconds until a task that the scheduler does not know counts as over
-_LOOK = 0.5  # seconds between two looks at the journals of tasks that run
+_LOOK_AT_JOURNALS = 0.5  # seconds between two looks at the journals of tasks that run
 _LEAVE = 30.0  # seconds that tasks have to end after their last case
 _ORDINARY = frozenset({"Priority", "Resources", "JobArrayTaskLimit", "QOSMaxJobsPerUserLimit"})
-
-
-def from_options(options: Mapping[str, str]) -> "SlurmEngine":
-    """The engine as the command line asks for it; see `harness.engines.slurm.scheduler`.
-
-    Raises:
-        EngineError: an unknown option or value, or no Slurm on this machine.
-    """
-    return SlurmEngine(parse_options(options))
 
 
 class SlurmEngine(RemoteEngine):
@@ -73,7 +50,7 @@ class SlurmEngine(RemoteEngine):
         self,
         options: SlurmOptions | None = None,
         *,
-        settle: float = SETTLE,
+        settle: float = 5.0,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -90,6 +67,15 @@ class SlurmEngine(RemoteEngine):
         self._refused = ""
         self._untold = False  # a task ended without telling; its files are kept
         self._going_on = False
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, str]) -> "SlurmEngine":
+        """The engine as the command line asks for it; see `harness.engines.slurm.scheduler`.
+
+        Raises:
+            EngineError: an unknown option or value, or no Slurm on this machine.
+        """
+        return cls(parse_options(options))
 
     def submit(self, job: Job) -> None:
         """Queue a job."""
@@ -118,7 +104,7 @@ class SlurmEngine(RemoteEngine):
                 if self._queue or len(self._tasks) < before or told:
                     continue
                 if self._tasks:
-                    self._sleep(min(_LOOK, self._options.poll))
+                    self._sleep(min(_LOOK_AT_JOURNALS, self._options.poll))
             self._see_off()
         finally:
             self.cancel()
@@ -139,7 +125,7 @@ class SlurmEngine(RemoteEngine):
         """Submit what is queued; what Slurm refuses waits while other tasks may make room."""
         if not self._queue or (self._refused and self._clock() < self._asked + self._options.poll):
             return
-        orders = _orders(self._queue, self._options, self._desk.most)
+        orders = orders_of(self._queue, self._options, self._desk.most)
         for order in orders:
             try:
                 self._tasks += self._desk.submit(order)
@@ -159,7 +145,7 @@ class SlurmEngine(RemoteEngine):
         self._ask()
         for task in list(self._tasks):
             if task.state is not None and task.state.fate == "waits":
-                yield from self._say_why(task)
+                yield from self._say_why(task, task.state.reason)
                 continue
             for event in self._marked(task.news()):
                 yield event
@@ -170,8 +156,13 @@ class SlurmEngine(RemoteEngine):
                 self._leaving.append(task.slurm_id)
             elif task.elsewhere is not None:
                 self._tasks.remove(task)
-                yield from self._send_elsewhere(task)
-            elif self._is_over(task):
+                # Keep the tasks of a comparison off a node of another kind than theirs.
+                assert task.comparison is not None, "other tasks run anywhere"
+                self._desk.avoid(task.comparison, task.elsewhere)
+                self._queue.extend(task.left)
+                cause = f"node {task.elsewhere} is of another kind than the table's other rows"
+                yield Waiting(task.left[0], cause)
+            elif task.is_over(self._clock(), self._settle):
                 yield from self._marked(task.news())  # what came with the end
                 if task in self._tasks:
                     self._tasks.remove(task)
@@ -188,15 +179,7 @@ class SlurmEngine(RemoteEngine):
         except SchedulerError:
             return  # busy or being restarted; the tasks go on meanwhile
         for task in self._tasks:
-            state = states.get(task.slurm_id)
-            if state is not None:
-                task.state = state
-            elif task.state is not None:
-                task.state = TaskState(FORGOTTEN, task.state.node)
-            if state is None or state.is_over:
-                task.over_since = task.over_since if task.over_since is not None else now
-            else:
-                task.over_since = None
+            task.heard(states.get(task.slurm_id), now)
 
     def _see_off(self) -> None:
         """Wait a little for tasks that have nothing more to do: they still use their folder."""
@@ -208,51 +191,33 @@ class SlurmEngine(RemoteEngine):
                 return
             self._leaving = [e for e in self._leaving if e in states and not states[e].is_over]
             if self._leaving:
-                self._sleep(min(_LOOK, self._options.poll))
+                self._sleep(min(_LOOK_AT_JOURNALS, self._options.poll))
 
-    def _is_over(self, task: Task) -> bool:
-        if task.over_since is None:
-            return False
-        # Of a task that the scheduler never knew, the next answer may know.
-        patience = self._settle if task.state is not None else max(self._settle, _UNKNOWN)
-        return self._clock() >= task.over_since + patience
-
-    def _say_why(self, task: Task) -> Iterator[Waiting]:
+    def _say_why(self, task: Task, reason: str) -> Iterator[Waiting]:
         """Say once why a task waits; for the usual reasons once for all."""
-        assert task.state is not None, "the caller has looked"
-        reason = task.state.reason
         if reason in ("", "None", task.reason) or (reason in _ORDINARY and self._ordinary_told):
             return
         task.reason = reason
         self._ordinary_told |= reason in _ORDINARY
         yield Waiting(task.left[0], f"Slurm: {reason}")
 
-    def _send_elsewhere(self, task: Task) -> Iterator[Waiting]:
-        """Keep the tasks of a comparison off a node of another kind than theirs."""
-        assert task.elsewhere is not None, "the caller has looked"
-        assert task.comparison is not None, "other tasks run anywhere"
-        self._desk.avoid(task.comparison, task.elsewhere)
-        self._queue.extend(task.left)
-        cause = f"node {task.elsewhere} is of another kind than the table's other rows"
-        yield Waiting(task.left[0], cause)
-
     def _end(self, task: Task) -> Iterator[Event]:
         """What becomes of the jobs of a task that ended without telling."""
         self._untold = True
-        verdict = end_task(task, self._options, self._desk.log_of(task))
-        yield from self._marked(verdict.ended)
+        fates = end_task(task, self._options, self._desk.log_of(task))
+        yield from self._marked(fates.ended)
         under_way = task.under_way_jobs
-        for job in verdict.again:
+        for job in fates.again:
             # A loss is that of the case that was under way; of all, if none was.
-            counts = verdict.lost and (job in under_way or not under_way)
-            yield from self._lose(task, job, verdict.cause, counts=counts)
+            counts = fates.lost and (job in under_way or not under_way)
+            yield from self._lose(task, job, fates.cause, counts=counts)
 
     def _lose(self, task: Task, job: Job, cause: str, *, counts: bool) -> Iterator[Event]:
         self._kept.append(job)
         losses = self._losses.setdefault(id(job), [])
         if counts:
             losses.append(cause)
-            if len(losses) > MOST_LOSSES:
+            if len(losses) >= MOST_LOSSES:
                 times = f"its node was lost {len(losses)} times, at last: {cause}"
                 if job not in task.under_way_jobs:
                     yield Started(job)
@@ -271,31 +236,3 @@ class SlurmEngine(RemoteEngine):
                 yield Finished(event.job, outcome)
             else:
                 yield event
-
-
-def _orders(queue: deque[Job], options: SlurmOptions, most_tasks: int) -> list[Order]:
-    """Empty the queue into orders: tasks alike enough to be one array.
-
-    Processes of a case that sample in turns go into one task, in the order of submission.
-    """
-    orders: list[Order] = []
-    open_: dict[object, Order] = {}
-    while queue:
-        ring = next_ring(queue)
-        job = ring[0]
-        comparison = (job.suite, job.case.device) if is_timed(job) else None
-        key = (job.case.device, comparison, is_static(job), job.machine, _limit(ring))
-        order = open_.get(key)
-        most = options.per_task or (STATIC_TASK if is_static(job) else 1)
-        if order is not None and len(order.tasks[-1]) + len(ring) <= most:
-            order.tasks[-1].extend(ring)
-            continue
-        if order is None or len(order.tasks) >= most_tasks:
-            order = open_[key] = Order(comparison, job.machine)
-            orders.append(order)
-        order.tasks.append(list(ring))
-    return orders
-
-
-def _limit(ring: Sequence[Job]) -> float:
-    return max(job.timeout for job in ring)

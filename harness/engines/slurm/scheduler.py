@@ -1,4 +1,4 @@
-"""Slurm as a command line: options, submission, and what it says of its tasks."""
+"""Slurm as a command line: options of the engine, and what the scheduler says of its tasks."""
 
 import re
 import subprocess
@@ -11,23 +11,14 @@ from harness.engines.engine import EngineError, require_known
 
 # Options of the Slurm engine: what `--engine-option NAME=VALUE` may say.
 
-DEFAULT_FOLDER = Path("results/slurm")
+SLURM_FOLDER = Path("results/slurm")
 DEFAULT_POLL = 10.0
 """Seconds between two questions to the scheduler, which many users share."""
 
-_TEXTS = {
-    "partition": "partition",
-    "account": "account",
-    "qos": "qos",
-    "constraint": "constraint",
-    "nodelist": "nodelist",
-    "exclude": "exclude",
-    "mem": "mem",
-    "gres": "gres",
-}
-_COUNTS = {"cpus": "cpus_per_task", "gpus": "gpus_per_node", "parallel": "array_parallelism"}
+_TEXTS = ("partition", "account", "qos", "constraint", "nodelist", "exclude", "mem", "gres")
+_COUNTED = {"cpus": "cpus_per_task", "gpus": "gpus_per_node", "parallel": "array_parallelism"}
 _OWN = ("time", "setup", "exclusive", "mix_machines", "per_task", "folder", "poll", "python")
-KNOWN = (*_TEXTS, *_COUNTS, *_OWN)
+KNOWN = (*_TEXTS, *_COUNTED, *_OWN)
 
 _RAW = "sbatch."
 """`sbatch.reservation=x` becomes `--reservation=x`, for whatever has no name of its own here."""
@@ -47,7 +38,7 @@ class SlurmOptions:
     mix_machines: bool = False
     per_task: int | None = None  # cases of one task; `None`: one, and more where they are static
     # for what nodes and this machine tell each other; all of them see it
-    folder: Path = DEFAULT_FOLDER
+    folder: Path = SLURM_FOLDER
     poll: float = DEFAULT_POLL  # seconds between two questions to the scheduler
     # command that starts Python on a node; the interpreter of this process if absent
     python: str | None = None
@@ -67,10 +58,10 @@ def parse_options(options: Mapping[str, str]) -> SlurmOptions:
     }
     given = {name: value for name, value in options.items() if not name.startswith(_RAW)}
     require_known("slurm", given, (*KNOWN, f"{_RAW}NAME"))
-    parameters: dict[str, Any] = {to: given[name] for name, to in _TEXTS.items() if name in given}
-    for name, to in _COUNTS.items():
+    parameters: dict[str, Any] = {name: given[name] for name in _TEXTS if name in given}
+    for name, to in _COUNTED.items():
         if name in given:
-            parameters[to] = _count(name, given[name])
+            parameters[to] = _whole(name, given[name])
     if "setup" in given:
         parameters["setup"] = [part.strip() for part in given["setup"].split(";") if part.strip()]
     if raw:
@@ -80,9 +71,11 @@ def parse_options(options: Mapping[str, str]) -> SlurmOptions:
         minutes=_minutes(given["time"]) if "time" in given else None,
         exclusive=_yes("exclusive", given.get("exclusive", "yes")),
         mix_machines=_yes("mix_machines", given.get("mix_machines", "no")),
-        per_task=_count("per_task", given["per_task"]) if "per_task" in given else None,
-        folder=Path(given.get("folder", DEFAULT_FOLDER)),
-        poll=_seconds("poll", given["poll"]) if "poll" in given else DEFAULT_POLL,
+        per_task=_whole("per_task", given["per_task"]) if "per_task" in given else None,
+        folder=Path(given.get("folder", SLURM_FOLDER)),
+        poll=_at_least(
+            1e-3, "poll", given.get("poll", str(DEFAULT_POLL)), float, "seconds, more than 0"
+        ),
         python=given.get("python"),
     )
 
@@ -106,15 +99,11 @@ def _minutes(text: str) -> int:
     return -(-total // 60)
 
 
-def _count(name: str, text: str) -> int:
-    return int(_number(name, text, int, "a whole number of 1 or more", 1))
+def _whole(name: str, text: str) -> int:
+    return int(_at_least(1, name, text, int, "a whole number of 1 or more"))
 
 
-def _seconds(name: str, text: str) -> float:
-    return float(_number(name, text, float, "seconds, more than 0", 1e-3))
-
-
-def _number(name: str, text: str, kind: Callable[[str], float], cure: str, least: float) -> float:
+def _at_least(least: float, name: str, text: str, kind: Callable[[str], float], cure: str) -> float:
     try:
         value = kind(text)
     except ValueError as error:
@@ -165,7 +154,7 @@ _FATES: dict[str, Fate] = {
 FORGOTTEN = "FORGOTTEN"
 """Our code for a task that Slurm once knew and knows no more."""
 
-_PATIENCE = 60.0  # seconds for an answer of a busy scheduler
+_ANSWER_PATIENCE = 60.0  # seconds for an answer of a busy scheduler
 _MOST_IDS = 200  # in one question; an id is that of a whole array
 
 
@@ -202,28 +191,37 @@ def read_states(ids: Iterable[str]) -> dict[str, TaskState]:
         SchedulerError: the controller cannot be asked.
     """
     wanted = set(ids)
-    arrays = sorted({each.partition("_")[0] for each in wanted}, key=int)
+    arrays = sorted({_array_id(each) for each in wanted}, key=int)
     found: dict[str, TaskState] = {}
     for start in range(0, len(arrays), _MOST_IDS):
         part = arrays[start : start + _MOST_IDS]
         states = _queued(part)
-        forgotten = {each for each in wanted - states.keys() if each.partition("_")[0] in part}
-        if forgotten:
-            states |= _accounted(sorted({each.partition("_")[0] for each in forgotten}, key=int))
+        forgotten = {array for each in wanted - states.keys() if (array := _array_id(each)) in part}
+        if forgotten:  # in the queue; the accounting knows, where the site keeps one
+            done = _command(
+                "sacct", "--noheader", "--parsable2", "--allocations", "--duplicates",
+                "--format=JobID,State,NodeList,ExitCode",
+                f"--jobs={','.join(sorted(forgotten, key=int))}",
+            )  # fmt: skip
+            states |= _table_of_states(done.stdout) if done.returncode == 0 else {}
         found |= {each: state for each, state in states.items() if each in wanted}
     return found
+
+
+def _array_id(task: str) -> str:
+    return task.partition("_")[0]
 
 
 def cancel_tasks(ids: Sequence[str]) -> None:
     """End tasks, or take them out of the queue; what has ended already is no mistake."""
     for start in range(0, len(ids), _MOST_IDS):
-        _run("scancel", "--quiet", *ids[start : start + _MOST_IDS])
+        _command("scancel", "--quiet", *ids[start : start + _MOST_IDS])
 
 
 def most_tasks(default: int = 1000) -> int:
     """How many tasks an array of this cluster may have."""
     try:
-        answer = _run("scontrol", "show", "config").stdout
+        answer = _command("scontrol", "show", "config").stdout
     except SchedulerError:
         return default
     for line in answer.splitlines():
@@ -234,15 +232,16 @@ def most_tasks(default: int = 1000) -> int:
 
 
 def _queued(arrays: Sequence[str]) -> dict[str, TaskState]:
-    done = _run(
+    done = _command(
         "squeue", "--noheader", "--array", "--states=all", "--format=%i|%T|%N|%r",
         f"--jobs={','.join(arrays)}",
     )  # fmt: skip
     if done.returncode != 0:
         if "Invalid job id" in done.stderr:  # it has forgotten all of them
             return {}
-        raise SchedulerError(_said("squeue", done))
-    found = _table(done.stdout)
+        lines = done.stderr.strip().splitlines()
+        raise SchedulerError(f"squeue: {lines[-1] if lines else f'exit code {done.returncode}'}")
+    found = _table_of_states(done.stdout)
     if any(state.code == "FAILED" for state in found.values()):
         ends = _exit_codes(arrays)
         for each, state in found.items():
@@ -253,7 +252,7 @@ def _queued(arrays: Sequence[str]) -> dict[str, TaskState]:
 
 def _exit_codes(arrays: Sequence[str]) -> dict[str, str]:
     """Exit code and signal of tasks, as `7:0`; this form of squeue gives wait(2)'s status."""
-    done = _run(
+    done = _command(
         "squeue", "--noheader", "--array", "--states=failed",
         "--Format=JobArrayID:40,exit_code:12", f"--jobs={','.join(arrays)}",
     )  # fmt: skip
@@ -265,16 +264,7 @@ def _exit_codes(arrays: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _accounted(arrays: Sequence[str]) -> dict[str, TaskState]:
-    """From the accounting; nothing where the site keeps none."""
-    done = _run(
-        "sacct", "--noheader", "--parsable2", "--allocations", "--duplicates",
-        "--format=JobID,State,NodeList,ExitCode", f"--jobs={','.join(arrays)}",
-    )  # fmt: skip
-    return _table(done.stdout) if done.returncode == 0 else {}
-
-
-def _table(text: str) -> dict[str, TaskState]:
+def _table_of_states(text: str) -> dict[str, TaskState]:
     found = {}
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.split("|")]
@@ -285,15 +275,10 @@ def _table(text: str) -> dict[str, TaskState]:
     return found
 
 
-def _run(*command: str) -> subprocess.CompletedProcess[str]:
+def _command(*command: str) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=_PATIENCE
+            command, capture_output=True, text=True, check=False, timeout=_ANSWER_PATIENCE
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SchedulerError(f"{command[0]}: {error}") from error
-
-
-def _said(name: str, done: subprocess.CompletedProcess[str]) -> str:
-    lines = done.stderr.strip().splitlines()
-    return f"{name}: {lines[-1] if lines else f'exit code {done.returncode}'}"

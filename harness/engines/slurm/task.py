@@ -1,4 +1,4 @@
-"""A task as the engine follows it: jobs that one array task runs one after another."""
+"""A task: what runs on the node, the journal that tells of it, and how the engine follows it."""
 
 import json
 import multiprocessing
@@ -6,26 +6,33 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from harness.case import UNKNOWN_MACHINE, Job, Outcome, Place, Status
+from harness.case import UNKNOWN_MACHINE, Job, Outcome, Place, Status, as_plain, from_plain
 from harness.engines.devices import own_cores
-from harness.engines.engine import Event, Finished, Measuring, Started, Waiting, is_static
+from harness.engines.engine import (
+    Event,
+    Finished,
+    Measuring,
+    Started,
+    event_of,
+    is_static,
+    words_of,
+)
 from harness.engines.local import start_server
 from harness.engines.node import describe_node, run_here
-from harness.engines.slurm.scheduler import SlurmOptions, TaskState
+from harness.engines.slurm.scheduler import FORGOTTEN, SlurmOptions, TaskState
+from harness.messages import last_lines
 
 # The journal of a task: what a node tells this machine, one line of JSON at a time.
 #
 # A file on the file system that both see. The node appends whole lines and waits until the disk has
 # them; the reader opens the file anew each time, which is when NFS asks the server for news.
-
-Message = dict[str, Any]
 
 
 class JournalWriter:
@@ -38,7 +45,7 @@ class JournalWriter:
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
-    def write(self, message: Message) -> None:
+    def write(self, message: dict[str, Any]) -> None:
         """Append a message; when this returns, it survives the node."""
         data = memoryview(json.dumps(message).encode() + b"\n")
         while data:
@@ -47,7 +54,7 @@ class JournalWriter:
 
     def event(self, number: int, event: Event) -> None:
         """Append what happened to the job of a number."""
-        self.write({"job": number, **_event_words(event)})
+        self.write({"job": number, **words_of(event)})
 
     def close(self) -> None:
         """Close the file."""
@@ -65,7 +72,7 @@ class JournalReader:
         self.path = path
         self._read = 0
 
-    def news(self) -> list[Message]:
+    def news(self) -> list[dict[str, Any]]:
         """Whole messages that have arrived since the last call; none where the file is gone."""
         try:
             with self.path.open("rb") as file:
@@ -75,47 +82,12 @@ class JournalReader:
             return []
         whole = content.rfind(b"\n") + 1
         self._read += whole
-        return [m for line in content[:whole].splitlines() if (m := _message(line)) is not None]
-
-
-def event_of(message: Message, job: Job, place: Place | None) -> Event:
-    """The event that a message tells of a job.
-
-    Raises:
-        ValueError: it tells of none.
-    """
-    kind = message.get("event")
-    if kind == "waiting":
-        return Waiting(job, str(message["cause"]))
-    if kind == "started":
-        return Started(job)
-    if kind == "measuring":
-        return Measuring(job, str(message["metric"]))
-    if kind == "finished":
-        known = {f.name for f in fields(Outcome)} - {"place"}
-        told = {name: value for name, value in message["outcome"].items() if name in known}
-        for name in ("warnings", "tail"):
-            told[name] = tuple(told.get(name, ()))
-        return Finished(job, Outcome(**told, place=place))
-    raise ValueError(f"{kind!r} is no event")
-
-
-def _event_words(event: Event) -> Message:
-    if isinstance(event, Waiting):
-        return {"event": "waiting", "cause": event.cause}
-    if isinstance(event, Started):
-        return {"event": "started"}
-    if isinstance(event, Measuring):
-        return {"event": "measuring", "metric": event.metric}
-    return {"event": "finished", "outcome": asdict(event.outcome)}
-
-
-def _message(line: bytes) -> Message | None:
-    try:
-        message = json.loads(line)
-    except (ValueError, RecursionError):
-        return None  # half a line of a node that died, followed by a whole one
-    return message if isinstance(message, dict) else None
+        messages = []
+        for line in content[:whole].splitlines():
+            # Half a line of a node that died may be followed by a whole one.
+            with suppress(ValueError, RecursionError):
+                messages.append(json.loads(line))
+        return [message for message in messages if isinstance(message, dict)]
 
 
 # What a task of a Slurm array runs on its node.
@@ -135,7 +107,8 @@ def run_task(journal: str, jobs: Sequence[Job], kind: str | None) -> None:
     """
     # submitit ends a task at these signals in its own way; ours is to end at once.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGUSR2, _go_on)
+    # Slurm's announcement of the time limit: the case may still finish before it.
+    signal.signal(signal.SIGUSR2, lambda *_: None)
     log = JournalWriter(Path(journal))
     place = _described(os.environ.get("SLURMD_NODENAME"))
     if kind is not None:
@@ -144,7 +117,7 @@ def run_task(journal: str, jobs: Sequence[Job], kind: str | None) -> None:
             log.write({ELSEWHERE: place.node, "machine": place.machine_key, "needed": needed})
             log.close()
             return
-    log.write({PLACE: asdict(place)})
+    log.write({PLACE: as_plain(place)})
     slots = len(own_cores()) if all(map(is_static, jobs)) else 1
     for number, event in run_here(jobs, slots=slots):
         log.event(number, event)
@@ -186,8 +159,7 @@ def agreed(path: Path, machine: str) -> str:
     return path.read_text(encoding="utf-8").strip()
 
 
-def _go_on(_number: int, _frame: object) -> None:
-    """Slurm's announcement of the time limit: the case may still finish before it."""
+_UNKNOWN = 60.0  # seconds until a task that the scheduler does not know counts as over
 
 
 @dataclass
@@ -210,33 +182,54 @@ class Task:
     _metric: dict[int, str] = field(default_factory=dict)
     _ended: set[int] = field(default_factory=set)
 
+    def heard(self, state: TaskState | None, now: float) -> None:
+        """Take what the scheduler says of it; `None`: it knows no such task."""
+        if state is not None:
+            self.state = state
+        elif self.state is not None:
+            self.state = TaskState(FORGOTTEN, self.state.node)
+        if state is not None and not state.is_over:
+            self.over_since = None
+        elif self.over_since is None:
+            self.over_since = now
+
+    def is_over(self, now: float, settle: float) -> bool:
+        """Whether it ended so long ago that its journal is believed to be whole."""
+        # Of a task that the scheduler never knew, the next answer may know.
+        patience = settle if self.state is not None else max(settle, _UNKNOWN)
+        return self.over_since is not None and now >= self.over_since + patience
+
     def news(self) -> list[Event]:
         """What has happened to its jobs since the last call."""
         events = []
         for message in self.reader.news():
-            if "job" in message:
-                events += self._of_job(message)
+            if isinstance(number := message.get("job"), int):
+                if number in self._left:
+                    events.append(self._event(number, message))
             elif PLACE in message:
-                self.place = Place(**message[PLACE])
+                with suppress(ValueError):  # then its cases name the node that the scheduler knows
+                    self.place = from_plain(Place, message[PLACE])
             elif ELSEWHERE in message:
                 self.elsewhere = str(message[ELSEWHERE])
             elif END in message:
                 self.told_all = True
         return events
 
-    def _of_job(self, message: Message) -> list[Event]:
-        number = int(message["job"])
+    def _event(self, number: int, message: Mapping[str, Any]) -> Event:
+        """What a message says of a job; one that says nothing known is the end of it."""
         job = self.jobs[number]
-        if job is None or number in self._ended:
-            return []
-        event = event_of(message, job, self.place)
+        assert job is not None, "the caller has looked"
+        try:
+            event = event_of(message, job, self.place)
+        except ValueError as error:
+            return self.end(number, "error", f"the journal of its node cannot be read: {error}")
         if isinstance(event, Started):
             self._begun.setdefault(number, time.monotonic())
         elif isinstance(event, Measuring):
             self._metric[number] = event.metric
         elif isinstance(event, Finished):
             self._ended.add(number)
-        return [event]
+        return event
 
     @property
     def under_way(self) -> list[int]:
@@ -291,12 +284,9 @@ class Task:
         return self.end(number, status, cause, rest)
 
 
-# What becomes of the jobs of a task that ended without telling: the scheduler's word on it.
-
-
 @dataclass
-class Verdict:
-    """The ends of jobs, and those that are placed again."""
+class Fates:
+    """What becomes of the jobs of a task that ended without telling, by the scheduler's word."""
 
     cause: str  # why, in words
     lost: bool = False  # whether the node was at fault, so that only so many attempts are made
@@ -304,7 +294,7 @@ class Verdict:
     again: Sequence[Job] = ()  # jobs to be placed again
 
 
-def end_task(task: Task, options: SlurmOptions, log: Path | None) -> Verdict:
+def end_task(task: Task, options: SlurmOptions, log: Path | None) -> Fates:
     """Judge a task.
 
     A job that was under way ends with the status that fits: `timeout`, `oom`, `killed` or `error`.
@@ -321,7 +311,9 @@ def end_task(task: Task, options: SlurmOptions, log: Path | None) -> Verdict:
     where = f" on node {task.node}" if task.node else ""
     if fate == "lost":
         assert state is not None, "a fate has a state"
-        return Verdict(f"{_words(state.code)}{where}", lost=True, again=task.left)
+        known = {"PREEMPTED": "preempted by Slurm", "NODE_FAIL": "node failure"}
+        words = known.get(state.code, state.code.lower().replace("_", " "))
+        return Fates(f"{words}{where}", lost=True, again=task.left)
     if fate == "timeout":
         return _timed_out(task, options, where)
     if fate == "oom":
@@ -332,92 +324,66 @@ def end_task(task: Task, options: SlurmOptions, log: Path | None) -> Verdict:
         )
     if fate == "cancelled":
         return _all(task, "killed", f"cancelled in Slurm{where}")
-    return _failed(task, where, log)
+    return _fates_of_failed(task, where, log)
 
 
-def _timed_out(task: Task, options: SlurmOptions, where: str) -> Verdict:
+def _timed_out(task: Task, options: SlurmOptions, where: str) -> Fates:
     """The first job of a task had all the time that there was; a later one gets it now."""
     limit = f" of {options.minutes} min" if options.minutes else ""
     cause = f"ended by Slurm at the time limit{limit}{where}{_when(task)}"
-    verdict = Verdict(cause)
+    fates = Fates(cause)
     again = list(task.waiting)
     for number in task.under_way:
         job = task.jobs[number]
         if number == task.first_begun:
-            verdict.ended.append(task.end(number, "timeout", cause))
+            fates.ended.append(task.end(number, "timeout", cause))
         elif job is not None:
             again.insert(0, job)
-    if not verdict.ended and not task.under_way and task.first_begun is None:
+    if not fates.ended and not task.under_way and task.first_begun is None:
         return _all(task, "timeout", cause)
-    verdict.again = again
-    return verdict
+    fates.again = again
+    return fates
 
 
-def _under_way(task: Task, status: Status, cause: str, rest: str = "") -> Verdict:
+def _under_way(task: Task, status: Status, cause: str, rest: str = "") -> Fates:
     """Jobs that had begun end; the others are placed again, if any had begun at all."""
     if task.first_begun is None:
         return _all(task, status, cause, rest)
     ended: list[Event] = [task.end(number, status, cause, rest) for number in task.under_way]
-    return Verdict(cause, ended=ended, again=task.waiting)
+    return Fates(cause, ended=ended, again=task.waiting)
 
 
-def _failed(task: Task, where: str, log: Path | None) -> Verdict:
-    if _tells_of_memory(log):  # killed for it where Slurm has no control groups
+def _fates_of_failed(task: Task, where: str, log: Path | None) -> Fates:
+    output = ""
+    with suppress(OSError):  # the file has not come, or never will
+        output = log.read_text(encoding="utf-8", errors="replace") if log is not None else ""
+    told = [line for line in output.splitlines()[-20:] if "slurmstepd" in line]
+    if any(words in line for line in told for words in ("memory limit", "oom-kill", "oom_kill")):
+        # Killed for it where Slurm has no control groups.
         return _under_way(task, "oom", f"ended by Slurm at the memory limit{where}{_when(task)}")
     state = task.state
     code, _, number = state.reason.partition(":") if state is not None else ("", "", "")
     if number.isdigit() and int(number):
-        return _under_way(
-            task, "killed", f"the task was killed by signal {number}{where}{_when(task)}"
-        )
+        cause = f"the task was killed by signal {number}{where}{_when(task)}"
+        return _under_way(task, "killed", cause)
     said = f" with exit code {code}" if code.isdigit() else ""
     if state is None or not state.is_over:
         said = ", and Slurm no longer knows how"
-    cause = f"the task ended{said}{where}{_when(task)}"
-    return _under_way(task, "error", cause, _last_line(log))
+    last = "".join(f": {line}" for line in last_lines(output, 1))
+    look = "see" if log is None or log.exists() else "its output would be"
+    rest = f"{last}; {look} {log}" if log is not None else ""
+    return _under_way(task, "error", f"the task ended{said}{where}{_when(task)}", rest)
 
 
-def _all(task: Task, status: Status, cause: str, rest: str = "") -> Verdict:
+def _all(task: Task, status: Status, cause: str, rest: str = "") -> Fates:
     events: list[Event] = []
     under_way = task.under_way_jobs
     for job in task.left:
         if job not in under_way:
             events.append(Started(job))
         events.append(task.end_job(job, status, cause, rest))
-    return Verdict(cause, ended=events)
+    return Fates(cause, ended=events)
 
 
 def _when(task: Task) -> str:
     return " before a case began" if task.first_begun is None else ""
-
-
-def _words(code: str) -> str:
-    known = {"PREEMPTED": "preempted by Slurm", "NODE_FAIL": "node failure"}
-    return known.get(code, code.lower().replace("_", " "))
-
-
-def _tells_of_memory(log: Path | None) -> bool:
-    """Whether slurmstepd wrote so at the end of a task's output."""
-    if log is None:
-        return False
-    try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
-    except OSError:
-        return False
-    return any(
-        "slurmstepd" in line
-        and ("memory limit" in line or "oom-kill" in line or "oom_kill" in line)
-        for line in lines
-    )
-
-
-def _last_line(log: Path | None) -> str:
-    from harness.messages import last_lines
-
-    if log is None:
-        return ""
-    try:
-        lines = last_lines(log.read_text(encoding="utf-8", errors="replace"), 1)
-    except OSError:
-        return f"; its output would be {log}"
-    return f": {lines[-1]}; see {log}" if lines else f"; see {log}"

@@ -5,22 +5,20 @@
 once, so that a reader finds the old baseline or the new one, whatever happens meanwhile.
 """
 
-import fcntl
 import json
-import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from harness.environment.files import locked, sync, write_atomically
 from harness.judge.regression.observed import Observed, observe
 from harness.messages import HarnessError
-from harness.records.run_directory import DESCRIPTION, RECORDS, write_atomically
+from harness.records.run_directory import DESCRIPTION, RECORDS
 
-DEFAULT_ROOT = Path("results/baselines")
+BASELINES = Path("results/baselines")
 ACCEPTED = "accepted.json"
 
 
@@ -56,7 +54,7 @@ class Baseline:
 
 
 def accept(
-    run: Observed, root: Path = DEFAULT_ROOT, noise_floor: Mapping[str, float] | None = None
+    run: Observed, root: Path = BASELINES, noise_floor: Mapping[str, float] | None = None
 ) -> Baseline:
     """Make a run the baseline of its suite on its kind of machine; the earlier one is removed.
 
@@ -78,12 +76,14 @@ def accept(
         raise BaselineError(f"{run.path}: is the baseline already; give a run of `harness run`")
     now = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        with _locked(folder):
-            name = _free_name(folder, run.path.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        # One at a time: another would take what this one is writing for a leftover.
+        with locked(folder):
+            # Another name where an earlier state of the same run is the baseline.
+            taken = (folder / run.path.name).exists()
+            name = f"{run.path.name}-{secrets.token_hex(2)}" if taken else run.path.name
             made = Baseline(folder, name, run.commit, now, dict(noise_floor or {}))
-            _copy(run.path, made.path)
-            write_atomically(folder / ACCEPTED, f"{json.dumps(_stored(made), indent=1)}\n".encode())
-            _remove_all_but(made)
+            _replace_by(made, run.path)
     except OSError as error:
         raise BaselineError(
             f"{folder}: cannot keep the baseline: {error.strerror or error}; "
@@ -106,7 +106,7 @@ def observed(baseline: Baseline) -> Observed:
         ) from error
 
 
-def find(root: Path, machine_key: str, suite: str) -> Baseline | None:
+def find_baseline(root: Path, machine_key: str, suite: str) -> Baseline | None:
     """The baseline of a suite on one kind of machine.
 
     Raises:
@@ -120,14 +120,27 @@ def find(root: Path, machine_key: str, suite: str) -> Baseline | None:
     except OSError as error:
         raise BaselineError(f"{folder / ACCEPTED}: {error.strerror or error}") from error
     try:
-        return _read(folder, json.loads(text))
+        data = json.loads(text)
+        run, noise = str(data["run"]), data.get("noise_floor") or {}
+        if not isinstance(noise, Mapping):
+            raise ValueError("noise_floor is no mapping")
+        if Path(run).name != run:
+            raise ValueError("run is not the name of a folder")
+        commit = data.get("commit")
+        return Baseline(
+            folder,
+            run,
+            None if commit is None else str(commit),
+            str(data["accepted_at"]),
+            {str(name): float(floor) for name, floor in noise.items()},
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BaselineError(
             f"{folder / ACCEPTED}: cannot be read ({error}); accept a run anew"
         ) from error
 
 
-def find_for(run: Observed, root: Path = DEFAULT_ROOT) -> Baseline:
+def find_for(run: Observed, root: Path = BASELINES) -> Baseline:
     """The baseline to compare a run with: that of its machine, else the newest of another.
 
     Against another machine's, exact metrics can still be compared.
@@ -135,7 +148,7 @@ def find_for(run: Observed, root: Path = DEFAULT_ROOT) -> Baseline:
     Raises:
         BaselineError: the suite has none at all.
     """
-    own = find(root, run.machine_key, run.suite)
+    own = find_baseline(root, run.machine_key, run.suite)
     if own is not None:
         return own
     others = [each for each in every(root) if each.suite == run.suite]
@@ -147,75 +160,27 @@ def find_for(run: Observed, root: Path = DEFAULT_ROOT) -> Baseline:
     return max(others, key=lambda each: each.accepted_at)
 
 
-def every(root: Path = DEFAULT_ROOT) -> list[Baseline]:
+def every(root: Path = BASELINES) -> list[Baseline]:
     """All baselines, by machine and suite.
 
     Raises:
         BaselineError: one of them cannot be read.
     """
     folders = sorted(path.parent for path in root.glob(f"*/*/{ACCEPTED}"))
-    found = (find(root, folder.parent.name, folder.name) for folder in folders)
+    found = (find_baseline(root, folder.parent.name, folder.name) for folder in folders)
     return [each for each in found if each is not None]
 
 
-def _stored(baseline: Baseline) -> dict[str, object]:
-    return {name: value for name, value in asdict(baseline).items() if name != "folder"}
-
-
-def _read(folder: Path, data: Mapping[str, object]) -> Baseline:
-    run, noise = str(data["run"]), data.get("noise_floor") or {}
-    if not isinstance(noise, Mapping):
-        raise ValueError("noise_floor is no mapping")
-    if Path(run).name != run:
-        raise ValueError("run is not the name of a folder")
-    commit = data.get("commit")
-    return Baseline(
-        folder,
-        run,
-        None if commit is None else str(commit),
-        str(data["accepted_at"]),
-        {str(name): float(floor) for name, floor in noise.items()},
-    )
-
-
-def _free_name(folder: Path, name: str) -> str:
-    """The name of the run; another one where an earlier state of it is the baseline."""
-    return f"{name}-{secrets.token_hex(2)}" if (folder / name).exists() else name
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One `accept` at a time: another would take what this one is writing for a leftover."""
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network file systems have no locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Records and description, on disk before anything names them."""
-    target.mkdir()
+def _replace_by(baseline: Baseline, source: Path) -> None:
+    """Records and description, on disk before anything names them; then the earlier ones go."""
+    baseline.path.mkdir()
     for name in (DESCRIPTION, RECORDS):
-        shutil.copyfile(source / name, target / name)
-        _sync(target / name)
-    _sync(target)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some file systems cannot
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove_all_but(kept: Baseline) -> None:
-    """Earlier baselines and what a killed `accept` left; what cannot go does no harm."""
-    for path in kept.folder.iterdir():
-        if path.is_dir() and path.name != kept.run:
+        shutil.copyfile(source / name, baseline.path / name)
+        sync(baseline.path / name)
+    sync(baseline.path)
+    stored = {name: value for name, value in asdict(baseline).items() if name != "folder"}
+    write_atomically(baseline.folder / ACCEPTED, json.dumps(stored, indent=1) + "\n")
+    # What a killed `accept` left goes, too; what cannot go does no harm.
+    for path in baseline.folder.iterdir():
+        if path.is_dir() and path.name != baseline.run:
             shutil.rmtree(path, ignore_errors=True)

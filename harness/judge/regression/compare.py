@@ -1,85 +1,13 @@
 """Two runs compared: a verdict per case and metric."""
 
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, get_args
+from dataclasses import asdict, replace
 
 from harness.judge.regression.observed import CaseId, CaseMetric, Observed, notes, under_names_of
-from harness.judge.regression.verdict import DEFAULT_LIMITS, Comparison, Limits, Verdict, decide
+from harness.judge.regression.report import Report
+from harness.judge.regression.verdict import DEFAULT_LIMITS, Finding, Findings, Limits, decide
 from harness.judge.statistics.significance import CONFIDENCE
 from harness.messages import HarnessError
 from harness.records.quantities.registry import CASE, METRICS
-from harness.records.record import finite
-
-# What comparing two runs gave, for people and for programs.
-
-SCHEMA = 1
-SAME, REGRESSION, UNCLEAR = 0, 1, 3
-"""Exit codes; 2 is a mistake of the user's, as everywhere."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """Verdicts of a comparison."""
-
-    a: Observed  # run before
-    b: Observed  # run after
-    comparisons: Mapping[CaseMetric, Comparison]  # in the order of b's cases
-    limits: Limits  # that the verdicts were made with
-    notes: tuple[str, ...] = ()  # sentences about the two runs
-
-    @property
-    def same_machine(self) -> bool:
-        """Whether measured metrics could be compared."""
-        return self.a.machine_key == self.b.machine_key
-
-    @property
-    def regressions(self) -> tuple[CaseMetric, ...]:
-        """What b has made worse."""
-        return tuple(key for key, each in self.comparisons.items() if each.regression)
-
-    @property
-    def counts(self) -> dict[Verdict, int]:
-        """How often each verdict was given; those never given are left out."""
-        found = Counter(each.verdict for each in self.comparisons.values())
-        return {verdict: found[verdict] for verdict in get_args(Verdict) if found[verdict]}
-
-    @property
-    def exit_code(self) -> int:
-        """1 with a regression, 3 where only something is unclear, else 0."""
-        if self.regressions:
-            return REGRESSION
-        return UNCLEAR if "unclear" in self.counts else SAME
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain data; values in SI base units, effects as shares, infinite ones `None`."""
-        data: dict[str, Any] = finite(
-            {
-                "schema": SCHEMA,
-                "a": _run(self.a),
-                "b": _run(self.b),
-                "same_machine": self.same_machine,
-                "limits": asdict(self.limits) | {"confidence": CONFIDENCE},
-                "exit_code": self.exit_code,
-                "counts": self.counts,
-                "notes": list(self.notes),
-                "comparisons": [
-                    asdict(key) | asdict(each) for key, each in self.comparisons.items()
-                ],
-            }
-        )
-        return data
-
-
-def _run(run: Observed) -> dict[str, Any]:
-    return {
-        "path": str(run.path),
-        "suite": run.suite,
-        "machine_key": run.machine_key,
-        "commit": run.commit,
-        "processes": run.found,
-    }
 
 
 class NothingInCommonError(HarnessError):
@@ -107,34 +35,71 @@ def compare(a: Observed, b: Observed, limits: Limits = DEFAULT_LIMITS) -> Report
             f"{a.path} (suite {a.suite}) and {b.path} (suite {b.suite}) have no case in common; "
             "compare two runs of one suite"
         )
-    found = _metrics(before, b, limits) | _cases(before, b)
-    comparisons = {key: found[key] for key in sorted(found, key=_order(before, b))}
-    return Report(a, b, comparisons, limits, notes(a, b))
-
-
-def _metrics(a: Observed, b: Observed, limits: Limits) -> dict[CaseMetric, Comparison]:
-    every = dict.fromkeys((*b.replicates, *a.replicates))
-    keys = [key for key in every if _is_compared(key, a, b)]
-    unlike = {key: reason for key in keys if (reason := _difference(key, a, b))}
-    judged = decide(
-        {key: a.replicates[key] for key in keys if key in a.replicates and key not in unlike},
-        {key: b.replicates[key] for key in keys if key in b.replicates and key not in unlike},
-        alpha=limits.alpha,
-        min_effect=limits.min_effect,
-        noise_floor=limits.noise_floor,
+    found = _compared_values(before, b, limits) | _failed_cases(before, b)
+    floors = ", ".join(f"{name} {floor:.1%}" for name, floor in limits.noise_floor.items())
+    rule = (
+        "faster, slower, less, more: adjusted p < "
+        f"{limits.alpha:g} (Welch's t on logarithms of per-process medians, Benjamini-Hochberg "
+        f"over the grid) and at least {limits.min_effect:.1%}"
+        + (f" and the noise floor ({floors})" if floors else "")
+        + "; same: the whole interval within that; exact metrics: compared exactly"
     )
-    explained = {key: _explained(key, each, a, b) for key, each in judged.items()}
-    return explained | {key: _unlike(key, reason, a, b) for key, reason in unlike.items()}
+    cases = {case: place for place, case in enumerate(dict.fromkeys((*b.cases, *before.cases)))}
+    metrics = (CASE, *METRICS)
+    order = sorted(found, key=lambda key: (cases[key.case], metrics.index(key.metric)))
+    return Report(
+        b.suite,
+        _side(a),
+        _side(b),
+        Findings({key: found[key] for key in order}),
+        rule,
+        notes(a, b),
+        {
+            "a": a.as_json(),
+            "b": b.as_json(),
+            "same_machine": a.machine_key == b.machine_key,
+            "limits": asdict(limits) | {"confidence": CONFIDENCE},
+        },
+    )
 
 
-def _is_compared(key: CaseMetric, a: Observed, b: Observed) -> bool:
-    if METRICS[key.metric].is_measured and a.machine_key != b.machine_key:
-        return False
-    # What a failed case lacks is not gone; the failure has a verdict of its own.
-    return key in b.replicates or key.case not in b.failures
+def _side(run: Observed) -> str:
+    commit = f"commit {run.commit}, " if run.commit else ""
+    path = str(run.path).replace("`", "'")
+    return f"{commit}machine {run.machine_key}, {run.found} processes, `{path}`"
 
 
-def _difference(key: CaseMetric, a: Observed, b: Observed) -> str:
+def _compared_values(a: Observed, b: Observed, limits: Limits) -> dict[CaseMetric, Finding]:
+    """Verdicts of every metric that both sides can be asked for."""
+    unlike: dict[CaseMetric, str] = {}
+    before, after = {}, {}
+    for key in dict.fromkeys((*b.replicates, *a.replicates)):
+        if METRICS[key.metric].is_measured and a.machine_key != b.machine_key:
+            continue
+        # What a failed case lacks is not gone; the failure has a verdict of its own.
+        if key not in b.replicates and key.case in b.failures:
+            continue
+        if reason := _why_unlike(key, a, b):
+            unlike[key] = reason
+            continue
+        if key in a.replicates:
+            before[key] = a.replicates[key]
+        if key in b.replicates:
+            after[key] = b.replicates[key]
+    found = decide(before, after, limits)
+    for key, each in found.items():
+        if each.verdict in ("new", "gone"):
+            run, when = (a, "before") if each.verdict == "new" else (b, "now")
+            found[key] = replace(each, reason=_why_without(key.case, run, when))
+    for key, reason in unlike.items():
+        counts = len(a.replicates[key]), len(b.replicates[key])
+        found[key] = Finding(
+            "unclear", replicates_a=counts[0], replicates_b=counts[1], reason=reason
+        )
+    return found
+
+
+def _why_unlike(key: CaseMetric, a: Observed, b: Observed) -> str:
     """Why two values of a measured metric are not values of the same thing; empty if they are."""
     both = key in a.replicates and key in b.replicates
     if not both or not METRICS[key.metric].is_measured:
@@ -148,24 +113,6 @@ def _difference(key: CaseMetric, a: Observed, b: Observed) -> str:
     return f"measured under other conditions: {'; '.join(changed)}" if changed else ""
 
 
-def _unlike(key: CaseMetric, reason: str, a: Observed, b: Observed) -> Comparison:
-    return Comparison(
-        "unclear",
-        replicates_a=len(a.replicates[key]),
-        replicates_b=len(b.replicates[key]),
-        reason=reason,
-    )
-
-
-def _explained(key: CaseMetric, found: Comparison, a: Observed, b: Observed) -> Comparison:
-    """New and gone with what is known of the other side."""
-    if found.verdict == "new":
-        return replace(found, reason=_why_without(key.case, a, "before"))
-    if found.verdict == "gone":
-        return replace(found, reason=_why_without(key.case, b, "now"))
-    return found
-
-
 def _why_without(case: CaseId, run: Observed, when: str) -> str:
     """Why a run has no value of a case; empty where it has not even the label."""
     if case in run.failures:
@@ -177,27 +124,14 @@ def _why_without(case: CaseId, run: Observed, when: str) -> str:
     return ""
 
 
-def _cases(a: Observed, b: Observed) -> dict[CaseMetric, Comparison]:
+def _failed_cases(a: Observed, b: Observed) -> dict[CaseMetric, Finding]:
     """Verdicts of cases as a whole: failed now, or failed before and gone."""
     found = {}
     for case, cause in b.failures.items():
         before = a.failures.get(case)
         reason = cause if before is None else f"{cause} (failed before, too: {before})"
-        regression = before is None
-        found[CaseMetric(*case, CASE)] = Comparison("failed", reason=reason, regression=regression)
+        found[CaseMetric(*case, CASE)] = Finding("failed", reason=reason, regression=before is None)
     for case, cause in a.failures.items():
         if case not in b.conditions:
-            found[CaseMetric(*case, CASE)] = Comparison("gone", reason=f"failed before: {cause}")
+            found[CaseMetric(*case, CASE)] = Finding("gone", reason=f"failed before: {cause}")
     return found
-
-
-class _order:  # noqa: N801 - used as a function
-    """Cases as the second run has them, what it lacks last; metrics as `METRICS` has them."""
-
-    def __init__(self, a: Observed, b: Observed) -> None:
-        cases = dict.fromkeys((*b.cases, *a.cases))
-        self._case = {case: place for place, case in enumerate(cases)}
-        self._metric = {name: place for place, name in enumerate((CASE, *METRICS))}
-
-    def __call__(self, key: CaseMetric) -> tuple[int, int]:
-        return self._case[key.case], self._metric[key.metric]

@@ -7,21 +7,28 @@ import math
 import random
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 from harness.judge.regression.observed import CaseMetric
-from harness.judge.regression.verdict import ALPHA, LEAST_REPLICATES, MIN_EFFECT, Comparison, decide
-from harness.judge.statistics.intervals import trimmed
-
-# Interleaving: fresh processes of two versions in turn, so that a machine's moods meet both.
+from harness.judge.regression.verdict import (
+    ALPHA,
+    LEAST_REPLICATES,
+    MIN_EFFECT,
+    ChangeVerdict,
+    Finding,
+    Findings,
+    called,
+    p_values_of,
+)
+from harness.judge.statistics.significance import Ratio, yuen
 
 Side = Literal["a", "b"]
 """`a` is the version before, `b` the version after."""
 
 PAIRS_OF_A_BLOCK = 2
 
-_MAD_TO_STDEV = 1.4826
+_STDEV_PER_MAD = 1.4826
 """Standard deviation over median absolute deviation of a normal distribution (Hampel 1974)."""
 
 _FLOOR_STDERRS = 2.0
@@ -29,7 +36,7 @@ _FLOOR_STDERRS = 2.0
 
 
 @dataclass(frozen=True)
-class Measured:
+class Timed:
     """What one fresh process gave."""
 
     seconds: float | None  # median latency of its samples; `None` unless `status` is `ok`
@@ -38,7 +45,7 @@ class Measured:
     samples: tuple[float, ...] = ()  # seconds of each sample
 
 
-Measure = Callable[[Side, CaseMetric], Measured]
+Timer = Callable[[Side, CaseMetric], Timed]
 """Runs one case of one version in a fresh process."""
 
 
@@ -51,9 +58,9 @@ class Interleaved:
     # the same of the version after; `b[i]` ran right before or after `a[i]`
     b: list[float] = field(default_factory=list)
     # by version, the first answer that was no latency
-    failures: dict[Side, Measured] = field(default_factory=dict)
+    failures: dict[Side, Timed] = field(default_factory=dict)
     # by version, the first answer with all its samples
-    first: dict[Side, Measured] = field(default_factory=dict)
+    first: dict[Side, Timed] = field(default_factory=dict)
 
     @property
     def pairs(self) -> int:
@@ -61,11 +68,11 @@ class Interleaved:
         return len(self.a)
 
     @property
-    def ratios(self) -> list[float]:
-        """b over a of each pair: what both halves met alike cancels."""
-        return [after / before for before, after in zip(self.a, self.b, strict=True)]
+    def differences(self) -> list[float]:
+        """log(b / a) of each pair: what both halves met alike cancels."""
+        return [math.log(after / before) for before, after in zip(self.a, self.b, strict=True)]
 
-    def add_block(self, key: CaseMetric, measure: Measure, rng: random.Random) -> None:
+    def add_block(self, key: CaseMetric, measure: Timer, rng: random.Random) -> None:
         """Run A B B A or B A A B, drawn at random: two pairs.
 
         In one pair a runs first, in the other b, so that a drift of the machine cancels; the draw
@@ -97,7 +104,7 @@ class Interleaved:
         ]
 
 
-def noise_floor(cases: Sequence[Interleaved], pairs: int) -> float:
+def floor_of_pairs(cases: Sequence[Interleaved], pairs: int) -> float:
     """The effect that so many pairs of *equal* versions stay within in 95 of 100 comparisons.
 
     Every block holds two processes of a, and two of b, that ran within four of each other: A/A
@@ -116,7 +123,7 @@ def noise_floor(cases: Sequence[Interleaved], pairs: int) -> float:
     differences = [d for case in cases for d in case.equal_differences()]
     if not differences or pairs < 1:
         return 0.0
-    spread = _MAD_TO_STDEV * statistics.median(map(abs, differences))
+    spread = _STDEV_PER_MAD * statistics.median(map(abs, differences))
     return math.expm1(_FLOOR_STDERRS * spread / math.sqrt(pairs))
 
 
@@ -124,10 +131,8 @@ LOOKS = (6, 12, 24, 48)
 """Pairs per case at which verdicts are sought. Doubling: a case twice as noisy needs four times as
 many, so that two more looks settle it, and every look costs a share of alpha."""
 
-BUDGET = 600.0
+USUAL_BUDGET = 600.0
 """Seconds."""
-
-Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,7 @@ class Settings:
     """How a gate decides."""
 
     looks: tuple[int, ...] = LOOKS  # pairs per case at which verdicts are sought, increasing, even
-    budget: float = BUDGET  # seconds after which no further block begins
+    budget: float = USUAL_BUDGET  # seconds after which no further block begins
     # probability of any false verdict `faster` or `slower` where nothing differs, all looks
     # together
     alpha: float = ALPHA
@@ -152,7 +157,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Progress:
+class Standing:
     """Where a gate stands; given to a listener before each block."""
 
     key: CaseMetric  # what runs next
@@ -162,48 +167,50 @@ class Progress:
     seconds: float  # since the start
 
 
-Listener = Callable[[Progress], None]
-
-
 @dataclass(frozen=True)
-class Gated:
+class Gated(Findings):
     """What a gate has found."""
 
-    comparisons: Mapping[CaseMetric, Comparison]  # by case, in the suite's order
-    replicates: Mapping[CaseMetric, Interleaved]  # the seconds behind them
+    # Known failures are accepted with a baseline; here nobody knows of them.
+    undecided_are: ClassVar[tuple[ChangeVerdict, ...]] = ("unclear", "failed")
+
+    replicates: Mapping[CaseMetric, Interleaved]  # the seconds behind the findings
     looks: int  # how often verdicts were sought
     seconds: float  # that it took
     floor: float  # noise floor of the last look, a share
     spent: bool  # whether the budget ended it
 
-    @property
-    def regressions(self) -> tuple[CaseMetric, ...]:
-        """Cases that are worse in the version after."""
-        return tuple(key for key, found in self.comparisons.items() if found.regression)
+    def overview(self) -> dict[str, Any]:
+        """Plain data of the whole."""
+        return {
+            "looks": self.looks,
+            "noise_floor": self.floor,
+            "budget_spent": self.spent,
+            "seconds": self.seconds,
+        }
 
-    @property
-    def undecided(self) -> tuple[CaseMetric, ...]:
-        """Cases of which nothing can be said: too much noise, or neither version runs them."""
-        return tuple(
-            key
-            for key, found in self.comparisons.items()
-            if not found.regression and found.verdict in ("unclear", "failed")
-        )
+    def rows(self) -> list[dict[str, Any]]:
+        """Plain data of each case, with every process."""
+        cases = (self.replicates[key] for key in self.comparisons)
+        return [
+            {**row, "before_seconds": case.a, "after_seconds": case.b}
+            for row, case in zip(super().rows(), cases, strict=True)
+        ]
 
 
 def gate(
     keys: Sequence[CaseMetric],
-    measure: Measure,
-    clock: Clock,
+    measure: Timer,
+    clock: Callable[[], float],
     settings: Settings,
-    listener: Listener | None = None,
+    listener: Callable[[Standing], None] | None = None,
 ) -> Gated:
     """Compare two versions of a grid by interleaved fresh processes.
 
-    At each look the pairs' ratios are judged by `decide`: Yuen's test of their logarithms (what a
-    pair met alike cancels, and a burst that met one half alone is cut off), Benjamini-Hochberg over
-    the grid, an effect of at least the larger of `min_effect` and the noise floor of as many A/A
-    pairs. A verdict, once found, stays; unclear cases get more pairs.
+    At each look the pairs are judged by Yuen's test of the logarithms of their ratios (what a pair
+    met alike cancels, and a burst that met one half alone is cut off), Benjamini-Hochberg over the
+    grid, an effect of at least the larger of `min_effect` and the noise floor of as many A/A pairs.
+    A verdict, once found, stays; unclear cases get more pairs.
 
     Looking again and again would find a difference in the end where there is none (Armitage,
     McPherson and Rowe 1969: 5 looks at 5 % make it 14 %). So each of the K looks that may come has
@@ -224,7 +231,9 @@ def gate(
         run.look()
         if run.spent or not run.open():
             break
-    return run.result()
+    comparisons = {key: run.finding(key) for key in run.keys}
+    seconds = clock() - run.start
+    return Gated(comparisons, run.cases, run.looks, seconds, run.floor, run.spent)
 
 
 @dataclass
@@ -232,14 +241,14 @@ class _Run:
     """A gate while it runs."""
 
     keys: tuple[CaseMetric, ...]
-    measure: Measure
-    clock: Clock
+    measure: Timer
+    clock: Callable[[], float]
     settings: Settings
-    listener: Listener | None
+    listener: Callable[[Standing], None] | None
     rng: random.Random = field(init=False)
     start: float = field(init=False)
     cases: dict[CaseMetric, Interleaved] = field(init=False)
-    found: dict[CaseMetric, Comparison] = field(default_factory=dict)
+    found: dict[CaseMetric, Finding] = field(default_factory=dict)
     looks: int = 0
     floor: float = 0.0
     spent: bool = False
@@ -271,7 +280,7 @@ class _Run:
                 case = self.cases[key]
                 if self.listener is not None:
                     total = len(self.keys)
-                    self.listener(Progress(key, case.pairs, len(self.open()), total, seconds))
+                    self.listener(Standing(key, case.pairs, len(self.open()), total, seconds))
                 case.add_block(key, self.measure, self.rng)
             waiting = [key for key in self.open() if self.cases[key].pairs < pairs]
 
@@ -279,93 +288,65 @@ class _Run:
         """Judge the whole grid; verdicts that stand are not taken back."""
         self.looks += 1
         open_ = self.open()
-        self.floor = self._floor(open_)
-        ratios = {key: _tested(case) for key, case in self.cases.items() if case.pairs}
-        judged = decide(
-            # Ratios against ones: Welch's test with a group that does not spread is Student's test
-            # of the other one, here of pairs.
-            {key: [1.0] * len(tested) for key, tested in ratios.items()},
-            ratios,
-            noise_floor=self.floor,
-            alpha=self._alpha,
-            min_effect=self.settings.min_effect,
-        )
-        for key in open_:
-            if key in judged:
-                self.found[key] = self._strict(judged[key])
-
-    def _strict(self, found: Comparison) -> Comparison:
-        """`same` means less than `min_effect` also where the noise floor is higher."""
-        if found.verdict == "same" and found.low is not None and found.high is not None:
-            upper = 1 + self.settings.min_effect
-            if not 1 / upper < 1 + found.low <= 1 + found.high < upper:
-                return replace(found, verdict="unclear")
-        return found
-
-    def _floor(self, open_: Sequence[CaseMetric]) -> float:
         pairs = [self.cases[key].pairs for key in open_ if self.cases[key].pairs]
         # The budget may have ended a round in the middle: the least number is the careful one.
-        return noise_floor(tuple(self.cases.values()), min(pairs, default=0))
+        self.floor = floor_of_pairs(tuple(self.cases.values()), min(pairs, default=0))
+        ratios = {
+            key: yuen(case.differences)
+            for key, case in self.cases.items()
+            if case.pairs >= LEAST_REPLICATES
+        }
+        p_values = p_values_of(ratios)
+        for key in open_:
+            if key in ratios:
+                self.found[key] = self._judged(self.cases[key], ratios[key], p_values[key])
 
-    def result(self) -> Gated:
-        """All that was found."""
-        seconds = self.clock() - self.start
-        comparisons = {key: self._comparison(key) for key in self.keys}
-        return Gated(comparisons, self.cases, self.looks, seconds, self.floor, self.spent)
+    def _judged(self, case: Interleaved, ratio: Ratio, p: float) -> Finding:
+        """`same` means less than `min_effect` also where the noise floor is higher."""
+        alpha, least = self.settings.alpha / len(self.settings.looks), self.settings.min_effect
+        verdict = called(ratio, p, alpha, max(least, self.floor), same_within=least)
+        reason = ""
+        if verdict == "unclear":
+            reason = f"after {case.pairs} pairs it may be more or less than {least:.1%}"
+            if p < alpha:
+                reason = f"differs, but {reason}, and the noise floor is {self.floor:.1%}"
+            reason += f"; {self._why_no_more()}"
+        return Finding.between(case.a, case.b, verdict, reason).tested(ratio, p)
 
-    def _comparison(self, key: CaseMetric) -> Comparison:
+    def finding(self, key: CaseMetric) -> Finding:
+        """What is known of a case in the end."""
         case = self.cases[key]
         if case.failures:
-            return _failed(case)
-        found = self.found.get(key)
-        if found is None:
-            return Comparison("unclear", reason=f"not measured: {self._why_no_more()}")
-        return replace(
-            found,
-            value_a=_geometric_mean(case.a),
-            value_b=_geometric_mean(case.b),
-            replicates_a=case.pairs,
-            replicates_b=case.pairs,
-            reason=self._unclear(found, case.pairs) if found.verdict == "unclear" else "",
-        )
-
-    def _unclear(self, found: Comparison, pairs: int) -> str:
-        what = f"after {pairs} pairs it may be more or less than {self.settings.min_effect:.1%}"
-        if pairs < LEAST_REPLICATES:
-            what = f"{pairs} pairs say nothing"
-        elif found.p_adjusted is not None and found.p_adjusted < self._alpha:
-            what = f"differs, but {what}, and the noise floor is {self.floor:.1%}"
-        return f"{what}; {self._why_no_more()}"
+            return _of_failures(case)
+        if key in self.found:
+            return self.found[key]
+        if not case.pairs:
+            return Finding("unclear", reason=f"not measured: {self._why_no_more()}")
+        reason = f"{case.pairs} pairs say nothing; {self._why_no_more()}"
+        return Finding.between(case.a, case.b, "unclear", reason)
 
     def _why_no_more(self) -> str:
         if self.spent:
             return f"the budget of {self.settings.budget:g} s is spent; raise it"
         return "measure on a quieter machine, or with a longer time per process"
 
-    @property
-    def _alpha(self) -> float:
-        return self.settings.alpha / len(self.settings.looks)
 
-
-def _tested(case: Interleaved) -> list[float]:
-    """Ratios of the pairs as the test takes them."""
-    return [math.exp(log) for log in trimmed([math.log(ratio) for ratio in case.ratios])]
-
-
-def _failed(case: Interleaved) -> Comparison:
+def _of_failures(case: Interleaved) -> Finding:
     """One of the versions gave no latency."""
     before, after = case.failures.get("a"), case.failures.get("b")
-    counted = Comparison("new", replicates_a=len(case.a), replicates_b=len(case.b))
-    if after is None:
-        assert before is not None
-        reason = f"no comparison, the version before fails: {before.status}: {before.cause}"
-        return replace(counted, reason=reason)
-    if before is not None:
+    verdict: ChangeVerdict = "failed"
+    if before and after:
         reason = f"fails in both versions: {after.status}: {after.cause}"
-        return replace(counted, verdict="failed", reason=reason)
-    reason = f"{after.status}: {after.cause}"
-    return replace(counted, verdict="failed", reason=reason, regression=True)
-
-
-def _geometric_mean(values: Sequence[float]) -> float:
-    return math.exp(math.fsum(map(math.log, values)) / len(values))
+    elif after:
+        reason = f"{after.status}: {after.cause}"
+    else:
+        assert before is not None
+        verdict = "new"
+        reason = f"no comparison, the version before fails: {before.status}: {before.cause}"
+    return Finding(
+        verdict,
+        replicates_a=len(case.a),
+        replicates_b=len(case.b),
+        reason=reason,
+        regression=before is None,
+    )

@@ -4,15 +4,16 @@ import gc
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.judge.regression.version import committed_at
-from harness.judge.statistics.change_points import MAX_P, WINDOW, find_change_points
+from harness.environment.git import committed_at
+from harness.judge.regression.verdict import MIN_EFFECT
+from harness.judge.statistics.change_points import MAX_P, USUAL_WINDOW, find_change_points
 from harness.messages import HarnessError
 from harness.records.quantities.quantity import Unit, unit
 from harness.records.quantities.registry import METRICS, Metric
@@ -27,18 +28,18 @@ from harness.records.stored_runs import (
 
 # Series: one metric of one case over many runs.
 
-_UNITS: Mapping[str, tuple[str, ...]] = {
+_SHOWN_IN: Mapping[str, tuple[str, ...]] = {
     "seconds": ("ns", "us", "ms", "s"),
     "bytes": ("B", "KiB", "MiB", "GiB"),
     "energy": ("mJ", "J", "kJ"),
 }
-_COUNTS = ("1", "k", "M", "G", "T")
+_SHOWN_COUNTS = ("1", "k", "M", "G", "T")
 
 EVERY_MACHINE = ""
 """Machine of exact metrics, which are the same everywhere."""
 
 
-class Point(NamedTuple):
+class HistoryPoint(NamedTuple):
     """A run's value: the median over its processes."""
 
     run: StoredRun  # that it is from
@@ -56,7 +57,7 @@ class Series:
     machine_key: str  # of the machine; `EVERY_MACHINE` for exact metrics
     condition: tuple[Any, ...]  # threads, cache and CUDA graph; empty for exact metrics
     metric: Metric  # what is shown
-    points: tuple[Point, ...]  # by commit, then by time
+    points: tuple[HistoryPoint, ...]  # by commit, then by time
 
     @property
     def values(self) -> list[float]:
@@ -67,7 +68,7 @@ class Series:
     def unit(self) -> Unit:
         """The largest one in which the first value is at least 1."""
         dimension, value = self.metric.dimension, self.points[0].value
-        units = [unit(name, dimension) for name in _UNITS.get(dimension, _COUNTS)]
+        units = [unit(name, dimension) for name in _SHOWN_IN.get(dimension, _SHOWN_COUNTS)]
         return next((each for each in reversed(units) if value >= each.factor), units[0])
 
 
@@ -88,7 +89,7 @@ def collect(
         metrics: of the values of each measurement.
         committed: Unix time of commits; a run of another commit stands at the time of its start.
     """
-    names = _names(measurements)
+    names = _last_labels(measurements)
     values: dict[tuple[Any, ...], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for m in measurements:
         case = (m.suite, names[m.suite, m.label, m.case_key], m.case_key)
@@ -98,22 +99,24 @@ def collect(
                 continue
             place = (m.machine_key, m.condition) if metric.is_measured else (EVERY_MACHINE, ())
             values[(*case, *place, number)][m.run].append(value)
-    order = {index: _order(run, committed) for index, run in enumerate(runs)}
+    order = {}
+    for index, run in enumerate(runs):
+        started = 0.0
+        with suppress(ValueError):
+            started = datetime.fromisoformat(run.started_at).timestamp()
+        at = committed.get(run.commit or "", started)
+        order[index] = (at, run.started_at, str(run.path))
     made = []
     for (suite, label, key, machine, condition, number), found in values.items():
         points = tuple(
-            Point(runs[index], _median(found[index]), len(found[index]))
+            HistoryPoint(runs[index], statistics.median(found[index]), len(found[index]))
             for index in sorted(found, key=order.__getitem__)
         )
         made.append(Series(suite, label, key, machine, condition, metrics[number], points))
     return made
 
 
-def _median(values: Sequence[float]) -> float:
-    return values[0] if len(values) == 1 else statistics.median(values)
-
-
-def _names(measurements: Iterable[Measurement]) -> dict[tuple[str, str, str], str]:
+def _last_labels(measurements: Iterable[Measurement]) -> dict[tuple[str, str, str], str]:
     """What each case is called: by its last label, where no run has two of it."""
     seen = {(m.suite, m.case_key, m.run, m.label) for m in measurements}
     found: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
@@ -127,17 +130,6 @@ def _names(measurements: Iterable[Measurement]) -> dict[tuple[str, str, str], st
     return names
 
 
-def _order(run: StoredRun, committed: Mapping[str, int]) -> tuple[float, str, str]:
-    try:
-        started = datetime.fromisoformat(run.started_at).timestamp()
-    except ValueError:
-        started = 0.0
-    return (committed.get(run.commit or "", started), run.started_at, str(run.path))
-
-
-MIN_CHANGE = 0.02
-"""As in comparisons: smaller effects are not worth an alarm."""
-
 SHORT = 10
 """Digits of a commit."""
 
@@ -147,14 +139,14 @@ class EmptyHistoryError(HarnessError):
 
 
 @dataclass(frozen=True)
-class Limits:
+class ChangeLimits:
     """When a change is told."""
 
-    min_change: float = MIN_CHANGE  # relative, of measured metrics
+    min_change: float = MIN_EFFECT  # relative, of measured metrics
     # of measured metrics, after p is multiplied by the number of runs (Bonferroni), since a change
     # may be at each of them
     max_p: float = MAX_P
-    window: int = WINDOW  # runs that are looked at together
+    window: int = USUAL_WINDOW  # runs that are looked at together
 
 
 @dataclass(frozen=True)
@@ -175,12 +167,12 @@ class Change:
         return self.after / self.before - 1 if self.before else float("inf")
 
     @property
-    def last(self) -> Point:
+    def last(self) -> HistoryPoint:
         """The last point before the change."""
         return self.series.points[self.index - 1]
 
     @property
-    def first(self) -> Point:
+    def first(self) -> HistoryPoint:
         """The first point after it."""
         return self.series.points[self.index]
 
@@ -196,13 +188,10 @@ class Change:
         if self.commits is None:
             return f"runs {self.last.run.path.name} to {self.first.run.path.name}"
         before, after = self.commits
+        dirty = self.first.run.dirty or self.last.run.dirty
         if before == after:
-            return f"{before[:SHORT]}, unchanged" + (" but dirty" if self._dirty else "")
-        return f"{before[:SHORT]}..{after[:SHORT]}" + (" (dirty)" if self._dirty else "")
-
-    @property
-    def _dirty(self) -> bool:
-        return self.first.run.dirty or self.last.run.dirty
+            return f"{before[:SHORT]}, unchanged" + (" but dirty" if dirty else "")
+        return f"{before[:SHORT]}..{after[:SHORT]}" + (" (dirty)" if dirty else "")
 
     @property
     def besides(self) -> tuple[str, ...]:
@@ -222,12 +211,56 @@ class History:
     runs: int  # number of runs read
     series: tuple[Series, ...]  # each metric of each case
     changes: tuple[Change, ...]  # of all series, in the order of series and points
-    limits: Limits  # in force
+    limits: ChangeLimits  # in force
     warnings: tuple[str, ...]  # what could not be read
 
     def of(self, series: Series) -> tuple[Change, ...]:
         """The changes of one series."""
         return tuple(change for change in self.changes if change.series is series)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data of every point and change; values in SI base units, changes as shares."""
+        return {
+            "runs": self.runs,
+            "limits": vars(self.limits),
+            "warnings": list(self.warnings),
+            "series": [
+                {
+                    "suite": series.suite,
+                    "label": series.label,
+                    "case_key": series.case_key,
+                    "machine_key": series.machine_key or None,
+                    "threads": series.condition[0] if series.condition else None,
+                    "metric": series.metric.name,
+                    "points": [
+                        {
+                            "run": str(point.run.path),
+                            "started_at": point.run.started_at,
+                            "commit": point.run.commit,
+                            "dirty": point.run.dirty,
+                            "value": point.value,
+                            "processes": point.processes,
+                        }
+                        for point in series.points
+                    ],
+                    "changes": [
+                        {
+                            "index": change.index,
+                            "before": change.before,
+                            "after": change.after,
+                            "change": change.change if change.before else None,
+                            "p": change.p,
+                            "last_commit_before": (change.commits or (None, None))[0],
+                            "first_commit_after": (change.commits or (None, None))[1],
+                            "where": change.where,
+                            "besides": list(change.besides),
+                        }
+                        for change in self.of(series)
+                    ],
+                }
+                for series in self.series
+            ],
+        }
 
 
 def read_history(
@@ -237,7 +270,7 @@ def read_history(
     suites: Sequence[str] = (),
     labels: Sequence[str] = (),
     machines: Sequence[str] = (),
-    limits: Limits | None = None,
+    limits: ChangeLimits | None = None,
     repository: Path | None = None,
 ) -> History:
     """Read all runs below folders and find the changes of every case.
@@ -260,59 +293,43 @@ def read_history(
         EmptyHistoryError: no run has a value that is asked for.
         MissingDuckDBError: DuckDB is not installed.
     """
-    limits = limits or Limits()
-    with _uncollected():
-        return _read(folders, metrics, (suites, labels, machines), limits, repository)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the search for cycles: tens of thousands of rows have none, and it takes a third."""
+    limits = limits or ChangeLimits()
     was_enabled = gc.isenabled()
-    gc.disable()
+    gc.disable()  # tens of thousands of rows have no cycles, and the search for them takes a third
     try:
-        yield
+        database = connect()
+        runs, warning = read_runs(database, find_runs(folders))
+        if not runs:
+            where = ", ".join(map(str, folders))
+            raise EmptyHistoryError(
+                f"{where}: no run here; give the folder of the runs with --runs"
+            )
+        asked = [METRICS[name] for name in metrics]
+        found, bad = read_measurements(database, runs, *_sql(asked))
+        kept = [
+            m
+            for m in found
+            if (not suites or m.suite in suites or runs[m.run].suite in suites)
+            and (not labels or m.label in labels)
+            and (not machines or m.machine_key in machines)
+        ]
+        commits = {run.commit for run in runs if run.commit}
+        committed = committed_at(sorted(commits), repository or Path.cwd())
+        series = collect(runs, kept, asked, committed)
+        if not series:
+            raise EmptyHistoryError(
+                f"none of {len(runs)} runs has {' or '.join(metrics)} of what is asked for; "
+                "name another suite, case, machine or --metric"
+            )
+        changes = tuple(change for each in series for change in find_changes(each, limits))
+        warnings = tuple(filter(None, (warning, *bad)))
+        return History(len(runs), tuple(series), changes, limits, warnings)
     finally:
         if was_enabled:
             gc.enable()
 
 
-def _read(
-    folders: Sequence[Path],
-    metrics: Sequence[str],
-    wanted: tuple[Sequence[str], Sequence[str], Sequence[str]],
-    limits: Limits,
-    repository: Path | None,
-) -> History:
-    suites, labels, machines = wanted
-    database = connect()
-    runs, warning = read_runs(database, find_runs(folders))
-    if not runs:
-        where = ", ".join(map(str, folders))
-        raise EmptyHistoryError(f"{where}: no run here; give the folder of the runs with --runs")
-    asked = [METRICS[name] for name in metrics]
-    structure, expressions = _sql(asked)
-    found, bad = read_measurements(database, runs, structure, expressions)
-    kept = [
-        m
-        for m in found
-        if (not suites or m.suite in suites or runs[m.run].suite in suites)
-        and (not labels or m.label in labels)
-        and (not machines or m.machine_key in machines)
-    ]
-    commits = {run.commit for run in runs if run.commit}
-    series = collect(runs, kept, asked, committed_at(sorted(commits), repository))
-    if not series:
-        raise EmptyHistoryError(
-            f"none of {len(runs)} runs has {' or '.join(metrics)} of what is asked for; "
-            "name another suite, case, machine or --metric"
-        )
-    changes = tuple(change for each in series for change in find_changes(each, limits))
-    warnings = tuple(filter(None, (warning, *bad)))
-    return History(len(runs), tuple(series), changes, limits, warnings)
-
-
-def find_changes(series: Series, limits: Limits) -> Iterator[Change]:
+def find_changes(series: Series, limits: ChangeLimits) -> Iterator[Change]:
     """The changes of one series, in order."""
     if not series.metric.is_measured:
         for index, (before, after) in enumerate(pairwise(series.values), 1):

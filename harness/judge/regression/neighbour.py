@@ -17,7 +17,7 @@ _SHORTEST, _LONGEST = 0.05, 0.6
 """Seconds."""
 
 _SLICE = 0.01
-_BYTES = 1 << 24
+_BURDEN = 1 << 24
 """Beyond the caches of a core: a burst takes memory bandwidth, not only time."""
 
 
@@ -51,26 +51,22 @@ def noisy_neighbours(count: int, seed: int) -> Iterator[None]:
 def main(seed: int) -> None:
     """Burst and rest until stdin is closed, also by the death of who started us."""
     rng = random.Random(seed)
-    source = bytes(_BYTES)
+    source = bytes(_BURDEN)
     while True:
         busy_until = time.monotonic() + rng.uniform(_SHORTEST, _LONGEST)
         while time.monotonic() < busy_until:
-            _burn(source, time.monotonic() + _SLICE)
-            if _alone(0.0):
+            until, total = time.monotonic() + _SLICE, 0
+            while time.monotonic() < until:
+                total += len(bytearray(source))
+                for number in range(2000):
+                    total = (total * 1103515245 + number) & 0xFFFFFFFF
+            if _is_left(0.0):
                 return
-        if _alone(rng.uniform(_SHORTEST, _LONGEST)):
+        if _is_left(rng.uniform(_SHORTEST, _LONGEST)):
             return
 
 
-def _burn(source: bytes, until: float) -> None:
-    total = 0
-    while time.monotonic() < until:
-        total += len(bytearray(source))
-        for number in range(2000):
-            total = (total * 1103515245 + number) & 0xFFFFFFFF
-
-
-def _alone(patience: float) -> bool:
+def _is_left(patience: float) -> bool:
     return bool(select.select([sys.stdin], [], [], patience)[0])
 
 

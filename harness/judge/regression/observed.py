@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import fsum, log
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,10 +48,6 @@ class CaseMetric:
         return CaseId(self.suite, self.label, self.case_key)
 
 
-Conditions = Mapping[str, Any]
-"""What has to be alike before two measured values are two of the same thing."""
-
-
 class EmptyRunError(HarnessError):
     """A run has no records to compare."""
 
@@ -66,8 +63,8 @@ class Observed:
     replicates: Mapping[CaseMetric, tuple[float, ...]]  # a number per process
     # why a case, or one of its processes, failed
     failures: Mapping[CaseId, str] = field(default_factory=dict)
-    # of each case: threads, cache, CUDA graph
-    conditions: Mapping[CaseId, Conditions] = field(default_factory=dict)
+    # of each case: threads, cache, CUDA graph; alike before two values are two of the same thing
+    conditions: Mapping[CaseId, Mapping[str, Any]] = field(default_factory=dict)
     # of each case's latency, such as `throttled`
     flags: Mapping[CaseId, tuple[str, ...]] = field(default_factory=dict)
     expected: int = 0  # cases that the suite has, each process counted
@@ -75,7 +72,7 @@ class Observed:
 
     @property
     def cases(self) -> tuple[CaseId, ...]:
-        """In the order of the suite."""
+        """In the order of the records."""
         return tuple(self.conditions)
 
     @cached_property
@@ -91,12 +88,22 @@ class Observed:
             return None
         return str(git["commit"])[:12] + (" (dirty)" if git.get("dirty") else "")
 
+    def as_json(self) -> dict[str, Any]:
+        """What was observed, in a few words."""
+        return {
+            "path": str(self.path),
+            "suite": self.suite,
+            "machine_key": self.machine_key,
+            "commit": self.commit,
+            "processes": self.found,
+        }
+
 
 def observe(path: Path) -> Observed:
     """Read a run directory, or the latest run of a suite's folder.
 
-    What counts is what `KeptRun` has; of that, records of another machine than the one that
-    measured last, on which a run was begun, are left out.
+    A case measured again (`--resume`) counts as it was last; records of another machine than that
+    of the last record, on which a run was begun, are left out.
 
     Raises:
         RunDirectoryError: there is no run, or it cannot be read.
@@ -111,15 +118,29 @@ def observe(path: Path) -> Observed:
         if record.machine_key == machine:
             case = CaseId(record.suite, record.label, record.case_key)
             by_case.setdefault(case, []).append(record)
+    environment = run.environment
+    flags = {
+        case: tuple(dict.fromkeys(f for r in each for f in r.values.get("latency_flags") or ()))
+        for case, each in by_case.items()
+    }
     return Observed(
         path=run.path,
         suite=run.suite_name,
         machine_key=machine,
-        environment=run.environment,
+        environment=environment,
         replicates=_replicates(by_case),
-        failures={case: cause for case, each in by_case.items() if (cause := _failure(each))},
-        conditions={case: _conditions(each[0], run.environment) for case, each in by_case.items()},
-        flags={case: flags for case, each in by_case.items() if (flags := _flags(each))},
+        failures={case: cause for case, each in by_case.items() if (cause := _why_failed(each))},
+        conditions={
+            case: {
+                "threads": each[0].values.get("threads")
+                or each[0].threads
+                or environment.get("threads"),
+                "cache": each[0].timing.get("cache"),
+                "CUDA graph": each[0].timing.get("cuda_graph"),
+            }
+            for case, each in by_case.items()
+        },
+        flags={case: names for case, names in flags.items() if names},
         expected=len(run.listed),
         found=sum(map(len, by_case.values())),
     )
@@ -130,8 +151,15 @@ def _replicates(by_case: Mapping[CaseId, Sequence[Record]]) -> dict[CaseMetric, 
     for case, records in by_case.items():
         for metric in METRICS.values():
             values = [metric.read(record.values) for record in records]
-            # A time or energy of 0 is a clock that was too coarse.
-            usable = [v for v in values if _is_number(v) and (v > 0 or not metric.is_measured)]
+            usable = [
+                v
+                for v in values
+                if isinstance(v, (int, float))
+                and not isinstance(v, bool)
+                and math.isfinite(v)
+                # A time or energy of 0 is a clock that was too coarse.
+                and (v > 0 or not metric.is_measured)
+            ]
             if metric.is_measured and usable and records[0].timing.get("turns"):
                 # Processes that sampled in turns met the same moods of the machine: they say how
                 # much processes differ, and count once where two runs are compared.
@@ -141,30 +169,12 @@ def _replicates(by_case: Mapping[CaseId, Sequence[Record]]) -> dict[CaseMetric, 
     return found
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _failure(records: Sequence[Record]) -> str | None:
+def _why_failed(records: Sequence[Record]) -> str | None:
     for number, record in enumerate(records, 1):
         if record.status != "ok":
             process = f"process {number} of {len(records)}: " if len(records) > 1 else ""
             return process + (f"{record.status}: {record.cause}" if record.cause else record.status)
     return None
-
-
-def _conditions(record: Record, environment: Mapping[str, Any]) -> Conditions:
-    threads = record.values.get("threads") or record.threads or environment.get("threads")
-    return {
-        "threads": threads,
-        "cache": record.timing.get("cache"),
-        "CUDA graph": record.timing.get("cuda_graph"),
-    }
-
-
-def _flags(records: Sequence[Record]) -> tuple[str, ...]:
-    flags = [flag for record in records for flag in record.values.get("latency_flags") or ()]
-    return tuple(dict.fromkeys(flags))
 
 
 # The noise floor: by how much runs of equal code differ on one machine.
@@ -192,8 +202,12 @@ def noise_floor(
     for a, b in pairs:
         for key in a:
             if METRICS[key.metric].is_measured and a[key] and b.get(key):
-                effects.setdefault(key.metric, []).append(_difference(a[key], b[key]))
-    return {metric: _upper(found) for metric, found in effects.items()}
+                before, after = (fsum(map(log, side)) / len(side) for side in (a[key], b[key]))
+                effects.setdefault(key.metric, []).append(math.expm1(abs(after - before)))
+    return {
+        metric: sorted(found)[math.ceil(QUANTILE * len(found)) - 1]
+        for metric, found in effects.items()
+    }
 
 
 def noise_of_runs(run: Observed, others: Iterable[Observed]) -> dict[str, float]:
@@ -221,15 +235,6 @@ def noise_of_runs(run: Observed, others: Iterable[Observed]) -> dict[str, float]
     if pairs and not floor:
         raise NoiseError(f"{run.path}: no measured case in common with the runs given as noise")
     return floor
-
-
-def _difference(a: Replicates, b: Replicates) -> float:
-    log = math.fsum(map(math.log, b)) / len(b) - math.fsum(map(math.log, a)) / len(a)
-    return math.expm1(abs(log))
-
-
-def _upper(effects: list[float]) -> float:
-    return sorted(effects)[math.ceil(QUANTILE * len(effects)) - 1]
 
 
 # Which case of one run is which case of another, though its label may have changed.
@@ -282,13 +287,18 @@ _LISTED = 3
 
 def notes(a: Observed, b: Observed) -> tuple[str, ...]:
     """One sentence per difference that is not one of the measured code."""
-    return (*_machines(a, b), *_software(a, b), *_records(a, b), *_names(a, b))
+    return (*_machine_notes(a, b), *_run_notes(a, b))
 
 
-def _machines(a: Observed, b: Observed) -> Iterator[str]:
+def _machine_notes(a: Observed, b: Observed) -> Iterator[str]:
+    """Hardware and software that both runs were measured on."""
     if a.machine_key != b.machine_key:
+        named = []
+        for run in (a, b):
+            cpu = (run.environment.get("machine") or {}).get("cpu")
+            named.append(f"{run.machine_key}, {cpu}" if cpu else run.machine_key)
         yield (
-            f"different machines ({_machine(a)}, then {_machine(b)}): only exact metrics are "
+            f"different machines ({named[0]}, then {named[1]}): only exact metrics are "
             "compared; latency, energy and measured memory are not"
         )
     elif any(METRICS[key.metric].is_measured for key in b.replicates):
@@ -296,17 +306,9 @@ def _machines(a: Observed, b: Observed) -> Iterator[str]:
             "the runs were measured one after the other, so that what drifted on the machine "
             "between them counts as a difference; harness gate interleaves both versions"
         )
-    before, after = a.environment.get("governor"), b.environment.get("governor")
-    if before != after:
-        yield f"frequency governor: {before}, then {after}"
-
-
-def _machine(run: Observed) -> str:
-    cpu = (run.environment.get("machine") or {}).get("cpu")
-    return f"{run.machine_key}, {cpu}" if cpu else run.machine_key
-
-
-def _software(a: Observed, b: Observed) -> Iterator[str]:
+    governors = (a.environment.get("governor"), b.environment.get("governor"))
+    if governors[0] != governors[1]:
+        yield f"frequency governor: {governors[0]}, then {governors[1]}"
     before, after = _versions(a.environment), _versions(b.environment)
     for name in dict.fromkeys((*before, *after)):
         if before.get(name) != after.get(name):
@@ -319,7 +321,8 @@ def _versions(environment: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in (versions | settings).items() if value}
 
 
-def _records(a: Observed, b: Observed) -> Iterator[str]:
+def _run_notes(a: Observed, b: Observed) -> Iterator[str]:
+    """What is missing or doubtful in either run, and cases whose names have changed."""
     for which, run in (("first", a), ("second", b)):
         if run.found < run.expected:
             yield (
@@ -328,15 +331,9 @@ def _records(a: Observed, b: Observed) -> Iterator[str]:
             )
         flagged = sorted(case.label for case, flags in run.flags.items() if "throttled" in flags)
         if flagged:
-            yield f"throttled while the {which} run measured {_list(flagged)}"
-
-
-def _names(a: Observed, b: Observed) -> Iterator[str]:
+            listed = ", ".join(map(repr, flagged[:_LISTED]))
+            others = len(flagged) - _LISTED
+            more = f" and {others} more" if others > 0 else ""
+            yield f"throttled while the {which} run measured {listed}{more}"
     for old, new in renamed(a, b).items():
         yield f"{new.label!r} was called {old.label!r} before"
-
-
-def _list(names: list[str]) -> str:
-    listed = ", ".join(map(repr, names[:_LISTED]))
-    others = len(names) - _LISTED
-    return f"{listed} and {others} more" if others > 0 else listed

@@ -10,15 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from harness.judge.regression.gate import (
-    Gated,
-    Interleaved,
-    Measure,
-    Measured,
-    Settings,
-    Side,
-    gate,
-)
+from harness.judge.regression.gate import Interleaved, Settings, Side, Timed, gate
 from harness.judge.regression.neighbour import noisy_neighbours
 from harness.judge.regression.observed import CaseMetric
 from harness.judge.statistics.significance import mann_whitney_p
@@ -26,20 +18,20 @@ from harness.messages import HarnessError
 
 # A workload of adjustable length in fresh processes, for trying out the gate.
 
-UNITS = 200
+WORK_UNITS = 200
 """Units of work of one sample: a slow-down of 5 % is 10 of them."""
 
-SAMPLES, WARMUP = 15, 2
+SAMPLES, _WARMUP = 15, 2
 
 _BLOCK = bytes(1 << 14)
-_NUMBER = struct.Struct("d")
+_DOUBLE = struct.Struct("d")
 
 
 class WorkloadError(HarnessError):
     """A process of the self-test has died."""
 
 
-def measure_workload(units: int) -> Measured:
+def measure_workload(units: int) -> Timed:
     """Time a loop of so many units in a forked process; the median of its samples.
 
     The fork is the same as that of a fork server: a process of its own address space and moment,
@@ -57,7 +49,9 @@ def measure_workload(units: int) -> Measured:
         _answer(writing, units)
     os.close(writing)
     try:
-        data = _read(reading)
+        data = b""
+        while chunk := os.read(reading, 1 << 16):
+            data += chunk
     except BaseException:
         with suppress(OSError):
             os.kill(child, signal.SIGKILL)
@@ -65,72 +59,53 @@ def measure_workload(units: int) -> Measured:
     finally:
         os.close(reading)
         os.waitpid(child, 0)
-    if len(data) != SAMPLES * _NUMBER.size:
+    if len(data) != SAMPLES * _DOUBLE.size:
         raise WorkloadError(
             "a process of the self-test ended without an answer; see that the machine has memory "
             "and processes left"
         )
-    samples = tuple(value for (value,) in _NUMBER.iter_unpack(data))
-    return Measured(statistics.median(samples), samples=samples)
+    samples = tuple(value for (value,) in _DOUBLE.iter_unpack(data))
+    return Timed(statistics.median(samples), samples=samples)
 
 
 def _answer(writing: int, units: int) -> None:
-    """The child's side: does not return."""
+    """The child's side, arithmetic and copying in proportion to `units`: does not return."""
     try:
-        samples = [_timed(units) for _ in range(WARMUP + SAMPLES)][WARMUP:]
-        os.write(writing, b"".join(map(_NUMBER.pack, samples)))  # shorter than a pipe's buffer
+        samples = []
+        for _ in range(_WARMUP + SAMPLES):
+            start = time.perf_counter()
+            total = 0
+            for _ in range(units):
+                total += len(bytearray(_BLOCK))
+                for number in range(24):
+                    total = (total * 1103515245 + number) & 0xFFFFFFFF
+            samples.append(time.perf_counter() - start)
+        # Once, so that nobody wakes up between two samples; shorter than a pipe's buffer.
+        os.write(writing, b"".join(map(_DOUBLE.pack, samples[_WARMUP:])))
     finally:
         os._exit(0)
 
 
-def _timed(units: int) -> float:
-    start = time.perf_counter()
-    work(units)
-    return time.perf_counter() - start
-
-
-def work(units: int) -> int:
-    """Arithmetic and copying, proportional to `units`."""
-    total = 0
-    for _ in range(units):
-        total += len(bytearray(_BLOCK))
-        for number in range(24):
-            total = (total * 1103515245 + number) & 0xFFFFFFFF
-    return total
-
-
-def _read(descriptor: int) -> bytes:
-    chunks = []
-    while chunk := os.read(descriptor, 1 << 16):
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-GRID = 14
-"""Cases of one grid: ten of equal versions, two of each slow-down, as in a table of a paper."""
-
-EQUAL_OF_A_GRID = 10
+# Cases of one grid: ten of equal versions, two of each slow-down, as in a table of a paper.
+_EQUAL_OF_A_GRID = 10
 SLOW_DOWNS = (0.10, 0.05)
-SLOW_OF_A_GRID = 2
+_SLOW_OF_A_GRID = 2
 
 PAIRS = 500
 """Case pairs of equal versions."""
-
-LOOKS = (6, 12, 24)
-"""As the gate's own without the last: three suffice for samples of a third of a millisecond."""
 
 MOST_FALSE_ALARMS = 0.01
 LEAST_POWER = (0.90, 0.80)
 """What must be reached, by slow-down."""
 
-MEAN_LIMIT = 1.05
+_MEAN_LIMIT = 1.05
 """pytest-benchmark --benchmark-compare-fail=mean:5%: one run's mean against another's."""
 
-MANN_WHITNEY_ALPHA = 0.05
+_MANN_WHITNEY_ALPHA = 0.05
 
 
 @dataclass(frozen=True)
-class Rate:
+class Share:
     """So many of so many."""
 
     hits: int
@@ -143,20 +118,20 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class Rule:
+class TriedRule:
     """How one rule did."""
 
     name: str  # of the rule
-    false_alarms: Rate  # equal versions called different
-    found: tuple[Rate, ...]  # slow-downs called slower, in the order of `SLOW_DOWNS`
+    false_alarms: Share  # equal versions called different
+    found: tuple[Share, ...]  # slow-downs called slower, in the order of `SLOW_DOWNS`
 
 
 @dataclass(frozen=True)
 class Verified:
     """What a self-test has found."""
 
-    rules: tuple[Rule, ...]  # the gate first
-    called_same: Rate  # equal versions that the gate calls the same
+    rules: tuple[TriedRule, ...]  # the gate first
+    called_same: Share  # equal versions that the gate calls the same
     processes: int  # that were measured
     seconds: float  # that it took
 
@@ -179,21 +154,14 @@ class _Trial:
     case: Interleaved
 
 
-Run = Callable[[int], Measured]
-"""Measures a workload of so many units in a fresh process."""
-
-Listener = Callable[[int, int], None]
-"""Told how many of how many grids are done."""
-
-
 def self_test(
     pairs: int = PAIRS,
     seed: int = 0,
     *,
-    run: Run = measure_workload,
+    run: Callable[[int], Timed] = measure_workload,
     clock: Callable[[], float] = time.perf_counter,
     neighbours: int | None = None,
-    listener: Listener | None = None,
+    listener: Callable[[int, int], None] | None = None,
 ) -> Verified:
     """Try the gate on grids of equal versions and known slow-downs, beside a noisy neighbour.
 
@@ -204,12 +172,12 @@ def self_test(
     Args:
         pairs: case pairs of equal versions; rounded up to whole grids.
         seed: of orders and of the neighbours' rhythm.
-        run: measures a workload.
+        run: measures a workload of so many units in a fresh process.
         clock: in seconds.
         neighbours: processes that load the machine on and off; one per two cores if absent.
-        listener: told after each grid.
+        listener: told after each grid how many of how many are done.
     """
-    grids = math.ceil(pairs / EQUAL_OF_A_GRID)
+    grids = math.ceil(pairs / _EQUAL_OF_A_GRID)
     if neighbours is None:
         neighbours = max(1, (os.cpu_count() or 1) // 2)
     start = clock()
@@ -221,74 +189,66 @@ def self_test(
                 listener(number + 1, grids)
     equal = [trial for trial in trials if trial.effect == 0]
     return Verified(
-        rules=tuple(_rule(name, judge, trials) for name, judge in _RULES),
-        called_same=Rate(sum(trial.verdict == "same" for trial in equal), len(equal)),
+        rules=tuple(_tried(name, judge, trials) for name, judge in _RULES),
+        called_same=Share(sum(trial.verdict == "same" for trial in equal), len(equal)),
         processes=2 * sum(trial.case.pairs for trial in trials),
         seconds=clock() - start,
     )
 
 
-_SETTINGS = Settings(looks=LOOKS, budget=math.inf)
+# The gate's own looks without the last: three suffice for samples of a third of a millisecond.
+_SETTINGS = Settings(looks=(6, 12, 24), budget=math.inf)
 
 
-def _effects() -> list[float]:
-    return [0.0] * EQUAL_OF_A_GRID + [e for e in SLOW_DOWNS for _ in range(SLOW_OF_A_GRID)]
+def _grid(
+    number: int, settings: Settings, run: Callable[[int], Timed], clock: Callable[[], float]
+) -> list[_Trial]:
+    slow = [slow_down for slow_down in SLOW_DOWNS for _ in range(_SLOW_OF_A_GRID)]
+    effects = {
+        CaseMetric(f"grid {number}", f"case {i}", str(i)): effect
+        for i, effect in enumerate([0.0] * _EQUAL_OF_A_GRID + slow)
+    }
+
+    def measure(side: Side, key: CaseMetric) -> Timed:
+        return run(round(WORK_UNITS * (1 + effects[key])) if side == "b" else WORK_UNITS)
+
+    found = gate(tuple(effects), measure, clock, settings)
+    return [
+        _Trial(effect, found.comparisons[key].verdict, found.replicates[key])
+        for key, effect in effects.items()
+    ]
 
 
-def _grid(number: int, settings: Settings, run: Run, clock: Callable[[], float]) -> list[_Trial]:
-    keys = [CaseMetric(f"grid {number}", f"case {i}", str(i)) for i in range(GRID)]
-    effects = dict(zip(keys, _effects(), strict=True))
-    found = gate(keys, _measure(effects, run), clock, settings)
-    return [_trial(key, effect, found) for key, effect in effects.items()]
-
-
-def _measure(effects: dict[CaseMetric, float], run: Run) -> Measure:
-    def measure(side: Side, key: CaseMetric) -> Measured:
-        return run(round(UNITS * (1 + effects[key])) if side == "b" else UNITS)
-
-    return measure
-
-
-def _trial(key: CaseMetric, effect: float, found: Gated) -> _Trial:
-    return _Trial(effect, found.comparisons[key].verdict, found.replicates[key])
-
-
-def _rule(name: str, judge: "_Judge", trials: Sequence[_Trial]) -> Rule:
+def _tried(name: str, judge: "_Judge", trials: Sequence[_Trial]) -> TriedRule:
     """`judge` says slower, faster or neither of each trial."""
     words = [(trial.effect, judge(trial)) for trial in trials]
-    alarms = [word in ("slower", "faster") for effect, word in words if effect == 0]
-    found = tuple(
-        [word == "slower" for effect, word in words if effect == slow_down]
-        for slow_down in SLOW_DOWNS
-    )
-    return Rule(name, _rate(alarms), tuple(map(_rate, found)))
-
-
-def _rate(hits: Sequence[bool]) -> Rate:
-    return Rate(sum(hits), len(hits))
+    equal = [word for effect, word in words if effect == 0]
+    found = []
+    for slow_down in SLOW_DOWNS:
+        of_it = [word for effect, word in words if effect == slow_down]
+        found.append(Share(of_it.count("slower"), len(of_it)))
+    alarms = sum(word in ("slower", "faster") for word in equal)
+    return TriedRule(name, Share(alarms, len(equal)), tuple(found))
 
 
 _Judge = Callable[[_Trial], str]
 
 
 def _by_mean(trial: _Trial) -> str:
-    a, b = _single_runs(trial)
-    return "slower" if statistics.fmean(b) > MEAN_LIMIT * statistics.fmean(a) else ""
+    a, b = (statistics.fmean(trial.case.first[side].samples) for side in _SIDES)
+    return "slower" if b > _MEAN_LIMIT * a else ""
 
 
 def _by_ranks(trial: _Trial) -> str:
-    a, b = _single_runs(trial)
-    if mann_whitney_p(a, b) >= MANN_WHITNEY_ALPHA:
+    a, b = (trial.case.first[side].samples for side in _SIDES)
+    if mann_whitney_p(a, b) >= _MANN_WHITNEY_ALPHA:
         return ""
     return "slower" if statistics.median(b) > statistics.median(a) else "faster"
 
 
-def _single_runs(trial: _Trial) -> tuple[Sequence[float], Sequence[float]]:
-    return trial.case.first["a"].samples, trial.case.first["b"].samples
-
-
+_SIDES: tuple[Side, Side] = ("a", "b")
 _RULES: tuple[tuple[str, _Judge], ...] = (
     ("gate", lambda trial: trial.verdict),
     ("pytest-benchmark mean:5%, single runs", _by_mean),
-    (f"Mann-Whitney p < {MANN_WHITNEY_ALPHA}, single runs", _by_ranks),
+    (f"Mann-Whitney p < {_MANN_WHITNEY_ALPHA}, single runs", _by_ranks),
 )

@@ -1,40 +1,56 @@
-"""Tables of a comparison: what has changed, and what has not."""
+"""Tables of a comparison, of a gate and of its self-test."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.judge.regression.compare import Report
-from harness.judge.regression.observed import CaseId, CaseMetric, Observed
-from harness.judge.regression.verdict import Comparison, Verdict
-from harness.present.formats import ABSENT, Cell, Column, Table, escape_markdown
-from harness.present.formats import markdown as markdown_of_table
+from harness.judge.regression.observed import CaseId, CaseMetric
+from harness.judge.regression.report import Report
+from harness.judge.regression.selftest import (
+    LEAST_POWER,
+    MOST_FALSE_ALARMS,
+    SLOW_DOWNS,
+    Share,
+    Verified,
+)
+from harness.judge.regression.verdict import ChangeVerdict, Finding
+from harness.present.formats import ABSENT, Cell, Column, Table, escape, markdown
 from harness.records.quantities.quantity import Unit, fixed, percent, supported, unit
-from harness.records.quantities.registry import CASE, METRICS, Metric
+from harness.records.quantities.registry import CASE, METRICS
 
-_URGENCY: tuple[Verdict, ...] = (
+_URGENCY: tuple[ChangeVerdict, ...] = (
     "failed", "slower", "more", "unclear", "faster", "less", "new", "gone", "same",
 )  # fmt: skip
-_UNITS: Mapping[str, tuple[str, ...]] = {
+_LADDERS: Mapping[str, tuple[str, ...]] = {
     "seconds": ("us", "ms", "s"),
     "energy": ("mJ", "J", "kJ"),
     "bytes": ("B", "KiB", "MiB", "GiB"),
     "count": ("1", "k", "M", "G"),
     "operations": ("1", "k", "M", "G", "T"),
 }
+_MILLISECONDS = unit("ms", "seconds")
 _DECIMALS = 3
-
-# A person reads these once per case, not once per metric.
-_OF_A_CASE = ("new", "gone")
+_AT_THE_LEFT = (
+    "Suite",
+    "Case",
+    "Metric",
+    "Verdict",
+    "Why",
+    "Rule",
+)  # at the left; numbers at the right
 
 
 @dataclass(frozen=True)
 class _Line:
-    """One row: a comparison, and how its metric is called."""
+    """One row: a finding, and how its metric is called."""
 
     key: CaseMetric
     metric: str
-    found: Comparison
+    found: Finding
+
+
+_TextsByHead = dict[str, Callable[[_Line], str]]
+"""Cells of a row by the heads of their columns."""
 
 
 def changes(report: Report, *, reasons: bool = True) -> Table:
@@ -44,113 +60,134 @@ def changes(report: Report, *, reasons: bool = True) -> Table:
         report: of two runs.
         reasons: whether the last column says why.
     """
-    return _table("Changes", _changed(report), _suites(report) > 1, reasons=reasons)
-
-
-def reasons(report: Report) -> list[str]:
-    """Why the verdicts of `changes` are as they are, for where a column is too narrow."""
-    return [
-        f"{', '.join(filter(None, (line.key.label, line.metric)))}: {line.found.reason}"
-        for line in _changed(report)
-        if line.found.reason
-    ]
+    last: _TextsByHead = {"Why": lambda line: line.found.reason} if reasons else {}
+    return _table_of("Changes", _changed_lines(report), _columns_of_runs() | last, report)
 
 
 def unchanged(report: Report) -> Table:
     """Everything that is the same."""
     lines = [
         _Line(key, METRICS[key.metric].head, each)
-        for key, each in report.comparisons.items()
+        for key, each in report.found.comparisons.items()
         if each.verdict == "same"
     ]
-    return _table("Same", lines, _suites(report) > 1, reasons=False)
+    return _table_of("Same", lines, _columns_of_runs(), report)
 
 
-def _changed(report: Report) -> list[_Line]:
-    lines = _merged(report)
+def gate_table(report: Report) -> Table:
+    """One row per case, regressions first."""
+    lines = _urgent_first(_Line(key, "", found) for key, found in report.found.comparisons.items())
+    name = _MILLISECONDS.name
+    heads: _TextsByHead = {
+        "Case": lambda line: line.key.label,
+        f"Before ({name})": lambda line: _in_milliseconds(line.found.value_a, line.found),
+        f"After ({name})": lambda line: _in_milliseconds(line.found.value_b, line.found),
+        "Change (%)": _effect_text,
+        "95 % interval (%)": _interval_text,
+        "Pairs": lambda line: str(line.found.replicates_b or ABSENT),
+        "Verdict": lambda line: line.found.verdict,
+    }
+    explained = [f"{line.key.label}: {line.found.reason}" for line in lines if line.found.reason]
+    title = f"{report.suite}: {report.after} against {report.before}"
+    return _table_of(title, lines, heads, report, (*explained, *report.notes, report.rule))
+
+
+def _columns_of_runs() -> _TextsByHead:
+    return {
+        "Case": lambda line: line.key.label,
+        "Metric": lambda line: line.metric or ABSENT,
+        "Before": lambda line: _value(line.key, line.found.value_a, line.found),
+        "After": lambda line: _value(line.key, line.found.value_b, line.found),
+        "Change (%)": _effect_text,
+        "95 % interval (%)": _interval_text,
+        "Processes": lambda line: (
+            f"{line.found.replicates_a} / {line.found.replicates_b}"
+            if line.found.replicates_a or line.found.replicates_b
+            else ABSENT
+        ),
+        "Verdict": lambda line: line.found.verdict,
+    }
+
+
+def _table_of(
+    title: str,
+    lines: Sequence[_Line],
+    texts: _TextsByHead,
+    report: Report,
+    footnotes: Sequence[str] = (),
+) -> Table:
+    if len({key.suite for key in report.found.comparisons}) > 1:
+        texts = {"Suite": lambda line: line.key.suite, **texts}
+    columns = (_text_column(head, map(text, lines)) for head, text in texts.items())
+    return Table(title, tuple(columns), tuple(footnotes))
+
+
+def _text_column(head: str, texts: Iterable[str]) -> Column:
+    cells = tuple(Cell(text, text) for text in texts)
+    return Column(head, cells, "left" if head in _AT_THE_LEFT else "right", head.lower())
+
+
+def _urgent_first(lines: Iterable[_Line]) -> list[_Line]:
     return sorted(
         lines, key=lambda line: (not line.found.regression, _URGENCY.index(line.found.verdict))
     )
 
 
-def _merged(report: Report) -> list[_Line]:
+def _changed_lines(report: Report) -> list[_Line]:
+    """Everything but `same`; all metrics of a case that is new or gone are one row.
+
+    A person reads these once per case, not once per metric.
+    """
     lines: list[_Line] = []
-    merged: dict[tuple[CaseId, Verdict, str], int] = {}
-    for key, each in report.comparisons.items():
-        if each.verdict == "same":
+    rows: dict[tuple[CaseId, str, str], int] = {}
+    for key, found in report.found.comparisons.items():
+        if found.verdict == "same":
             continue
         head = "" if key.metric == CASE else METRICS[key.metric].head
-        group = (key.case, each.verdict, each.reason)
-        if each.verdict in _OF_A_CASE and group in merged:
-            before = lines[merged[group]]
-            metric = f"{before.metric}, {head}"
-            found = Comparison(each.verdict, reason=each.reason)
-            lines[merged[group]] = _Line(before.key, metric, found)
+        group = (key.case, found.verdict, found.reason)
+        if found.verdict in ("new", "gone") and group in rows:
+            before = lines[rows[group]]
+            together = Finding(found.verdict, reason=found.reason)
+            lines[rows[group]] = _Line(before.key, f"{before.metric}, {head}", together)
         else:
-            merged[group] = len(lines)
-            lines.append(_Line(key, head, each))
-    return lines
+            rows[group] = len(lines)
+            lines.append(_Line(key, head, found))
+    return _urgent_first(lines)
 
 
-def _suites(report: Report) -> int:
-    return len({key.suite for key in report.comparisons})
+# The texts of one finding.
 
 
-def _table(title: str, lines: Sequence[_Line], suites: bool, *, reasons: bool) -> Table:
-    columns = [
-        _column("Case", (line.key.label for line in lines)),
-        _column("Metric", (line.metric or ABSENT for line in lines)),
-        _column("Before", (_value(line, line.found.value_a) for line in lines), right=True),
-        _column("After", (_value(line, line.found.value_b) for line in lines), right=True),
-        _column("Change (%)", (_effect(line.found) for line in lines), right=True),
-        _column("95 % interval (%)", (_interval(line.found) for line in lines), right=True),
-        _column("Processes", (_processes(line.found) for line in lines), right=True),
-        _column("Verdict", (line.found.verdict for line in lines)),
-    ]
-    if suites:
-        columns.insert(0, _column("Suite", (line.key.suite for line in lines)))
-    if reasons:
-        columns.append(_column("Why", (line.found.reason for line in lines)))
-    return Table(title, tuple(columns), ())
-
-
-def _column(head: str, texts: Iterable[str], *, right: bool = False) -> Column:
-    cells = tuple(Cell(text, text) for text in texts)
-    return Column(head, cells, "right" if right else "left", head.lower())
-
-
-def _value(line: _Line, value: float | None) -> str:
+def _value(key: CaseMetric, value: float | None, found: Finding) -> str:
     if value is None:
         return ABSENT
-    metric, found = METRICS[line.key.metric], line.found
+    metric = METRICS[key.metric]
     values = [each for each in (found.value_a, found.value_b) if each is not None]
-    shown = _unit(metric, max(values))
+    # The largest unit in which the larger value is at least 1.
+    units = [unit(name, metric.dimension) for name in _LADDERS[metric.dimension]]
+    shown = next((each for each in reversed(units) if max(values) >= each.factor), units[0])
     if metric.is_measured:
-        return f"{_measured(value, shown, found)} {shown.name}"
-    texts = {fixed(shown.scale(each), _DECIMALS) for each in values}
-    if len(texts) < len({*values}):
-        shown = unit(_UNITS[metric.dimension][0], metric.dimension)  # that unit hides what differs
+        return f"{_with_interval(value, shown, found)} {shown.name}"
+    if len({fixed(shown.scale(each), _DECIMALS) for each in values}) < len({*values}):
+        shown = units[0]  # that unit hides what differs
     text = fixed(shown.scale(value), 0 if shown.factor == 1 else _DECIMALS)
     return text if shown.name == "1" else f"{text} {shown.name}"
 
 
-def _unit(metric: Metric, value: float) -> Unit:
-    """The largest unit in which a value is at least 1."""
-    units = [unit(name, metric.dimension) for name in _UNITS[metric.dimension]]
-    return next((each for each in reversed(units) if value >= each.factor), units[0])
+def _in_milliseconds(value: float | None, found: Finding) -> str:
+    return ABSENT if value is None else _with_interval(value, _MILLISECONDS, found)
 
 
-def _measured(value: float, shown: Unit, found: Comparison) -> str:
+def _with_interval(value: float, shown: Unit, found: Finding) -> str:
     """With no more digits than the interval of the ratio supports."""
-    if found.p is None or found.effect is None or found.low is None or found.high is None:
-        return supported(shown.scale(value), None, None)
-    if found.effect <= -1:
+    if found.effect is None or found.low is None or found.high is None or found.effect <= -1:
         return supported(shown.scale(value), None, None)
     low, high = (value * (1 + end) / (1 + found.effect) for end in (found.low, found.high))
     return supported(shown.scale(value), shown.scale(low), shown.scale(high))
 
 
-def _effect(found: Comparison) -> str:
+def _effect_text(line: _Line) -> str:
+    found = line.found
     if found.effect is None:
         return ABSENT
     if math.isinf(found.effect):
@@ -160,90 +197,108 @@ def _effect(found: Comparison) -> str:
     return f"{100 * found.effect:+.1g}" if hidden else text
 
 
-def _interval(found: Comparison) -> str:
+def _interval_text(line: _Line) -> str:
+    found = line.found
     if found.p is None or found.low is None or found.high is None:
         return ABSENT
     return f"{percent(found.low, 1)} to {percent(found.high, 1)}"
 
 
-def _processes(found: Comparison) -> str:
-    if not found.replicates_a and not found.replicates_b:
-        return ABSENT
-    return f"{found.replicates_a} / {found.replicates_b}"
+# In a line or two.
+
+
+def why_changed(report: Report) -> list[str]:
+    """Why the verdicts of `changes` are as they are, for where a column is too narrow."""
+    return [
+        f"{', '.join(filter(None, (line.key.label, line.metric)))}: {line.found.reason}"
+        for line in _changed_lines(report)
+        if line.found.reason
+    ]
+
+
+def counted(report: Report) -> str:
+    """The verdicts in one line."""
+    found = report.found
+    counts = ", ".join(f"{number} {verdict}" for verdict, number in found.counts.items())
+    number = len(found.regressions)
+    said = f"{number or 'no'} regression{'s' if number > 1 else ''}"
+    return f"{said} ({counts})"
+
+
+def outcome(report: Report) -> str:
+    """What a gate lets pass or not, in one line; regressions by name."""
+    found, number = report.found, len(report.found.comparisons)
+    if found.regressions:
+        worse = []
+        for key in found.regressions:
+            effect = found.comparisons[key].effect
+            said = "failed" if effect is None else f"{percent(effect, 1)} %"
+            worse.append(f"{key.label} ({said})")
+        return f"failed: {len(worse)} of {number} cases worse: {', '.join(worse)}"
+    if found.undecided:
+        names = ", ".join(key.label for key in found.undecided)
+        return f"undecided: {len(found.undecided)} of {number} cases: {names}"
+    return f"passed: none of {number} cases worse"
 
 
 # A comparison as the comment of a pull request.
 
-LONGEST = 60_000
+LONGEST_COMMENT = 60_000
 """Characters; GitHub refuses a comment of more than 65,536."""
 
-MOST_CHANGES = 200
-"""Rows; further ones are counted."""
+_MOST_CHANGES = 200  # rows; further ones are counted
 
 
-def markdown(report: Report) -> str:
+def comment(report: Report) -> str:
     """Summary, what has changed, what has not (folded), notes; within the length of a comment."""
     parts = [
-        f"# Benchmarks of {escape_markdown(report.b.suite)}: {summary(report)}",
-        _sides(report),
+        f"# Benchmarks of {escape(report.suite)}: {counted(report)}",
+        f"Before: {report.before}\\\nAfter: {report.after}",
     ]
-    rest = ["\n".join(f"- {escape_markdown(note)}" for note in (*report.notes, rule(report)))]
-    table = changes(report)
+    table, same = changes(report), unchanged(report)
+    further = len(table.lines) - _MOST_CHANGES
     if table.lines:
-        parts.append(_cut(table))
-    room = LONGEST - sum(map(len, (*parts, *rest)))
-    return "\n\n".join((*parts, *_folded(unchanged(report), room), *rest)) + "\n"
+        cut = [replace(each, cells=each.cells[:_MOST_CHANGES]) for each in table.columns]
+        parts.append(markdown(replace(table, columns=tuple(cut))).rstrip())
+    if further > 0:
+        parts[-1] += f"\n\n{further} further rows: `harness compare --json`"
+    rest = "\n".join(f"- {escape(note)}" for note in (*report.notes, report.rule))
+    if number := len(same.lines):
+        body = markdown(same).rstrip()
+        folded = f"<details><summary>{number} the same</summary>\n\n{body}\n\n</details>"
+        room = LONGEST_COMMENT - sum(map(len, (*parts, rest)))
+        parts.append(folded if len(folded) <= room else f"{number} the same.")
+    return "\n\n".join((*parts, rest)) + "\n"
 
 
-def summary(report: Report) -> str:
-    """The verdicts in one line."""
-    counts = ", ".join(f"{number} {verdict}" for verdict, number in report.counts.items())
-    number = len(report.regressions)
-    if not number:
-        return f"no regression ({counts})"
-    return f"{number} regression{'s' if number > 1 else ''} ({counts})"
+# The self-test of the gate.
 
 
-def rule(report: Report) -> str:
-    """What the verdicts mean, with the limits in force."""
-    limits = report.limits
-    floors = ", ".join(f"{name} {floor:.1%}" for name, floor in limits.noise_floor.items())
-    return (
-        "faster, slower, less, more: adjusted p < "
-        f"{limits.alpha:g} (Welch's t on logarithms of per-process medians, Benjamini-Hochberg "
-        f"over the grid) and at least {limits.min_effect:.1%}"
-        + (f" and the noise floor ({floors})" if floors else "")
-        + "; same: the whole interval within that; exact metrics: compared exactly"
+def self_test_table(verified: Verified) -> Table:
+    """Each rule with its false alarms and the slow-downs that it finds."""
+    rules = verified.rules
+    heads = [f"{slow_down:.0%} slow-downs found" for slow_down in SLOW_DOWNS]
+    columns = [
+        _text_column("Rule", (each.name for each in rules)),
+        _text_column("False alarms", (_rate(each.false_alarms) for each in rules)),
+        *(
+            _text_column(head, (_rate(each.found[i]) for each in rules))
+            for i, head in enumerate(heads)
+        ),
+    ]
+    asked = ", ".join(
+        f"{least:.0%} of {slow_down:.0%} slow-downs"
+        for least, slow_down in zip(LEAST_POWER, SLOW_DOWNS, strict=True)
     )
+    footnotes = (
+        f"asked of the gate: at most {MOST_FALSE_ALARMS:.0%} false alarms, at least {asked}: "
+        + ("reached" if verified.passed else "not reached"),
+        f"{_rate(verified.called_same)} of the pairs of equal versions are called same; the others "
+        "are unclear, or the alarms",
+        f"{verified.processes} processes in {verified.seconds:.0f} s, beside a noisy neighbour",
+    )
+    return Table("Self-test of the gate", tuple(columns), footnotes)
 
 
-def _sides(report: Report) -> str:
-    return f"Before: {_side(report.a)}\\\nAfter: {_side(report.b)}"
-
-
-def _side(run: Observed) -> str:
-    commit = f"commit {run.commit}, " if run.commit else ""
-    path = str(run.path).replace("`", "'")
-    return f"{commit}machine {run.machine_key}, {run.found} processes, `{path}`"
-
-
-def _cut(table: Table) -> str:
-    number = len(table.lines)
-    if number <= MOST_CHANGES:
-        return markdown_of_table(table).rstrip()
-    columns = tuple(_shortened(column) for column in table.columns)
-    text = markdown_of_table(replace(table, columns=columns)).rstrip()
-    return f"{text}\n\n{number - MOST_CHANGES} further rows: `harness compare --json`"
-
-
-def _shortened(column: Column) -> Column:
-    return replace(column, cells=column.cells[:MOST_CHANGES])
-
-
-def _folded(table: Table, room: int) -> list[str]:
-    number = len(table.lines)
-    if not number:
-        return []
-    body = markdown_of_table(table).rstrip()
-    text = f"<details><summary>{number} the same</summary>\n\n{body}\n\n</details>"
-    return [text] if len(text) <= room else [f"{number} the same."]
+def _rate(rate: Share) -> str:
+    return f"{rate.share:.1%} ({rate.hits} of {rate.total})" if rate.total else ABSENT

@@ -11,80 +11,21 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from harness.case import Case, Job
+from harness.case import Job, as_plain
+from harness.environment.git import GitError, git
 from harness.judge.regression import version_worker
-from harness.judge.regression.gate import Measured
+from harness.judge.regression.gate import Timed
 from harness.messages import HarnessError, last_lines, printable
-
-# What git knows of commits: when they were made, and how many lie between two of them.
-
-_HISTORY_PATIENCE = 10.0  # seconds; a history is shown without git rather than late
-
-
-def committed_at(commits: Iterable[str], folder: Path | None = None) -> dict[str, int]:
-    """Unix time of each commit that the checkout knows; empty outside a checkout.
-
-    Args:
-        commits: 40 hexadecimal digits each.
-        folder: of the checkout; the current directory if absent.
-    """
-    text = "".join(f"{commit}\n" for commit in commits)
-    arguments = ("rev-list", "--no-walk=unsorted", "--timestamp", "--ignore-missing", "--stdin")
-    answer = _git_or_none(arguments, folder, text) if text else None
-    pairs = (line.split() for line in (answer or "").splitlines())
-    return {commit: int(time) for time, commit in pairs}
-
-
-def number_between(before: str, after: str, folder: Path | None = None) -> int | None:
-    """Commits that `after` has and `before` has not; `None` where git does not know both."""
-    answer = _git_or_none(("rev-list", "--count", f"{before}..{after}"), folder)
-    return int(answer) if answer else None
-
-
-def _git_or_none(arguments: tuple[str, ...], folder: Path | None, text: str = "") -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=folder,
-            input=text,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_HISTORY_PATIENCE,
-            check=True,
-            env=os.environ | {"GIT_OPTIONAL_LOCKS": "0"},
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
-
 
 # Another commit beside the user's checkout: a temporary git worktree that leaves no trace.
 
-# A hook of git runs its commands with these set; they would point our git at the hook's repository
-# and index (git-rev-parse(1), --local-env-vars).
-_OF_A_HOOK = (
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_PREFIX",
-    "GIT_COMMON_DIR",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-)
-_PATIENCE = 300.0  # seconds; a large repository on a slow disk
 _CHANGES_SHOWN = 3
-
-
-class WorktreeError(HarnessError):
-    """A version cannot be checked out."""
 
 
 @dataclass(frozen=True)
@@ -100,47 +41,51 @@ class Checkout:
         changes = ", with uncommitted changes" if self.dirty else ""
         return f"{self.name} ({self.commit[:10]}{changes})"
 
+    def as_json(self) -> dict[str, Any]:
+        """Which version, in a few words."""
+        return {"name": self.name, "commit": self.commit, "dirty": self.dirty}
+
 
 def working_tree(folder: Path) -> Checkout:
     """The checkout that a folder belongs to, as it is now.
 
     Raises:
-        WorktreeError: the folder is in no git repository, or nothing was ever committed there.
+        GitError: the folder is in no git repository, or nothing was ever committed there.
     """
     try:
-        root = Path(_git(folder, "rev-parse", "--show-toplevel"))
-    except WorktreeError as error:
-        raise WorktreeError(
+        root = Path(git(folder, "rev-parse", "--show-toplevel"))
+    except GitError as error:
+        raise GitError(
             f"{folder} is in no git checkout ({error}); the gate compares two versions that git "
             "knows: put the suite beside the code that it measures"
         ) from error
-    commit = resolve(root, "HEAD")
-    return Checkout("working tree", root, commit, bool(_git(root, "status", "--porcelain")))
+    commit = commit_of(root, "HEAD")
+    return Checkout("working tree", root, commit, bool(git(root, "status", "--porcelain")))
 
 
-def resolve(root: Path, ref: str) -> str:
+def commit_of(root: Path, ref: str) -> str:
     """The full name of the commit that a branch, tag or abbreviation stands for.
 
     Raises:
-        WorktreeError: it stands for none.
+        GitError: it stands for none.
     """
     try:
         # After --end-of-options a REF that begins with a dash is no option.
         arguments = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
-        return _git(root, *arguments)
-    except WorktreeError as error:
-        raise WorktreeError(
+        return git(root, *arguments)
+    except GitError as error:
+        raise GitError(
             f"{printable(ref)!r} is no commit of {root}; write a branch, tag or commit that "
             "`git log` shows (in a shallow clone, fetch it first: git fetch origin REF)"
         ) from error
 
 
-def fingerprint(root: Path) -> str:
+def state_hash(root: Path) -> str:
     """Hash of the commit, of what differs from it, and of Python files that git does not track."""
     state = hashlib.sha256()
     for arguments in (("rev-parse", "HEAD"), ("diff", "HEAD", "--binary", "--no-ext-diff")):
-        state.update(_git(root, *arguments).encode())
-    others = _git(root, "ls-files", "-o", "-z", "--exclude-standard", "--", "*.py")
+        state.update(git(root, *arguments).encode())
+    others = git(root, "ls-files", "-o", "-z", "--exclude-standard", "--", "*.py")
     for name in filter(None, others.split("\0")):
         with suppress(OSError):
             found = (root / name).stat()
@@ -160,83 +105,36 @@ def worktree(root: Path, ref: str) -> Iterator[Checkout]:
         ref: what to check out.
 
     Raises:
-        WorktreeError: `ref` stands for no commit, git cannot check it out, or what git wrote
+        GitError: `ref` stands for no commit, git cannot check it out, or what git wrote
             differs from the commit (a filter that is not installed, colliding names).
     """
-    commit = resolve(root, ref)
+    commit = commit_of(root, ref)
     holder = Path(tempfile.mkdtemp(prefix="harness-gate-")).resolve()
     folder = holder / "checkout"
     try:
         try:
-            _git(root, "worktree", "add", "--detach", "--force", str(folder), commit)
-        except WorktreeError as error:
-            raise WorktreeError(
+            git(root, "worktree", "add", "--detach", "--force", str(folder), commit)
+        except GitError as error:
+            raise GitError(
                 f"{ref} ({commit[:10]}) cannot be checked out: {error}; free space or repair the "
                 "repository (git fsck)"
             ) from error
-        _require_clean(ref, commit, folder)
+        if changes := git(folder, "status", "--porcelain").splitlines():
+            listed = ", ".join(printable(line.strip()) for line in changes[:_CHANGES_SHOWN])
+            more = len(changes) - _CHANGES_SHOWN
+            raise GitError(
+                f"{ref} ({commit[:10]}) is dirty as soon as git has checked it out: {listed}"
+                f"{f' and {more} more' if more > 0 else ''}; install the filters that "
+                ".gitattributes names, or commit normalised files"
+            )
         yield Checkout(ref, folder, commit, dirty=False)
     finally:
         with _undisturbed():
-            _remove(root, folder)
+            # Twice --force: git holds a lock on a worktree whose creation was interrupted. Never
+            # `prune`, which would forget worktrees of the user on a disk not mounted just now.
+            with suppress(GitError):
+                git(root, "worktree", "remove", "--force", "--force", str(folder))
             shutil.rmtree(holder, ignore_errors=True)
-
-
-def _require_clean(ref: str, commit: str, folder: Path) -> None:
-    changes = _git(folder, "status", "--porcelain").splitlines()
-    if changes:
-        listed = ", ".join(printable(line.strip()) for line in changes[:_CHANGES_SHOWN])
-        more = f" and {len(changes) - _CHANGES_SHOWN} more" if len(changes) > _CHANGES_SHOWN else ""
-        raise WorktreeError(
-            f"{ref} ({commit[:10]}) is dirty as soon as git has checked it out: {listed}{more}; "
-            "install the filters that .gitattributes names, or commit normalised files"
-        )
-
-
-def _remove(root: Path, folder: Path) -> None:
-    """Files and git's entry of them.
-
-    Twice `--force`: git holds a lock on a worktree whose creation was interrupted. Never `prune`,
-    which would also forget worktrees of the user that lie on a disk not mounted just now.
-    """
-    with suppress(WorktreeError):
-        _git(root, "worktree", "remove", "--force", "--force", str(folder))
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    environment = {k: v for k, v in os.environ.items() if k not in _OF_A_HOOK}
-    command = ["git", "-C", str(folder), "-c", f"core.hooksPath={os.devnull}", *arguments]
-    try:
-        process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            env=environment | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"},
-            start_new_session=True,  # Ctrl-C in a terminal is ours to handle, not git's
-        )
-        out, err = _communicate(process)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise WorktreeError(f"git cannot be run: {error}") from error
-    if process.returncode:
-        lines = [line for line in err.splitlines() if line.strip()]
-        raise WorktreeError(
-            printable(lines[-1]) if lines else f"git exit code {process.returncode}"
-        )
-    return out.strip()
-
-
-def _communicate(process: "subprocess.Popen[str]") -> tuple[str, str]:
-    with process:
-        try:
-            return process.communicate(timeout=_PATIENCE)
-        except BaseException:
-            # `git worktree add` has the files written by a child, which would outlive it and write
-            # into a folder that is being removed. Both are in the session that git leads.
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            raise
 
 
 @contextmanager
@@ -257,10 +155,12 @@ def _undisturbed() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-_START = 300.0  # seconds until torch and the version are imported; a cold disk takes its time
-_GRACE = 60.0  # beyond a job's own timeout, after which the engine has answered
-_ALWAYS = ("module", "arguments", "inputs", "suite", "label", "metrics", "timeout", "search_path")
-_CHUNK = 1 << 16
+# A process that measures with the files of one checkout.
+
+_UNTIL_IMPORTED = (
+    300.0  # seconds until torch and the version are imported; a cold disk takes its time
+)
+_BEYOND_TIMEOUT = 60.0  # beyond a job's own timeout, after which the engine has answered
 
 
 class VersionError(HarnessError):
@@ -285,8 +185,10 @@ class Version:
         self._root = checkout.root.resolve()
         scratch.mkdir(parents=True, exist_ok=True)
         self._buffer = b""
-        # Byte code of its own: the user's folders stay as they are, and none is stale.
-        self._environment = self._variables() | {"PYTHONPYCACHEPREFIX": str(scratch / "bytecode")}
+        own = [str(self._folder(Path(p), strict=True)) for p in paths_of(self._home)]
+        given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        running = str(Path(version_worker.__file__).resolve().parents[3])  # the harness as it runs
+        others = [p for p in (*given, running) if p and not belongs(Path(p), self._home)]
         self._log = (scratch / "log").open("w+b")
         other = [] if self._root == self._home else [str(self._home)]
         self._process = subprocess.Popen(
@@ -295,7 +197,13 @@ class Version:
             stdout=subprocess.PIPE,
             stderr=self._log,
             cwd=self._folder(Path.cwd()),
-            env=self._environment,
+            env=os.environ
+            | {
+                "PYTHONPATH": os.pathsep.join([*own, *others]),
+                "PYTHONSAFEPATH": "1",  # never the current folder of whoever started us
+                # Of its own: the user's folders stay as they are, and no byte code is stale.
+                "PYTHONPYCACHEPREFIX": str(scratch / "bytecode"),
+            },
             start_new_session=True,  # Ctrl-C ends us, and we end it
         )
 
@@ -305,7 +213,7 @@ class Version:
         Raises:
             VersionError: it cannot be imported, or is not what was imported.
         """
-        hello = self._answer(_START, "did not start")
+        hello = self._answer(_UNTIL_IMPORTED, "did not start")
         if "error" in hello:
             lines = " ".join(str(hello["error"]).split())
             raise VersionError(
@@ -321,27 +229,28 @@ class Version:
                     )
         return hello
 
-    def measure(self, job: Job) -> Measured:
+    def measure(self, job: Job) -> Timed:
         """One pass of a job in a fresh process of this version: the median of its samples.
 
         Raises:
             VersionError: the version no longer answers.
         """
         folders = tuple(str(self._folder(Path(folder), strict=True)) for folder in job.search_path)
-        request = json.dumps(_plain(replace(job, search_path=folders)))
+        # Without what has its default: an earlier version may not know it.
+        request = json.dumps(as_plain(replace(job, search_path=folders), defaults=False))
         try:
             assert self._process.stdin is not None
             self._process.stdin.write(request.encode() + b"\n")
             self._process.stdin.flush()
         except OSError as error:
             raise self._gone("ended") from error
-        reply = self._answer(job.timeout + _GRACE, "stopped answering")
+        reply = self._answer(job.timeout + _BEYOND_TIMEOUT, "stopped answering")
         status, cause = str(reply["status"]), reply["cause"]
         seconds = reply["seconds"]
         if status == "ok" and not (isinstance(seconds, float) and seconds > 0):
             status, cause = "error", "no latency came back"
         ok = status == "ok"
-        return Measured(
+        return Timed(
             float(seconds) if ok else None, status, cause, tuple(map(float, reply["samples"]))
         )
 
@@ -365,12 +274,7 @@ class Version:
     def __enter__(self) -> "Version":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _folder(self, folder: Path, *, strict: bool = False) -> Path:
@@ -380,16 +284,6 @@ class Version:
         there = self._root / folder.resolve().relative_to(self._home)
         return there if strict or there.is_dir() else self._root
 
-    def _variables(self) -> dict[str, str]:
-        own = [str(self._folder(Path(p), strict=True)) for p in paths_of(self._home)]
-        given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-        running = str(Path(version_worker.__file__).resolve().parents[3])  # the harness as it runs
-        others = [p for p in (*given, running) if p and not belongs(Path(p), self._home)]
-        return os.environ | {
-            "PYTHONPATH": os.pathsep.join([*own, *others]),
-            "PYTHONSAFEPATH": "1",  # never the current folder of whoever started us
-        }
-
     def _answer(self, patience: float, what: str) -> dict[str, Any]:
         assert self._process.stdout is not None
         descriptor, limit = self._process.stdout.fileno(), time.monotonic() + patience
@@ -397,7 +291,7 @@ class Version:
             left = limit - time.monotonic()
             if left <= 0 or not select.select([descriptor], [], [], left)[0]:
                 raise self._gone(f"{what} within {patience:g} s")
-            chunk = os.read(descriptor, _CHUNK)
+            chunk = os.read(descriptor, 1 << 16)
             if not chunk:
                 raise self._gone(what)
             self._buffer += chunk
@@ -418,13 +312,10 @@ class Version:
 def belongs(path: Path, home: Path) -> bool:
     """Whether a path is of a checkout; an environment inside the checkout is no part of it."""
     real = path.resolve()
-    inside = real.is_relative_to(home)
-    return inside and "site-packages" not in real.parts and not _of_environment(real, home)
-
-
-def _of_environment(real: Path, home: Path) -> bool:
+    if not real.is_relative_to(home) or "site-packages" in real.parts:
+        return False
     prefix = Path(sys.prefix).resolve()
-    return prefix != home and prefix.is_relative_to(home) and real.is_relative_to(prefix)
+    return prefix == home or not (prefix.is_relative_to(home) and real.is_relative_to(prefix))
 
 
 def paths_of(home: Path, search: Sequence[str] | None = None) -> tuple[str, ...]:
@@ -438,21 +329,3 @@ def paths_of(home: Path, search: Sequence[str] | None = None) -> tuple[str, ...]
 def has_harness(root: Path) -> bool:
     """Whether a checkout is one of this project."""
     return (root / "harness" / "case.py").is_file() and (root / "modules" / "catalog.py").is_file()
-
-
-def _plain(job: Job) -> dict[str, Any]:
-    """A job without fields that have their default: an earlier version may not know them."""
-    plain = _used(job)
-    return {**plain, "case": _used(job.case), "timing": asdict(job.timing)}
-
-
-def _used(record: Job | Case) -> dict[str, Any]:
-    values = asdict(record)
-    used = {}
-    for field in fields(record):
-        default = field.default
-        if default is MISSING and field.default_factory is not MISSING:
-            default = field.default_factory()
-        if field.name in _ALWAYS or getattr(record, field.name) != default:
-            used[field.name] = values[field.name]
-    return used

@@ -8,6 +8,7 @@ of this machine.
 import json
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import fields
 from importlib import import_module
 from importlib.metadata import version
@@ -24,24 +25,28 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what strangers print is no answer
     for folder in sys.argv[1:]:
-        sys.path[:] = [path for path in sys.path if not _belongs(path, folder)]
-    for reply in _replies():
+        # An environment inside the folder is no part of that version.
+        real = {path: Path(path or ".").resolve() for path in sys.path}
+        sys.path[:] = [
+            path
+            for path in sys.path
+            if not real[path].is_relative_to(folder) or "site-packages" in real[path].parts
+        ]
+    for reply in replies():
         answers.write(json.dumps(reply) + "\n")
         answers.flush()
 
 
-def _belongs(path: str, folder: str) -> bool:
-    """Whether a path is of a checkout; an environment inside it is no part of it."""
-    real = Path(path or ".").resolve()
-    return real.is_relative_to(folder) and "site-packages" not in real.parts
-
-
-def _replies() -> Any:
+def replies() -> Iterator[dict[str, Any]]:
+    """What was imported, then the answer to each job."""
     try:
         import harness.case
         from harness.engines.local import LocalEngine
 
-        catalog = import_module(f"{_package(harness.case.__file__)}.catalog")
+        # `context_modules`, in older versions `modules`, lies beside the harness; what else Python
+        # finds of that name may be another version's.
+        beside = Path(harness.case.__file__).parents[1] / "context_modules"
+        catalog = import_module(f"{'context_modules' if beside.is_dir() else 'modules'}.catalog")
         engine = LocalEngine()
         forkserver.ensure_running()  # it imports torch while the other version's does, too
     except BaseException as error:  # a version may fail in any way, sys.exit included
@@ -54,28 +59,31 @@ def _replies() -> Any:
     }
     for line in sys.stdin:
         try:
-            yield _measure(engine, _job(json.loads(line)))
+            engine.submit(job_of(json.loads(line)))
+            outcome = None
+            for event in engine.events():
+                outcome = getattr(event, "outcome", outcome)
+            if outcome is None:
+                yield _no_latency("error", "the engine gave no outcome")
+                continue
+            yield {
+                "status": outcome.status,
+                "cause": outcome.cause,
+                "seconds": outcome.values.get("latency_seconds"),
+                "samples": outcome.values.get("latency_samples_seconds") or [],
+            }
         except Exception as error:  # a job that this version cannot express
-            yield _failure("unsupported", f"{type(error).__name__}: {error}")
+            yield _no_latency("unsupported", f"{type(error).__name__}: {error}")
 
 
-def _package(file: str) -> str:
-    """What the modules are imported as: `context_modules`, in older versions `modules`.
-
-    It lies beside the harness; what else Python finds of that name may be another version's.
-    """
-    name = "context_modules"
-    return name if (Path(file).parents[1] / name).is_dir() else "modules"
-
-
-def _job(plain: dict[str, Any]) -> Any:
+def job_of(plain: dict[str, Any]) -> Any:
+    """The job as this version has it."""
     from harness.case import Case, Job
 
     case = dict(plain.pop("case"))
     case["inputs"] = tuple(tuple(shape) for shape in case["inputs"])
-    for name in ("metrics", "search_path"):
-        plain[name] = tuple(plain[name])
-    timing = plain.pop("timing")
+    plain |= {name: tuple(plain.get(name, ())) for name in ("metrics", "search_path")}
+    timing = plain.pop("timing", {})
     if "timing" in {field.name for field in fields(Job)}:  # else it samples as it always does
         from harness.case import Timing
 
@@ -83,22 +91,7 @@ def _job(plain: dict[str, Any]) -> Any:
     return Job(case=Case(**case), **plain)
 
 
-def _measure(engine: Any, job: Any) -> dict[str, Any]:
-    engine.submit(job)
-    outcome = None
-    for event in engine.events():
-        outcome = getattr(event, "outcome", outcome)
-    if outcome is None:
-        return _failure("error", "the engine gave no outcome")
-    return {
-        "status": outcome.status,
-        "cause": outcome.cause,
-        "seconds": outcome.values.get("latency_seconds"),
-        "samples": outcome.values.get("latency_samples_seconds") or [],
-    }
-
-
-def _failure(status: str, cause: str) -> dict[str, Any]:
+def _no_latency(status: str, cause: str) -> dict[str, Any]:
     return {"status": status, "cause": cause, "seconds": None, "samples": []}
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from harness.judge.statistics.significance import two_sided_p
 
-WINDOW = 50
+USUAL_WINDOW = 50
 MAX_P = 0.001
 
 # Fleming et al. 2023, section 3.2: candidates may be weaker by this factor than what is kept.
@@ -58,7 +58,7 @@ class ChangePoint:
 def find_change_points(
     values: Sequence[float],
     *,
-    window: int = WINDOW,
+    window: int = USUAL_WINDOW,
     max_p: float = MAX_P,
     min_magnitude: float = 0.0,
     spread: Spread = "sample",
@@ -92,15 +92,10 @@ def find_change_points(
     if series.ndim != 1 or not np.isfinite(series).all():
         raise ValueError("a series is one list of finite numbers")
     test = _Test(series, 1 if spread == "sample" else 0)
-    weak = sorted(set(_candidates(test, window, _weak(max_p))))
+    # Where ten times the threshold would accept half of everything, less of it is lent.
+    weaker = max_p * (_WEAKER if max_p < 0.05 else 2.0 if max_p < 0.5 else 1.0)
+    weak = sorted(set(_weak_points(test, window, weaker)))
     return _merge(test, weak, max_p, min_magnitude)
-
-
-def _weak(max_p: float) -> float:
-    """Where ten times the threshold would accept half of everything, less of it is lent."""
-    if max_p < 0.05:
-        return max_p * _WEAKER
-    return max_p * 2 if max_p < 0.5 else max_p
 
 
 def _relative(before: float, after: float) -> float:
@@ -109,7 +104,7 @@ def _relative(before: float, after: float) -> float:
     return after / before - 1 if before else math.copysign(math.inf, after)
 
 
-def _candidates(test: "_Test", window: int, max_p: float) -> Iterator[int]:
+def _weak_points(test: "_Test", window: int, max_p: float) -> Iterator[int]:
     """Change points of every window; the next begins at the last, half a window on at least."""
     start, length = 0, len(test.series)
     while start < length:

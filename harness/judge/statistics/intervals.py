@@ -1,17 +1,14 @@
-"""Location and spread of one sample: medians, means, trimmed means, outliers."""
+"""Location and spread of one sample: means, medians, quartiles, outliers."""
 
 import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, lgamma, log, sqrt
-from statistics import fmean, variance
 
-from harness.judge.statistics.significance import critical_t
+from harness.judge.statistics.significance import CONFIDENCE, critical_t
 
 # The mean of a few independent values and its interval under Student's t.
-
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -99,18 +96,15 @@ def _largest_tail(n: int, limit: float) -> tuple[float, int]:
     than 20 standard deviations below the mean hold less than 1e-80 of the probability: skipped.
     """
     rank = max(0, int(n / 2 - 20 * sqrt(n) / 2))
-    mass = 0.5**n if rank == 0 else _half_binomial(n, rank)
+    # P(B = rank) by logarithms, where the powers themselves would under- and overflow.
+    choose = lgamma(n + 1) - lgamma(rank + 1) - lgamma(n - rank + 1)
+    mass = exp(choose - n * log(2)) if rank else 0.5**n
     tail = 0.0
     while rank <= (n - 1) // 2 and tail + mass <= limit:
         tail += mass
         mass = mass * (n - rank) / (rank + 1)
         rank += 1
     return tail, rank
-
-
-def _half_binomial(n: int, k: int) -> float:
-    """P(B = k) for B ~ Binomial(n, 1/2), where the powers themselves would under- and overflow."""
-    return exp(lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1) - n * log(2))
 
 
 def quartiles(samples: Sequence[float]) -> tuple[float, float]:
@@ -151,42 +145,3 @@ def outliers(samples: Sequence[float], threshold: float = THRESHOLD) -> list[int
     if stdev == 0:
         stdev = _MEAN_DEVIATION_TO_STDEV * statistics.fmean(deviations)
     return [i for i, deviation in enumerate(deviations) if deviation > threshold * stdev]
-
-
-TRIM = 0.2
-"""Share cut off at each end: little is lost where all is normal, and a fifth of the values may be
-anything (Wilcox 2017, section 4.3)."""
-
-
-def trimmed(values: Sequence[float], share: float = TRIM) -> list[float]:
-    """The values without the extremes, stretched to the spread that Yuen's test gives their mean.
-
-    With g = floor(share n) values cut at each end, h = n - 2 g kept, and s_w^2 the variance after
-    winsorising (the cut values set to the nearest kept one), the trimmed mean has the standard
-    error s_w sqrt((n - 1) / (h (h - 1))) on h - 1 degrees of freedom (Yuen 1974; Tukey and
-    McLaughlin 1963). The h values returned have that mean, and their own s / sqrt(h) is that
-    standard error: a t test of them *is* Yuen's test, whoever does it.
-
-    Args:
-        values: at least one, of a symmetric distribution where none differs from the other side,
-            such as differences of pairs.
-        share: in [0, 0.5).
-
-    Raises:
-        ValueError: nothing to trim, or a share out of range.
-    """
-    if not values or not 0 <= share < 0.5:
-        raise ValueError("trimming needs values, and a share from 0 to below one half")
-    n = len(values)
-    cut = math.floor(share * n)
-    kept = sorted(values)[cut : n - cut]
-    h = len(kept)
-    if h < 2 or cut == 0:
-        return kept
-    centre = fmean(kept)
-    winsorised = variance([kept[0]] * cut + kept + [kept[-1]] * cut)
-    own = variance(kept)
-    if own == 0:
-        return kept  # then no cut value differs from its neighbour after winsorising either
-    stretch = math.sqrt(winsorised * (n - 1) / ((h - 1) * own))
-    return [centre + stretch * (value - centre) for value in kept]

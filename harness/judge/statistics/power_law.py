@@ -40,7 +40,10 @@ def fit_power_law(x: Sequence[float], y: Sequence[float]) -> PowerLaw:
         raise ValueError(f"{len(x)} values of x and {len(y)} of y; give as many of both")
     if not all(0 < value < math.inf for value in (*x, *y)):
         raise ValueError("a power law needs positive, finite values")
-    points = _points(x, y)
+    found: dict[float, list[float]] = {}
+    for at, value in zip(x, y, strict=True):
+        found.setdefault(math.log(at), []).append(math.log(value))
+    points = [(u, math.fsum(values) / len(values)) for u, values in sorted(found.items())]
     if len(points) < 2:
         raise ValueError("an exponent needs at least two different x")
     n = len(points)
@@ -60,11 +63,3 @@ def fit_power_law(x: Sequence[float], y: Sequence[float]) -> PowerLaw:
         max(x),
         n,
     )
-
-
-def _points(x: Sequence[float], y: Sequence[float]) -> list[tuple[float, float]]:
-    """(log x, log y) in the order of x, each x once."""
-    found: dict[float, list[float]] = {}
-    for at, value in zip(x, y, strict=True):
-        found.setdefault(math.log(at), []).append(math.log(value))
-    return [(u, math.fsum(values) / len(values)) for u, values in sorted(found.items())]

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from harness.environment.files import write_atomically
 from harness.environment.machine import describe_environment
 from harness.environment.searching import safe_environment
 from harness.measure.roof import Roof
@@ -165,17 +165,7 @@ def save(calibration: Calibration, folder: Path = DEFAULT_FOLDER) -> Path:
     text = json.dumps(calibration.to_json(), indent=1) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=folder)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)  # mkstemp makes files private
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_atomically(path, text)
     except OSError as error:
         raise CalibrationError(
             f"{path}: cannot be written: {error.strerror}; choose another folder with --out"

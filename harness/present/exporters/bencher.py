@@ -6,7 +6,7 @@ with optional `lower_value` and `upper_value`.
 
 import json
 
-from harness.present.exporters.exported import Exported, ExportError, Figure, figures, name_of
+from harness.present.exporters.exported import Exported, ExportError, figures, unique_name
 
 NANOSECONDS = 1e9
 """Bencher's own measure `latency` is in nanoseconds."""
@@ -26,20 +26,20 @@ def bencher(run: Exported) -> str:
     """
     made: dict[str, dict[str, dict[str, float]]] = {}
     for row in run.measured():
-        measures = dict(map(_measure, figures(row)))
+        measures = {}
+        for each in figures(row):
+            scale = NANOSECONDS if each.dimension == "seconds" else 1
+            slug = "latency" if each.metric == "latency_seconds" else each.metric.replace("_", "-")
+            measures[slug] = {"value": each.value * scale}
+            if each.low is not None and each.high is not None:
+                measures[slug] |= {
+                    "lower_value": each.low * scale,
+                    "upper_value": each.high * scale,
+                }
         if measures:
-            made[name_of(row)[:LONGEST_NAME]] = measures
+            made[unique_name(row)[:LONGEST_NAME]] = measures
     if not made:
         raise ExportError(
             f"{run.path}: no case ended well; there is nothing that Bencher could take"
         )
     return json.dumps(made, indent=2, allow_nan=False) + "\n"
-
-
-def _measure(figure: Figure) -> tuple[str, dict[str, float]]:
-    scale = NANOSECONDS if figure.dimension == "seconds" else 1
-    metric = {"value": figure.value * scale}
-    if figure.low is not None and figure.high is not None:
-        metric |= {"lower_value": figure.low * scale, "upper_value": figure.high * scale}
-    slug = "latency" if figure.metric == "latency_seconds" else figure.metric.replace("_", "-")
-    return slug, metric

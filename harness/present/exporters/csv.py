@@ -22,13 +22,9 @@ def csv(run: Exported) -> str:
     for cells, there in zip(table.itertuples(index=False, name=None), present, strict=True):
         writer.writerow(
             [
-                safe(_plain(cell)) if is_there else ""
+                # A number of NumPy becomes one of Python.
+                safe(cell.item() if hasattr(cell, "item") else cell) if is_there else ""
                 for cell, is_there in zip(cells, there, strict=True)
             ]
         )
     return out.getvalue()
-
-
-def _plain(value: object) -> object:
-    """A Python number for one of NumPy."""
-    return value.item() if hasattr(value, "item") else value

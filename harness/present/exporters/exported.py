@@ -1,4 +1,4 @@
-"""What every exporter starts from: a run's rows, and where they come from."""
+"""What every exporter starts from: a run's rows, their metrics, and where they come from."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,17 +57,14 @@ def read_run(path: Path) -> Exported:
     return Exported(run.path, run.suite_name, rows, run.environment, started_at)
 
 
-def name_of(row: Row) -> str:
+def unique_name(row: Row) -> str:
     """`suite/label`, unique in a run."""
     return f"{row['suite']}/{row['label']}"
 
 
-# The figures of a row that trackers of benchmarks follow; smaller is better.
-
-
 @dataclass(frozen=True)
-class Figure:
-    """A metric of a row."""
+class TrackedFigure:
+    """A metric of a row, as trackers of benchmarks follow it; smaller is better."""
 
     metric: str  # its stored name
     head: str  # how tables call it
@@ -77,7 +74,7 @@ class Figure:
     high: float | None = None  # upper end
 
 
-def figures(row: Row) -> Iterator[Figure]:
+def figures(row: Row) -> Iterator[TrackedFigure]:
     """Every metric that a row has, in the order of the registry's `METRICS`."""
     for metric in METRICS.values():
         value = metric.read(row)
@@ -86,4 +83,4 @@ def figures(row: Row) -> Iterator[Figure]:
         low = high = None
         if metric.name == "latency_seconds":
             low, high = row.get("latency_low_seconds"), row.get("latency_high_seconds")
-        yield Figure(metric.name, metric.head, metric.dimension, value, low, high)
+        yield TrackedFigure(metric.name, metric.head, metric.dimension, value, low, high)

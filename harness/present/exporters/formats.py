@@ -1,43 +1,35 @@
-"""The formats that a run can be exported to, by name."""
+"""The formats that a run can be exported to, by name: a file of this folder and a row each."""
 
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.present.exporters.bencher import bencher
 from harness.present.exporters.exported import Exported
-from harness.present.exporters.github_action import github_action
-from harness.present.exporters.pytest_benchmark import pytest_benchmark
 
 
 @dataclass(frozen=True)
-class Format:
-    """A way to write a run into a file."""
+class Exporter:
+    """A way to write a run into a file: the function of the same name in the file of that name."""
 
     name: str  # on the command line
-    write: Callable[[Exported], str | bytes]  # text or bytes of the file
+    file: str  # of this folder; imported when it is asked for, since pandas takes half a second
     partial: bool  # leaves out cases that failed or lack what the format holds
 
-
-def _csv(run: Exported) -> str:
-    from harness.present.exporters.csv import csv  # pandas takes half a second to import
-
-    return csv(run)
-
-
-def _parquet(run: Exported) -> bytes:
-    from harness.present.exporters.parquet import parquet
-
-    return parquet(run)
+    def write(self, run: Exported) -> str | bytes:
+        """Text or bytes of the file."""
+        module = importlib.import_module(f"{__package__}.{self.file}")
+        written: str | bytes = getattr(module, self.file)(run)
+        return written
 
 
-FORMATS: Mapping[str, Format] = {
+EXPORTERS: Mapping[str, Exporter] = {
     each.name: each
     for each in (
-        Format("pytest-benchmark", pytest_benchmark, partial=True),
-        Format("github-action-benchmark", github_action, partial=True),
-        Format("bencher", bencher, partial=True),
-        Format("csv", _csv, partial=False),
-        Format("parquet", _parquet, partial=False),
+        Exporter("pytest-benchmark", "pytest_benchmark", partial=True),
+        Exporter("github-action-benchmark", "github_action", partial=True),
+        Exporter("bencher", "bencher", partial=True),
+        Exporter("csv", "csv", partial=False),
+        Exporter("parquet", "parquet", partial=False),
     )
 }
 

@@ -6,12 +6,16 @@ Format: https://github.com/benchmark-action/github-action-benchmark, "Custom ben
 
 import json
 
-from harness.present.exporters.exported import Exported, ExportError, Figure, figures, name_of
-from harness.records.quantities.quantity import Row
+from harness.present.exporters.exported import (
+    Exported,
+    ExportError,
+    figures,
+    unique_name,
+)
 
 # The action scales values between units of time that it knows (s, ms, us, ns); others must stay the
 # same from run to run, so each dimension has one unit.
-_UNITS = {
+_ACTION_UNITS = {
     "seconds": ("ms", 1e-3),
     "bytes": ("bytes", 1.0),
     "energy": ("J", 1.0),
@@ -29,35 +33,26 @@ def github_action(run: Exported) -> str:
     Raises:
         ExportError: no case ended well.
     """
-    made = [_entry(row, figure) for row in run.measured() for figure in figures(row)]
+    made = []
+    for row in run.measured():
+        about = {
+            "module": row["module"],
+            "input": "; ".join("x".join(map(str, each)) for each in row["input"]),
+            "device": row["device"],
+            "dtype": row["dtype"],
+            "pass": row["pass"],
+            "machine": row["machine_key"],
+            "processes": row.get("processes", 1),
+        }
+        extra = "\n".join(f"{name}: {value}" for name, value in about.items())
+        for figure in figures(row):
+            unit, factor = _ACTION_UNITS[figure.dimension]
+            name = f"{unique_name(row)} {figure.head}"
+            entry = {"name": name, "unit": unit, "value": figure.value / factor}
+            if figure.low is not None and figure.high is not None:
+                # The action's pattern for a range wants two characters at least: fixed digits.
+                entry["range"] = f"± {(figure.high - figure.low) / 2 / factor:.6f}"
+            made.append(entry | {"extra": extra})
     if not made:
         raise ExportError(f"{run.path}: no case ended well; there is nothing that the action takes")
     return json.dumps(made, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _entry(row: Row, figure: Figure) -> dict[str, str | float]:
-    unit, factor = _UNITS[figure.dimension]
-    entry: dict[str, str | float] = {
-        "name": f"{name_of(row)} {figure.head}",
-        "unit": unit,
-        "value": figure.value / factor,
-    }
-    if figure.low is not None and figure.high is not None:
-        # The action's pattern for a range wants two characters at least: fixed digits give them.
-        entry["range"] = f"± {(figure.high - figure.low) / 2 / factor:.6f}"
-    entry["extra"] = _extra(row)
-    return entry
-
-
-def _extra(row: Row) -> str:
-    shape = "; ".join("x".join(map(str, each)) for each in row["input"])
-    lines = {
-        "module": row["module"],
-        "input": shape,
-        "device": row["device"],
-        "dtype": row["dtype"],
-        "pass": row["pass"],
-        "machine": row["machine_key"],
-        "processes": row.get("processes", 1),
-    }
-    return "\n".join(f"{name}: {value}" for name, value in lines.items())

@@ -1,6 +1,5 @@
 """MLflow: an experiment per suite, a run per run, a nested run per case."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from itertools import islice
 from typing import Any, Protocol
@@ -8,7 +7,7 @@ from typing import Any, Protocol
 from harness.present.exporters.exported import Exported, ExportError, figures
 from harness.records.quantities.quantity import Row
 
-LONGEST = 500
+_LONGEST_TEXT = 500
 """Characters of a parameter or tag: MLflow 3.17 takes 6000, older servers fewer."""
 
 _BATCH = 100
@@ -49,10 +48,18 @@ def mlflow(run: Exported, uri: str | None = None, client: Client | None = None) 
         ExportError: MLflow is not installed, or the server refuses.
     """
     made = client or _connect(uri)
+    libraries = run.environment.get("libraries") or {}
+    tags = {
+        "harness.suite": run.suite,
+        "harness.run": run.path.name,
+        "harness.machine_key": run.environment.get("machine_key"),
+        "mlflow.source.git.commit": run.commit,
+        **{f"version.{name}": version for name, version in libraries.items()},
+    }
     try:
         experiment = made.get_experiment_by_name(run.suite)
         identity = experiment.experiment_id if experiment else made.create_experiment(run.suite)
-        parent = _begin(made, identity, run, run.path.name, _tags(run))
+        parent = _begin(made, identity, run, run.path.name, tags)
         for row in run.rows:
             _log(made, identity, run, row, parent)
         made.set_terminated(parent, "FINISHED")
@@ -76,9 +83,10 @@ def _connect(uri: str | None) -> Client:
     return client
 
 
-def _begin(client: Client, experiment: str, run: Exported, name: str, tags: dict[str, str]) -> str:
-    tags |= {"mlflow.runName": name}
-    begun = client.create_run(experiment, start_time=_milliseconds(run.started_at), tags=tags)
+def _begin(client: Client, experiment: str, run: Exported, name: str, tags: dict[str, Any]) -> str:
+    known = {key: str(value) for key, value in tags.items() if value is not None}
+    known |= {"mlflow.runName": name}
+    begun = client.create_run(experiment, start_time=_milliseconds(run.started_at), tags=known)
     return str(begun.info.run_id)
 
 
@@ -89,18 +97,6 @@ def _milliseconds(time: str) -> int | None:
         return None
 
 
-def _tags(run: Exported) -> dict[str, str]:
-    libraries = run.environment.get("libraries") or {}
-    tags = {
-        "harness.suite": run.suite,
-        "harness.run": run.path.name,
-        "harness.machine_key": run.environment.get("machine_key"),
-        "mlflow.source.git.commit": run.commit,
-        **{f"version.{name}": version for name, version in libraries.items()},
-    }
-    return {name: str(value) for name, value in tags.items() if value is not None}
-
-
 def _log(client: Client, experiment: str, run: Exported, row: Row, parent: str) -> None:
     tags = {
         "mlflow.parentRunId": parent,
@@ -108,36 +104,28 @@ def _log(client: Client, experiment: str, run: Exported, row: Row, parent: str) 
         "harness.case_key": row["case_key"],
         "harness.machine_key": row["machine_key"],
         "harness.status": row["status"],
-        **({"harness.cause": str(row["cause"])[:LONGEST]} if row.get("cause") else {}),
+        "harness.cause": str(row["cause"])[:_LONGEST_TEXT] if row.get("cause") else None,
     }
     child = _begin(client, experiment, run, row["label"], tags)
-    params = iter(_params(row).items())
+    named = {name: row[name] for name in ("module", "device", "dtype", "pass", "threads")}
+    shape = "; ".join("x".join(map(str, each)) for each in row["input"])
+    given = {f"with.{name}": value for name, value in row["arguments"].items()}
+    params = iter(
+        (name, str(value)[:_LONGEST_TEXT])
+        for name, value in {**named, "input": shape, **given}.items()
+        if value is not None
+    )
     while batch := dict(islice(params, _BATCH)):
-        client.log_batch(child, params=[_param(*each) for each in batch.items()])
+        client.log_batch(child, params=[_entity("Param", *each) for each in batch.items()])
     metrics = {figure.metric: figure.value for figure in figures(row)}
     for end in ("latency_low_seconds", "latency_high_seconds"):
         if row.get(end) is not None:
             metrics[end] = row[end]
     if metrics:
         time = _milliseconds(run.started_at) or 0
-        client.log_batch(child, metrics=[_metric(*each, time) for each in metrics.items()])
+        logged = [_entity("Metric", *each, time, 0) for each in metrics.items()]
+        client.log_batch(child, metrics=logged)
     client.set_terminated(child, "FINISHED" if row["status"] == "ok" else "FAILED")
-
-
-def _params(row: Row) -> Mapping[str, str]:
-    shape = "; ".join("x".join(map(str, each)) for each in row["input"])
-    named = {name: row[name] for name in ("module", "device", "dtype", "pass", "threads")}
-    given = {f"with.{name}": value for name, value in row["arguments"].items()}
-    found = {**named, "input": shape, **given}
-    return {name: str(value)[:LONGEST] for name, value in found.items() if value is not None}
-
-
-def _param(name: str, value: str) -> Any:
-    return _entity("Param", name, value)
-
-
-def _metric(name: str, value: float, time: int) -> Any:
-    return _entity("Metric", name, value, time, 0)
 
 
 def _entity(kind: str, *arguments: Any) -> Any:

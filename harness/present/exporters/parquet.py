@@ -2,7 +2,6 @@
 
 import io
 import json
-from typing import Any
 
 from harness.present.exporters.exported import Exported, ExportError
 from harness.present.frame import frame
@@ -36,7 +35,9 @@ def parquet(run: Exported) -> bytes:
     # Without the lists: what pandas would note of them, text, is not what is written.
     table = pyarrow.Table.from_pandas(made.drop(columns=lists), preserve_index=False)
     for name in lists:
-        values = [_numbers(row.get(name)) for row in run.rows]
+        values = [
+            None if row.get(name) is None else list(map(float, row[name])) for row in run.rows
+        ]
         column = pyarrow.array(values, pyarrow.list_(pyarrow.float64()))
         table = table.add_column(list(made.columns).index(name), name, column)
     described = {
@@ -48,7 +49,3 @@ def parquet(run: Exported) -> bytes:
     out = io.BytesIO()
     pyarrow.parquet.write_table(table.replace_schema_metadata(metadata), out)
     return out.getvalue()
-
-
-def _numbers(value: Any) -> list[float] | None:
-    return None if value is None else [float(each) for each in value]

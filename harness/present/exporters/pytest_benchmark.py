@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.present.exporters.exported import Exported, ExportError, figures, name_of
+from harness.present.exporters.exported import Exported, ExportError, figures, unique_name
 from harness.records.quantities.quantity import Row
 from harness.records.record import finite
 
@@ -32,9 +32,17 @@ def pytest_benchmark(run: Exported) -> str:
             f"{run.path}: no case has a latency, which is all that pytest-benchmark compares; "
             "run with --metrics latency, or export to csv or bencher"
         )
+    git = run.environment.get("git") or {}
     data = {
-        "machine_info": _machine(run.environment),
-        "commit_info": _commit(run),
+        "machine_info": _machine_info(run.environment),
+        "commit_info": {
+            "id": git.get("commit") or "unknown",
+            "time": None,
+            "author_time": None,
+            "dirty": bool(git.get("dirty")),
+            "project": run.suite,
+            "branch": "(unknown)",
+        },
         "benchmarks": benchmarks,
         "datetime": run.started_at,
         "version": VERSION,
@@ -54,7 +62,7 @@ def _benchmark(row: Row) -> dict[str, Any]:
     return {
         "group": row["suite"],
         "name": row["label"],
-        "fullname": name_of(row),
+        "fullname": unique_name(row),
         "params": dict(row["arguments"]) or None,
         "param": None,
         "extra_info": extra | {"processes": row.get("processes", 1)},
@@ -118,7 +126,7 @@ def _quartiles(data: Sequence[float]) -> tuple[float, float]:
     )
 
 
-def _machine(environment: Mapping[str, Any]) -> dict[str, Any]:
+def _machine_info(environment: Mapping[str, Any]) -> dict[str, Any]:
     machine = environment.get("machine") or {}
     return {
         "node": environment.get("machine_key") or "unknown",
@@ -134,16 +142,4 @@ def _machine(environment: Mapping[str, Any]) -> dict[str, Any]:
         "cpu": {"brand_raw": machine.get("cpu") or "", "count": machine.get("cores")},
         "gpus": machine.get("gpus") or [],
         "libraries": environment.get("libraries") or {},
-    }
-
-
-def _commit(run: Exported) -> dict[str, Any]:
-    git = run.environment.get("git") or {}
-    return {
-        "id": git.get("commit") or "unknown",
-        "time": None,
-        "author_time": None,
-        "dirty": bool(git.get("dirty")),
-        "project": run.suite,
-        "branch": "(unknown)",
     }

@@ -1,51 +1,66 @@
-"""Panels that several pictures share: a label map with its legend, a map over positions."""
+"""What the pictures share: the made scene that a module is fitted on, and panels to draw it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch
 from torch import Tensor
 from torch.nn import Parameter
 
-from harness.present.plots.canvas import FAINT, PALETTE
+from harness.present.plots.canvas import FAINT, PALETTE, new_figure
 
-# Fit a small module on the made scene, so that its picture shows something learned.
+_LEARNING_RATE = 1e-2
 
 
-def minimise(
-    loss: Callable[[Tensor], Tensor],
-    parameters: Iterable[Parameter],
-    scene: Tensor,
-    *,
-    steps: int,
-    learning_rate: float = 1e-2,
-    batch: int = 1,
-    noise: float = 0.5,
-    seed: int = 0,
-) -> None:
-    """Minimise a loss over noisy views of one scene by Adam; fresh noise in every step.
+@dataclass(frozen=True)
+class Scene:
+    """A small made scene, on which pictures of a module's inner maps can be checked by eye."""
 
-    Args:
-        loss: from features, (batch, C, H, W), to a scalar.
-        parameters: what is fitted.
-        scene: clean features, (1, C, H, W).
-        steps: number of updates.
-        learning_rate: of Adam.
-        batch: views per step.
-        noise: standard deviation of the noise.
-        seed: of the noise.
-    """
-    optimiser = torch.optim.Adam(parameters, lr=learning_rate)
-    generator = torch.Generator().manual_seed(seed)
-    with one_thread():
-        for _ in range(steps):
-            optimiser.zero_grad()
-            loss(noisy(scene, noise, generator, batch=batch)).backward()
-            optimiser.step()
+    labels: Tensor  # (H, W) integers, of `rectangles`
+    clean: Tensor  # features, (1, C, H, W): a random direction per class
+    noise: float  # standard deviation in a view, against directions of unit variance
+    seed: int  # of directions and noise
+
+    @classmethod
+    def made(cls, size: tuple[int, int], *, channels: int, noise: float, seed: int) -> "Scene":
+        """The scene of that size, in pixels, with random directions."""
+        labels = rectangles(*size)
+        generator = torch.Generator().manual_seed(seed)
+        directions = torch.randn(int(labels.max()) + 1, channels, generator=generator)
+        clean = directions[labels].permute(2, 0, 1).unsqueeze(0).contiguous()
+        return cls(labels, clean, noise, seed)
+
+    @property
+    def classes(self) -> int:
+        """Their number."""
+        return int(self.labels.max()) + 1
+
+    @property
+    def view(self) -> Tensor:
+        """A view that no fit has seen, (1, C, H, W)."""
+        return self._noisy(torch.Generator().manual_seed(self.seed + 1))
+
+    def fit(
+        self, loss: Callable[[Tensor], Tensor], parameters: Iterable[Parameter], steps: int
+    ) -> None:
+        """Minimise a loss over noisy views, (1, C, H, W), by Adam; fresh noise in every step."""
+        optimiser = torch.optim.Adam(parameters, lr=_LEARNING_RATE)
+        generator = torch.Generator().manual_seed(self.seed)
+        with one_thread():
+            for _ in range(steps):
+                optimiser.zero_grad()
+                loss(self._noisy(generator)).backward()
+                optimiser.step()
+
+    def _noisy(self, generator: torch.Generator) -> Tensor:
+        return self.clean + self.noise * torch.randn(self.clean.shape, generator=generator)
 
 
 @contextmanager
@@ -57,15 +72,6 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def noisy(scene: Tensor, noise: float, generator: torch.Generator, *, batch: int = 1) -> Tensor:
-    """Views of a scene under white noise: (1, C, H, W) -> (batch, C, H, W)."""
-    views = scene.expand(batch, -1, -1, -1)
-    return views + noise * torch.randn(views.shape, generator=generator)
-
-
-# A small made scene on which pictures of a module's inner maps can be checked by eye.
 
 
 def rectangles(height: int, width: int) -> Tensor:
@@ -83,27 +89,26 @@ def rectangles(height: int, width: int) -> Tensor:
     return labels
 
 
-def features(labels: Tensor, channels: int, *, noise: float = 0.25, seed: int = 0) -> Tensor:
-    """Features of a scene: a random direction per class plus noise.
-
-    Args:
-        labels: (H, W).
-        channels: C.
-        noise: standard deviation of the noise, against directions of unit variance.
-        seed: of directions and noise.
-
-    Returns:
-        (1, channels, H, W).
-    """
-    generator = torch.Generator().manual_seed(seed)
-    directions = torch.randn(int(labels.max()) + 1, channels, generator=generator)
-    clean = directions[labels].permute(2, 0, 1)
-    return (clean + noise * torch.randn(clean.shape, generator=generator)).unsqueeze(0)
-
-
 CLASS_COLOURS = ("#E8E8E8", *PALETTE)  # the first class is the background of most scenes
 VOID_COLOUR = "#FFFFFF"
-COLOURS = "Blues"  # of maps: deeper is higher, as in the papers' figures
+MAP_COLOURS = "Blues"  # of maps: deeper is higher, as in the papers' figures
+TITLE_SIZE, CAPTION_SIZE = 9, 7  # points
+
+
+def panel_grid(height: float, rows: int, columns: int, heading: str = "") -> tuple[Figure, Any]:
+    """A figure of a height in inches, and its (rows, columns) array of axes."""
+    figure = new_figure(height)
+    figure.set_layout_engine("compressed", w_pad=0.08, h_pad=0.08)
+    if heading:
+        figure.suptitle(heading, fontsize=TITLE_SIZE + 2)
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def hide_empty(axes: Iterable[Axes]) -> None:
+    """Hide the panels on which nothing is drawn."""
+    for each in axes:
+        if not each.has_data():
+            each.set_axis_off()
 
 
 def draw_labels(axes: Axes, labels: Tensor, *, void: int = 255) -> None:
@@ -114,6 +119,7 @@ def draw_labels(axes: Axes, labels: Tensor, *, void: int = 255) -> None:
         labels: (H, W) integers.
         void: label of pixels without a class, drawn white.
     """
+    axes.set_title("labels", fontsize=TITLE_SIZE)
     classes = classes_of(labels, void=void)
     index = labels.new_full(labels.shape, len(classes))
     for place, label in enumerate(classes):
@@ -143,7 +149,7 @@ def draw_labels(axes: Axes, labels: Tensor, *, void: int = 255) -> None:
         handletextpad=0.4,
         columnspacing=1.0,
     )
-    frame(axes)
+    bare(axes)
 
 
 def classes_of(labels: Tensor, *, void: int = 255) -> list[int]:
@@ -151,14 +157,15 @@ def classes_of(labels: Tensor, *, void: int = 255) -> list[int]:
     return sorted(set(labels.flatten().tolist()) - {void})
 
 
-def draw_map(axes: Axes, values: Tensor, *, low: float, high: float) -> AxesImage:
-    """Draw a map of numbers, (rows, columns), on a given scale; deeper colours are higher."""
-    image = axes.imshow(values.detach().float().cpu().numpy(), cmap=COLOURS, vmin=low, vmax=high)
-    frame(axes)
+def draw_map(axes: Axes, title: str, values: Tensor) -> AxesImage:
+    """Draw a map of numbers, (rows, columns), on the scale 0 to 1; deeper colours are higher."""
+    axes.set_title(title, fontsize=TITLE_SIZE)
+    image = axes.imshow(values.detach().float().cpu().numpy(), cmap=MAP_COLOURS, vmin=0, vmax=1)
+    bare(axes)
     return image
 
 
-def frame(axes: Axes) -> None:
+def bare(axes: Axes) -> None:
     """A thin frame without ticks, for panels whose axes are pixels."""
     axes.set_xticks([])
     axes.set_yticks([])

@@ -13,36 +13,27 @@ from torch.nn import functional as F
 from context_modules.graph_guided import GraphGuidedContextFusion
 from context_modules.layers import ConvBNReLU
 from harness.present.pictures.panels import (
-    COLOURS,
-    features,
-    frame,
-    minimise,
-    noisy,
+    CAPTION_SIZE,
+    MAP_COLOURS,
+    TITLE_SIZE,
+    Scene,
+    bare,
     one_thread,
-    rectangles,
+    panel_grid,
 )
-from harness.present.plots.canvas import PRINTED, house, new_figure
+from harness.present.plots.canvas import PRINTED, house
 
-WINDOW = 64  # pixels; GGCF, Section 4.3
 LEVEL = 0.01  # of the largest change: what counts as inside of the field in the captions
 TICKS = (0.001, 0.01, 0.1, 1.0)  # of the drawing's scale, shares of the largest change
-TITLE, LABEL = 9, 7  # points
-
-SIZE = (40, 60)  # of the made scene, in pixels
-NOISE = 0.6
-CHANNELS = 16
-STEPS = 60
 HEADS = {"FULL": ("FULL",), "{LOCAL, GRID} 2, 4, 6": ("{LOCAL,GRID}_{2,4,6}",)}
-
-Network = Callable[[Tensor], Tensor]
 
 
 def receptive_field(
-    network: Network,
+    network: Callable[[Tensor], Tensor],
     image: Tensor,
     position: tuple[int, int],
     *,
-    window: int = WINDOW,
+    window: int = 64,  # GGCF, Section 4.3
     stride: int | None = None,
     batch: int = 16,
 ) -> Tensor:
@@ -70,18 +61,26 @@ def receptive_field(
     """
     height, width = image.shape[1:]
     step = max(1, window // 4) if stride is None else stride
-    _require(position, (height, width), window, step, batch)
+    if not (0 <= position[0] < height and 0 <= position[1] < width):
+        raise ValueError(f"position {position} lies outside of the image of {height, width} pixels")
+    for name, value in (("window", window), ("stride", step), ("batch", batch)):
+        if value < 1:
+            raise ValueError(f"{name} is {value}; it must be at least 1")
     places = [
         (slice(y, y + window), slice(x, x + window))
         for y in _starts(height, window, step)
         for x in _starts(width, window, step)
     ]
     total, hidden = torch.zeros(height, width), torch.zeros(height, width)
+    mean = image.mean(dim=(1, 2))[:, None, None]
     with torch.no_grad():
         response = _response(network(image[None]), position, (height, width))
         for first in range(0, len(places), batch):
             some = places[first : first + batch]
-            changed = _response(network(_hide(image, some)), position, (height, width))
+            images = image.repeat(len(some), 1, 1, 1)
+            for each, (rows, columns) in zip(images, some, strict=True):
+                each[:, rows, columns] = mean
+            changed = _response(network(images), position, (height, width))
             distances = (changed - response).float().norm(dim=1).cpu()
             for (rows, columns), distance in zip(some, distances, strict=True):
                 total[rows, columns] += distance
@@ -108,18 +107,27 @@ def draw_receptive_field(
     """
     _require_fields(image, fields)
     columns = 1 + len(fields)
+    height, width = image.shape[1:]
     with house():
-        height, width = image.shape[1:]
-        figure = new_figure(height=0.7 + 5.6 / columns * height / width)
-        figure.set_layout_engine("compressed", w_pad=0.08, h_pad=0.08)
-        panels = figure.subplots(1, columns, squeeze=False)[0]
-        _draw_image(panels[0], image, position)
-        for axes, (name, field) in zip(panels[1:], fields.items(), strict=True):
-            drawn = _draw_field(axes, name, field, position)
-        bar = figure.colorbar(drawn, ax=panels, shrink=0.7, aspect=25, pad=0.02)
+        figure, axes = panel_grid(0.7 + 5.6 / columns * height / width, 1, columns)
+        first, *others = axes[0]
+        pixels = image.detach().float().cpu()
+        pixels = (pixels - pixels.amin()) / (pixels.amax() - pixels.amin()).clamp(min=1e-12)
+        first.imshow(pixels.expand(3, -1, -1).permute(1, 2, 0).numpy())
+        for panel, (name, field) in zip(others, fields.items(), strict=True):
+            drawn = _draw_field(panel, field)
+            panel.set_title(name, fontsize=TITLE_SIZE)
+        first.set_title("input", fontsize=TITLE_SIZE)
+        for panel in axes[0]:
+            bare(panel)
+            # White below: the mark is seen on every colour.
+            for colour, edge in (("white", 3.5), (PRINTED, 1.6)):
+                look = {"marker": "x", "markersize": 7, "markeredgewidth": edge}
+                panel.plot(position[1], position[0], color=colour, **look)
+        bar = figure.colorbar(drawn, ax=axes[0], shrink=0.7, aspect=25, pad=0.02)
         bar.set_ticks(TICKS, labels=[f"{tick:g}" for tick in TICKS])
         bar.minorticks_off()
-        bar.set_label("change, share of the largest", fontsize=LABEL)
+        bar.set_label("change, share of the largest", fontsize=CAPTION_SIZE)
     return figure
 
 
@@ -133,11 +141,9 @@ def demonstrate(seed: int = 0) -> Figure:
     Args:
         seed: of the scene, the parameters and the noise.
     """
-    labels = rectangles(*SIZE)
-    scene = features(labels, 3, noise=0.0, seed=seed)
-    view = noisy(scene, NOISE, torch.Generator().manual_seed(seed + 1))
-    position = (SIZE[0] // 4, SIZE[1] // 4)  # inside of one of the two regions of class 1
-    networks = {name: _fitted(heads, scene, labels, seed) for name, heads in HEADS.items()}
+    scene = Scene.made((40, 60), channels=3, noise=0.6, seed=seed)
+    view, position = scene.view, (10, 15)  # inside of one of the two regions of class 1
+    networks = {name: _fitted_network(heads, scene) for name, heads in HEADS.items()}
     with one_thread():
         fields = {
             name: receptive_field(network, view[0], position, window=8, stride=2, batch=32)
@@ -146,22 +152,23 @@ def demonstrate(seed: int = 0) -> Figure:
     return draw_receptive_field(view[0], fields, position)
 
 
-def _fitted(heads: tuple[str, ...], scene: Tensor, labels: Tensor, seed: int) -> nn.Module:
+def _fitted_network(heads: tuple[str, ...], scene: Scene, channels: int = 16) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        context = GraphGuidedContextFusion(CHANNELS, heads=heads)
+        torch.manual_seed(scene.seed)
+        context = GraphGuidedContextFusion(channels, heads=heads)
         network = nn.Sequential(
-            ConvBNReLU(3, CHANNELS, 3, stride=2),
-            ConvBNReLU(CHANNELS, CHANNELS, 3),
+            ConvBNReLU(3, channels, 3, stride=2),
+            ConvBNReLU(channels, channels, 3),
             context,
-            nn.Conv2d(context.out_channels, int(labels.max()) + 1, 1),
+            nn.Conv2d(context.out_channels, scene.classes, 1),
         )
 
     def loss(x: Tensor) -> Tensor:
-        logits = F.interpolate(network(x), SIZE, mode="bilinear", align_corners=False)
-        return F.cross_entropy(logits, labels.expand(x.shape[0], -1, -1))
+        size = scene.labels.shape
+        logits = F.interpolate(network(x), size, mode="bilinear", align_corners=False)
+        return F.cross_entropy(logits, scene.labels[None])
 
-    minimise(loss, network.parameters(), scene, steps=STEPS, noise=NOISE, seed=seed)
+    scene.fit(loss, network.parameters(), steps=60)
     return network.eval()
 
 
@@ -172,28 +179,10 @@ def _starts(side: int, window: int, step: int) -> Iterator[int]:
     yield last
 
 
-def _hide(image: Tensor, places: list[tuple[slice, slice]]) -> Tensor:
-    images = image.repeat(len(places), 1, 1, 1)
-    mean = image.mean(dim=(1, 2))[:, None, None]
-    for hidden, (rows, columns) in zip(images, places, strict=True):
-        hidden[:, rows, columns] = mean
-    return images
-
-
 def _response(maps: Tensor, position: tuple[int, int], size: tuple[int, int]) -> Tensor:
     """(B, K, h, w) -> (B, K) at a position given in pixels of the image."""
     y, x = (at * out // side for at, out, side in zip(position, maps.shape[2:], size, strict=True))
     return maps[:, :, y, x]
-
-
-def _require(
-    position: tuple[int, int], size: tuple[int, int], window: int, step: int, batch: int
-) -> None:
-    if not all(0 <= at < side for at, side in zip(position, size, strict=True)):
-        raise ValueError(f"position {position} lies outside of the image of {size} pixels")
-    for name, value in (("window", window), ("stride", step), ("batch", batch)):
-        if value < 1:
-            raise ValueError(f"{name} is {value}; it must be at least 1")
 
 
 def _require_fields(image: Tensor, fields: Mapping[str, Tensor]) -> None:
@@ -209,31 +198,10 @@ def _require_fields(image: Tensor, fields: Mapping[str, Tensor]) -> None:
             )
 
 
-def _draw_image(axes: Axes, image: Tensor, position: tuple[int, int]) -> None:
-    axes.set_title("input", fontsize=TITLE)
-    pixels = image.detach().float().cpu()
-    pixels = (pixels - pixels.amin()) / (pixels.amax() - pixels.amin()).clamp(min=1e-12)
-    axes.imshow(pixels.expand(3, -1, -1).permute(1, 2, 0).numpy())
-    frame(axes)
-    _cross(axes, position)
-
-
-def _draw_field(axes: Axes, name: str, field: Tensor, position: tuple[int, int]) -> AxesImage:
-    axes.set_title(name, fontsize=TITLE)
+def _draw_field(axes: Axes, field: Tensor) -> AxesImage:
     share = field / field.amax().clamp(min=1e-12)
+    inside = float((share > LEVEL).float().mean())
+    axes.set_xlabel(f"{inside:.0%} of the image above {LEVEL:.0%}", fontsize=CAPTION_SIZE)
     # Far changes are a hundredth of near ones: a linear scale would show the query's surroundings.
     scale = LogNorm(TICKS[0], TICKS[-1], clip=True)
-    drawn = axes.imshow(share.cpu().numpy(), cmap=COLOURS, norm=scale, interpolation="nearest")
-    frame(axes)
-    inside = float((share > LEVEL).float().mean())
-    axes.set_xlabel(f"{inside:.0%} of the image above {LEVEL:.0%}", fontsize=LABEL)
-    _cross(axes, position)
-    return drawn
-
-
-def _cross(axes: Axes, position: tuple[int, int]) -> None:
-    # White below: the mark is seen on every colour.
-    for colour, width in (("white", 3.5), (PRINTED, 1.6)):
-        axes.plot(
-            position[1], position[0], marker="x", color=colour, markersize=7, markeredgewidth=width
-        )
+    return axes.imshow(share.cpu().numpy(), cmap=MAP_COLOURS, norm=scale, interpolation="nearest")

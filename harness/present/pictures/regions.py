@@ -11,25 +11,17 @@ from context_modules.region_construction import RegionConstruction, Regions
 from context_modules.region_interaction import select_representatives
 from context_modules.region_losses import RegionLosses
 from harness.present.pictures.panels import (
+    TITLE_SIZE,
+    Scene,
+    bare,
     draw_labels,
     draw_map,
-    features,
-    frame,
-    minimise,
-    noisy,
     one_thread,
-    rectangles,
+    panel_grid,
 )
-from harness.present.plots.canvas import PALETTE, house, new_figure
+from harness.present.plots.canvas import PALETTE, house
 
-SIZE = (32, 40)  # of the made scene, in pixels
-CHANNELS = 24
-HIDDEN = 16
-STEPS = 80
-NOISE = 0.5
-BOUNDARY_RADIUS = 1  # pixels of the map
 REPRESENTATIVES = 4  # as in Figure 5
-TITLE = 9  # points
 REGION_COLOURS = ("#E8E8E8", *PALETTE[:-1])  # the largest region first; black is the dots' rim
 SMALL_COLOUR = "#B8B8B8"
 DOT = "#2CE02C"  # green, as in Figure 5
@@ -61,55 +53,16 @@ def draw_regions(
         )
     height, width = labels.shape
     with house():
-        figure = new_figure(height=1.1 + 6.0 * height / width)
-        figure.set_layout_engine("compressed", w_pad=0.08, h_pad=0.08)
-        figure.suptitle("Region Attention: object regions", fontsize=TITLE + 2)
-        (scene, edges), (grouped, scored) = figure.subplots(2, 2)
-        scene.set_title("labels", fontsize=TITLE)
+        heading = "Region Attention: object regions"
+        figure, axes = panel_grid(1.1 + 6.0 * height / width, 2, 2, heading)
+        (scene, edges), (grouped, scored) = axes
         draw_labels(scene, labels)
-        edges.set_title("boundary score map B", fontsize=TITLE)
-        image = draw_map(edges, boundary, low=0.0, high=1.0)
+        image = draw_map(edges, "boundary score map B", boundary)
         figure.colorbar(image, ax=edges, shrink=0.8, label="probability")
         _draw_grouped(grouped, regions, representatives)
-        scored.set_title("representative score map J", fontsize=TITLE)
-        image = draw_map(scored, scores, low=0.0, high=1.0)
+        image = draw_map(scored, "representative score map J", scores)
         figure.colorbar(image, ax=scored, shrink=0.8, label="score")
     return figure
-
-
-def demonstrate(seed: int = 0) -> Figure:
-    """Fit boundary and category scores on the made scene and draw the regions of an unseen view.
-
-    Deterministic; a few seconds on a CPU.
-
-    Args:
-        seed: of the scene, the parameters and the noise.
-    """
-    labels = rectangles(*SIZE)
-    classes = int(labels.max()) + 1
-    scene = features(labels, CHANNELS, noise=0.0, seed=seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        head = RegionAuxiliaryHead(CHANNELS, channels=HIDDEN, categories=classes)
-    losses = RegionLosses(boundary_radius=BOUNDARY_RADIUS)
-
-    def loss(x: Tensor) -> Tensor:
-        scores = head(x)
-        total: Tensor = losses(scores.categories, scores, labels.expand(len(x), -1, -1)).total
-        return total
-
-    minimise(loss, head.parameters(), scene, steps=STEPS, noise=NOISE, seed=seed)
-    view = noisy(scene, NOISE, torch.Generator().manual_seed(seed + 1))
-    with torch.no_grad(), one_thread():
-        scores = head.eval()(view)
-        boundary = scores.boundary.sigmoid()
-        found: Regions = RegionConstruction()(boundary, scores.categories.softmax(dim=1))
-    chosen = select_representatives(found, REPRESENTATIVES)
-    representatives = torch.zeros_like(labels, dtype=torch.bool)
-    representatives.view(-1)[chosen.pixels[0][chosen.valid[0]]] = True
-    return draw_regions(
-        found.labels.view(SIZE), representatives, found.scores.view(SIZE), boundary[0], labels
-    )
 
 
 def _draw_grouped(axes: Axes, regions: Tensor, representatives: Tensor) -> None:
@@ -132,8 +85,40 @@ def _draw_grouped(axes: Axes, regions: Tensor, representatives: Tensor) -> None:
     )
     rows, columns = torch.nonzero(representatives.cpu() & (index < len(drawn)), as_tuple=True)
     axes.scatter(columns.numpy(), rows.numpy(), s=14, c=DOT, edgecolors="black", linewidths=0.5)
-    axes.set_title("regions and representative pixels", fontsize=TITLE)
+    axes.set_title("regions and representative pixels", fontsize=TITLE_SIZE)
     small = len(names) - len(drawn)
     many = "1 region" if len(drawn) == 1 else f"{len(drawn)} regions"
     axes.set_xlabel(many + (f" and {small} smaller, grey" if small else ""))
-    frame(axes)
+    bare(axes)
+
+
+def demonstrate(seed: int = 0) -> Figure:
+    """Fit boundary and category scores on the made scene and draw the regions of an unseen view.
+
+    Deterministic; a few seconds on a CPU.
+
+    Args:
+        seed: of the scene, the parameters and the noise.
+    """
+    scene = Scene.made((32, 40), channels=24, noise=0.5, seed=seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        head = RegionAuxiliaryHead(24, channels=16, categories=scene.classes)
+    losses = RegionLosses(boundary_radius=1)  # pixels of the map
+
+    def loss(x: Tensor) -> Tensor:
+        scores = head(x)
+        total: Tensor = losses(scores.categories, scores, scene.labels[None]).total
+        return total
+
+    scene.fit(loss, head.parameters(), steps=80)
+    with torch.no_grad(), one_thread():
+        scores = head.eval()(scene.view)
+        boundary = scores.boundary.sigmoid()
+        found: Regions = RegionConstruction()(boundary, scores.categories.softmax(dim=1))
+    chosen = select_representatives(found, REPRESENTATIVES)
+    labels = scene.labels
+    representatives = torch.zeros_like(labels, dtype=torch.bool)
+    representatives.view(-1)[chosen.pixels[0][chosen.valid[0]]] = True
+    regions, importance = (each.view(labels.shape) for each in (found.labels, found.scores))
+    return draw_regions(regions, representatives, importance, boundary[0], labels)

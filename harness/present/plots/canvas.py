@@ -1,4 +1,4 @@
-"""Canvas: axes in the style of the house, settled before labels are placed on them."""
+"""Canvas: the one style of plots, how a figure becomes bytes, and axes that labels settle on."""
 
 import io
 import textwrap
@@ -18,8 +18,6 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from harness.messages import printable
 from harness.records.quantities.quantity import Quantity, is_accuracy
-
-# The one house style of plots: colours, fonts, sizes, and how a figure becomes bytes.
 
 # Okabe and Ito, "Color Universal Design" (2008), as tabled by Wong, Nature Methods 8:441 (2011).
 # Told apart by people with protanopia, deuteranopia and tritanopia; yellow is left out, since it is
@@ -72,11 +70,11 @@ _RC: dict[Any, Any] = {
     "figure.dpi": DPI,
 }
 
-Format = Literal["png", "svg", "pdf"]
-FORMATS: tuple[Format, ...] = ("png", "svg", "pdf")
+FileKind = Literal["png", "svg", "pdf"]
+FILE_KINDS: tuple[FileKind, ...] = ("png", "svg", "pdf")
 
 # What would tell when and by which version a file was made.
-_UNDATED: dict[Format, dict[str, Any]] = {
+_UNDATED: dict[FileKind, dict[str, Any]] = {
     "png": {"Software": None},
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -84,7 +82,6 @@ _UNDATED: dict[Format, dict[str, Any]] = {
 
 # A range wider than this is shown on a logarithmic axis.
 LOG_RANGE = 100.0
-
 
 # WCAG 2.2, 1.4.3: the least contrast of text.
 TEXT_CONTRAST = 4.5
@@ -110,11 +107,23 @@ def text_colour(number: int) -> str:
     return to_hex(rgb)
 
 
-def contrast(name: str) -> float:
-    """Contrast of a colour with white, 1 to 21 (WCAG 2.2, relative luminance of sRGB)."""
+def contrast(first: str, second: str = "#ffffff") -> float:
+    """Contrast of two colours, 1 to 21 (WCAG 2.2, relative luminance of sRGB)."""
     weights = (0.2126, 0.7152, 0.0722)
-    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in to_rgb(name)]
-    return 1.05 / (sum(w * p for w, p in zip(weights, linear, strict=True)) + 0.05)
+    low, high = sorted(
+        sum(weight * part for weight, part in zip(weights, linear_rgb(name), strict=True))
+        for name in (first, second)
+    )
+    return (high + 0.05) / (low + 0.05)
+
+
+def linear_rgb(name: str) -> tuple[float, float, float]:
+    """Red, green and blue of a colour in proportion to light, 0 to 1 (IEC 61966-2-1)."""
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in to_rgb(name)
+    )
+    return red, green, blue
 
 
 def short(label: str) -> str:
@@ -172,7 +181,7 @@ def is_log(asked: str, axis: Literal["x", "y"], values: Sequence[float]) -> bool
     return wants_log(values) if asked == "auto" else asked in (axis, "both")
 
 
-def render(figure: Figure, kind: Format) -> bytes:
+def render(figure: Figure, kind: FileKind) -> bytes:
     """The figure's file, byte for byte the same for the same figure: no dates, no versions."""
     out = io.BytesIO()
     dpi = min(DPI, _MOST_PIXELS / max(figure.get_size_inches()))
@@ -182,17 +191,17 @@ def render(figure: Figure, kind: Format) -> bytes:
 
 
 _NOTE_SIZE = 7.0
-_NOTE_CHARACTERS = 108
+_NOTE_WIDTH = 108  # characters
 _NOTE_INK = "#555555"
 _TITLE_SIZE = 10.0
-_TITLE_CHARACTERS = 66
+_TITLE_WIDTH = 66  # characters
 _TITLE_LINES = 3
 _TITLE_LINE = 0.19  # inches
 _NOTE_LINE = 0.135  # inches
 _LEGEND_CHARACTERS = 84  # of a line of legend
 _HANDLE_CHARACTERS = 6  # the room of a mark and its gaps
 _MARGIN = 0.06  # inches
-_ROOM = 0.06  # of an axis, beyond the outermost value
+_BEYOND = 0.06  # of an axis, beyond the outermost value
 _TICK_GAP = 4.0  # pixels between the labels of two ticks
 _TICK_CHARACTER = 4.9  # points: a letter of DejaVu Sans at the size of tick labels
 _AXES_SHARE = 0.7  # of the figure's width, with names at the right
@@ -208,24 +217,20 @@ def panels(
     count: int, height: float, title: str, notes: Sequence[str]
 ) -> tuple[Figure, tuple[Axes, ...]]:
     """Axes side by side under a title and above notes, which take room of their own."""
-    lines = [line for note in notes for line in _wrapped(note, _NOTE_CHARACTERS) or [""]]
-    heading = _wrapped(title, _TITLE_CHARACTERS)[:_TITLE_LINES]
+    lines = [line for note in notes for line in textwrap.wrap(printable(note), _NOTE_WIDTH) or [""]]
+    heading = textwrap.wrap(printable(title), _TITLE_WIDTH)[:_TITLE_LINES]
     foot = len(lines) * _NOTE_LINE + (2 * _MARGIN if lines else 0)
     head = len(heading) * _TITLE_LINE + (2 * _MARGIN if heading else 0)
     total = head + height + foot
     figure = new_figure(total)
     figure.set_layout_engine("constrained", rect=(0, foot / total, 1, height / total))
     every = tuple(figure.add_subplot(1, count, number + 1) for number in range(count))
-    _text(figure, heading, (total - _MARGIN) / total, title=True)
-    _text(figure, lines, (foot - _MARGIN) / total, title=False)
+    _write_lines(figure, heading, (total - _MARGIN) / total, title=True)
+    _write_lines(figure, lines, (foot - _MARGIN) / total, title=False)
     return figure, every
 
 
-def _wrapped(text: str, characters: int) -> list[str]:
-    return textwrap.wrap(printable(text), characters)
-
-
-def _text(figure: Figure, lines: Sequence[str], top: float, *, title: bool) -> None:
+def _write_lines(figure: Figure, lines: Sequence[str], top: float, *, title: bool) -> None:
     """Lines at the left edge of the figure, in room that the layout leaves free."""
     size, line = (_TITLE_SIZE, _TITLE_LINE) if title else (_NOTE_SIZE, _NOTE_LINE)
     if lines:
@@ -294,17 +299,17 @@ def number_axis(
         spans = max(positive) / min(positive)
         # Under two decades, powers of ten alone leave an axis almost without ticks.
         axis.set_major_locator(LogLocator(subs=(1.0,) if spans > 100 else (1.0, 2.0, 5.0)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: _tick_text(value)))
         axis.set_minor_formatter(NullFormatter())
         return
     if not values:
         return
     low, high = min(values), max(values)
     if tight:
-        room = _ROOM * (high - low or abs(high) or 1.0)
+        room = _BEYOND * (high - low or abs(high) or 1.0)
         limit(low - room, high + room)
     elif low >= 0:
-        limit(0, (high or 1.0) * (1 + _ROOM))
+        limit(0, (high or 1.0) * (1 + _BEYOND))
 
 
 def may_leave_zero(quantity: Quantity, values: Sequence[float]) -> bool:
@@ -316,7 +321,9 @@ def may_leave_zero(quantity: Quantity, values: Sequence[float]) -> bool:
     return is_accuracy(quantity) and bool(values) and min(values) > max(values) / 2
 
 
-def reach(values: Sequence[float], intervals: Sequence[tuple[float, float] | None]) -> list[float]:
+def with_ends(
+    values: Sequence[float], intervals: Sequence[tuple[float, float] | None]
+) -> list[float]:
     """All that an axis has to show: values and the ends of their intervals."""
     return [*values, *(end for interval in intervals if interval for end in interval)]
 
@@ -353,7 +360,7 @@ def name_places(axes: Axes, names: Sequence[str]) -> None:
             label.set_rotation_mode("anchor")
 
 
-def _power(value: float) -> str:
+def _tick_text(value: float) -> str:
     """`0.01`, `100000`, `1e6`: without the sign and the zero that Python pads exponents with."""
     digits, found, exponent = f"{value:g}".partition("e")
     return f"{digits}e{int(exponent)}" if found else digits

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,18 +16,18 @@ from harness.present.plots.canvas import (
     name_places,
     number_axis,
     panels,
-    reach,
     settle,
     thin_ticks,
+    with_ends,
 )
-from harness.present.plots.placement import spread
+from harness.present.plots.placement import kept_apart
 from harness.present.plots.view import View
-from harness.records.quantities.quantity import Row
 
-# Names at the right ends of lines, instead of a legend.
-
-_SIZE = 8.0
-_LINE = 10.5  # points from one name to the next
+_NAME_SIZE = 8.0  # points
+_NAME_LINE = 10.5  # points from one name to the next
+# Printed values are drawn into the same axes unless those would flatten one of the curves: the
+# range of both together is then more than this many times that of either.
+_FLATTENED = 3.0
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,9 @@ def name_ends(figure: Figure, axes: Axes, ends: Sequence[End]) -> None:
     """Names right of the axes at the height of the lines' ends, pushed apart where they meet."""
     longest = max((end.name for end in ends), key=len)
     # An invisible label keeps the room that the names need when the layout settles.
-    room = axes.text(1.02, 0.5, longest, transform=axes.transAxes, size=_SIZE, alpha=0, gid="room")
+    room = axes.text(
+        1.02, 0.5, longest, transform=axes.transAxes, size=_NAME_SIZE, alpha=0, gid="room"
+    )
     settle(figure)
     room.remove()
     per_point = figure.dpi / 72
@@ -51,7 +54,7 @@ def name_ends(figure: Figure, axes: Axes, ends: Sequence[End]) -> None:
     heights = [float(spot[1]) / per_point for spot in spots]
     right = axes.get_window_extent().x1 / per_point
     for end, spot, height, at in zip(
-        ends, spots, heights, spread(heights, [_LINE] * len(ends)), strict=True
+        ends, spots, heights, kept_apart(heights, [_NAME_LINE] * len(ends)), strict=True
     ):
         axes.annotate(
             end.name,
@@ -59,7 +62,7 @@ def name_ends(figure: Figure, axes: Axes, ends: Sequence[End]) -> None:
             xycoords="figure points",
             xytext=(right + 8, at),
             textcoords="figure points",
-            size=_SIZE,
+            size=_NAME_SIZE,
             color=end.colour,
             va="center",
             ha="left",
@@ -74,12 +77,6 @@ def name_ends(figure: Figure, axes: Axes, ends: Sequence[End]) -> None:
                 "relpos": (0, 0.5),
             },
         )
-
-
-_HEIGHT = 3.9
-# Printed values are drawn into the same axes unless those would flatten one of the curves: the
-# range of both together is then more than this many times that of either.
-_APART = 3.0
 
 
 @dataclass
@@ -105,14 +102,13 @@ def draw(view: View) -> Figure:
     other data). A row without a value is a cross at the foot, where its x is known.
     """
     assert view.x is not None
-    curves = _curves(view)
-    ours = [value for curve in curves for value in reach(curve.y, curve.intervals)]
+    curves = _curves_of(view)
+    ours = [value for curve in curves for value in with_ends(curve.y, curve.intervals)]
     printed = [value for curve in curves for value in curve.printed_y]
     apart = _far_apart(ours, printed)
-    figure, (axes, *beside) = panels(1 + apart, _HEIGHT, view.title, view.notes)
+    figure, (axes, *beside) = panels(1 + apart, 3.9, view.title, view.notes)
     for curve in curves:
-        _draw_ours(axes, curve)
-        _draw_printed(beside[0] if apart else axes, curve)
+        _draw_curve(axes, beside[0] if apart else axes, curve)
     _scale_y(axes, view, ours if apart else [*ours, *printed])
     axes.set_ylabel(f"{view.y.head}, ours" if apart else view.y.head)
     if apart:
@@ -120,11 +116,14 @@ def draw(view: View) -> Figure:
         beside[0].set_ylabel(f"{view.y.head}, printed")
     for each in (axes, *beside):
         _scale_x(each, view, curves)
-    _mark_lost(axes, curves)
-    _legend((axes, *beside)[-1], curves, bool(printed), apart)
+    _explain_forms((axes, *beside)[-1], curves, bool(printed), apart)
     named = view.series is not None and not apart
-    ends = [end for curve in curves if named and (end := _end(curve)) is not None]
-    if ends:
+    ends = []
+    for curve in curves:
+        x, y = (curve.x, curve.y) if curve.x else (curve.printed_x, curve.printed_y)
+        if x:
+            ends.append(End(curve.name, x[-1], y[-1], canvas.text_colour(curve.number)))
+    if named and ends:
         name_ends(figure, axes, ends)
     else:
         settle(figure)
@@ -134,7 +133,8 @@ def draw(view: View) -> Figure:
     return figure
 
 
-def _curves(view: View) -> list[_Curve]:
+def _curves_of(view: View) -> list[_Curve]:
+    assert view.x is not None
     places = _places(view)
     curves = {
         name: _Curve(name, number)
@@ -142,7 +142,12 @@ def _curves(view: View) -> list[_Curve]:
         if name in view.groups()
     }
     known = {id(row) for row in view.rows}
-    for x, row in _in_order(view, places):
+    found = []  # rows without an x are only in the notes
+    for row in view.every:
+        text = view.x.text(row)
+        if text is not None:
+            found.append((view.x.ours(row) or 0.0 if places is None else places[text], row))
+    for x, row in sorted(found, key=lambda each: each[0]):
         curve = curves.get(view.group(row))
         if curve is None:
             continue
@@ -152,22 +157,11 @@ def _curves(view: View) -> list[_Curve]:
             curve.intervals.append(view.y.interval(row))
         else:
             curve.lost_x.append(x)
-        found = None if view.y.by is not None and view.y.by.over else view.y.verdict(row)
-        if found is not None:
+        verdict = None if view.y.by is not None and view.y.by.over else view.y.verdict(row)
+        if verdict is not None:
             curve.printed_x.append(x)
-            curve.printed_y.append(float(found["printed"]))
+            curve.printed_y.append(float(verdict["printed"]))
     return list(curves.values())
-
-
-def _in_order(view: View, places: dict[str, float] | None) -> list[tuple[float, Row]]:
-    """Rows with their x, by x; those without one are only in the notes."""
-    assert view.x is not None
-    found = []
-    for row in view.every:
-        text = view.x.text(row)
-        if text is not None:
-            found.append((view.x.ours(row) or 0.0 if places is None else places[text], row))
-    return sorted(found, key=lambda each: each[0])
 
 
 def _places(view: View) -> dict[str, float] | None:
@@ -183,37 +177,34 @@ def _far_apart(ours: Sequence[float], printed: Sequence[float]) -> bool:
     if not ours or not printed:
         return False
     spans = [max(each) - min(each) for each in (ours, printed, [*ours, *printed])]
-    return spans[2] > _APART * max(spans[0], spans[1]) and spans[2] > 0
+    return spans[2] > _FLATTENED * max(spans[0], spans[1]) and spans[2] > 0
 
 
-def _draw_ours(axes: Axes, curve: _Curve) -> None:
+def _draw_curve(axes: Axes, printed_axes: Axes, curve: _Curve) -> None:
+    """Ours with its intervals, the printed values, and crosses at the foot for lost rows."""
+    look: dict[str, Any] = {
+        "color": canvas.colour(curve.number),
+        "marker": canvas.marker(curve.number),
+        "clip_on": False,  # a mark on an axis is shown whole
+    }
     axes.errorbar(
         curve.x,
         curve.y,
         yerr=errors(curve.y, curve.intervals),
-        color=canvas.colour(curve.number),
-        marker=canvas.marker(curve.number),
         # Beyond the palette, a dashed line tells a colour's second use from its first.
         linestyle="-" if curve.number < len(canvas.PALETTE) else "--",
         markeredgecolor="white",
         markeredgewidth=0.6,
-        clip_on=False,  # a mark on an axis is shown whole
         zorder=3,
+        **look,
     )
-
-
-def _draw_printed(axes: Axes, curve: _Curve) -> None:
     if curve.printed_x:
-        axes.plot(
-            curve.printed_x,
-            curve.printed_y,
-            color=canvas.colour(curve.number),
-            marker=canvas.marker(curve.number),
-            markerfacecolor=canvas.HOLLOW,
-            linestyle=":",
-            clip_on=False,
-            zorder=2.5,
-        )
+        hollow = look | {"markerfacecolor": canvas.HOLLOW, "linestyle": ":", "zorder": 2.5}
+        printed_axes.plot(curve.printed_x, curve.printed_y, **hollow)
+    if curve.lost_x:
+        cross = look | {"marker": "x", "markersize": 7, "markeredgewidth": 1.8, "zorder": 4}
+        foot = axes.get_xaxis_transform()
+        axes.plot(curve.lost_x, [0.0] * len(curve.lost_x), ls="none", transform=foot, **cross)
 
 
 def _scale_y(axes: Axes, view: View, values: Sequence[float]) -> None:
@@ -241,24 +232,7 @@ def _scale_x(axes: Axes, view: View, curves: Sequence[_Curve]) -> None:
         axes.minorticks_off()
 
 
-def _mark_lost(axes: Axes, curves: Sequence[_Curve]) -> None:
-    for curve in curves:
-        if curve.lost_x:
-            axes.plot(
-                curve.lost_x,
-                [0.0] * len(curve.lost_x),
-                linestyle="none",
-                marker="x",
-                markersize=7,
-                markeredgewidth=1.8,
-                color=canvas.colour(curve.number),
-                transform=axes.get_xaxis_transform(),
-                clip_on=False,
-                zorder=4,
-            )
-
-
-def _legend(axes: Axes, curves: Sequence[_Curve], printed: bool, apart: bool) -> None:
+def _explain_forms(axes: Axes, curves: Sequence[_Curve], printed: bool, apart: bool) -> None:
     """What forms mean; series are named at their ends, or here where there are two axes."""
     handles = []
     if apart and len(curves) > 1:
@@ -277,8 +251,3 @@ def _legend(axes: Axes, curves: Sequence[_Curve], printed: bool, apart: bool) ->
         )
     if handles:
         legend(axes, handles=handles)
-
-
-def _end(curve: _Curve) -> End | None:
-    x, y = (curve.x, curve.y) if curve.x else (curve.printed_x, curve.printed_y)
-    return End(curve.name, x[-1], y[-1], canvas.text_colour(curve.number)) if x else None

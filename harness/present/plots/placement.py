@@ -18,7 +18,7 @@ _DIRECTIONS = 16
 _RINGS = (5.5, 9.0, 15.0, 23.0, 33.0, 45.0, 60.0, 78.0, 100.0)
 _SWEEPS = 6
 _POINT_RADIUS = 3.5  # of the marks that scatter.py draws
-_GAP = 1.5
+_LABEL_GAP = 1.5
 # A label further away than this is tied to its point by a line.
 LEADER = 10.0
 
@@ -54,11 +54,10 @@ class Box:
 
     def distance(self, point: Point) -> float:
         """From a point to the rectangle; 0 inside."""
-        near = self.nearest(point)
-        return math.dist(point, near)
+        return math.dist(point, self.nearest(point))
 
 
-def _candidates(point: Point, size: tuple[float, float]) -> list[Box]:
+def _places_around(point: Point, size: tuple[float, float]) -> list[Box]:
     """Boxes around a point, right and above first, ring by ring."""
     x, y = point
     width, height = size
@@ -80,15 +79,6 @@ def _candidates(point: Point, size: tuple[float, float]) -> list[Box]:
     return boxes
 
 
-def _crosses(a: Point, b: Point, c: Point, d: Point) -> bool:
-    """Whether the open segments ab and cd cross."""
-
-    def side(p: Point, q: Point, r: Point) -> float:
-        return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
-
-    return side(a, b, c) * side(a, b, d) < 0 and side(c, d, a) * side(c, d, b) < 0
-
-
 Boxes = npt.NDArray[np.float64]  # rows of left, bottom, right, top
 
 
@@ -107,7 +97,7 @@ def _overlaps(boxes: Boxes, others: Boxes) -> Boxes:
 def _standing_cost(choices: Sequence[Box], point: Point, obstacles: Boxes, bounds: Box) -> Boxes:
     """What each place costs by itself: leaving the frame, distance, covering points and lines."""
     boxes = _array(choices)
-    padded = boxes + np.array([-_GAP, -_GAP, _GAP, _GAP])
+    padded = boxes + np.array([-_LABEL_GAP, -_LABEL_GAP, _LABEL_GAP, _LABEL_GAP])
     area = np.array([box.area for box in choices])
     outside = area - _overlaps(boxes, _array([bounds]))
     distance = np.array([box.distance(point) for box in choices])
@@ -119,11 +109,16 @@ def _crossings(
     choices: Sequence[Box], point: Point, others: Sequence[tuple[Box, Point]]
 ) -> list[int]:
     """How many leaders of other labels each place's own leader would cross."""
+
+    def side(p: Point, q: Point, r: Point) -> float:
+        return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
+
+    def cross(a: Point, b: Point, c: Point, d: Point) -> bool:
+        return side(a, b, c) * side(a, b, d) < 0 and side(c, d, a) * side(c, d, b) < 0
+
     ties = [(its_point, other.nearest(its_point)) for other, its_point in others]
-    return [
-        sum(_crosses(point, box.nearest(point), start, end) for start, end in ties)
-        for box in choices
-    ]
+    leaders = [(point, box.nearest(point)) for box in choices]
+    return [sum(cross(*leader, *tie) for tie in ties) for leader in leaders]
 
 
 def place(
@@ -144,8 +139,8 @@ def place(
         One box per label, in the order given.
     """
     blocked = _array([*obstacles, *(Box(x, y, x, y).grown(_POINT_RADIUS) for x, y in points)])
-    choices = [_candidates(point, size) for point, size in zip(points, sizes, strict=True)]
-    padded = [_array([box.grown(_GAP) for box in each]) for each in choices]
+    choices = [_places_around(point, size) for point, size in zip(points, sizes, strict=True)]
+    padded = [_array([box.grown(_LABEL_GAP) for box in each]) for each in choices]
     standing = [
         _standing_cost(each, point, blocked, bounds)
         for each, point in zip(choices, points, strict=True)
@@ -183,7 +178,7 @@ def along(corners: Sequence[Point], step: float) -> list[Box]:
     return boxes
 
 
-def spread(wanted: Sequence[float], heights: Sequence[float]) -> list[float]:
+def kept_apart(wanted: Sequence[float], heights: Sequence[float]) -> list[float]:
     """Centres nearest to the wanted ones at which labels in one column do not overlap.
 
     Least squares under order constraints, by pooling adjacent violators (Barlow et al., 1972):

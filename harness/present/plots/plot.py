@@ -1,4 +1,4 @@
-"""Plot: the asked view of a suite's rows, as a matplotlib figure."""
+"""Plot: the asked view of a suite's rows with its notes, as a matplotlib figure."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 from harness.judge.part import Context, Part, convention_of
 from harness.messages import HarnessError
 from harness.present.notes import conventions, definition, pairs, setup, trained
-from harness.present.plots import bar, grouped_bar, line, roofline, scatter
+from harness.present.plots import bar, line, roofline, scatter
 from harness.present.plots.bar import MOST_BARS
 from harness.present.plots.canvas import (
     FAINT,
-    FORMATS,
+    FILE_KINDS,
     canvas,
     house,
     may_leave_zero,
@@ -20,14 +20,12 @@ from harness.present.plots.canvas import (
     settle,
 )
 from harness.present.plots.scatter import MOST_LABELS
-from harness.present.plots.view import View, explained, missing, shown
+from harness.present.plots.view import View, complete, explained, missing
 from harness.present.reading import Reading, read
 from harness.present.write import plot_names, write_whole
 from harness.records.quantities.performance import uncalibrated
 from harness.records.quantities.quantity import Row
 from harness.suite.presentation import ConventionSpec, PlotSpec
-
-# Notes of a plot: what has to be said below it so that it is not misread.
 
 
 def meanings(
@@ -78,7 +76,7 @@ def not_judged(spec: PlotSpec, y: Reading, rows: Sequence[Row]) -> list[str]:
     return [f"Printed figures are not judged: {y.by.unjudged}."]
 
 
-_KINDS = {"bar": bar.draw, "scatter": scatter.draw, "line": line.draw, "roofline": roofline.draw}
+_DRAWN_BY = {"bar": bar.draw, "scatter": scatter.draw, "line": line.draw, "roofline": roofline.draw}
 
 
 def draw(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | None = None) -> Figure:
@@ -110,9 +108,9 @@ def write_plots(
     written = []
     for name, spec in zip(plot_names(part), part.plots, strict=True):
         figure = draw(spec, part, rows, context)
-        for form in FORMATS:
-            path = folder / "plots" / f"{name}.{form}"
-            write_whole(path, render(figure, form))
+        for kind in FILE_KINDS:
+            path = folder / "plots" / f"{name}.{kind}"
+            write_whole(path, render(figure, kind))
             written.append(path)
     return written
 
@@ -125,7 +123,7 @@ def paint(view: View) -> Figure:
             axes.set_axis_off()
             axes.text(0.5, 0.5, "nothing to show", ha="center", va="center", color=FAINT)
             return figure
-        figure = (grouped_bar.draw if len(view.ys) > 1 else _KINDS[view.spec.kind])(view)
+        figure = (bar.draw_grouped if len(view.ys) > 1 else _DRAWN_BY[view.spec.kind])(view)
         settle(figure)  # else each file of it would lay it out again
         return figure
 
@@ -135,7 +133,9 @@ def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | Non
     convention = convention_of(part)
 
     def reading(name: str | None) -> Reading | None:
-        return None if name is None else read(_plotted(name), part, rows)
+        # The input's shape is text; an axis shows its height.
+        name = "input_height" if name == "input" else name
+        return None if name is None else read(name, part, rows)
 
     ys = tuple(read(name, part, rows) for name in spec.ys)
     y, series = ys[0], reading(spec.series)
@@ -150,7 +150,7 @@ def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | Non
                 f"{name!r} cannot stand on one axis with {spec.ys[0]!r}; plot it apart"
             )
     needed = [each for each in (x, *ys) if each is not None]
-    kept = shown(rows, needed)
+    kept = complete(rows, needed)
     if spec.kind == "roofline":  # both axes are logarithmic
         kept = tuple(row for row in kept if all((each.ours(row) or 0) > 0 for each in needed))
     heads = " and ".join(dict.fromkeys(each.name for each in ys))
@@ -159,7 +159,7 @@ def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | Non
     left_out = missing(rows, kept, needed)
     every = rows[: bar.MOST_BARS] if spec.kind == "bar" else rows
     if len(every) < len(rows):
-        kept = shown(every, needed)
+        kept = complete(every, needed)
     notes = [
         *meanings(needed, kept, convention),
         *guided(spec, x, y, kept),
@@ -176,11 +176,6 @@ def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | Non
         *([left_out] if left_out else []),
     ]
     return View(spec, title, kept, x, y, series, tuple(notes), ys, tuple(every))
-
-
-def _plotted(name: str) -> str:
-    """The input's shape is text; an axis shows its height."""
-    return "input_height" if name == "input" else name
 
 
 def _within_text(head: str) -> str:

@@ -14,34 +14,40 @@ from matplotlib.text import Annotation
 from harness.measure.roof import Roof
 from harness.present.plots.canvas import INK, canvas, number_axis, settle
 from harness.present.plots.placement import Box
-from harness.present.plots.scatter import annotate_points, draw_points, intervals, labelled, path
+from harness.present.plots.scatter import (
+    annotate_points,
+    draw_points,
+    intervals,
+    path,
+    shown_labels,
+)
 from harness.present.plots.view import View
 from harness.records.quantities.performance import roof_of
 
-_HEIGHT = 4.6
-_ROOM = 3.0  # factor between the outermost point or ridge and the frame
-_SIZE = 7.5
+_AROUND = 3.0  # factor between the outermost point or ridge and the frame
+_ROOF_SIZE = 7.5  # points
 
 
 def draw(view: View) -> Figure:
     """Rows as labelled points under labelled roofs; those without a roof stand there as well."""
     assert view.x is not None
-    figure, axes = canvas(_HEIGHT, view.title, view.notes)
+    figure, axes = canvas(4.6, view.title, view.notes)
     x = [view.x.ours(row) or 0.0 for row in view.rows]
     y = [view.y.ours(row) or 0.0 for row in view.rows]
     roofs = _roofs(view)
     unit = view.y.unit.factor
     all_x = [*x, *(roof.ridge for roof in roofs.values())]
     all_y = [*y, *(roof.flops_per_second / unit for roof in roofs.values())]
-    left, right = min(all_x) / _ROOM, max(all_x) * _ROOM
+    bottom, top = min(all_y) / _AROUND, max(all_y) * _AROUND
+    left, right = min(all_x) / _AROUND, max(all_x) * _AROUND
     draw_points(axes, view)
     for roof in roofs.values():
         corners = (left, roof.ridge, right)
         axes.plot(corners, [roof.attainable(at) / unit for at in corners], color=INK, lw=1.3)
     number_axis(axes, "x", [left, right], log=True)
-    number_axis(axes, "y", [min(all_y) / _ROOM, max(all_y) * _ROOM], log=True)
+    number_axis(axes, "y", [bottom, top], log=True)
     axes.set_xlim(left, right)
-    axes.set_ylim(min(all_y) / _ROOM, max(all_y) * _ROOM)
+    axes.set_ylim(bottom, top)
     axes.set_xlabel(view.x.head)
     axes.set_ylabel(view.y.head)
     axes.grid(visible=True)
@@ -50,7 +56,9 @@ def draw(view: View) -> Figure:
     obstacles = intervals(figure, axes, view)
     for name, roof in roofs.items():
         obstacles += drawing.along(roof) + drawing.label(name if len(roofs) > 1 else "", roof)
-    annotate_points(figure, axes, list(zip(x, y, strict=True)), labelled(view), obstacles=obstacles)
+    annotate_points(
+        figure, axes, list(zip(x, y, strict=True)), shown_labels(view), obstacles=obstacles
+    )
     return figure
 
 
@@ -90,7 +98,7 @@ class _Drawing:
             textcoords="offset points",
             ha="right",
             va="bottom",
-            size=_SIZE,
+            size=_ROOF_SIZE,
         )
         low, high, _ = self.axes.transData.transform(self.corners(roof))
         # The slope may enter the frame from below: the label starts where the roof is visible.
@@ -105,7 +113,7 @@ class _Drawing:
             rotation_mode="anchor",
             ha="left",
             va="bottom",
-            size=_SIZE,
+            size=_ROOF_SIZE,
         )
         return [self._box(peak), self._box(slope)]
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.text import Text
 
 from harness.present.plots.canvas import (
     FAINT,
@@ -17,15 +16,14 @@ from harness.present.plots.canvas import (
     marker,
     may_leave_zero,
     number_axis,
-    reach,
     settle,
     short,
+    with_ends,
 )
 from harness.present.plots.placement import LEADER, Box, Point, along, place
 from harness.present.plots.view import View, guide
 
-_HEIGHT = 4.4
-_LABEL_SIZE = 7.5
+_LABEL_POINTS = 7.5
 _STEP = 5.0  # points between the boxes that keep labels off lines
 # More labels than that are a grey cloud, and finding places for them takes minutes.
 MOST_LABELS = 32
@@ -34,9 +32,9 @@ MOST_LABELS = 32
 def draw(view: View) -> Figure:
     """Points with their intervals and a guide; labels are placed so that they cover nothing."""
     assert view.x is not None
-    figure, axes = canvas(_HEIGHT, view.title, view.notes)
+    figure, axes = canvas(4.4, view.title, view.notes)
     draw_points(axes, view)
-    points = _points(view)
+    points = _spots(view)
     line = guide(view.spec.guide, view.x, view.y, points)
     if line is not None:
         axes.plot(
@@ -51,7 +49,7 @@ def draw(view: View) -> Figure:
         number_axis(
             axes,
             which,  # type: ignore[arg-type]
-            reach(values, [reading.interval(row) for row in view.rows]),
+            with_ends(values, [reading.interval(row) for row in view.rows]),
             is_log(view.spec.log, which, values),  # type: ignore[arg-type]
             tight=may_leave_zero(reading.quantity, values),
         )
@@ -63,11 +61,11 @@ def draw(view: View) -> Figure:
     if line is not None:
         obstacles += path(figure, axes, line.corners)
     best = line.members if line is not None and line.kind == "front" else ()
-    annotate_points(figure, axes, points, labelled(view, best), obstacles=obstacles, bold=best)
+    annotate_points(figure, axes, points, shown_labels(view, best), obstacles=obstacles, bold=best)
     return figure
 
 
-def _points(view: View) -> list[Point]:
+def _spots(view: View) -> list[Point]:
     assert view.x is not None
     return [(view.x.ours(row) or 0.0, view.y.ours(row) or 0.0) for row in view.rows]
 
@@ -111,7 +109,7 @@ def intervals(figure: Figure, axes: Axes, view: View) -> list[Box]:
     """Boxes along the intervals of settled points, in points."""
     assert view.x is not None
     boxes: list[Box] = []
-    for row, (x, y) in zip(view.rows, _points(view), strict=True):
+    for row, (x, y) in zip(view.rows, _spots(view), strict=True):
         across, up = view.x.interval(row), view.y.interval(row)
         if across:
             boxes += path(figure, axes, [(end, y) for end in _visible(across, axes.get_xlim())])
@@ -125,7 +123,7 @@ def _visible(interval: Point, limits: Point) -> Point:
     return max(interval[0], limits[0]), min(interval[1], limits[1])
 
 
-def labelled(view: View, best: Sequence[int] = ()) -> dict[int, str]:
+def shown_labels(view: View, best: Sequence[int] = ()) -> dict[int, str]:
     """Labels by number of the row: all, or where they are too many those of the front."""
     names = {index: short(str(row.get("label"))) for index, row in enumerate(view.rows)}
     if len(names) <= MOST_LABELS:
@@ -161,10 +159,11 @@ def annotate_points(
     ]
     weights = {index: "bold" if index in bold else "normal" for index in labels}
     texts = [
-        axes.text(0, 0, label, size=_LABEL_SIZE, weight=weights[index], transform=None)
+        axes.text(0, 0, label, size=_LABEL_POINTS, weight=weights[index], transform=None)
         for index, label in labels.items()
     ]
-    sizes = [_size(text, per_point) for text in texts]
+    extents = [text.get_window_extent() for text in texts]
+    sizes = [(each.width / per_point, each.height / per_point) for each in extents]
     frame = axes.get_window_extent()
     bounds = Box(
         frame.x0 / per_point, frame.y0 / per_point, frame.x1 / per_point, frame.y1 / per_point
@@ -182,33 +181,19 @@ def annotate_points(
             xycoords="figure points",
             xytext=(box.left, (box.bottom + box.top) / 2),
             textcoords="figure points",
-            size=_LABEL_SIZE,
+            size=_LABEL_POINTS,
             weight=weights[index],
             va="center",
             ha="left",
             annotation_clip=False,
         )
         if box.distance(spot) > LEADER:
-            _tie(axes, spot, box.nearest(spot))
-
-
-def _tie(axes: Axes, spot: Point, near: Point) -> None:
-    axes.annotate(
-        "",
-        xy=spot,
-        xycoords="figure points",
-        xytext=near,
-        textcoords="figure points",
-        arrowprops={
-            "arrowstyle": "-",
-            "color": FAINT,
-            "linewidth": 0.6,
-            "shrinkA": 0,
-            "shrinkB": 3,
-        },
-    )
-
-
-def _size(text: Text, per_point: float) -> tuple[float, float]:
-    extent = text.get_window_extent()
-    return extent.width / per_point, extent.height / per_point
+            tie = {"arrowstyle": "-", "color": FAINT, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
+            axes.annotate(
+                "",
+                xy=spot,
+                xycoords="figure points",
+                xytext=box.nearest(spot),
+                textcoords="figure points",
+                arrowprops=tie,
+            )

@@ -6,20 +6,18 @@ from typing import Literal
 
 from harness.messages import HarnessError
 from harness.present.plots.canvas import short
+from harness.present.plots.placement import Point
 from harness.present.reading import Reading
 from harness.records.quantities.quantity import Direction, Row, direction
 from harness.suite.presentation import PlotSpec
 
-# Pareto front: the points that no other point beats on both axes.
-
-Point = tuple[float, float]
-
 
 def front(points: Sequence[Point], x: Direction, y: Direction) -> list[int]:
-    """Numbers of the points of the front, from the best in x to the best in y.
+    """Numbers of the points that no other one beats on both axes: the Pareto front.
 
-    A point is beaten by another one that is at least as good on both axes and better on one; equal
-    points stay together. Point estimates count, not their intervals.
+    From the best in x to the best in y. A point is beaten by another one that is at least as good
+    on both axes and better on one; equal points stay together. Point estimates count,
+    not their intervals.
 
     Args:
         points: horizontal and vertical value.
@@ -51,9 +49,6 @@ def steps(points: Sequence[Point]) -> list[Point]:
     return line
 
 
-# Guide of a scatter plot: the Pareto front of two goals, or the line on which both are equal.
-
-
 @dataclass(frozen=True)
 class Guide:
     """A line that helps to read a scatter plot."""
@@ -64,7 +59,7 @@ class Guide:
     members: tuple[int, ...] = ()
 
 
-def kind(asked: str, x: Reading, y: Reading) -> Literal["front", "equal", "none"]:
+def guide_kind(asked: str, x: Reading, y: Reading) -> Literal["front", "equal", "none"]:
     """Which guide a plot gets.
 
     `auto`: equal values where both axes have one unit (predicted against measured), the front where
@@ -93,7 +88,7 @@ def guide(asked: str, x: Reading, y: Reading, points: Sequence[Point]) -> Guide 
         y: the vertical quantity.
         points: that are shown.
     """
-    found = kind(asked, x, y)
+    found = guide_kind(asked, x, y)
     if found == "none" or len(points) < 2:
         return None
     if found == "equal":
@@ -110,7 +105,7 @@ def guide(asked: str, x: Reading, y: Reading, points: Sequence[Point]) -> Guide 
 
 def explained(asked: str, x: Reading, y: Reading) -> str | None:
     """What the guide is, for the foot of a plot."""
-    found = kind(asked, x, y)
+    found = guide_kind(asked, x, y)
     if found == "none":
         return None
     if found == "equal":
@@ -123,8 +118,7 @@ def explained(asked: str, x: Reading, y: Reading) -> str | None:
     )
 
 
-_CAUSE_WIDTH = 90
-_MOST_NAMES = 40
+_MOST_NAMED = 40  # labels that share a cause
 
 
 @dataclass(frozen=True)
@@ -160,7 +154,7 @@ class View:
         return "" if self.series is None else short(self.series.text(row) or "none")
 
 
-def shown(rows: Sequence[Row], readings: Sequence[Reading]) -> tuple[Row, ...]:
+def complete(rows: Sequence[Row], readings: Sequence[Reading]) -> tuple[Row, ...]:
     """Rows that have a value of every reading."""
     return tuple(row for row in rows if all(reading.text(row) is not None for reading in readings))
 
@@ -168,7 +162,7 @@ def shown(rows: Sequence[Row], readings: Sequence[Reading]) -> tuple[Row, ...]:
 def missing(rows: Sequence[Row], kept: Sequence[Row], readings: Sequence[Reading]) -> str | None:
     """`not shown: label (oom: ...)` for the rows that a plot leaves out; `None` if it has all.
 
-    Rows that share their cause share its words; of more than `_MOST_NAMES` the rest is counted.
+    Rows that share their cause share its words; of more than `_MOST_NAMED` the rest is counted.
     """
     causes: dict[str, list[str]] = {}
     shown_ids = {id(row) for row in kept}
@@ -177,16 +171,14 @@ def missing(rows: Sequence[Row], kept: Sequence[Row], readings: Sequence[Reading
             causes.setdefault(why(row, readings), []).append(short(str(row.get("label"))))
     if not causes:
         return None
-    return f"not shown: {', '.join(f'{_names(who)} ({cause})' for cause, who in causes.items())}"
+    said = []
+    for cause, who in causes.items():
+        more = f" and {len(who) - _MOST_NAMED} more" if len(who) > _MOST_NAMED else ""
+        said.append(f"{', '.join(who[:_MOST_NAMED])}{more} ({cause})")
+    return f"not shown: {', '.join(said)}"
 
 
-def _names(labels: Sequence[str]) -> str:
-    listed = ", ".join(labels[:_MOST_NAMES])
-    more = len(labels) - _MOST_NAMES
-    return f"{listed} and {more} more" if more > 0 else listed
-
-
-def why(row: Row, readings: Sequence[Reading], width: int = _CAUSE_WIDTH) -> str:
+def why(row: Row, readings: Sequence[Reading], width: int = 90) -> str:
     """Why a row has no value: `oom: CUDA out of memory`, or what was not measured."""
     if row.get("status") != "ok":
         status, cause = str(row.get("status") or "not run"), row.get("cause")

@@ -18,12 +18,12 @@ from harness.present.report.machine import (
     Failure,
     Samples,
     Warned,
-    environment,
+    environment_grid,
     failures,
-    samples,
+    raw_samples,
     warnings,
 )
-from harness.present.report.plots import Pictures, Plot, plots
+from harness.present.report.plots import Pictures, Plot, plots_of
 from harness.present.report.tables import (
     Grid,
     Judged,
@@ -36,15 +36,11 @@ from harness.present.report.tables import (
     side_by_side,
 )
 from harness.present.table import make
-from harness.records.quantities.quantity import Row
 from harness.records.record import finite
 from harness.suite.presentation import TableSpec
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-
-
-# Data within a script element: JSON that cannot end the element or begin another.
 
 # `</script>` and `<!--` end or change a script element wherever they stand, also within a string;
 # U+2028 and U+2029 are line ends to JavaScript. An escape means the same to JSON.
@@ -57,13 +53,12 @@ def script_json(data: Any) -> str:
     return text.translate(_ESCAPES)
 
 
-# Section: what a report shows of one suite: tables, plots, printed figures.
-
-_USUAL = ("params", "operations", "live_peak_bytes", "latency_seconds", "miou")
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_USUAL_COLUMNS = ("params", "operations", "live_peak_bytes", "latency_seconds", "miou")
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredSuite:
     """One suite as one run measured it."""
 
     run: str  # name of the run in the report
@@ -83,7 +78,7 @@ class Section:
     name: str  # of the suite
     title: str  # of the suite
     compared: Grid | None  # its runs side by side, where there are several
-    measured: tuple[Measured, ...]  # one per run
+    measured: tuple[MeasuredSuite, ...]  # one per run
 
 
 def sections(
@@ -107,7 +102,12 @@ def sections(
         several = len(members) > 1
         compared = side_by_side(parts, its_names, f"{anchor}-compared") if several else None
         measured = tuple(
-            _measured(part, name, _anchor(anchor, name, several), pictures)
+            _measured_suite(
+                part,
+                name,
+                f"{anchor}-run-{name.lower()}" if several else anchor,
+                pictures,
+            )
             for part, _, name in members
         )
         title = parts[0].part.title or suite
@@ -115,35 +115,25 @@ def sections(
     return found
 
 
-def _anchor(section: str, run: str, several: bool) -> str:
-    return f"{section}-run-{run.lower()}" if several else section
-
-
-def _measured(part: ReportedPart, run: str, anchor: str, pictures: Pictures) -> Measured:
+def _measured_suite(part: ReportedPart, run: str, anchor: str, pictures: Pictures) -> MeasuredSuite:
     rows = part.rows
+    # A suite that asks for no table gets what was measured, of what tables usually have.
+    found = [name for name in _USUAL_COLUMNS if any(row.get(name) is not None for row in rows)]
+    usual = TableSpec(columns=("label", "status", *found))
     # Machine, versions and warnings stand once in the report, not below each table.
     tables = tuple(
         grid(make(spec, part.part, rows), f"{anchor}-table-{number}")
-        for number, spec in enumerate(part.part.tables or (_usual(rows),), 1)
+        for number, spec in enumerate(part.part.tables or (usual,), 1)
     )
-    return Measured(
+    return MeasuredSuite(
         run,
         anchor,
         tuple(setup(rows)),
         tables,
         printed_figures(rows, f"{anchor}-figures"),
-        tuple(plots(part.part, rows, pictures, anchor)),
+        tuple(plots_of(part.part, rows, pictures, anchor)),
         judged(part, run, anchor),
     )
-
-
-def _usual(rows: Sequence[Row]) -> TableSpec:
-    """The table of a suite that asks for none: what was measured, of what tables usually have."""
-    measured = [name for name in _USUAL if any(row.get(name) is not None for row in rows)]
-    return TableSpec(columns=("label", "status", *measured))
-
-
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class MissingJinjaError(HarnessError):
@@ -199,7 +189,7 @@ class Page:
         return len(self.runs) > 1
 
 
-def render(runs: Sequence[ReportedRun]) -> str:
+def report_html(runs: Sequence[ReportedRun]) -> str:
     """Runs as one HTML file; the same runs give the same file.
 
     Raises:
@@ -209,7 +199,7 @@ def render(runs: Sequence[ReportedRun]) -> str:
     if not runs:
         raise HarnessError("no run to report; give the folder that `harness run` printed")
     jinja = _jinja()
-    found = page(runs)
+    found = page_of(runs)
     script = _asset("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return jinja.get_template("report.html").render(
@@ -221,20 +211,20 @@ def render(runs: Sequence[ReportedRun]) -> str:
     )
 
 
-def page(runs: Sequence[ReportedRun]) -> Page:
+def page_of(runs: Sequence[ReportedRun]) -> Page:
     """What a report of runs shows."""
     names = [run_name(number) for number in range(len(runs))]
     pictures = Pictures()
     titles = list(dict.fromkeys(run.title for run in runs))
     return Page(
         ", ".join(titles),
-        tuple(_named(run, name) for run, name in zip(runs, names, strict=True)),
+        tuple(_named_run(run, name) for run, name in zip(runs, names, strict=True)),
         differing([part for run in runs for part in run.parts], "differing"),
         tuple(sections(runs, names, pictures)),
         tuple(failures(runs, names)),
         tuple(warnings(runs, names)),
-        environment(runs, names),
-        samples(runs, names),
+        environment_grid(runs, names),
+        raw_samples(runs, names),
         pictures,
     )
 
@@ -245,7 +235,7 @@ def run_name(number: int) -> str:
     return _LETTERS[letter] + (str(turn + 1) if turn else "")
 
 
-def _named(run: ReportedRun, name: str) -> NamedRun:
+def _named_run(run: ReportedRun, name: str) -> NamedRun:
     machine = run.environment.get("machine") or {}
     gpus = [each.get("name", "GPU") for each in machine.get("gpus") or () if isinstance(each, dict)]
     git = run.environment.get("git") or {}
@@ -272,19 +262,13 @@ def _jinja() -> "Environment":
     return Environment(
         loader=PackageLoader("harness.present.report", "templates"),
         autoescape=True,
-        finalize=_clean,
+        # Texts of any origin without control characters and marks that turn their direction;
+        # what is marked as HTML stays as it is.
+        finalize=lambda value: printable(value) if type(value) is str else value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-
-def _clean(value: Any) -> Any:
-    """Text of any origin without control characters and marks that turn its direction.
-
-    What is marked as HTML stays as it is.
-    """
-    return printable(value) if type(value) is str else value
 
 
 def _asset(name: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from harness.judge.part import Part
 from harness.messages import HarnessError
 from harness.present.notes import setup
-from harness.present.plots.canvas import render
+from harness.present.plots.canvas import linear_rgb, render
 from harness.present.plots.plot import look, paint
 from harness.present.plots.view import View, guide, why
 from harness.present.reading import Reading
@@ -20,8 +20,6 @@ from harness.records.quantities.performance import intensity
 from harness.records.quantities.quantity import Row
 from harness.records.quantities.registry import ALIASES, axes
 from harness.suite.presentation import PlotSpec
-
-# Colours of plots on a dark page: as far from its ground as they are from white.
 
 _NEUTRAL = 0.03  # chroma below which a colour is a grey
 _LIGHTEST, _RANGE = 0.95, 0.72  # lightness of what was black, and how far below it white lies
@@ -44,27 +42,8 @@ def dark(colour: str) -> str:
     return _hex((max(lightness, _CHROMATIC), a, b))
 
 
-def contrast(first: str, second: str) -> float:
-    """Contrast of two colours, 1 to 21 (WCAG 2.2, relative luminance of sRGB)."""
-    high, low = sorted((_luminance(first), _luminance(second)), reverse=True)
-    return (high + 0.05) / (low + 0.05)
-
-
-def _luminance(colour: str) -> float:
-    red, green, blue = _linear(colour)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def _linear(colour: str) -> Triple:
-    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
-    red, green, blue = [
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
-    ]
-    return red, green, blue
-
-
 def _oklab(colour: str) -> Triple:
-    red, green, blue = _linear(colour)
+    red, green, blue = linear_rgb(colour)
     long = math.cbrt(0.4122214708 * red + 0.5363325363 * green + 0.0514459929 * blue)
     middle = math.cbrt(0.2119034982 * red + 0.6806995451 * green + 0.1073969566 * blue)
     short = math.cbrt(0.0883024619 * red + 0.2817188376 * green + 0.6299787005 * blue)
@@ -92,21 +71,19 @@ def _hex(lab: Triple) -> str:
     return "#" + "".join(f"{round(255 * part):02x}" for part in encoded)
 
 
-# Plots that a report has where its rows allow them, beside those that a suite asks for.
-
 _CURVE = 3  # values of an axis from which a line says more than bars
 _SERIES = 12  # lines that can be told apart
 
 
 def plot_specs(asked: Sequence[PlotSpec], rows: Sequence[Row]) -> list[PlotSpec]:
     """The plots of a suite: what it asks for first, then what its rows allow, none twice."""
-    found = {_key(spec): spec for spec in asked}
+    found = {_plot_key(spec): spec for spec in asked}
     for spec in _allowed(rows):
-        found.setdefault(_key(spec), spec)
+        found.setdefault(_plot_key(spec), spec)
     return list(found.values())
 
 
-def _key(spec: PlotSpec) -> tuple[object, ...]:
+def _plot_key(spec: PlotSpec) -> tuple[object, ...]:
     ys = tuple(ALIASES.get(name, name) for name in spec.ys)
     if spec.kind == "scatter":  # memory against latency and latency against memory are one plot
         return spec.kind, frozenset((ALIASES.get(spec.x or "", spec.x), *ys))
@@ -114,69 +91,53 @@ def _key(spec: PlotSpec) -> tuple[object, ...]:
 
 
 def _allowed(rows: Sequence[Row]) -> Iterator[PlotSpec]:
-    swept = _sizes(rows) > 1
-    costs = [name for name in ("operations", "latency_seconds") if _count(rows, name) > 1]
-    memory = _memory(rows)
+    heights: dict[object, set[int | None]] = {}  # of the input, by module
+    for row in rows:
+        if "input" in (row.get("factors") or {}):
+            heights.setdefault(row.get("module"), set()).add(input_height(row))
+    swept = any(len(each) > 1 for each in heights.values())
+    costs = [name for name in ("operations", "latency_seconds") if _number_of(rows, name) > 1]
+    # The kind of memory that most rows have: of the forward, else of both directions.
+    kinds = ("live_peak_bytes", "live_peak_training_bytes")
+    memory = max(kinds, key=lambda name: _number_of(rows, name))
+    memories = [memory] if _number_of(rows, memory) > 1 else []
     if not swept:
         yield from (PlotSpec(kind="bar", y=name) for name in costs)
-    if memory is not None and costs:
+    if memories and costs:
         yield PlotSpec(kind="scatter", x=costs[-1], y=memory)
     if any(row.get("latency_seconds") and intensity(row) for row in rows):
         yield PlotSpec(kind="roofline")
     if swept:
-        for y in (*costs, *([memory] if memory else [])):
+        for y in (*costs, *memories):
             yield PlotSpec(kind="line", x="input_height", y=y, series="sweep")
-    accuracy = ["miou"] if _count(rows, "miou") > 1 else []
-    for axis, series in _curves(rows):
+    accuracy = ["miou"] if _number_of(rows, "miou") > 1 else []
+    for axis, series in _swept_axes(rows):
         for y in (*accuracy, *costs[:1]):
             yield PlotSpec(kind="line", x=f"factors.{axis}", y=y, series=series)
 
 
-def _memory(rows: Sequence[Row]) -> str | None:
-    """The kind of memory that most rows have: of the forward, else of both directions."""
-    names = ("live_peak_bytes", "live_peak_training_bytes")
-    name = max(names, key=lambda each: _count(rows, each))
-    return name if _count(rows, name) > 1 else None
-
-
-def _count(rows: Sequence[Row], name: str) -> int:
+def _number_of(rows: Sequence[Row], name: str) -> int:
     return sum(row.get(name) is not None for row in rows)
 
 
-def _sizes(rows: Sequence[Row]) -> int:
-    """Heights of the input at which the module with most of them was measured."""
-    heights: dict[object, set[int | None]] = {}
-    for row in rows:
-        if "input" in (row.get("factors") or {}):
-            heights.setdefault(row.get("module"), set()).add(input_height(row))
-    return max((len(each) for each in heights.values()), default=0)
-
-
-def _curves(rows: Sequence[Row]) -> Iterator[tuple[str, str | None]]:
+def _swept_axes(rows: Sequence[Row]) -> Iterator[tuple[str, str | None]]:
     """Axes of numbers with enough values, each with the one other axis that splits its rows."""
     swept = [axis for axis in axes(rows) if axis != "input"]
-    values = {axis: _values(rows, axis) for axis in swept}
+    values: dict[str, list[object]] = {axis: [] for axis in swept}
+    for row in rows:
+        for axis in swept:
+            value = (row.get("factors") or {}).get(axis)
+            if value is not None and value not in values[axis]:
+                values[axis].append(value)
     for axis in swept:
         others = [each for each in swept if each != axis and len(values[each]) > 1]
-        is_curve = len(values[axis]) >= _CURVE and all(_is_number(v) for v in values[axis])
+        is_curve = len(values[axis]) >= _CURVE and all(
+            isinstance(value, (int, float)) and not isinstance(value, bool)
+            for value in values[axis]
+        )
         if is_curve and len(others) <= 1 and all(len(values[o]) <= _SERIES for o in others):
             yield axis, f"factors.{others[0]}" if others else None
 
-
-def _values(rows: Sequence[Row], axis: str) -> list[object]:
-    found: list[object] = []
-    for row in rows:
-        value = (row.get("factors") or {}).get(axis)
-        if value is not None and value not in found:
-            found.append(value)
-    return found
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-# Pictures: matplotlib's SVG as elements of one page, which share their letters and colours.
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}\b")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
@@ -185,7 +146,7 @@ _GROUND = "#ffffff"
 
 
 class Pictures:
-    """The pictures of one page.
+    """Matplotlib's SVG as elements of one page, which share their letters and colours.
 
     Ids of several SVG files clash on one page, their style elements hold for all of it, and a file
     knows nothing of dark pages. Here letters and marks stand once for all pictures, other ids are
@@ -226,7 +187,7 @@ class Pictures:
             child = ET.Element(tag, {"id": f"{name}-{ending}"})
             child.text = text
             root.insert(number, child)
-        return _text(root)
+        return _markup(root)
 
     @property
     def shared(self) -> str:
@@ -255,12 +216,12 @@ class Pictures:
 
     def _shared_path(self, path: ET.Element) -> str:
         self._clean(path, {})
-        content = _text(path)
+        content = _markup(path)
         if content not in self._names:
             name = f"shape-{len(self._names)}"
             self._names[content] = name
             path.set("id", name)
-            self._shared[name] = _text(path)
+            self._shared[name] = _markup(path)
         return self._names[content]
 
     def _clean(self, element: ET.Element, renamed: dict[str, str]) -> None:
@@ -274,9 +235,13 @@ class Pictures:
             element.set("clip-path", _REFERENCE.sub(lambda m: f"url(#{renamed[m[1]]})", clip))
         if (style := element.get("style")) is not None:
             element.set("style", _COLOUR.sub(self._coloured, style).replace(": ", ":"))
+
+        def rounded(found: re.Match[str]) -> str:
+            return f"{float(found[0]):.2f}".rstrip("0").rstrip(".")
+
         for name in ("d", "x", "y"):
             if (value := element.get(name)) is not None:
-                element.set(name, " ".join(_LONG_NUMBER.sub(_rounded, value).split()))
+                element.set(name, " ".join(_LONG_NUMBER.sub(rounded, value).split()))
         element.tail = element.text = None
 
     def _coloured(self, found: re.Match[str]) -> str:
@@ -289,10 +254,6 @@ class Pictures:
 
 def _property(colour: str) -> str:
     return f"--plot-{colour[1:]}"
-
-
-def _rounded(found: re.Match[str]) -> str:
-    return f"{float(found[0]):.2f}".rstrip("0").rstrip(".")
 
 
 def _drop_repeated(root: ET.Element) -> None:
@@ -315,14 +276,19 @@ def _forget_namespaces(root: ET.Element) -> None:
                 element.set(name.rpartition("}")[2], element.attrib.pop(name))
 
 
-def _text(element: ET.Element) -> str:
+def _markup(element: ET.Element) -> str:
     return ET.tostring(element, encoding="unicode", short_empty_elements=False)
 
 
-MOST_BARS = 120
+MOST_DRAWN_BARS = 120
 """Bars beyond which a picture is longer than anybody scrolls; the table can be sorted instead."""
 
-_KINDS = {"bar": "Bar plot", "scatter": "Scatter plot", "line": "Line plot", "roofline": "Roofline"}
+_KIND_NAMES = {
+    "bar": "Bar plot",
+    "scatter": "Scatter plot",
+    "line": "Line plot",
+    "roofline": "Roofline",
+}
 
 
 @dataclass(frozen=True)
@@ -335,7 +301,7 @@ class Plot:
     data: Grid | None  # what it shows, as a table
 
 
-def plots(part: Part, rows: Sequence[Row], pictures: Pictures, name: str) -> list[Plot]:
+def plots_of(part: Part, rows: Sequence[Row], pictures: Pictures, name: str) -> list[Plot]:
     """The plots that a suite asks for, and those that its rows allow.
 
     Machine and versions, which all plots share, are said once elsewhere.
@@ -356,17 +322,19 @@ def plots(part: Part, rows: Sequence[Row], pictures: Pictures, name: str) -> lis
                 found.append(Plot(spec.title or spec.kind, "", (f"Not drawn: {error}.",), None))
             continue
         if view.rows or is_asked:
-            found.append(_plot(view, part, pictures, f"{name}-data-{number}"))
+            found.append(_drawn(view, part, pictures, f"{name}-data-{number}"))
     return found
 
 
-def _plot(view: View, part: Part, pictures: Pictures, name: str) -> Plot:
-    title = _title(view, part)
+def _drawn(view: View, part: Part, pictures: Pictures, name: str) -> Plot:
+    # Without the suite's title, which stands above it.
+    title = view.title.removeprefix(f"{part.title or part.name}: ")
+    title = title[:1].upper() + title[1:]
     if not view.rows:
         heads = " and ".join(dict.fromkeys(reading.name for reading in _axes(view)))
         return Plot(title, "", (f"Nothing to draw: no case has values of {heads}.",), None)
-    data = _data(view, name, title)
-    if view.spec.kind == "bar" and len(view.rows) > MOST_BARS:
+    data = _data_grid(view, name, title)
+    if view.spec.kind == "bar" and len(view.rows) > MOST_DRAWN_BARS:
         note = f"Not drawn: {len(view.rows):,} bars. The table of the suite sorts by any column."
         return Plot(title, "", (note,), data)
     with warnings.catch_warnings():  # letters that the plots' font lacks become boxes
@@ -374,34 +342,26 @@ def _plot(view: View, part: Part, pictures: Pictures, name: str) -> Plot:
         drawn = render(paint(replace(view, title="", notes=())), "svg")
     known = setup(view.every)  # said once above the suite's tables
     notes = tuple(note for note in view.notes if note not in known)
-    return Plot(title, pictures.add(drawn, title, _description(view)), notes, data)
-
-
-def _title(view: View, part: Part) -> str:
-    """The plot's title without the suite's, which stands above it."""
-    whole = view.title.removeprefix(f"{part.title or part.name}: ")
-    return whole[:1].upper() + whole[1:]
-
-
-def _description(view: View) -> str:
     heads = ", ".join(dict.fromkeys(reading.head for reading in _axes(view)))
     lost = f"; {len(view.lost)} without a value" if view.lost else ""
     cases = "1 case" if len(view.rows) == 1 else f"{len(view.rows)} cases"
-    return f"{_KINDS[view.spec.kind]} of {heads}: {cases}{lost}. The numbers follow as a table."
+    kind = _KIND_NAMES[view.spec.kind]
+    description = f"{kind} of {heads}: {cases}{lost}. The numbers follow as a table."
+    return Plot(title, pictures.add(drawn, title, description), notes, data)
 
 
 def _axes(view: View) -> list[Reading]:
     return [*([view.x] if view.x is not None else []), *(view.ys or (view.y,))]
 
 
-def _data(view: View, name: str, title: str) -> Grid:
+def _data_grid(view: View, name: str, title: str) -> Grid:
     """The numbers of a plot, rows without any in their places with the reason."""
     readings = _axes(view)
     bounded = [any(each.interval(row) is not None for row in view.rows) for each in readings]
     heads = ["Label", *([view.series.head] if view.series else [])]
     for reading, has_interval in zip(readings, bounded, strict=True):
         heads += [reading.head, *([f"{reading.name}, interval"] if has_interval else [])]
-    front, lost = _front(view), {id(row) for row in view.lost}
+    front, lost = _front_rows(view), {id(row) for row in view.lost}
     heads += ["Pareto front"] if front else []
     heads += ["Why not shown"] if lost else []
     lines = []
@@ -409,19 +369,17 @@ def _data(view: View, name: str, title: str) -> Grid:
         line: list[str | None] = [str(row.get("label"))]
         line += [view.series.text(row)] if view.series else []
         for reading, has_interval in zip(readings, bounded, strict=True):
-            line += [reading.text(row), *([_interval(reading, row)] if has_interval else [])]
+            line.append(reading.text(row))
+            if has_interval:
+                ends = reading.interval(row)
+                line.append(None if ends is None else f"{ends[0]:.4g} to {ends[1]:.4g}")
         line += ["yes" if id(row) in front else "no"] if front else []
         line += [why(row, readings) if id(row) in lost else None] if lost else []
         lines.append(line)
     return plain(name, f"Data: {title}", heads, lines)
 
 
-def _interval(reading: Reading, row: Row) -> str | None:
-    ends = reading.interval(row)
-    return None if ends is None else f"{ends[0]:.4g} to {ends[1]:.4g}"
-
-
-def _front(view: View) -> set[int]:
+def _front_rows(view: View) -> set[int]:
     """Identities of the rows on the Pareto front of a scatter plot."""
     if view.spec.kind != "scatter" or view.x is None:
         return set()

@@ -1,6 +1,6 @@
-"""Of a report: its tables, printed figures beside ours, suites side by side."""
+"""Of a report: the runs that it is made from, and its tables: of suites, of printed figures."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -9,12 +9,10 @@ from typing import Any, Literal
 from harness.judge.part import Context, Part
 from harness.judge.verdict import JUDGED, VerdictTally, tally_of
 from harness.messages import HarnessError
-from harness.present.formats import ABSENT, Cell, Column, Table
+from harness.present.formats import ABSENT, Cell, Column, Table, percent_cell
 from harness.present.reading import Reading, read
-from harness.records.quantities.quantity import Row, percent
+from harness.records.quantities.quantity import Row
 from harness.records.record import Record
-
-# Grid: a table as a page shows it, with what its rows are sorted and filtered by.
 
 VERDICTS = (*JUDGED, "not judged")
 
@@ -49,7 +47,7 @@ class GridHead:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of the page."""
+    """A table as the page shows it, with what its rows are sorted and filtered by."""
 
     name: str  # its id
     title: str  # its caption
@@ -88,7 +86,9 @@ class Grid:
 
 def grid(table: Table, name: str, *, notes: Sequence[str] | None = None) -> Grid:
     """A table with its hidden statuses and verdicts as words of its rows."""
-    shown = _verdict_first(table.shown)
+    first, *others = table.shown
+    # A row's verdict beside its name: at the end of a wide table nobody sees it.
+    shown = [first, *sorted(others, key=lambda column: column.stored != "verdict")]
     heads = tuple(
         GridHead(
             column.sub if column.group else column.head,
@@ -98,14 +98,21 @@ def grid(table: Table, name: str, *, notes: Sequence[str] | None = None) -> Grid
         )
         for column in shown
     )
-    count = len(shown[0].cells) if shown else 0
-    rows = tuple(_row(table.columns, shown, heads, index) for index in range(count))
+    rows = tuple(_grid_row(table.columns, shown, heads, index) for index in range(len(first.cells)))
     return Grid(name, table.title, heads, rows, table.footnotes if notes is None else tuple(notes))
 
 
 def plain(name: str, title: str, heads: Sequence[str], lines: Iterable[Sequence[Any]]) -> Grid:
     """A grid of texts and numbers, each column sorted by what it holds; `None` is absent."""
-    cells = [tuple(Cell(*_shown(value)) for value in line) for line in lines]
+    cells = [
+        tuple(
+            Cell(ABSENT, None)
+            if value is None or value == ""
+            else Cell(f"{value:,}" if isinstance(value, int) else str(value), value)
+            for value in line
+        )
+        for line in lines
+    ]
     columns = []
     for index, head in enumerate(heads):
         column = Column(head, tuple(line[index] for line in cells), "left", head)
@@ -113,46 +120,31 @@ def plain(name: str, title: str, heads: Sequence[str], lines: Iterable[Sequence[
     return grid(Table(title, tuple(columns), ()), name)
 
 
-def _verdict_first(columns: Sequence[Column]) -> tuple[Column, ...]:
-    """A row's verdict beside its name: at the end of a wide table nobody sees it."""
-    verdicts = [column for column in columns[1:] if column.stored == "verdict"]
-    others = [column for column in columns[1:] if column.stored != "verdict"]
-    return (*columns[:1], *verdicts, *others)
-
-
-def _shown(value: Any) -> tuple[str, Any]:
-    if value is None or value == "":
-        return ABSENT, None
-    if isinstance(value, int):
-        return f"{value:,}", value
-    return str(value), value
-
-
-def _row(
+def _grid_row(
     columns: Sequence[Column], shown: Sequence[Column], heads: Sequence[GridHead], index: int
 ) -> GridRow:
-    words = [word for column in columns if (word := _word(column, column.cells[index]))]
+    words = [word for column in columns if (word := _verdict_word(column, column.cells[index]))]
     statuses = [c.cells[index].raw for c in columns if c.stored == "status"]
     bad = [str(status) for status in statuses if status not in (None, "ok")]
     if not bad and statuses:
         words.append("ok")
-    cells = tuple(
-        GridCell(
-            column.cells[index].text,
-            _sort(column.cells[index], head.numeric),
-            _word(column, column.cells[index]) or _failure(column, column.cells[index], bad),
+    cells = []
+    for column, head in zip(shown, heads, strict=True):
+        cell = column.cells[index]
+        sort = (
+            f"{_number_in(cell.raw):.15g}" if head.numeric and cell.raw is not None else cell.text
         )
-        for column, head in zip(shown, heads, strict=True)
-    )
-    return GridRow(cells, tuple(dict.fromkeys([*bad, *words])), bool(bad))
+        word = _verdict_word(column, cell) or _failure_word(column, cell, bad)
+        cells.append(GridCell(cell.text, "" if cell.raw is None else sort, word))
+    return GridRow(tuple(cells), tuple(dict.fromkeys([*bad, *words])), bool(bad))
 
 
-def _word(column: Column, cell: Cell) -> str:
+def _verdict_word(column: Column, cell: Cell) -> str:
     is_verdict = column.stored == "verdict" or column.stored.endswith("_verdict")
     return str(cell.raw) if is_verdict and cell.raw in VERDICTS else ""
 
 
-def _failure(column: Column, cell: Cell, statuses: Sequence[str]) -> str:
+def _failure_word(column: Column, cell: Cell, statuses: Sequence[str]) -> str:
     """A failed case's status, in the cells that say it in place of a number or a verdict."""
     if column.stored == "status":
         return str(cell.raw) if cell.raw in statuses else ""
@@ -163,25 +155,16 @@ def _failure(column: Column, cell: Cell, statuses: Sequence[str]) -> str:
 def _numeric(column: Column) -> bool:
     """Whether all values are numbers, or texts of numbers as papers print them."""
     values = [cell.raw for cell in column.cells if cell.raw is not None]
-    return bool(values) and all(_number(value) is not None for value in values)
+    return bool(values) and all(_number_in(value) is not None for value in values)
 
 
-def _number(value: Any) -> float | None:
+def _number_in(value: Any) -> float | None:
     if isinstance(value, bool):
         return None
     try:
         return float(value)
     except (TypeError, ValueError):
         return None
-
-
-def _sort(cell: Cell, numeric: bool) -> str:
-    if cell.raw is None:
-        return ""
-    return f"{_number(cell.raw):.15g}" if numeric else cell.text
-
-
-# What a report is made from: runs with the rows that their suites show.
 
 
 @dataclass(frozen=True)
@@ -220,8 +203,6 @@ class ReportedRun:
         return found
 
 
-# Several runs of one suite side by side.
-
 _QUANTITIES = (
     "params",
     "operations",
@@ -248,14 +229,14 @@ def side_by_side(parts: Sequence[ReportedPart], names: Sequence[str], name: str)
     labels = list(dict.fromkeys(str(row.get("label")) for part in parts for row in part.rows))
     by_run = [{str(row.get("label")): row for row in part.rows} for part in parts]
     columns = [Column("Label", tuple(Cell(label, label) for label in labels), "left", "label")]
-    columns += _statuses(labels, by_run, names)
+    columns += _status_columns(labels, by_run, names)
     equal = []
     for quantity in _QUANTITIES:
         try:
             readings = [read(quantity, p.part, p.rows) for p in parts]
         except HarnessError:  # a convention that this version no longer has
             continue
-        made = _columns(readings, labels, by_run, names)
+        made = _compared(readings, labels, by_run, names)
         if made is None:
             equal.append(readings[0].quantity.head)
         columns += made or []
@@ -268,11 +249,17 @@ def side_by_side(parts: Sequence[ReportedPart], names: Sequence[str], name: str)
     return grid(Table("Runs side by side", tuple(columns), tuple(notes)), name)
 
 
-def _statuses(
+def _status_columns(
     labels: Sequence[str], by_run: Sequence[dict[str, Row]], names: Sequence[str]
 ) -> list[Column]:
     """Where any case failed or is missing: how it ended in each run."""
-    found = [[_status(rows.get(label)) for label in labels] for rows in by_run]
+    found = [
+        [
+            "not in this run" if label not in rows else str(rows[label].get("status") or "not run")
+            for label in labels
+        ]
+        for rows in by_run
+    ]
     if all(status == "ok" for column in found for status in column):
         return []
     return [
@@ -283,11 +270,7 @@ def _statuses(
     ]
 
 
-def _status(row: Row | None) -> str:
-    return "not in this run" if row is None else str(row.get("status") or "not run")
-
-
-def _columns(
+def _compared(
     readings: Sequence[Reading],
     labels: Sequence[str],
     by_run: Sequence[dict[str, Row]],
@@ -309,19 +292,14 @@ def _columns(
         columns.append(Column(f"{head}, {names[number]}", cells, "right", "", head, names[number]))
         if number:
             sub = f"change {names[number]} (%)"
-            changes = tuple(map(_change, values[0], column))
+            changes = tuple(
+                percent_cell(
+                    None if not before or after is None else (after - before) / abs(before), 1
+                )
+                for before, after in zip(values[0], column, strict=True)
+            )
             columns.append(Column(f"{head}, {sub}", changes, "right", "", head, sub))
     return columns
-
-
-def _change(before: float | None, after: float | None) -> Cell:
-    if before is None or after is None or before == 0:
-        return Cell(ABSENT, None)
-    share = (after - before) / abs(before)
-    return Cell(percent(share, 1), share)
-
-
-_DIGITS = 6  # significant, of ours in the unit of the printed figure
 
 
 @dataclass(frozen=True)
@@ -360,17 +338,21 @@ def judged(part: ReportedPart, run: str, anchor: str) -> Judged:
 
 def printed_figures(rows: Sequence[Row], name: str) -> Grid | None:
     """Every printed figure of a suite with ours and the verdict; `None` if the suite has none."""
-    return _figures(list(_verdicts(rows)), "Printed figures beside ours", name)
+    return _figure_grid(_judged_figures(rows), "Printed figures beside ours", name)
 
 
 def differing(parts: Sequence[ReportedPart], name: str) -> Grid | None:
     """The printed figures of all suites from which ours differ; `None` if there are none."""
-    found = [each for part in parts for each in _verdicts(part.rows)]
+    found = [each for part in parts for each in _judged_figures(part.rows)]
     differ = [(row, each) for row, each in found if each["verdict"] == "differs"]
-    return _figures(differ, "Printed figures from which ours differ", name, with_suite=True)
+    return _figure_grid(differ, "Printed figures from which ours differ", name, with_suite=True)
 
 
-def _figures(
+def _judged_figures(rows: Sequence[Row]) -> list[tuple[Row, Mapping[str, Any]]]:
+    return [(row, each) for row in rows for each in (row.get("verdicts") or {}).values()]
+
+
+def _figure_grid(
     found: Sequence[tuple[Row, Mapping[str, Any]]],
     title: str,
     name: str,
@@ -379,47 +361,28 @@ def _figures(
 ) -> Grid | None:
     if not found:
         return None
-    suites = _texts("Suite", [row.get("suite") for row, _ in found])
+    rows, figures = zip(*found, strict=True)
+    printed = tuple(Cell(str(each["printed_text"]), each["printed"]) for each in figures)
+    ours = tuple(
+        Cell(ABSENT, None) if each["ours"] is None else Cell(f"{each['ours']:.6g}", each["ours"])
+        for each in figures
+    )
+    differences = tuple(percent_cell(each["difference"]) for each in figures)
+    units = ["" if each["unit"] == "1" else each["unit"] for each in figures]
     columns = (
-        _texts("Label", [row.get("label") for row, _ in found]),
-        *((suites,) if with_suite else ()),
-        _texts("Printed figure", [each["figure"] for _, each in found]),
-        Column("Printed", tuple(_printed(each) for _, each in found), "right", "printed"),
-        Column("Ours", tuple(_ours(each) for _, each in found), "right", "ours"),
-        _texts("Unit", [_unit(each) for _, each in found]),
-        Column(
-            "Difference (%)", tuple(_difference(each) for _, each in found), "right", "difference"
-        ),
-        _texts("Verdict", [each["verdict"] or "not measured" for _, each in found], "verdict"),
-        _texts("Reason", [each["reason"] for _, each in found]),
+        _word_column("Label", [row.get("label") for row in rows]),
+        *([_word_column("Suite", [row.get("suite") for row in rows])] if with_suite else []),
+        _word_column("Printed figure", [each["figure"] for each in figures]),
+        Column("Printed", printed, "right", "printed"),
+        Column("Ours", ours, "right", "ours"),
+        _word_column("Unit", units),
+        Column("Difference (%)", differences, "right", "difference"),
+        _word_column("Verdict", [each["verdict"] or "not measured" for each in figures], "verdict"),
+        _word_column("Reason", [each["reason"] for each in figures]),
     )
     return grid(Table(title, columns, ()), name)
 
 
-def _verdicts(rows: Sequence[Row]) -> Iterator[tuple[Row, Mapping[str, Any]]]:
-    for row in rows:
-        for each in (row.get("verdicts") or {}).values():
-            yield row, each
-
-
-def _texts(head: str, values: Sequence[Any], stored: str = "") -> Column:
+def _word_column(head: str, values: Sequence[Any], stored: str = "") -> Column:
     cells = tuple(Cell(str(v), str(v)) if v else Cell(ABSENT, None) for v in values)
     return Column(head, cells, "left", stored)
-
-
-def _printed(verdict: Mapping[str, Any]) -> Cell:
-    return Cell(str(verdict["printed_text"]), verdict["printed"])
-
-
-def _ours(verdict: Mapping[str, Any]) -> Cell:
-    value = verdict["ours"]
-    return Cell(ABSENT, None) if value is None else Cell(f"{value:.{_DIGITS}g}", value)
-
-
-def _unit(verdict: Mapping[str, Any]) -> str:
-    return "" if verdict["unit"] == "1" else str(verdict["unit"])
-
-
-def _difference(verdict: Mapping[str, Any]) -> Cell:
-    share = verdict["difference"]
-    return Cell(ABSENT, None) if share is None else Cell(percent(share), share)

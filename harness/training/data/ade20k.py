@@ -11,7 +11,7 @@ from typing import Any
 from harness.training.data.dataset import Layout, Lookup, PairedImages, Split, listed, options
 
 # The first name of each class in the publishers' objectInfo150.txt. Labels count from 1; 0: others.
-NAMES = listed(
+CLASSES = listed(
     """
     wall, building, sky, floor, tree, ceiling, road, bed, windowpane, grass, cabinet, sidewalk,
     person, earth, door, table, mountain, plant, curtain, chair, car, water, painting, sofa, shelf,
@@ -31,18 +31,21 @@ NAMES = listed(
 )
 
 _FOLDERS: dict[Split, str] = {"train": "training", "val": "validation"}
-_EXPECTED = "expected images/{training,validation}/*.jpg and annotations/ of the same, *.png"
 
 
 def open_split(split: Split, root: Path | None, parameters: Mapping[str, Any]) -> PairedImages:
     """A split of ADE20K; see `harness.training.data.dataset.open_data`."""
     options("ade20k", parameters, {})
     layout = Layout(
-        "ade20k", _EXPECTED, root, inside=(".", "ADEChallengeData2016"), required=["annotations"]
+        "ade20k",
+        "expected images/{training,validation}/*.jpg and annotations/ of the same, *.png",
+        root,
+        inside=(".", "ADEChallengeData2016"),
+        required=["annotations"],
     )
     folder = _FOLDERS[split]
     labels = layout.folder(f"annotations/{folder}")
     images = layout.files(layout.folder(f"images/{folder}"), "*.jpg")
     pairs = layout.complete((image, labels / f"{image.stem}.png") for image in images)
-    table = {index + 1: index for index in range(len(NAMES))}
-    return PairedImages("ade20k", NAMES, layout.root, pairs, decode=Lookup(table, [0]))
+    table = {index + 1: index for index in range(len(CLASSES))}
+    return PairedImages("ade20k", CLASSES, layout.root, pairs, decode=Lookup(table, [0]))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from harness.training.data.dataset import (
     VOID,
     DataError,
+    Decode,
     Layout,
     Lookup,
     Pair,
@@ -32,48 +33,34 @@ if TYPE_CHECKING:
 Colour = tuple[int, int, int]
 
 # The publishers' 32 classes and colours (label_colors.txt) by the 11 classes that are evaluated.
-COLOURS: dict[str, dict[str, Colour]] = {
+GROUPS: dict[str, dict[str, Colour]] = {
     "sky": {"Sky": (128, 128, 128)},
     "building": {
-        "Archway": (192, 0, 128),
-        "Bridge": (0, 128, 64),
-        "Building": (128, 0, 0),
-        "Tunnel": (64, 0, 64),
-        "Wall": (64, 192, 0),
+        "Archway": (192, 0, 128), "Bridge": (0, 128, 64), "Building": (128, 0, 0),
+        "Tunnel": (64, 0, 64), "Wall": (64, 192, 0),
     },
     "pole": {"Column_Pole": (192, 192, 128), "TrafficCone": (0, 0, 64)},
     "road": {
-        "LaneMkgsDriv": (128, 0, 192),
-        "LaneMkgsNonDriv": (192, 0, 64),
-        "Road": (128, 64, 128),
+        "LaneMkgsDriv": (128, 0, 192), "LaneMkgsNonDriv": (192, 0, 64), "Road": (128, 64, 128),
     },
     "pavement": {
-        "ParkingBlock": (64, 192, 128),
-        "RoadShoulder": (128, 128, 192),
-        "Sidewalk": (0, 0, 192),
+        "ParkingBlock": (64, 192, 128), "RoadShoulder": (128, 128, 192), "Sidewalk": (0, 0, 192),
     },
     "tree": {"Tree": (128, 128, 0), "VegetationMisc": (192, 192, 0)},
     "sign": {
-        "Misc_Text": (128, 128, 64),
-        "SignSymbol": (192, 128, 128),
-        "TrafficLight": (0, 64, 64),
+        "Misc_Text": (128, 128, 64), "SignSymbol": (192, 128, 128), "TrafficLight": (0, 64, 64),
     },
     "fence": {"Fence": (64, 64, 128)},
     "car": {
-        "Car": (64, 0, 128),
-        "OtherMoving": (128, 64, 64),
-        "SUVPickupTruck": (64, 128, 192),
-        "Train": (192, 64, 128),
-        "Truck_Bus": (192, 128, 192),
+        "Car": (64, 0, 128), "OtherMoving": (128, 64, 64), "SUVPickupTruck": (64, 128, 192),
+        "Train": (192, 64, 128), "Truck_Bus": (192, 128, 192),
     },
     "pedestrian": {
-        "Animal": (64, 128, 64),
-        "CartLuggagePram": (64, 0, 192),
-        "Child": (192, 128, 64),
+        "Animal": (64, 128, 64), "CartLuggagePram": (64, 0, 192), "Child": (192, 128, 64),
         "Pedestrian": (64, 64, 0),
     },
     "bicyclist": {"Bicyclist": (0, 128, 192), "MotorcycleScooter": (192, 0, 192)},
-}
+}  # fmt: skip
 
 # Frames by sequence: the frames of 0016E5 taken 15 times a second are for validation, the second
 # half of 0001TP and all of Seq05VD for testing, everything else for training.
@@ -83,33 +70,22 @@ _LAST_OF_0001TP = 8520
 # Painted by hand: a share of stray colours, below this, is void; above it the file is another.
 _STRAY = 0.01
 
-_EXPECTED = (
-    "expected 701_StillsRaw_full/*.png with LabeledApproved_full/*_L.png, or train/*.png with "
-    "trainannot/*.png and val/*.png with valannot/*.png"
-)
-
 
 def open_split(split: Split, root: Path | None, parameters: Mapping[str, Any]) -> PairedImages:
     """A split of CamVid; see `harness.training.data.dataset.open_data`."""
     options("camvid", parameters, {})
     layout = Layout(
         "camvid",
-        _EXPECTED,
+        "expected 701_StillsRaw_full/*.png with LabeledApproved_full/*_L.png, or train/*.png with "
+        "trainannot/*.png and val/*.png with valannot/*.png",
         root,
         inside=(".", "CamVid"),
         required=["701_StillsRaw_full", "trainannot"],
     )
     published = (layout.root / "701_StillsRaw_full").is_dir()
-    pairs = _published(layout, split) if published else _segnet(layout, split)
-    decode = decode_colours if published else _segnet_lookup()
-    return PairedImages(
-        "camvid",
-        tuple(COLOURS),
-        layout.root,
-        layout.complete(pairs),
-        decode=decode,
-        mapping=published,
-    )
+    pairs, decode = _published(layout, split) if published else _segnet(layout, split)
+    classes, complete = tuple(GROUPS), layout.complete(pairs)
+    return PairedImages("camvid", classes, layout.root, complete, decode=decode, mapping=published)
 
 
 def split_of(frame: str) -> str:
@@ -135,7 +111,7 @@ def decode_colours(path: Path) -> "NDArray[np.uint8]":
     packed = (colours[..., 0] << 16) | (colours[..., 1] << 8) | colours[..., 2]
     labels = np.full(packed.shape, VOID, dtype=np.uint8)
     known = packed == 0  # Void is black
-    for index, members in enumerate(COLOURS.values()):
+    for index, members in enumerate(GROUPS.values()):
         of_class = np.isin(packed, [r << 16 | g << 8 | b for r, g, b in members.values()])
         labels[of_class] = index
         known |= of_class
@@ -145,20 +121,17 @@ def decode_colours(path: Path) -> "NDArray[np.uint8]":
     return labels
 
 
-def _published(layout: Layout, split: Split) -> list[Pair]:
+def _published(layout: Layout, split: Split) -> tuple[list[Pair], Decode]:
     labels = layout.folder("LabeledApproved_full")
     images = layout.files(layout.folder("701_StillsRaw_full"), "*.png")
     pairs = [(i, labels / f"{i.stem}_L.png") for i in images if split_of(i.stem) == split]
     if not pairs:
-        raise DataError(f"camvid: no frame of the split {split} is in {layout.root} ({_EXPECTED})")
-    return pairs
+        raise layout.wrong(f"no frame of the split {split} is in {layout.root}")
+    return pairs, decode_colours
 
 
-def _segnet(layout: Layout, split: Split) -> list[Pair]:
+def _segnet(layout: Layout, split: Split) -> tuple[list[Pair], Decode]:
     labels = layout.folder(f"{split}annot")
-    return [(i, labels / i.name) for i in layout.files(layout.folder(split), "*.png")]
-
-
-def _segnet_lookup() -> Lookup:
-    classes = len(COLOURS)
-    return Lookup({index: index for index in range(classes)}, [classes, VOID])
+    pairs = [(i, labels / i.name) for i in layout.files(layout.folder(split), "*.png")]
+    classes = range(len(GROUPS))
+    return pairs, Lookup(dict(zip(classes, classes, strict=True)), [len(GROUPS), VOID])

@@ -1,12 +1,11 @@
 """What an observer without context can reach at most on `scenes`.
 
-**The observer.** It sees, for every pixel, a window of some radius (and, if `pooled`, how much of
-everything there is in the image, but not where). It may know its own place in the image, too: that
-is drawn without regard to variants, and tells nothing. A pixel of a texture is *informed* if the
-window shows any part of a key or ring: it counts as right. Otherwise it is *blind*: all variants of
-the texture are equally probable given all it sees (`harness.training.data.scenes` says why), so
-that what it guesses is independent of the truth. Everything else (ground, keys, texture of a
-region) is known by sight.
+**The observer.** It sees, for every pixel, a window of some radius. It may know its own place in
+the image, too: that is drawn without regard to variants, and tells nothing. A pixel of a texture is
+*informed* if the window shows any part of a key or ring: it counts as right. Otherwise it is
+*blind*: all variants of the texture are equally probable given all it sees
+(`harness.training.data.scenes` says why), so that what it guesses is independent of the truth.
+Everything else (ground, keys, texture of a region) is known by sight.
 
 **The best guess.** Of a texture, let I_v and U_v be the informed and the blind pixels of variant v,
 N_v = I_v + U_v, F_v the blind pixels of its other variants, and q_v the share of blind pixels for
@@ -52,10 +51,9 @@ class Ceiling:
 
     class_iou: dict[str, float]  # by class name
     miou: float  # their mean; each class at its best, the guesses chosen for this score
-    pixel_accuracy: float  # share of pixels that are right, the guesses chosen for this score
 
 
-def ceiling(data: SceneData, radius: int = 0, *, pooled: bool = False) -> Ceiling:
+def ceiling(data: SceneData, radius: int = 0) -> Ceiling:
     """The ceiling of observers on a split.
 
     Args:
@@ -63,27 +61,18 @@ def ceiling(data: SceneData, radius: int = 0, *, pooled: bool = False) -> Ceilin
         radius: of the window around each pixel that the observer sees, in pixels: the farthest row
             or column, towards any side, that a network's output at a pixel depends on. 0: the
             texture alone. Up to `parameters.gap` this gives the same.
-        pooled: the observer also knows what a pool over all positions tells.
     """
     parameters = data.parameters
     variants, labels = parameters.variants, data.labels
     informed = _informed(labels, variants, radius)
-    if pooled:
-        informed |= _of_scenes(data)
     iou = dict.fromkeys(parameters.classes, 1.0)
-    wrong = 0.0
     for texture in range(parameters.textures):
         classes = range(1 + variants * (1 + texture), 1 + variants * (2 + texture))
         seen = [int(((labels == c) & informed).sum()) for c in classes]
         blind = [int(((labels == c) & ~informed).sum()) for c in classes]
         for c, value in zip(classes, best_guess(seen, blind), strict=True):
             iou[parameters.classes[c]] = value
-        wrong += sum(blind) - max(blind)
-    return Ceiling(
-        class_iou=iou,
-        miou=fsum(iou.values()) / len(iou),
-        pixel_accuracy=1 - wrong / labels.numel(),
-    )
+    return Ceiling(iou, fsum(iou.values()) / len(iou))
 
 
 def best_guess(informed: Sequence[float], blind: Sequence[float]) -> tuple[float, ...]:
@@ -139,10 +128,3 @@ def _informed(labels: "Tensor", variants: int, radius: int) -> "Tensor":
         reach = F.pad(reach, (padding[1], padding[1], padding[0], padding[0]))
         reach = F.max_pool2d(reach, kernel, stride=1)
     return reach[:, 0] > 0
-
-
-def _of_scenes(data: SceneData) -> "Tensor":
-    """(N, 1, 1): images that a pool solves, those with one key."""
-    import torch
-
-    return torch.tensor([kind == "scene" for kind in data.kinds])[:, None, None]

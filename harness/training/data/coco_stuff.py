@@ -24,7 +24,6 @@ from harness.training.data.dataset import (
     Split,
     listed,
     options,
-    read_indices,
     read_matlab,
 )
 
@@ -51,13 +50,8 @@ NAMES = listed(
     wall-stone, wall-tile, wall-wood, water-other, waterdrops, window-blind, window-other, wood
     """
 )
-ABSENT = frozenset({12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91})
-IDS = {name: number for number, name in enumerate(NAMES, start=1) if number not in ABSENT}
-
-_EXPECTED = (
-    "expected images/train2017/*.jpg and annotations/train2017/*.png, likewise val2017 (164k), or "
-    "images/*.jpg, annotations/*.mat and imageLists/{train,test}.txt (10k)"
-)
+_UNSEGMENTED = frozenset({12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91})
+IDS = {name: number for number, name in enumerate(NAMES, start=1) if number not in _UNSEGMENTED}
 
 
 def open_split(split: Split, root: Path | None, parameters: Mapping[str, Any]) -> PairedImages:
@@ -69,35 +63,32 @@ def open_split(split: Split, root: Path | None, parameters: Mapping[str, Any]) -
     edition = options("coco_stuff", parameters, {"edition": None})["edition"]
     if edition not in (None, "10k", "164k"):
         raise DataError(f"edition of coco_stuff is {edition!r}; give 10k or 164k")
-    layout = Layout("coco_stuff", _EXPECTED, root, inside=(".", "dataset"), required=["images"])
-    small = (layout.root / "imageLists").is_dir() if edition is None else edition == "10k"
-    pairs = _pairs_10k(layout, split) if small else _pairs_164k(layout, split)
-    return PairedImages(
+    layout = Layout(
         "coco_stuff",
-        tuple(IDS),
-        layout.root,
-        layout.complete(pairs),
-        decode=_lookup(small),
-        mapping=small,
+        "expected images/train2017/*.jpg and annotations/train2017/*.png, likewise val2017 (164k), "
+        "or images/*.jpg, annotations/*.mat and imageLists/{train,test}.txt (10k)",
+        root,
+        inside=(".", "dataset"),
+        required=["images"],
     )
+    small = (layout.root / "imageLists").is_dir() if edition is None else edition == "10k"
+    pairs, decode = _edition_10k(layout, split) if small else _edition_164k(layout, split)
+    classes, complete = tuple(IDS), layout.complete(pairs)
+    return PairedImages("coco_stuff", classes, layout.root, complete, decode=decode, mapping=small)
 
 
-def _pairs_10k(layout: Layout, split: Split) -> list[Pair]:
+def _edition_10k(layout: Layout, split: Split) -> tuple[list[Pair], Lookup]:
     images, labels = layout.folder("images"), layout.folder("annotations")
     listed = layout.root / "imageLists" / ("train.txt" if split == "train" else "test.txt")
-    return [(images / f"{name}.jpg", labels / f"{name}.mat") for name in layout.names(listed)]
+    pairs = [(images / f"{name}.jpg", labels / f"{name}.mat") for name in layout.names(listed)]
+    table = {number: index for index, number in enumerate(IDS.values())}
+    return pairs, Lookup(table, [0], partial(read_matlab, variable="S"))
 
 
-def _pairs_164k(layout: Layout, split: Split) -> list[Pair]:
+def _edition_164k(layout: Layout, split: Split) -> tuple[list[Pair], Lookup]:
     maps = "stuffthingmaps" if (layout.root / "stuffthingmaps").is_dir() else "annotations"
     labels = layout.folder(f"{maps}/{split}2017")
     images = layout.files(layout.folder(f"images/{split}2017"), "*.jpg")
-    return [(image, labels / f"{image.stem}.png") for image in images]
-
-
-def _lookup(small: bool) -> Lookup:
-    if small:
-        table = {number: index for index, number in enumerate(IDS.values())}
-        return Lookup(table, [0], partial(read_matlab, variable="S"))
+    pairs = [(image, labels / f"{image.stem}.png") for image in images]
     table = {number - 1: index for index, number in enumerate(IDS.values())}
-    return Lookup(table, [VOID], read_indices)
+    return pairs, Lookup(table, [VOID])

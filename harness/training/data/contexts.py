@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from math import dist
 from typing import TYPE_CHECKING, Literal
 
-from harness.training.data.draw import Box, Draw, SceneParameters, choose, places
+from harness.training.data.draw import Draw, PixelBox, SceneParameters, choose, places
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,14 +31,14 @@ class Thing:
 
     # `key` and `ring` show their variant, a `region` does not
     form: Literal["key", "ring", "region"]
-    box: Box  # its extent; of a ring the outer one
+    box: PixelBox  # its extent; of a ring the outer one
     tint: float  # hue, as a share of the circle
     variant: int  # which of the classes that share a texture
     texture: int = 0  # of a region
     oval: bool = False  # an ellipse in the box instead of the whole box
 
 
-def deciding(box: Box, tint: float, shown: Sequence[Thing]) -> Thing:
+def deciding(box: PixelBox, tint: float, shown: Sequence[Thing]) -> Thing:
     """The key or ring that decides a region's variant.
 
     A ring around the region if there is one, otherwise the nearest key (by centres) of the region's
@@ -127,7 +127,7 @@ def region_size(parameters: SceneParameters, draw: Draw) -> tuple[int, int]:
     return draw.between(*parameters.region_size), draw.between(*parameters.region_size)
 
 
-def region_in(box: Box, tint: float, parameters: SceneParameters, draw: Draw) -> Thing:
+def region_in(box: PixelBox, tint: float, parameters: SceneParameters, draw: Draw) -> Thing:
     """A region whose variant is not decided yet."""
     texture = draw.below(parameters.textures)
     return Thing("region", box, tint, 0, texture, oval=draw.uniform() < 0.5)
@@ -146,14 +146,10 @@ _MOVED = 0.5
 def place_category(parameters: SceneParameters, draw: Draw) -> list[Thing] | None:
     """As many keys of each variant, each of its own tint; regions of any of these tints."""
     variants = balanced_variants(parameters, draw)
-    tints = _distinct_tints(len(variants), draw)
+    turn, count = draw.uniform(), len(variants)
+    tints = [(turn + (i + _MOVED * draw.uniform()) / count) % 1.0 for i in range(count)]
     keys = place_keys(variants, tints, parameters, draw)
     return None if keys is None else place_regions(keys, tints, parameters, draw)
-
-
-def _distinct_tints(count: int, draw: Draw) -> list[float]:
-    turn = draw.uniform()
-    return [(turn + (i + _MOVED * draw.uniform()) / count) % 1.0 for i in range(count)]
 
 
 # The enclosing ring decides: a region's class follows from what lies around it.
@@ -174,7 +170,7 @@ def place_enclosing(parameters: SceneParameters, draw: Draw) -> list[Thing] | No
         if box is None:
             return None
         rings.append(Thing("ring", box, tint, variant))
-        inner = Box(box.top + border, box.left + border, height, width)
+        inner = PixelBox(box.top + border, box.left + border, height, width)
         regions.append(region_in(inner, tint, parameters, draw))
     return [*rings, *(decided(region, rings) for region in regions)]
 
@@ -191,27 +187,20 @@ def place_nearest(parameters: SceneParameters, draw: Draw) -> list[Thing] | None
         return None
 
     def clear(size: tuple[int, int]) -> "NDArray[np.bool_]":
-        return _clear(size, keys, parameters)
+        """Corners where the nearest key beats every key of another variant by the margin."""
+        import numpy as np
+
+        rows, columns = (w - side + 1 for w, side in zip(parameters.size, size, strict=True))
+        row = np.arange(rows)[:, None] + (size[0] - 1) / 2
+        column = np.arange(columns)[None, :] + (size[1] - 1) / 2
+        least = np.full((parameters.variants, rows, columns), np.inf)
+        for key in keys:
+            away = np.hypot(row - key.box.centre[0], column - key.box.centre[1])
+            least[key.variant] = np.minimum(least[key.variant], away)
+        least.sort(axis=0)
+        return np.asarray(least[1] - least[0] >= parameters.margin)
 
     return place_regions(keys, [tint], parameters, draw, clear)
-
-
-def _clear(
-    size: tuple[int, int], keys: list[Thing], parameters: SceneParameters
-) -> "NDArray[np.bool_]":
-    """Corners where the nearest key beats every key of another variant by the margin."""
-    import numpy as np
-
-    rows, columns = (whole - side + 1 for whole, side in zip(parameters.size, size, strict=True))
-    row = np.arange(rows)[:, None] + (size[0] - 1) / 2
-    column = np.arange(columns)[None, :] + (size[1] - 1) / 2
-    least = np.full((parameters.variants, rows, columns), np.inf)
-    for key in keys:
-        away = np.hypot(row - key.box.centre[0], column - key.box.centre[1])
-        least[key.variant] = np.minimum(least[key.variant], away)
-    least.sort(axis=0)
-    clear: NDArray[np.bool_] = least[1] - least[0] >= parameters.margin
-    return clear
 
 
 # One key per scene decides all regions: what global pooling can tell.
@@ -224,10 +213,10 @@ def place_scene(parameters: SceneParameters, draw: Draw) -> list[Thing] | None:
     return None if keys is None else place_regions(keys, [tint], parameters, draw)
 
 
-Place = Callable[[SceneParameters, Draw], list[Thing] | None]
+Placing = Callable[[SceneParameters, Draw], list[Thing] | None]
 """Places the things of one image; `None` where one that must be there has no room."""
 
-PLACES: dict[str, Place] = {
+PLACES: dict[str, Placing] = {
     "scene": place_scene,
     "nearest": place_nearest,
     "enclosing": place_enclosing,

@@ -4,23 +4,18 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from harness.messages import HarnessError, suggest
+from harness.training.recipe import DataName
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
-
-
-# Lists of class names as text.
-
-
-def listed(text: str) -> tuple[str, ...]:
-    """The names of a list with commas between them, over any number of lines."""
-    return tuple(" ".join(name.split()) for name in text.split(","))
 
 
 Split = Literal["train", "val"]
@@ -59,10 +54,6 @@ class SegmentationData(Protocol):
         """The sample at an index from 0 to the length, exclusive."""
 
 
-NAMES = ("scenes", "cityscapes", "ade20k", "pascal_context", "coco_stuff", "camvid")
-"""What `open_data` knows."""
-
-
 def open_data(
     name: str,
     split: Split,
@@ -73,7 +64,7 @@ def open_data(
     """One split of a data set.
 
     Args:
-        name: one of `NAMES`.
+        name: one of `DataName`.
         split: `train` or `val`.
         root: the folder of a real data set, as its publishers lay it out; for `scenes` the folder
             that caches generated splits (`None`: the user's cache folder).
@@ -83,12 +74,10 @@ def open_data(
     Raises:
         DataError: unknown name, split or parameter, or a folder that is not laid out as expected.
     """
-    if name not in NAMES:
-        raise DataError(f"no data set is called {name!r}: {suggest(name, NAMES, 'data sets')}")
-    if split not in ("train", "val"):
+    if name not in (names := get_args(DataName)):
+        raise DataError(f"no data set is called {name!r}: {suggest(name, names, 'data sets')}")
+    if split not in get_args(Split):
         raise DataError(f"the splits of data are train and val, not {split!r}")
-    from importlib import import_module
-
     opened: SegmentationData = import_module(f"harness.training.data.{name}").open_split(
         split, root, dict(parameters or {})
     )
@@ -129,31 +118,31 @@ class Layout:
         if root is None:
             raise DataError(f"{name} needs its folder; give it with --data-root ({expected})")
         if not root.is_dir():
-            raise DataError(f"{name}: there is no folder {root} ({expected})")
+            raise self.wrong(f"there is no folder {root}")
         for folder in inside:
             if any((root / folder / path).exists() for path in required):
                 self.root = root / folder
                 return
-        raise DataError(
-            f"{name}: {root} is laid out in another way: neither of "
-            f"{', '.join(required)} is there ({expected})"
-            if len(required) > 1
-            else f"{name}: {root} is laid out in another way: {required[0]} is not there "
-            f"({expected})"
-        )
+        one = len(required) == 1
+        lacks = f"{required[0]} is not" if one else f"neither of {', '.join(required)} is"
+        raise self.wrong(f"{root} is laid out in another way: {lacks} there")
+
+    def wrong(self, what: str) -> DataError:
+        """The error that says what is not as expected."""
+        return DataError(f"{self.name}: {what} ({self.expected})")
 
     def folder(self, path: str) -> Path:
         """A folder that must exist below the root."""
         found = self.root / path
         if not found.is_dir():
-            raise DataError(f"{self.name}: the folder {found} is missing ({self.expected})")
+            raise self.wrong(f"the folder {found} is missing")
         return found
 
     def files(self, folder: Path, glob: str) -> list[Path]:
         """All files of a kind, in order of their names; at least one."""
         found = sorted(folder.glob(glob))
         if not found:
-            raise DataError(f"{self.name}: {folder} holds no {glob} ({self.expected})")
+            raise self.wrong(f"{folder} holds no {glob}")
         return found
 
     def names(self, path: Path) -> list[str]:
@@ -162,8 +151,7 @@ class Layout:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or "not a text"
-            message = f"{self.name}: cannot read the list {path}: {why} ({self.expected})"
-            raise DataError(message) from error
+            raise self.wrong(f"cannot read the list {path}: {why}") from error
         names = [line.split()[0] for line in lines if line.strip()]
         if not names:
             raise DataError(f"{self.name}: the list {path} is empty")
@@ -175,8 +163,13 @@ class Layout:
         missing = [path for pair in found for path in pair if not path.is_file()]
         if missing:
             rest = f" and {len(missing) - 1} other files are" if len(missing) > 1 else " is"
-            raise DataError(f"{self.name}: {missing[0]}{rest} missing ({self.expected})")
+            raise self.wrong(f"{missing[0]}{rest} missing")
         return found
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The names of a list with commas between them, over any number of lines."""
+    return tuple(" ".join(name.split()) for name in text.split(","))
 
 
 def options(name: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,7 +197,7 @@ def read_rgb(path: Path) -> "NDArray[np.uint8]":
     Raises:
         DataError: the file is missing, damaged, or no image.
     """
-    return _read(path, "RGB")
+    return _pixels(path, "RGB")
 
 
 def read_indices(path: Path) -> "NDArray[np.integer[Any]]":
@@ -213,7 +206,7 @@ def read_indices(path: Path) -> "NDArray[np.integer[Any]]":
     Raises:
         DataError: the file is missing, damaged, no image, or an image of several channels.
     """
-    values = _read(path, None)
+    values = _pixels(path, None)
     if values.ndim != 2:
         raise DataError(f"{path} has colours where one label per pixel was expected")
     return values
@@ -243,7 +236,7 @@ def read_matlab(path: Path, variable: str) -> "NDArray[np.integer[Any]]":
     return np.asarray(content[variable]).astype(np.int64)
 
 
-def _read(path: Path, mode: str | None) -> "NDArray[Any]":
+def _pixels(path: Path, mode: str | None) -> "NDArray[Any]":
     import numpy as np
 
     try:
@@ -295,7 +288,11 @@ class PairedImages:
     ) -> None:
         self.name = name
         self.classes = tuple(classes)
-        self.version = _version(name, self.classes, root, pairs, mapping)
+        digest = hashlib.sha256(json.dumps([_EDITION, name, self.classes, mapping]).encode())
+        for path in chain.from_iterable(pairs):
+            relative = path.relative_to(root).as_posix()
+            digest.update(f"\n{relative}\t{path.stat().st_size}".encode())
+        self.version = digest.hexdigest()[:16]
         self._pairs = tuple(pairs)
         self._decode = decode
 
@@ -352,14 +349,3 @@ class Lookup:
         if not known.all():
             raise DataError(f"{path}: {int(values[~known][0])} is no label of this data set")
         return classes.astype(np.uint8)
-
-
-def _version(
-    name: str, classes: Sequence[str], root: Path, pairs: Sequence[Pair], mapping: Any
-) -> str:
-    digest = hashlib.sha256(json.dumps([_EDITION, name, classes, mapping]).encode())
-    for pair in pairs:
-        for path in pair:
-            relative = path.relative_to(root).as_posix()
-            digest.update(f"\n{relative}\t{path.stat().st_size}".encode())
-    return digest.hexdigest()[:16]

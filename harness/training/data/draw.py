@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # The parameters of `scenes`: size, classes, difficulty, and which context decides.
 
-KINDS = ("scene", "nearest", "enclosing", "category")
+CONTEXTS = ("scene", "nearest", "enclosing", "category")
 """Kinds of context, in the order that samples store; see `harness.training.data.contexts`."""
 
 MAX_TEXTURES = 9
@@ -36,7 +36,7 @@ class SceneParameters:
     # share of each kind of context among the images; given as weights, or as one name: that kind
     # alone
     context: Mapping[str, float] = field(
-        default_factory=lambda: dict.fromkeys(KINDS, 1 / len(KINDS))
+        default_factory=lambda: dict.fromkeys(CONTEXTS, 1 / len(CONTEXTS))
     )
     regions: int = 8  # most textured regions per image; fewer where no more fit
     region_size: tuple[int, int] = (8, 14)  # shortest and longest side of a region in pixels
@@ -73,7 +73,7 @@ class SceneParameters:
             values["context"] = _weights(values["context"])
         for name, default in known.items():
             if name in values and isinstance(default, int | float):
-                values[name] = _number(name, values[name], type(default))
+                values[name] = _as_number(name, values[name], type(default))
         made = cls(**values)
         made._check()
         return made
@@ -102,25 +102,25 @@ class SceneParameters:
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     def _check(self) -> None:
-        _within("textures", self.textures, 1, MAX_TEXTURES)
-        _within("variants", self.variants, 2, MAX_VARIANTS)
+        _demand("textures", self.textures, 1, MAX_TEXTURES)
+        _demand("variants", self.variants, 2, MAX_VARIANTS)
         for name in ("regions", "keys", "train", "val", "ring_width", "margin"):
-            _within(name, getattr(self, name), 1, 10**9)
+            _demand(name, getattr(self, name), 1, 10**9)
         for name in ("gap", "seed"):
-            _within(name, getattr(self, name), 0, 2**63 - 1)
-        _within("key_size", self.key_size, 3, 10**9)
-        _within("region_size", self.region_size[0], 3, self.region_size[1])
-        _within("contrast", self.contrast, 0.01, 0.3)
-        _within("noise", self.noise, 0, 1)
-        _within("size", min(self.size), self.region_size[0] + self.key_size + self.gap, 2**14)
+            _demand(name, getattr(self, name), 0, 2**63 - 1)
+        _demand("key_size", self.key_size, 3, 10**9)
+        _demand("region_size", self.region_size[0], 3, self.region_size[1])
+        _demand("contrast", self.contrast, 0.01, 0.3)
+        _demand("noise", self.noise, 0, 1)
+        _demand("size", min(self.size), self.region_size[0] + self.key_size + self.gap, 2**14)
 
 
-def _within(name: str, value: float, least: float, most: float) -> None:
+def _demand(name: str, value: float, least: float, most: float) -> None:
     if not least <= value <= most:
         raise DataError(f"{name} of scenes is {value}; give a value from {least} to {most}")
 
 
-def _number(name: str, value: Any, kind: type) -> Any:
+def _as_number(name: str, value: Any, kind: type) -> Any:
     whole = isinstance(value, int) and not isinstance(value, bool)
     if kind is int and not whole:
         raise DataError(f"{name} of scenes is {value!r}; give an integer")
@@ -132,25 +132,25 @@ def _number(name: str, value: Any, kind: type) -> Any:
 def _two_integers(name: str, value: Any, *, alone: bool = False) -> tuple[int, int]:
     both = [value, value] if alone and isinstance(value, int) else value
     if isinstance(both, list | tuple) and len(both) == 2:
-        return _number(name, both[0], int), _number(name, both[1], int)
+        return _as_number(name, both[0], int), _as_number(name, both[1], int)
     raise DataError(f"{name} of scenes is {value!r}; give two integers")
 
 
 def _weights(given: Any) -> dict[str, float]:
-    """Shares of the kinds in use, in the order of `KINDS`, so that equal mixes hash alike."""
+    """Shares of the kinds in use, in the order of `CONTEXTS`, so that equal mixes hash alike."""
     named = {given: 1.0} if isinstance(given, str) else given
     if not isinstance(named, Mapping) or not named:
         raise DataError(f"context of scenes is {given!r}; name a kind, or give kinds their weights")
     for name, weight in named.items():
-        if name not in KINDS:
-            cure = suggest(str(name), KINDS, "kinds")
+        if name not in CONTEXTS:
+            cure = suggest(str(name), CONTEXTS, "kinds")
             raise DataError(f"scenes has no context {name!r}: {cure}")
-        if not 0 <= _number(f"context.{name}", weight, float) < float("inf"):
+        if not 0 <= _as_number(f"context.{name}", weight, float) < float("inf"):
             raise DataError(f"context.{name} of scenes is {weight}; give a weight of at least 0")
     total = sum(named.values())
     if total <= 0:
         raise DataError("all contexts of scenes have weight 0; give one of them more")
-    return {kind: named[kind] / total for kind in KINDS if named.get(kind, 0) > 0}
+    return {kind: named[kind] / total for kind in CONTEXTS if named.get(kind, 0) > 0}
 
 
 class Draw:
@@ -201,7 +201,7 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Box:
+class PixelBox:
     """Rows `top` to `top + height`, columns `left` to `left + width`, ends exclusive."""
 
     top: int
@@ -214,11 +214,11 @@ class Box:
         """Row and column of the middle."""
         return self.top + (self.height - 1) / 2, self.left + (self.width - 1) / 2
 
-    def grown(self, by: int) -> "Box":
+    def grown(self, by: int) -> "PixelBox":
         """The box with `by` more pixels on every side."""
-        return Box(self.top - by, self.left - by, self.height + 2 * by, self.width + 2 * by)
+        return PixelBox(self.top - by, self.left - by, self.height + 2 * by, self.width + 2 * by)
 
-    def encloses(self, other: "Box") -> bool:
+    def encloses(self, other: "PixelBox") -> bool:
         """Whether the other lies inside."""
         return (
             self.top <= other.top
@@ -229,7 +229,7 @@ class Box:
 
 
 def places(
-    canvas: tuple[int, int], size: tuple[int, int], apart: Iterable[tuple[Box, int]]
+    canvas: tuple[int, int], size: tuple[int, int], apart: Iterable[tuple[PixelBox, int]]
 ) -> "NDArray[np.bool_]":
     """Where a box of `size` may stand.
 
@@ -255,7 +255,7 @@ def places(
     return free
 
 
-def choose(free: "NDArray[np.bool_]", size: tuple[int, int], draw: Draw) -> Box | None:
+def choose(free: "NDArray[np.bool_]", size: tuple[int, int], draw: Draw) -> PixelBox | None:
     """One of the places that are free, each with the same chance; `None` where there is none."""
     import numpy as np
 
@@ -263,4 +263,4 @@ def choose(free: "NDArray[np.bool_]", size: tuple[int, int], draw: Draw) -> Box 
     if not len(corners):
         return None
     top, left = divmod(int(corners[draw.below(len(corners))]), free.shape[1])
-    return Box(top, left, *size)
+    return PixelBox(top, left, *size)

@@ -21,13 +21,12 @@ from harness.training.data.dataset import (
     PairedImages,
     Split,
     options,
-    read_indices,
     read_matlab,
 )
 
 # The 59 most frequent of the 459 categories with their numbers in the publishers' labels.txt. By
 # number, as the exported images count them; other listings put the 20 objects of VOC first.
-IDS = {
+CATEGORIES = {
     "aeroplane": 2, "bag": 9, "bed": 18, "bedclothes": 19, "bench": 22, "bicycle": 23,
     "bird": 25, "boat": 31, "book": 33, "bottle": 34, "building": 44, "bus": 45, "cabinet": 46,
     "car": 59, "cat": 65, "ceiling": 68, "chair": 72, "cloth": 80, "computer": 85, "cow": 98,
@@ -40,7 +39,7 @@ IDS = {
     "water": 445, "window": 454, "wood": 458,
 }  # fmt: skip
 
-_CATEGORIES = 459
+_LAST_CATEGORY = 459
 
 _EXPECTED = (
     "expected VOC2010/JPEGImages/*.jpg, lists in VOC2010/ImageSets, and labels in "
@@ -62,14 +61,19 @@ def open_split(split: Split, root: Path | None, parameters: Mapping[str, Any]) -
     images = layout.folder("JPEGImages")
     labels = _annotations(layout)
     matlab = labels.name == "trainval"
+    # The list that comes with the exported labels, else that of VOC 2010, which is the same.
+    lists = layout.root / "ImageSets"
+    listed = lists / "SegmentationContext" / f"{split}.txt"
+    if not listed.is_file():
+        listed = lists / "Main" / f"{split}.txt"
     pairs = [
         (images / f"{name}.jpg", labels / f"{name}{'.mat' if matlab else '.png'}")
-        for name in layout.names(_list(layout, split))
+        for name in layout.names(listed)
     ]
     base = layout.root if labels.is_relative_to(layout.root) else labels.parent
     return PairedImages(
         "pascal_context",
-        (*(("background",) if background else ()), *IDS),
+        (*(("background",) if background else ()), *CATEGORIES),
         base,
         layout.complete(pairs),
         decode=_lookup(matlab, background),
@@ -83,25 +87,17 @@ def _annotations(layout: Layout) -> Path:
     for folder in (exported, *(above / "trainval" for above in beside)):
         if folder.is_dir():
             return folder
-    raise DataError(
-        f"pascal_context: neither {exported} nor trainval beside it is there ({_EXPECTED})"
-    )
-
-
-def _list(layout: Layout, split: Split) -> Path:
-    """The list that comes with the exported labels, else that of VOC 2010, which is the same."""
-    exported = layout.root / "ImageSets" / "SegmentationContext" / f"{split}.txt"
-    return exported if exported.is_file() else layout.root / "ImageSets" / "Main" / f"{split}.txt"
+    raise layout.wrong(f"neither {exported} nor trainval beside it is there")
 
 
 def _lookup(matlab: bool, background: bool) -> Lookup:
-    values = list(IDS.values()) if matlab else list(range(1, len(IDS) + 1))
+    values = list(CATEGORIES.values()) if matlab else list(range(1, len(CATEGORIES) + 1))
     table = {value: index + background for index, value in enumerate(values)}
-    last = _CATEGORIES if matlab else len(IDS)
+    last = _LAST_CATEGORY if matlab else len(CATEGORIES)
     others = [value for value in range(last + 1) if value not in table]
     if background:
         table |= dict.fromkeys(others, 0)
         others = []
     if matlab:  # 255 is a category there: money
         return Lookup(table, others, partial(read_matlab, variable="LabelMap"))
-    return Lookup(table, [*others, VOID], read_indices)
+    return Lookup(table, [*others, VOID])

@@ -19,18 +19,18 @@ Mirroring keeps all of this. Cropping may cut off what decides, and scaling chan
 by which textures are told apart: a recipe for this data should do neither.
 """
 
-import contextlib
 import os
-import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.environment.files import write_atomically
 from harness.training.data.contexts import PLACES, Thing
 from harness.training.data.dataset import DataError, Sample, Split
-from harness.training.data.draw import KINDS, Draw, SceneParameters
+from harness.training.data.draw import CONTEXTS, Draw, SceneParameters
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,131 +38,70 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-# Generated splits of `scenes` on disk: made once, read by every later training.
-
-Arrays = dict[str, "NDArray[np.uint8]"]
-
-
-def default_folder() -> Path:
-    """The user's folder for files that can be made again (XDG base directories)."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "context-harness" / "scenes"
-
-
-def cached(
-    folder: Path, version: str, shapes: dict[str, tuple[int, ...]], make: Callable[[], Arrays]
-) -> Arrays:
-    """The arrays of a version: from disk if they are there and whole, else made and kept.
-
-    A file that is cut, altered (the archive holds a checksum of each array) or of other shapes is
-    made anew. A folder that cannot be written costs the next run the time of making, nothing else.
+class SceneData:
+    """A split of `scenes`, in memory as 8-bit images.
 
     Args:
-        folder: of all versions.
-        version: hash of all that determines the arrays.
-        shapes: of each array.
-        make: makes them.
+        split: `train` or `val`: other images of the same distribution.
+        parameters: what determines them.
+        folder: where generated splits are kept.
+
+    Raises:
+        DataError: the parameters leave no room for what must stand in an image.
     """
-    path = folder / f"{version}.npz"
-    found = _read(path, shapes)
-    if found is not None:
-        return found
-    made = make()
-    try:
-        _write(path, made)
-    except OSError as error:
-        warnings.warn(f"generated images are not kept: {error}", RuntimeWarning, stacklevel=2)
-    return made
+
+    def __init__(self, split: Split, parameters: SceneParameters, folder: Path) -> None:
+        self.split: Split = split
+        self.parameters = parameters
+        self.classes = parameters.classes
+        self.version = parameters.version(split)
+        count, (height, width) = parameters.length(split), parameters.size
+        shapes = {
+            "images": (count, height, width, 3),
+            "labels": (count, height, width),
+            "kinds": (count,),
+        }
+
+        def generate() -> Arrays:
+            import numpy as np
+
+            made = [compose(parameters, split, index) for index in range(count)]
+            return {
+                "images": np.stack([one.image for one in made]),
+                "labels": np.stack([one.labels for one in made]),
+                "kinds": np.array([CONTEXTS.index(one.kind) for one in made], dtype=np.uint8),
+            }
+
+        self._arrays = cached(folder, self.version, shapes, generate)
+
+    def __len__(self) -> int:
+        return len(self._arrays["kinds"])
+
+    def __getitem__(self, index: int) -> Sample:
+        import torch
+
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        image = torch.from_numpy(self._arrays["images"][index]).permute(2, 0, 1)
+        labels = torch.from_numpy(self._arrays["labels"][index])
+        return Sample(image.contiguous().float().div_(255), labels.long())
+
+    @property
+    def labels(self) -> "Tensor":
+        """(N, H, W), 8 bits: the labels of all samples."""
+        import torch
+
+        return torch.from_numpy(self._arrays["labels"])
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kind of context of each sample, one of `parameters.CONTEXTS`."""
+        return tuple(CONTEXTS[kind] for kind in self._arrays["kinds"])
 
 
-def _read(path: Path, shapes: dict[str, tuple[int, ...]]) -> Arrays | None:
-    import numpy as np
-
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in shapes}
-    except Exception:  # which one depends on the byte that is wrong: zipfile documents no list
-        return None
-    whole = all(
-        array.shape == shapes[name] and array.dtype == np.uint8 for name, array in arrays.items()
-    )
-    return arrays if whole else None
-
-
-def _write(path: Path, arrays: Arrays) -> None:
-    """Under another name first: no reader ever sees half a file, and the last writer wins."""
-    import numpy as np
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise
-
-
-# What things look like: patterns that survive mirroring, a tint, independent noise.
-#
-# A region's look depends on its texture, its tint and its phase, and on nothing else: its variant
-# is no argument of anything here that paints it.
-
-# Wavelengths in pixels: far enough apart to be told by a window of 7 pixels, all above the 2 pixels
-# below which a grid cannot show them. Three patterns of each make `parameters.MAX_TEXTURES`.
-WAVELENGTHS = (3.0, 5.0, 8.0)
-
-# Mean brightness; keys are brighter, so that they are known by sight whatever their texture.
-GROUND, REGION, KEY = 0.35, 0.5, 0.65
-
-# Length of the coloured part of a tint, at right angles to grey.
-CHROMA = 0.15
-_AXES = ((0.7071, -0.7071, 0.0), (0.4082, 0.4082, -0.8165))
-
-
-def pattern(
-    index: int, shape: tuple[int, int], phase: tuple[float, float]
-) -> "NDArray[np.float32]":
-    """(H, W) in [-1, 1]: rows, columns or a chequered field, by wavelength.
-
-    A mirrored pattern is the same pattern at another phase, so that mirroring an image, as training
-    does, changes no texture into another.
-
-    Args:
-        index: from 0 to 8: three patterns at the first wavelength, three at the next, ...
-        shape: (H, W) in pixels.
-        phase: of the wave down and of the wave across, as shares of a period.
-    """
-    import numpy as np
-
-    wave, kind = 2 * np.pi / WAVELENGTHS[index // 3], index % 3
-    down = np.cos(wave * np.arange(shape[0]) + 2 * np.pi * phase[0])[:, None]
-    across = np.cos(wave * np.arange(shape[1]) + 2 * np.pi * phase[1])[None, :]
-    field = (down * np.ones_like(across), np.ones_like(down) * across, down * across)[kind]
-    return np.asarray(field, dtype=np.float32)
-
-
-def look(thing: Thing, phase: tuple[float, float], contrast: float) -> "NDArray[np.float32]":
-    """(h, w, 3): the colours of a thing over its box."""
-    import numpy as np
-
-    shows = thing.form != "region"
-    index = thing.variant if shows else thing.texture
-    wave = pattern(index, (thing.box.height, thing.box.width), phase)
-    angle = 2 * np.pi * thing.tint
-    colour = np.asarray(_AXES[0]) * np.cos(angle) + np.asarray(_AXES[1]) * np.sin(angle)
-    grey = (KEY if shows else REGION) + contrast * wave
-    return np.asarray(grey[..., None] + CHROMA * colour, dtype=np.float32)
-
-
-# One image of `scenes`: what stands in it, how it looks, and what each pixel is.
-
-# New attempts at an image whose keys or rings found no room, before the parameters are to blame.
-_ATTEMPTS = 200
+def open_split(split: Split, root: Path | None, parameters: Mapping[str, Any]) -> SceneData:
+    """A split of `scenes`; see `harness.training.data.dataset.open_data`."""
+    return SceneData(split, SceneParameters.parse(parameters), root or scenes_folder())
 
 
 @dataclass(frozen=True)
@@ -175,6 +114,10 @@ class SceneImage:
     labels: "NDArray[np.uint8]"  # (H, W), 8 bits: index into `SceneParameters.classes`
 
 
+# New attempts at an image whose keys or rings found no room, before the parameters are to blame.
+_ATTEMPTS = 200
+
+
 def compose(parameters: SceneParameters, split: Split, index: int) -> SceneImage:
     """The image at an index of a split.
 
@@ -185,9 +128,8 @@ def compose(parameters: SceneParameters, split: Split, index: int) -> SceneImage
     kind = _kind(parameters, draw)
     for _ in range(_ATTEMPTS):
         if (things := PLACES[kind](parameters, draw)) is not None:
-            return SceneImage(
-                kind, tuple(things), paint(things, parameters, draw), label(things, parameters)
-            )
+            image, labels = paint_scene(things, parameters, draw), label(things, parameters)
+            return SceneImage(kind, tuple(things), image, labels)
     height, width = parameters.size
     raise DataError(
         f"an image of {height} x {width} pixels has no room for the keys and regions of the "
@@ -195,15 +137,30 @@ def compose(parameters: SceneParameters, split: Split, index: int) -> SceneImage
     )
 
 
-def paint(things: Sequence[Thing], parameters: SceneParameters, draw: Draw) -> "NDArray[np.uint8]":
+def _kind(parameters: SceneParameters, draw: Draw) -> str:
+    at = draw.uniform(0, sum(parameters.context.values()))
+    for kind in CONTEXTS:
+        at -= parameters.context.get(kind, 0.0)
+        if at < 0:
+            return kind
+    return max(parameters.context, key=lambda kind: parameters.context[kind])
+
+
+# Mean brightness; keys are brighter, so that they are known by sight whatever their texture.
+GROUND, REGION, KEY = 0.35, 0.5, 0.65
+
+
+def paint_scene(
+    things: Sequence[Thing], parameters: SceneParameters, draw: Draw
+) -> "NDArray[np.uint8]":
     """(H, W, 3): things on a plain ground, with noise over all."""
     import numpy as np
 
     height, width = parameters.size
     canvas = np.full((height, width, 3), GROUND, dtype=np.float32)
     for thing in things:
-        colours = look(thing, (draw.uniform(), draw.uniform()), parameters.contrast)
-        np.copyto(_window(canvas, thing), colours, where=mask(thing, parameters)[..., None])
+        painted = colours(thing, (draw.uniform(), draw.uniform()), parameters.contrast)
+        np.copyto(_window(canvas, thing), painted, where=mask(thing, parameters)[..., None])
     canvas += parameters.noise * draw.noise(canvas.shape)
     return np.asarray(np.rint(canvas.clip(0, 1) * 255), dtype=np.uint8)
 
@@ -240,76 +197,101 @@ def _window(canvas: "NDArray[np.generic]", thing: Thing) -> "NDArray[np.generic]
     return canvas[box.top : box.top + box.height, box.left : box.left + box.width]
 
 
-def _kind(parameters: SceneParameters, draw: Draw) -> str:
-    at = draw.uniform(0, sum(parameters.context.values()))
-    for kind in KINDS:
-        at -= parameters.context.get(kind, 0.0)
-        if at < 0:
-            return kind
-    return max(parameters.context, key=lambda kind: parameters.context[kind])
+# Wavelengths in pixels: far enough apart to be told by a window of 7 pixels, all above the 2 pixels
+# below which a grid cannot show them. Three patterns of each make `parameters.MAX_TEXTURES`.
+WAVELENGTHS = (3.0, 5.0, 8.0)
 
 
-class SceneData:
-    """A split of `scenes`, in memory as 8-bit images.
+# Length of the coloured part of a tint, at right angles to grey.
+CHROMA = 0.15
+
+
+_AXES = ((0.7071, -0.7071, 0.0), (0.4082, 0.4082, -0.8165))
+
+
+def pattern(
+    index: int, shape: tuple[int, int], phase: tuple[float, float]
+) -> "NDArray[np.float32]":
+    """(H, W) in [-1, 1]: rows, columns or a chequered field, by wavelength.
+
+    A mirrored pattern is the same pattern at another phase, so that mirroring an image, as training
+    does, changes no texture into another.
 
     Args:
-        split: `train` or `val`: other images of the same distribution.
-        parameters: what determines them.
-        folder: where generated splits are kept.
-
-    Raises:
-        DataError: the parameters leave no room for what must stand in an image.
+        index: from 0 to 8: three patterns at the first wavelength, three at the next, ...
+        shape: (H, W) in pixels.
+        phase: of the wave down and of the wave across, as shares of a period.
     """
+    import numpy as np
 
-    def __init__(self, split: Split, parameters: SceneParameters, folder: Path) -> None:
-        self.split: Split = split
-        self.parameters = parameters
-        self.classes = parameters.classes
-        self.version = parameters.version(split)
-        count, (height, width) = parameters.length(split), parameters.size
-        shapes = {
-            "images": (count, height, width, 3),
-            "labels": (count, height, width),
-            "kinds": (count,),
-        }
-        self._arrays = cached(folder, self.version, shapes, self._generate)
-
-    def __len__(self) -> int:
-        return len(self._arrays["kinds"])
-
-    def __getitem__(self, index: int) -> Sample:
-        import torch
-
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"sample {index} of {len(self)}")
-        image = torch.from_numpy(self._arrays["images"][index]).permute(2, 0, 1)
-        labels = torch.from_numpy(self._arrays["labels"][index])
-        return Sample(image.contiguous().float().div_(255), labels.long())
-
-    @property
-    def labels(self) -> "Tensor":
-        """(N, H, W), 8 bits: the labels of all samples."""
-        import torch
-
-        return torch.from_numpy(self._arrays["labels"])
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kind of context of each sample, one of `parameters.KINDS`."""
-        return tuple(KINDS[kind] for kind in self._arrays["kinds"])
-
-    def _generate(self) -> Arrays:
-        import numpy as np
-
-        count = self.parameters.length(self.split)
-        made = [compose(self.parameters, self.split, index) for index in range(count)]
-        return {
-            "images": np.stack([one.image for one in made]),
-            "labels": np.stack([one.labels for one in made]),
-            "kinds": np.array([KINDS.index(one.kind) for one in made], dtype=np.uint8),
-        }
+    wave, kind = 2 * np.pi / WAVELENGTHS[index // 3], index % 3
+    down = np.cos(wave * np.arange(shape[0]) + 2 * np.pi * phase[0])[:, None]
+    across = np.cos(wave * np.arange(shape[1]) + 2 * np.pi * phase[1])[None, :]
+    field = (down * np.ones_like(across), np.ones_like(down) * across, down * across)[kind]
+    return np.asarray(field, dtype=np.float32)
 
 
-def open_split(split: Split, root: Path | None, parameters: Mapping[str, Any]) -> SceneData:
-    """A split of `scenes`; see `harness.training.data.dataset.open_data`."""
-    return SceneData(split, SceneParameters.parse(parameters), root or default_folder())
+def colours(thing: Thing, phase: tuple[float, float], contrast: float) -> "NDArray[np.float32]":
+    """(h, w, 3): the colours of a thing over its box."""
+    import numpy as np
+
+    shows = thing.form != "region"
+    index = thing.variant if shows else thing.texture
+    wave = pattern(index, (thing.box.height, thing.box.width), phase)
+    angle = 2 * np.pi * thing.tint
+    colour = np.asarray(_AXES[0]) * np.cos(angle) + np.asarray(_AXES[1]) * np.sin(angle)
+    grey = (KEY if shows else REGION) + contrast * wave
+    return np.asarray(grey[..., None] + CHROMA * colour, dtype=np.float32)
+
+
+Arrays = dict[str, "NDArray[np.uint8]"]
+
+
+def scenes_folder() -> Path:
+    """The user's folder for files that can be made again (XDG base directories)."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "context-harness" / "scenes"
+
+
+def cached(
+    folder: Path, version: str, shapes: dict[str, tuple[int, ...]], make: Callable[[], Arrays]
+) -> Arrays:
+    """The arrays of a version: from disk if they are there and whole, else made and kept.
+
+    A file that is cut, altered (the archive holds a checksum of each array) or of other shapes is
+    made anew. A folder that cannot be written costs the next run the time of making, nothing else.
+
+    Args:
+        folder: of all versions.
+        version: hash of all that determines the arrays.
+        shapes: of each array.
+        make: makes them.
+    """
+    import numpy as np
+
+    path = folder / f"{version}.npz"
+    found = _kept_arrays(path, shapes)
+    if found is not None:
+        return found
+    made = make()
+    try:
+        archive = BytesIO()
+        np.savez(archive, **made)  # type: ignore[arg-type]
+        write_atomically(path, archive.getvalue())
+    except OSError as error:
+        warnings.warn(f"generated images are not kept: {error}", RuntimeWarning, stacklevel=2)
+    return made
+
+
+def _kept_arrays(path: Path, shapes: dict[str, tuple[int, ...]]) -> Arrays | None:
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in shapes}
+    except Exception:  # which one depends on the byte that is wrong: zipfile documents no list
+        return None
+    whole = all(
+        array.shape == shapes[name] and array.dtype == np.uint8 for name, array in arrays.items()
+    )
+    return arrays if whole else None

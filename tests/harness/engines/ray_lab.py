@@ -65,7 +65,7 @@ class RayLab(Lab):
         assert done.returncode == 0, done.stdout + done.stderr
 
     def engine(self):
-        from harness.engines.ray import RayEngine
+        from harness.engines.ray.engine import RayEngine
 
         return RayEngine(self.address, patience=self.patience)
 

@@ -92,8 +92,11 @@ def test_garbage_never_hides_the_messages_around_it(garbage):
         os.close(writing)
 
 
+DEEP = b'["values", "x", {"a": ' + b"[" * 400 + b"]" * 400 + b"}, 1]"
+
+
 @pytest.mark.parametrize(
-    "line", [b"3", b"[]", b"{}", b'[3, "x"]', b"[" * 100_000, b"\xff\xfe", b"null"]
+    "line", [b"3", b"[]", b"{}", b'[3, "x"]', b"[" * 100_000, DEEP, b"\xff\xfe", b"null"]
 )
 def test_what_is_no_message_is_an_error_and_not_a_crash(line):
     reading, writing = os.pipe()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.case import Case, Job, Timing
-from harness.engines.ray.placement import Node, Placement
+from harness.engines.ray.placement import ClusterNode, Placement
 
 
 def job(label, metrics=("latency",), device="cpu", suite="s", **changes):
@@ -26,7 +26,7 @@ def placement(*nodes, mix=False):
 
 
 def node(name, key="k", cpus=2, gpus=0, host=""):
-    return Node(name, key, key, cpus, gpus, host)
+    return ClusterNode(name, key, key, cpus, gpus, host)
 
 
 def started(made):
@@ -162,7 +162,8 @@ def test_everything_runs_once_and_never_beside_what_it_must_not(kinds, machines,
 def test_ten_thousand_cases_are_placed_in_order_in_time_that_grows_with_their_number():
     made = placement(*(node(f"n{n}") for n in range(4)))
     looked = []
-    Node.could, kept = (lambda self, unit: looked.append(1) or kept(self, unit)), Node.could
+    kept = ClusterNode.could
+    ClusterNode.could = lambda self, unit: looked.append(1) or kept(self, unit)
     try:
         submit(made, *(job(f"t{n}") for n in range(10_000)))
         order = []
@@ -171,7 +172,7 @@ def test_ten_thousand_cases_are_placed_in_order_in_time_that_grows_with_their_nu
                 order.append(unit.job.label)
                 made.stop(unit, where)
     finally:
-        Node.could = kept
+        ClusterNode.could = kept
     assert order == [f"t{n}" for n in range(10_000)]
     assert len(looked) < 20 * 10_000
 

@@ -48,6 +48,7 @@ STATIC = {
     "WritesEverywhere": ("error", r"the module wrote into the pipe of its measurements: .*"),
     "WritesHalfAndHangs": ("timeout", r"no answer within 1 s, .*"),
     "WritesOtherJson": ("error", r"the module wrote into the pipe of its measurements: .*"),
+    "WritesOtherTypes": ("error", r"the module wrote into the pipe of its measurements: .*wrong"),
     "FloodsPipe": ("error", r"the module wrote into the pipe of its measurements: .*"),
     "ReturnsOtherShape": ("ok", None),
     "ConstructorRaises": ("error", r"LookupError: while it was built"),

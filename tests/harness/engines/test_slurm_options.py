@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.case import Case, Job, Outcome, Place, Timing
-from harness.engines.engine import EngineError, Finished, Measuring, Started, Waiting
-from harness.engines.slurm.desk import Desk, Order, fingerprint
-from harness.engines.slurm.engine import _orders
+from harness.engines.engine import EngineError, Finished, Measuring, Started, Waiting, event_of
+from harness.engines.slurm.desk import Desk, Order, job_fingerprint, orders_of
 from harness.engines.slurm.scheduler import (
     SlurmOptions,
     TaskState,
@@ -21,7 +20,7 @@ from harness.engines.slurm.scheduler import (
     parse_options,
     read_states,
 )
-from harness.engines.slurm.task import JournalReader, JournalWriter, event_of
+from harness.engines.slurm.task import JournalReader, JournalWriter
 
 pytest.importorskip("submitit")
 
@@ -62,7 +61,7 @@ def handed_in(tmp_path, monkeypatch):
         for comparison, node in avoid:
             desk.avoid(comparison, node)
         before = len(cluster.scripts())
-        for order in _orders(deque(jobs), parsed, desk.most):
+        for order in orders_of(deque(jobs), parsed, desk.most):
             desk.submit(order)
         desk.close(keep=False)
         return [
@@ -128,7 +127,7 @@ def test_processes_that_sample_in_turns_go_to_one_node():
     jobs = [
         replace(job(label), timing=turns, replicate=n) for n in (1, 2, 3) for label in ("a", "b")
     ]
-    (order,) = _orders(deque(jobs), SlurmOptions(), 1000)
+    (order,) = orders_of(deque(jobs), SlurmOptions(), 1000)
     assert [[(j.label, j.replicate) for j in task] for task in order.tasks] == [
         [("a", 1), ("a", 2), ("a", 3)], [("b", 1), ("b", 2), ("b", 3)],
     ]  # fmt: skip
@@ -136,10 +135,10 @@ def test_processes_that_sample_in_turns_go_to_one_node():
 
 def test_ten_thousand_cases_are_a_few_arrays():
     counts = [job(f"{n}", ("params",)) for n in range(10_000)]
-    (order,) = _orders(deque(counts), SlurmOptions(), 1000)
+    (order,) = orders_of(deque(counts), SlurmOptions(), 1000)
     assert len(order.tasks) == 200
     assert [j.label for j in order.jobs] == [j.label for j in counts]
-    timed = _orders(deque(job(f"{n}") for n in range(10_000)), SlurmOptions(), 1000)
+    timed = orders_of(deque(job(f"{n}") for n in range(10_000)), SlurmOptions(), 1000)
     assert [len(order.tasks) for order in timed] == [1000] * 10
 
 
@@ -151,8 +150,10 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 
 
 def test_where_a_job_has_to_run_is_no_part_of_what_it_asks_for():
-    assert fingerprint(job()) == fingerprint(replace(job(), machine="abc"))
-    assert len({fingerprint(j) for j in (job(), job("b"), job(threads=2), job(timeout=1.0))}) == 4
+    assert job_fingerprint(job()) == job_fingerprint(replace(job(), machine="abc"))
+    assert (
+        len({job_fingerprint(j) for j in (job(), job("b"), job(threads=2), job(timeout=1.0))}) == 4
+    )
 
 
 # What Slurm 22.05 answered on a cluster of two nodes.

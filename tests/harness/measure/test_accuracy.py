@@ -9,7 +9,7 @@ from harness.measure import metric
 from harness.messages import HarnessError
 from harness.suite import Overrides, load
 from harness.suite.document import SuiteError
-from harness.training.checkpoint import FOLDER_VARIABLE
+from harness.training.checkpoint import CHECKPOINTS_VARIABLE
 
 RECIPE = """
 recipe: tiny
@@ -37,7 +37,7 @@ cases:
 
 @pytest.fixture(autouse=True)
 def _folders(tmp_path, monkeypatch):
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "checkpoints"))
+    monkeypatch.setenv(CHECKPOINTS_VARIABLE, str(tmp_path / "checkpoints"))
     (tmp_path / "recipes").mkdir()
     (tmp_path / "recipes" / "tiny.yaml").write_text(RECIPE.replace("ROOT", str(tmp_path / "data")))
 
@@ -85,7 +85,7 @@ def test_a_case_gives_what_tables_need(jobs):
 def test_the_same_case_and_seed_give_the_same_miou_trained_anew(jobs, tmp_path, monkeypatch):
     (job,) = jobs(f"{{label: a, {PPM}}}")
     first = measured(job)
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "elsewhere"))
+    monkeypatch.setenv(CHECKPOINTS_VARIABLE, str(tmp_path / "elsewhere"))
     again = measured(job)
     assert again["train_keys"] == first["train_keys"]
     same = ("miou", "pixel_acc", "boundary_f", "train_loss")

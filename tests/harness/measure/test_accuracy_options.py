@@ -7,7 +7,7 @@ from harness.measure import metric
 from harness.messages import HarnessError
 from harness.suite import load
 from harness.suite.document import SuiteError
-from harness.training.checkpoint import FOLDER_VARIABLE
+from harness.training.checkpoint import CHECKPOINTS_VARIABLE
 
 RECIPE = """
 recipe: tiny
@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def jobs(folder, monkeypatch):
-    monkeypatch.setenv(FOLDER_VARIABLE, str(folder / "checkpoints"))
+    monkeypatch.setenv(CHECKPOINTS_VARIABLE, str(folder / "checkpoints"))
 
     def made(*cases, suite=SUITE):
         file = folder / "tiny.yaml"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.present.plots.placement import Box, place, spread
+from harness.present.plots.placement import Box, kept_apart, place
 
 BOUNDS = Box(0, 0, 450, 280)
 POINTS = st.lists(st.tuples(st.floats(40, 410), st.floats(30, 250)), min_size=1, max_size=12)
@@ -55,7 +55,7 @@ def test_the_same_points_get_the_same_places():
 @settings(deadline=None, max_examples=100)
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=10), st.floats(1, 20))
 def test_spread_labels_keep_apart_and_in_order(wanted, height):
-    centres = spread(wanted, [height] * len(wanted))
+    centres = kept_apart(wanted, [height] * len(wanted))
     ordered = [centre for _, _, centre in sorted(zip(wanted, range(99), centres, strict=False))]
     gaps = [b - a for a, b in pairwise(ordered)]
     assert all(gap >= height - 1e-6 for gap in gaps)
@@ -63,4 +63,4 @@ def test_spread_labels_keep_apart_and_in_order(wanted, height):
 
 
 def test_spread_moves_only_those_that_meet():
-    assert spread([100.0, 0.0, 1.0], [10.0] * 3) == [100.0, -4.5, 5.5]
+    assert kept_apart([100.0, 0.0, 1.0], [10.0] * 3) == [100.0, -4.5, 5.5]

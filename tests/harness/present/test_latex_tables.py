@@ -13,7 +13,7 @@ from made_rows import COLUMNS, Suite, failed, make, ocnet, row, table4
 
 from harness.judge.part import Context
 from harness.present.formats import ranks
-from harness.present.latex import CHARACTER, MOST_ROWS, escape_latex, latex
+from harness.present.latex import CHARACTER, MOST_ROWS, latex, latex_text
 from harness.suite.presentation import TableSpec
 
 SPEC = TableSpec(columns=COLUMNS)
@@ -38,7 +38,7 @@ def one(label, **more):
 
 
 def parsed(text):
-    """Text without the commands that `escape_latex` makes; what is active then is its mistake."""
+    """Text without the commands that `latex_text` makes; what is active then is its mistake."""
     text = re.sub(re.escape(CHARACTER) + r"\{[^\x00-\x7f]\}\{[0-9A-F]+\}", "", text)
     text = re.sub(r"\$(\\[A-Za-z]+|-|\^\{(2|3|\\circ)\})\$", "", text)
     text = re.sub(r"\\[`'^~=u.\"rHvc]\{(\\[ij]|[A-Za-z])\}", "", text)
@@ -50,20 +50,20 @@ def parsed(text):
 @settings(deadline=None, max_examples=200)
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=30))
 def test_escaped_text_leaves_nothing_active(text):
-    assert re.search(r"[\\{}$&#%_^~\x00-\x1f\x7f]|[^\x00-\x7f]", parsed(escape_latex(text))) is None
+    assert re.search(r"[\\{}$&#%_^~\x00-\x1f\x7f]|[^\x00-\x7f]", parsed(latex_text(text))) is None
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.text(alphabet=string.ascii_letters + string.digits + " .,;:/()=+@", max_size=30))
 def test_plain_text_stays_as_it_is(text):
-    assert escape_latex(text).replace("{}", "") == " ".join(text.split())
+    assert latex_text(text).replace("{}", "") == " ".join(text.split())
 
 
 def test_characters_have_their_commands():
-    assert escape_latex("é ï ß") == r"\'{e} \"{\i} \ss{}"
-    assert escape_latex('"a" -- x') == "``a'' -{}- x"
-    assert escape_latex("2 × 3 ± µ") == r"2 $\times$ 3 $\pm$ $\mu$"
-    assert escape_latex("漢") == r"\harnesschar{漢}{6F22}"
+    assert latex_text("é ï ß") == r"\'{e} \"{\i} \ss{}"
+    assert latex_text('"a" -- x') == "``a'' -{}- x"
+    assert latex_text("2 × 3 ± µ") == r"2 $\times$ 3 $\pm$ $\mu$"
+    assert latex_text("漢") == r"\harnesschar{漢}{6F22}"
     text = latex(one("漢"), "x")
     assert text.index(r"\providecommand{\harnesschar}") < text.index(r"\begin{table}")
     assert r"\providecommand" not in latex(one("plain"), "x")

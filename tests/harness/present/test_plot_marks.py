@@ -8,7 +8,7 @@ from made_rows import Suite, draw, failed, look, ocnet, row, table4
 
 from harness.judge.part import Context
 from harness.messages import HarnessError
-from harness.present.plots.canvas import FORMATS, house, render
+from harness.present.plots.canvas import FILE_KINDS, house, render
 from harness.present.plots.view import front, steps
 from harness.suite.presentation import FigureSpec, PlotSpec, ReferenceSpec
 
@@ -271,7 +271,7 @@ def test_thousands_of_rows_stay_a_figure():
     assert view.notes[-1].startswith("not shown: DANet (oom")
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", FILE_KINDS)
 def test_files_do_not_know_when_they_were_made(kind, monkeypatch):
     files = set()
     for moment in ("0", "1500000000"):

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness.planning.plan import Trainings
 from harness.suite import load
+from harness.training.ahead import Trainings
 
 FOLDER = Path(harness.__file__).parents[1] / "suites" / "ablations"
 # Written for continuous integration, and for the order of mechanisms by kind of context.

@@ -3,7 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.training.evaluate import Views, predict, sliding, starts
+from harness.training.evaluate import predict_probabilities, sliding, starts
+from harness.training.recipe import EvaluationSpec
 
 
 def pointwise(images):
@@ -41,16 +42,13 @@ def test_sliding_crops_of_a_pointwise_network_are_its_whole_image(size, batch):
 
 def test_probabilities_are_the_mean_over_scales_and_mirrors():
     x = images(10, 12)
-    views = Views(scales=(0.5, 1.0, 1.5), flip=True)
-    both = predict(pointwise, x, views)
-    single = [
-        predict(pointwise, image, Views(scales=(scale,)))
-        if not mirrored
-        else predict(pointwise, image.flip(-1), Views(scales=(scale,))).flip(-1)
-        for scale in views.scales
-        for mirrored in (False, True)
-        for image in (x,)
-    ]
+    views = EvaluationSpec(scales=(0.5, 1.0, 1.5), flip=True)
+    both = predict_probabilities(pointwise, x, views)
+    single = []
+    for scale in views.scales:
+        one = EvaluationSpec(scales=(scale,))
+        single.append(predict_probabilities(pointwise, x, one))
+        single.append(predict_probabilities(pointwise, x.flip(-1), one).flip(-1))
     torch.testing.assert_close(both, torch.stack(single).mean(0))
     torch.testing.assert_close(both.sum(1), torch.ones(2, 10, 12))
 
@@ -61,6 +59,8 @@ def test_mirroring_makes_a_lopsided_network_even():
         return torch.stack([ramp, -ramp], dim=1)
 
     x = images(4, 9)
-    assert not torch.allclose(predict(lopsided, x, Views())[:, 0], torch.full((2, 4, 9), 0.5))
-    even = predict(lopsided, x, Views(flip=True))
+    assert not torch.allclose(
+        predict_probabilities(lopsided, x, EvaluationSpec())[:, 0], torch.full((2, 4, 9), 0.5)
+    )
+    even = predict_probabilities(lopsided, x, EvaluationSpec(flip=True))
     torch.testing.assert_close(even, torch.full((2, 2, 4, 9), 0.5))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.training.network import build_network, reach
+from harness.training.network import build_network, network_reach
 
 SIZE = (48, 64)
 FAR = 63  # the whole of the longer side
@@ -35,7 +35,7 @@ def network(context, arguments):
 def test_reach_is_that_of_the_layers(name):
     context, arguments, expected = CASES[name]
     made = network(context, arguments).train()
-    found = reach(made, SIZE)
+    found = network_reach(made, SIZE)
     if expected is None:  # masked pairs count, so that tiles may look larger than they are
         assert 11 + 4 <= found < FAR
     else:
@@ -47,4 +47,4 @@ def test_it_does_not_hang_on_the_parameters():
     made = network("fcn", {"channels": 8, "out_channels": 8})
     for parameter in made.parameters():
         parameter.data.zero_()
-    assert reach(made, SIZE) == 19
+    assert network_reach(made, SIZE) == 19

@@ -6,10 +6,12 @@ import pytest
 import torch
 from tiny_data import SIZE, TinyData, tiny_recipe
 
+from harness.training.batches import Batches
 from harness.training.checkpoint import Checkpoint
-from harness.training.evaluate import Views, evaluate
-from harness.training.network import build_network, network_arguments
-from harness.training.trainer import DivergenceError, Trainer, resolve_precision
+from harness.training.evaluate import evaluate
+from harness.training.network import build_network, map_size, network_arguments
+from harness.training.recipe import EvaluationSpec
+from harness.training.trainer import DivergenceError, Trainer, TrainingLoss, resolve_precision
 
 CPU = torch.device("cpu")
 
@@ -53,7 +55,7 @@ def test_the_same_seed_gives_the_same_bits_and_the_same_miou():
     for run in runs:
         torch.rand(7)  # what was drawn before does not matter
         run.run()
-        scores.append(evaluate(run.network, TinyData("val"), run.recipe, Views()).miou)
+        scores.append(evaluate(run.network, TinyData("val"), run.recipe, EvaluationSpec()).miou)
     assert same(parameters(runs[0]), parameters(runs[1]))
     assert scores[0] == scores[1]
     assert not same(parameters(runs[0]), parameters(runs[2]))
@@ -70,9 +72,9 @@ def test_training_leaves_the_global_generator_as_it_was():
 def test_a_tiny_set_is_learnt():
     recipe = tiny_recipe(steps=120, optimizer={"learning_rate": 0.2})
     run = trainer(recipe)
-    before = evaluate(run.network, TinyData("val"), recipe, Views()).miou
+    before = evaluate(run.network, TinyData("val"), recipe, EvaluationSpec()).miou
     run.run()
-    assert evaluate(run.network, TinyData("val"), recipe, Views()).miou > max(0.7, before)
+    assert evaluate(run.network, TinyData("val"), recipe, EvaluationSpec()).miou > max(0.7, before)
 
 
 ADAMW = {"kind": "adamw", "learning_rate": 0.01}
@@ -114,7 +116,7 @@ def test_adamw_learns_a_tiny_set_and_sgd_another_way_of_it():
     runs = [trainer(recipe) for recipe in recipes]
     for run in runs:
         run.run()
-    assert evaluate(runs[0].network, TinyData("val"), recipes[0], Views()).miou > 0.7
+    assert evaluate(runs[0].network, TinyData("val"), recipes[0], EvaluationSpec()).miou > 0.7
     assert not same(parameters(runs[0]), parameters(runs[1]))
     assert not same(parameters(runs[0]), parameters(runs[2]))
 
@@ -209,14 +211,18 @@ def test_a_diverged_training_says_so():
     ],
 )
 def test_each_paper_has_its_terms(module, arguments, loss, expected):
-    seen = []
-    run = trainer(tiny_recipe(steps=2, loss=loss), module, arguments, listener=seen.append)
-    run.run()
-    assert seen[-1].terms.keys() == expected
-    assert all(math.isfinite(term) for term in seen[-1].terms.values())
+    recipe = tiny_recipe(steps=2, loss=loss)
+    run = trainer(recipe, module, arguments)
+    images, labels = Batches(TinyData(), recipe, 0, 0, 1)[0]
+    total, terms = TrainingLoss(recipe.loss)(
+        run.network.train()(images), labels, map_size(run.network, (SIZE, SIZE))
+    )
+    assert terms.keys() == expected
+    assert all(math.isfinite(term) for term in terms.values())
     weights = {"auxiliary": 0.4}
-    total = sum(weights.get(name, 1.0) * term for name, term in seen[-1].terms.items())
-    assert math.isfinite(total)
+    weighted = sum(weights.get(name, 1.0) * float(term) for name, term in terms.items())
+    assert float(total.detach()) == pytest.approx(weighted)
+    assert math.isfinite(run.run().loss)
 
 
 def test_readers_in_other_processes_give_the_same_training():

@@ -12,7 +12,7 @@ from harness.judge.regression.baselines import (
     BaselineError,
     accept,
     every,
-    find,
+    find_baseline,
     find_for,
     observed,
 )
@@ -38,7 +38,7 @@ def test_an_accepted_run_is_a_copy(root, made):
     for file in run.path.glob("*.json*"):
         file.unlink()
     assert baseline.path.parent == root / MACHINE / "mini"
-    assert find(root, MACHINE, "mini") == baseline
+    assert find_baseline(root, MACHINE, "mini") == baseline
     assert baseline.noise_floor == {"latency_seconds": 0.03}
     assert observed(baseline).replicates == run.replicates
 
@@ -46,7 +46,7 @@ def test_an_accepted_run_is_a_copy(root, made):
 def test_the_next_one_takes_its_place(root, made):
     accept(made(0.01), root)
     second = accept(made(0.02), root)
-    assert find(root, MACHINE, "mini") == second
+    assert find_baseline(root, MACHINE, "mini") == second
     names = {path.name for path in (root / MACHINE / "mini").iterdir()}
     assert names == {"accepted.json", second.run}
 
@@ -92,14 +92,14 @@ def test_a_baseline_is_no_run_to_accept(root, made):
         accept(observed(baseline), root)
 
 
-@pytest.mark.parametrize("place", ["_copy", "write_atomically"])
+@pytest.mark.parametrize("place", ["sync", "write_atomically"])
 def test_interrupted_before_it_counts_the_earlier_baseline_stays(root, made, monkeypatch, place):
     first = accept(made(0.01), root)
     with monkeypatch.context() as patch:
         patch.setattr(baselines, place, interrupt)
         with pytest.raises(KeyboardInterrupt):
             accept(made(0.02), root)
-    found = find(root, MACHINE, "mini")
+    found = find_baseline(root, MACHINE, "mini")
     assert found == first
     assert observed(found).found == 5
     third = accept(made(0.03), root)  # and nothing is left of the attempt after the next one
@@ -127,7 +127,7 @@ def test_readers_see_one_or_the_other(root, made):
     seen = 0
     while not done.is_set():
         seen += 1
-        found = find(root, MACHINE, "mini")
+        found = find_baseline(root, MACHINE, "mini")
         assert found is not None
         assert found.run.startswith((runs[0].path.name, runs[1].path.name))
     thread.join()
@@ -138,7 +138,7 @@ def test_accepting_at_once_from_several_places(root, made):
     runs = [made(0.01), made(0.02), made(0.03)]
     with ThreadPoolExecutor(3) as pool:
         accepted = list(pool.map(lambda number: accept(runs[number % 3], root), range(30)))
-    found = find(root, MACHINE, "mini")
+    found = find_baseline(root, MACHINE, "mini")
     assert found in accepted
     assert observed(found).found == 5
     names = {path.name for path in (root / MACHINE / "mini").iterdir()}
@@ -160,13 +160,13 @@ def test_a_damaged_baseline_is_named(root, made, text):
     baseline = accept(made(0.01), root)
     (baseline.folder / "accepted.json").write_text(text)
     with pytest.raises(BaselineError, match="accept a run anew"):
-        find(root, MACHINE, "mini")
+        find_baseline(root, MACHINE, "mini")
 
 
 def test_a_baseline_whose_run_has_gone(root, made):
     baseline = accept(made(0.01), root)
     data = json.loads((baseline.folder / "accepted.json").read_text())
     (baseline.folder / "accepted.json").write_text(json.dumps(data | {"run": "elsewhere"}))
-    found = find(root, MACHINE, "mini")
+    found = find_baseline(root, MACHINE, "mini")
     with pytest.raises(BaselineError, match="accept one anew"):
         observed(found)

@@ -8,7 +8,7 @@ from made_runs import MACHINE, OTHER_MACHINE, STATIC, Made, latencies, run_direc
 from harness.case import Timing
 from harness.judge.regression.compare import NothingInCommonError, compare
 from harness.judge.regression.observed import EmptyRunError, observe
-from harness.judge.regression.tables import LONGEST, changes, markdown, reasons
+from harness.judge.regression.tables import LONGEST_COMMENT, changes, comment, why_changed
 from harness.records.run_directory import RunDirectory, RunDirectoryError
 
 MORE = {**STATIC, "params": 217}
@@ -29,14 +29,16 @@ def compared(tmp_path):
 
 def verdicts(report, label):
     return {
-        key.metric: each.verdict for key, each in report.comparisons.items() if key.label == label
+        key.metric: each.verdict
+        for key, each in report.found.comparisons.items()
+        if key.label == label
     }
 
 
 def only(report, label, metric):
     found = [
         each
-        for key, each in report.comparisons.items()
+        for key, each in report.found.comparisons.items()
         if (key.label, key.metric) == (label, metric)
     ]
     assert len(found) == 1
@@ -75,21 +77,21 @@ def test_every_kind_of_verdict_at_once(compared):
     }  # fmt: skip
     assert verdicts(report, "broken") == {"case": "failed"}
     assert "no memory left" in only(report, "broken", "case").reason
-    assert {(key.label, key.metric) for key in report.regressions} == {
+    assert {(key.label, key.metric) for key in report.found.regressions} == {
         ("slow", "latency_seconds"), ("grown", "params"), ("broken", "case"),
     }  # fmt: skip
-    assert report.exit_code == 1
+    assert report.found.exit_code == 1
 
 
 def test_exit_codes(compared):
     steady, loud = Made("A", latencies(1)), Made("A", latencies(1, spread=0.3))
-    assert compared([steady], [Made("A", latencies(2))]).exit_code == 0
-    assert compared([loud], [Made("A", latencies(2, spread=0.3))]).exit_code == 3
-    assert compared([steady], [Made("A", latencies(2, seconds=0.02))]).exit_code == 1
+    assert compared([steady], [Made("A", latencies(2))]).found.exit_code == 0
+    assert compared([loud], [Made("A", latencies(2, spread=0.3))]).found.exit_code == 3
+    assert compared([steady], [Made("A", latencies(2, seconds=0.02))]).found.exit_code == 1
     # A regression outweighs what is unclear, and an improvement is none.
     slow = [Made("A", latencies(2, seconds=0.02)), Made("B", (0.1,), key_channels=2)]
-    assert compared([steady, Made("B", (0.1,), key_channels=2)], slow).exit_code == 1
-    assert compared([steady], [Made("A", latencies(2, seconds=0.005))]).exit_code == 0
+    assert compared([steady, Made("B", (0.1,), key_channels=2)], slow).found.exit_code == 1
+    assert compared([steady], [Made("A", latencies(2, seconds=0.005))]).found.exit_code == 0
 
 
 def test_single_processes_have_no_latency_verdict_but_exact_ones(compared):
@@ -103,12 +105,12 @@ def test_another_machine_compares_exact_metrics_only_and_says_so(compared):
     report = compared(
         [Made("A", latencies(1))], [Made("A", latencies(1, seconds=0.1))], OTHER_MACHINE
     )
-    assert not report.same_machine
+    assert not report.conditions["same_machine"]
     assert "latency_seconds" not in verdicts(report, "A")
     assert set(verdicts(report, "A").values()) == {"same"}
     assert "only exact metrics are compared" in report.notes[0]
     assert f"processor of {OTHER_MACHINE}" in report.notes[0]
-    assert report.exit_code == 0
+    assert report.found.exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ def test_a_case_that_failed_before_too_is_no_regression(compared):
     report = compared([failing, Made("B", key_channels=2)], [failing, Made("B", key_channels=2)])
     assert only(report, "A", "case").verdict == "failed"
     assert "failed before, too" in only(report, "A", "case").reason
-    assert report.exit_code == 0
+    assert report.found.exit_code == 0
 
 
 def test_one_failed_process_of_many_is_a_failure_and_the_others_are_still_compared(compared):
@@ -140,7 +142,7 @@ def test_one_failed_process_of_many_is_a_failure_and_the_others_are_still_compar
     report = compared([Made("A", latencies(1))], [after])
     assert only(report, "A", "case").reason == "process 6 of 6: killed: SIGKILL"
     assert only(report, "A", "latency_seconds").verdict == "same"
-    assert report.exit_code == 1
+    assert report.found.exit_code == 1
 
 
 def test_a_case_that_works_again(compared):
@@ -149,7 +151,7 @@ def test_a_case_that_works_again(compared):
     )
     found = only(report, "A", "latency_seconds")
     assert (found.verdict, found.reason) == ("new", "failed before: error: bug")
-    assert report.exit_code == 0
+    assert report.found.exit_code == 0
 
 
 def test_a_renamed_case_is_the_same_case(compared):
@@ -172,7 +174,9 @@ def test_a_label_whose_arguments_have_changed_is_another_case(compared):
     before = [Made("A", key_channels=1), Made("B", key_channels=9)]
     after = [Made("A", key_channels=2), Made("B", key_channels=9)]
     report = compared(before, after)
-    kinds = {key.case_key: each for key, each in report.comparisons.items() if key.label == "A"}
+    kinds = {
+        key.case_key: each for key, each in report.found.comparisons.items() if key.label == "A"
+    }
     assert sorted(each.verdict for each in kinds.values()) == ["gone", "new"]
     assert all("another case has this label" in each.reason for each in kinds.values())
 
@@ -264,7 +268,7 @@ def test_markdown_leads_with_regressions_and_folds_the_same(compared):
         Made("A", latencies(3)),
         Made("B|`x`", latencies(4, seconds=0.02), MORE, key_channels=2),
     ]
-    text = markdown(compared(before, after))
+    text = comment(compared(before, after))
     assert text.startswith("# Benchmarks of mini: 2 regressions (10 same, 1 slower, 1 more)\n")
     table = text.partition("## Changes")[2].partition("<details>")[0]
     assert "B\\|\\`x\\`" in table
@@ -278,8 +282,8 @@ def test_markdown_leads_with_regressions_and_folds_the_same(compared):
 def test_markdown_fits_into_a_comment(compared):
     before = [Made(f"case {i}", (0.1,), key_channels=i + 1) for i in range(400)]
     after = [Made(f"case {i}", (0.2,), key_channels=i + 1) for i in range(400)]
-    text = markdown(compared(before, after))
-    assert len(text) < LONGEST + 1000
+    text = comment(compared(before, after))
+    assert len(text) < LONGEST_COMMENT + 1000
     assert "200 further rows" in text
     assert "2000 the same." in text
 
@@ -293,7 +297,7 @@ def test_what_failed_before_too_comes_after_the_regressions(compared):
 
 def test_absurd_latencies_are_shown_all_the_same(compared):
     before, after = Made("A", (1e-300, 1e300, 1.0)), Made("A", (1e-307, 1e-306, 1e-305))
-    for text in map(markdown, (compared([before], [after]), compared([after], [before]))):
+    for text in map(comment, (compared([before], [after]), compared([after], [before]))):
         assert "unclear" in text
 
 
@@ -316,8 +320,8 @@ def test_new_cases_are_one_row(compared):
 
 def test_reasons_name_case_and_metric(compared):
     report = compared([Made("A", (0.1,))], [Made("A", (0.1,))])
-    assert len(reasons(report)) == 1
-    assert reasons(report)[0].startswith("A, Latency: 1 and 1 processes")
+    assert len(why_changed(report)) == 1
+    assert why_changed(report)[0].startswith("A, Latency: 1 and 1 processes")
 
 
 def test_a_directory_of_runs_stands_for_the_latest(tmp_path):

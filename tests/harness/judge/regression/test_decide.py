@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from harness.judge.regression.observed import CaseMetric
-from harness.judge.regression.verdict import MIN_EFFECT, decide
+from harness.judge.regression.verdict import MIN_EFFECT, Limits, decide
 
 KEY = CaseMetric("suite", "case", "key")
 PARAMS = CaseMetric("suite", "case", "key", "params")
@@ -27,7 +27,7 @@ def scaled(values, factor):
 
 
 def verdict(a, b, key=KEY, **limits):
-    return decide({key: a}, {key: b}, **limits)[key]
+    return decide({key: a}, {key: b}, Limits(**limits))[key]
 
 
 def grid(draw, number, replicates, factor=1.0, noise=None):
@@ -43,7 +43,7 @@ def grid(draw, number, replicates, factor=1.0, noise=None):
 
 
 def tally(a, b, **limits):
-    return Counter(each.verdict for each in decide(a, b, **limits).values())
+    return Counter(each.verdict for each in decide(a, b, Limits(**limits)).values())
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,7 @@ def test_more_is_said_of_what_is_no_time():
 
 def test_the_noise_floor_raises_the_least_effect():
     b = scaled(STEADY, 1.05)
-    assert verdict(STEADY, b, noise_floor=0.04).verdict == "slower"
-    assert verdict(STEADY, b, noise_floor=0.08).verdict == "same"
+    assert verdict(STEADY, b, noise_floor={"latency_seconds": 0.04}).verdict == "slower"
     assert verdict(STEADY, b, noise_floor={"latency_seconds": 0.08}).verdict == "same"
     assert verdict(STEADY, b, noise_floor={"energy_joules": 0.08}).verdict == "slower"
 
@@ -176,11 +175,12 @@ def test_the_order_of_processes_does_not_matter(a, b, seed):
 
 
 @pytest.mark.parametrize(
-    "limits", [{"alpha": 0.0}, {"min_effect": -0.1}, {"noise_floor": math.nan}, {"alpha": 1.0}]
+    "limits",
+    [{"alpha": 0.0}, {"min_effect": -0.1}, {"noise_floor": {"params": math.nan}}, {"alpha": 1.0}],
 )
 def test_limits_out_of_range(limits):
     with pytest.raises(ValueError, match=r"probability|shares"):
-        decide({}, {}, **limits)
+        Limits(**limits)
 
 
 def noises(draw):

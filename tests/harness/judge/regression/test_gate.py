@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.judge.regression.gate import Interleaved, Measured, Settings, gate, noise_floor
-from harness.judge.regression.gate_tables import gate_table, summary
+from harness.judge.regression.gate import Interleaved, Settings, Timed, floor_of_pairs, gate
 from harness.judge.regression.observed import CaseMetric
-from harness.judge.regression.session import GateReport
+from harness.judge.regression.session import report_of
+from harness.judge.regression.tables import gate_table, outcome
 from harness.judge.regression.version import Checkout
 
 KEYS = [CaseMetric("suite", name, name) for name in "ABCDEF"]
-FAILED = Measured(None, "error", "ValueError: no")
+FAILED = Timed(None, "error", "ValueError: no")
 
 
 class Machine:
@@ -36,7 +36,7 @@ class Machine:
             return FAILED
         slower = 1 + self.effects.get(key.label, 0.0) if side == "b" else 1.0
         mood = math.exp(self.drift * self.now)
-        return Measured(0.002 * slower * mood * math.exp(self.rng.gauss(0, self.noise)))
+        return Timed(0.002 * slower * mood * math.exp(self.rng.gauss(0, self.noise)))
 
     def gate(self, keys=KEYS, **settings):
         return gate(keys, self.measure, self.clock, Settings(**{"budget": 1e9} | settings))
@@ -152,10 +152,10 @@ def test_the_floor_is_that_of_equal_pairs_and_shrinks_with_their_number():
         case.a = [math.exp(rng.gauss(0, 0.02)) for _ in range(400)]
         case.b = [math.exp(effect + rng.gauss(0, 0.02)) for _ in range(400)]
         cases.append(case)
-    one = noise_floor(cases, 1)
+    one = floor_of_pairs(cases, 1)
     assert one == pytest.approx(math.expm1(2 * 0.02 * math.sqrt(2)), rel=0.1)
-    assert math.log1p(noise_floor(cases, 16)) == pytest.approx(math.log1p(one) / 4)
-    assert noise_floor([], 5) == noise_floor(cases, 0) == 0.0
+    assert math.log1p(floor_of_pairs(cases, 16)) == pytest.approx(math.log1p(one) / 4)
+    assert floor_of_pairs([], 5) == floor_of_pairs(cases, 0) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -173,9 +173,9 @@ def test_the_floor_is_that_of_equal_pairs_and_shrinks_with_their_number():
 def test_exit_code_summary_table_and_json_say_the_same(machine, code, said):
     here = Path("/somewhere")
     before, after = (Checkout(name, here, "0" * 40, False) for name in ("main", "working tree"))
-    report = GateReport("mine", before, after, machine.gate(), Settings(), ("a note",))
-    assert report.exit_code == code
-    assert summary(report).startswith(said)
+    report = report_of("mine", before, after, machine.gate(), Settings(), "a note")
+    assert report.found.exit_code == code
+    assert outcome(report).startswith(said)
     data = json.loads(json.dumps(report.as_json(), allow_nan=False))
     assert data["exit_code"] == code
     verdicts = {each["label"]: each["verdict"] for each in data["comparisons"]}
@@ -206,7 +206,7 @@ def test_every_look_that_may_come_costs_a_share_of_alpha():
         now = iter(range(1000))
 
         def measure(side, key):
-            return Measured(math.exp(0.05 + 0.006 * next(steps)) if side == "b" else 1.0)
+            return Timed(math.exp(0.05 + 0.006 * next(steps)) if side == "b" else 1.0)
 
         # The clock is read at the start, before each block and at the end: three blocks, no more.
         settings = Settings(looks=looks, budget=3.5)

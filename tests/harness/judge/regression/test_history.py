@@ -15,9 +15,14 @@ from hypothesis import strategies as st
 from matplotlib.text import Text
 from stored_runs_made import FAILED, STATIC, environment, record, timed, write_run
 
-from harness.judge.regression.history import EmptyHistoryError, Limits, find_changes, read_history
+from harness.judge.regression.history import (
+    ChangeLimits,
+    EmptyHistoryError,
+    find_changes,
+    read_history,
+)
+from harness.judge.regression.history_plot import draw_history
 from harness.judge.regression.observed import observe
-from harness.present.plots.history import draw_history
 from harness.records.quantities.registry import METRICS
 from harness.records.run_directory import RECORDS
 from harness.records.stored_runs import MissingDuckDBError
@@ -59,7 +64,7 @@ class TestChanges:
 
     def test_below_the_least_change_there_is_none(self, tmp_path):
         root = write_history(tmp_path, [1.0] * 20 + [1.06] * 20)
-        assert not read_history([root], limits=Limits(min_change=0.1)).changes
+        assert not read_history([root], limits=ChangeLimits(min_change=0.1)).changes
 
     def test_a_new_version_of_torch_is_named_beside_the_commits(self, tmp_path):
         factors = [1.0] * 15 + [0.8] * 10

@@ -1,10 +1,10 @@
 import math
 import random
 
-from harness.judge.regression.gate import Measured
-from harness.judge.regression.gate_tables import self_test_table
+from harness.judge.regression.gate import Timed
 from harness.judge.regression.neighbour import noisy_neighbours
-from harness.judge.regression.selftest import SAMPLES, UNITS, measure_workload, self_test
+from harness.judge.regression.selftest import SAMPLES, WORK_UNITS, measure_workload, self_test
+from harness.judge.regression.tables import self_test_table
 
 
 class Simulated:
@@ -17,9 +17,9 @@ class Simulated:
         mood = math.exp(self.rng.gauss(0, self.between))
         if self.rng.random() < 0.05:
             mood *= 1.6
-        units = units if self.honest else UNITS
+        units = units if self.honest else WORK_UNITS
         samples = [1e-5 * units * mood * math.exp(self.rng.gauss(0, 0.003)) for _ in range(15)]
-        return Measured(sorted(samples)[7], samples=tuple(samples))
+        return Timed(sorted(samples)[7], samples=tuple(samples))
 
 
 def tried(run):
@@ -61,8 +61,8 @@ def test_the_table_shows_every_rule():
 
 
 def test_a_workload_runs_in_a_process_of_its_own_and_grows_with_its_units():
-    short = min(measure_workload(UNITS // 4).seconds for _ in range(5))
-    long = min(measure_workload(UNITS).seconds for _ in range(5))
+    short = min(measure_workload(WORK_UNITS // 4).seconds for _ in range(5))
+    long = min(measure_workload(WORK_UNITS).seconds for _ in range(5))
     assert 2 < long / short < 8
     assert len(measure_workload(10).samples) == SAMPLES
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.judge.regression.version import WorktreeError, fingerprint, working_tree, worktree
+from harness.environment.git import GitError
+from harness.judge.regression.version import state_hash, working_tree, worktree
 
 
 def git(folder, *arguments):
@@ -82,7 +83,7 @@ def test_it_is_gone_after_an_error_and_after_ctrl_c(repository, tmp_path, error)
 
 @pytest.mark.parametrize("ref", ["nowhere", "deadbeef", "", "-h", "HEAD:code.py", "a b\x1b[2J"])
 def test_an_unknown_ref_is_one_clear_sentence(repository, tmp_path, ref):
-    with pytest.raises(WorktreeError, match="is no commit of") as caught, worktree(repository, ref):
+    with pytest.raises(GitError, match="is no commit of") as caught, worktree(repository, ref):
         pass
     assert "git fetch origin" in str(caught.value)
     assert str(caught.value).isprintable()
@@ -90,7 +91,7 @@ def test_an_unknown_ref_is_one_clear_sentence(repository, tmp_path, ref):
 
 
 def test_no_repository_is_one_clear_sentence(tmp_path):
-    with pytest.raises(WorktreeError, match="is in no git checkout"):
+    with pytest.raises(GitError, match="is in no git checkout"):
         working_tree(tmp_path)
 
 
@@ -104,7 +105,7 @@ def test_a_commit_that_differs_as_soon_as_it_is_checked_out_is_refused(repositor
     git(repository, "add", ".gitattributes")
     git(repository, "commit", "-qm", "not normalised")
     with (
-        pytest.raises(WorktreeError, match="is dirty as soon as git has checked it out") as caught,
+        pytest.raises(GitError, match="is dirty as soon as git has checked it out") as caught,
         worktree(repository, "filtered"),
     ):
         pass
@@ -132,14 +133,15 @@ def test_hooks_and_the_variables_of_hooks_have_no_part_in_it(repository, tmp_pat
 def test_a_second_ctrl_c_waits_for_the_removal(repository, tmp_path, monkeypatch):
     import harness.judge.regression.version as module
 
-    removing, remove = threading.Event(), module._remove
+    removing, run = threading.Event(), module.git
 
-    def slow(root: Path, folder: Path) -> None:
-        removing.set()
-        time.sleep(0.3)
-        remove(root, folder)
+    def slow(folder: Path, *arguments: str) -> str:
+        if arguments[:2] == ("worktree", "remove"):
+            removing.set()
+            time.sleep(0.3)
+        return run(folder, *arguments)
 
-    monkeypatch.setattr(module, "_remove", slow)
+    monkeypatch.setattr(module, "git", slow)
 
     def press():
         removing.wait(10)
@@ -165,13 +167,13 @@ def test_worktrees_of_the_user_are_not_forgotten(repository, tmp_path):
 
 
 def test_a_fingerprint_sees_what_is_measured(repository):
-    states = [fingerprint(repository)]
+    states = [state_hash(repository)]
     (repository / "report.md").write_text("a report written meanwhile")
-    assert fingerprint(repository) == states[0]
+    assert state_hash(repository) == states[0]
     (repository / "code.py").write_text("VALUE = 9\n")
-    states.append(fingerprint(repository))
+    states.append(state_hash(repository))
     (repository / "fresh.py").write_text("1\n")
-    states.append(fingerprint(repository))
+    states.append(state_hash(repository))
     git(repository, "commit", "-qam", "three")
-    states.append(fingerprint(repository))
+    states.append(state_hash(repository))
     assert len(set(states)) == 4

@@ -94,8 +94,3 @@ def test_wild_noise_has_an_end_beyond_floats_and_no_error():
 def test_refuses(a, b, message):
     with pytest.raises(ValueError, match=message):
         welch(a, b)
-
-
-def test_refuses_a_confidence_that_is_none():
-    with pytest.raises(ValueError, match="confidence"):
-        welch([1.0, 2.0], [1.0, 2.0], 95)

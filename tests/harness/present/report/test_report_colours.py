@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.present.plots.canvas import FAINT, INK, PALETTE
-from harness.present.report.plots import contrast, dark
+from harness.present.plots.canvas import FAINT, INK, PALETTE, contrast
+from harness.present.report.plots import dark
 
 GROUND = "#181b20"  # --surface of a dark page
 

@@ -3,10 +3,10 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.training.data.draw import Box, Draw, choose, places
+from harness.training.data.draw import Draw, PixelBox, choose, places
 
 boxes = st.builds(
-    Box, st.integers(-2, 12), st.integers(-2, 12), st.integers(1, 6), st.integers(1, 6)
+    PixelBox, st.integers(-2, 12), st.integers(-2, 12), st.integers(1, 6), st.integers(1, 6)
 )
 
 
@@ -27,7 +27,7 @@ def test_a_place_is_free_when_no_window_shows_anything_of_the_others(apart, heig
     assert free.shape == (12 - height, 15 - width)
     for top in range(free.shape[0]):
         for left in range(free.shape[1]):
-            own = pixels(Box(top, left, height, width))
+            own = pixels(PixelBox(top, left, height, width))
             clear = all(
                 max(abs(y - v), abs(x - u)) > radius
                 for box, radius in apart
@@ -44,4 +44,4 @@ def test_a_box_larger_than_the_canvas_fits_nowhere():
 def test_all_free_places_are_chosen():
     free = places((3, 3), (2, 2), [])
     chosen = {choose(free, (2, 2), Draw(0, i)) for i in range(60)}
-    assert chosen == {Box(top, left, 2, 2) for top in (0, 1) for left in (0, 1)}
+    assert chosen == {PixelBox(top, left, 2, 2) for top in (0, 1) for left in (0, 1)}

@@ -83,26 +83,11 @@ def test_wider_windows_know_more_and_the_whole_image_knows_all(data):
     values = [ceiling(data, radius).miou for radius in (0, 8, 12, 20, 30, 80)]
     assert values == sorted(values)
     assert values[-1] == 1.0
-    assert ceiling(data, 80).pixel_accuracy == 1.0
 
 
 def test_classes_known_by_sight_are_right(data):
     found = ceiling(data)
     assert [found.class_iou[name] for name in ("ground", "key a", "key b")] == [1, 1, 1]
-    regions = (data.labels > 2).float().mean().item()
-    assert found.pixel_accuracy == pytest.approx(1 - regions / 2, abs=0.01)
-
-
-def test_a_pool_solves_scenes_with_one_key_alone(tmp_path):
-    def limit(kind):
-        parameters = {"val": 30, "context": kind}
-        return ceiling(
-            open_data("scenes", "val", root=tmp_path, parameters=parameters), pooled=True
-        )
-
-    assert limit("scene").miou == 1.0
-    assert limit("nearest").miou == pytest.approx(5 / 9, abs=0.01)
-    assert limit("category").miou == pytest.approx(5 / 9, abs=0.01)
 
 
 def test_more_variants_lower_it(tmp_path):

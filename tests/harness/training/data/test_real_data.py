@@ -230,17 +230,19 @@ def test_stray_colours_of_camvid_are_void_and_many_are_an_error(tmp_path):
 
 
 def test_the_colours_of_camvid_are_32_different_ones():
-    members = [colour for group in camvid.COLOURS.values() for colour in group.values()]
+    members = [colour for group in camvid.GROUPS.values() for colour in group.values()]
     assert len(set(members)) == 31
     assert (0, 0, 0) not in members  # Void, the 32nd
 
 
 def test_numbers_of_classes():
-    assert len(cityscapes.IDS) == len(set(cityscapes.IDS.values())) == 19
-    assert len(ade20k.NAMES) == 150
+    assert len(cityscapes.EVALUATED) == len(set(cityscapes.EVALUATED.values())) == 19
+    assert len(ade20k.CLASSES) == 150
     assert len(coco_stuff.NAMES) == 182
-    assert len(pascal_context.IDS) == len(set(pascal_context.IDS.values())) == 59
-    assert list(pascal_context.IDS) == sorted(pascal_context.IDS)  # numbered by the alphabet
+    assert len(pascal_context.CATEGORIES) == len(set(pascal_context.CATEGORIES.values())) == 59
+    assert list(pascal_context.CATEGORIES) == sorted(
+        pascal_context.CATEGORIES
+    )  # numbered by the alphabet
 
 
 REAL = ("cityscapes", "ade20k", "pascal_context", "coco_stuff", "camvid")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from harness.training.data import scenes
 from harness.training.data.dataset import open_data
-from harness.training.data.scenes import cached, default_folder
+from harness.training.data.scenes import cached, scenes_folder
 
 PARAMETERS = {"val": 5, "size": 48, "gap": 2}
 
@@ -86,7 +86,7 @@ def test_without_a_folder_to_write_it_works_and_warns(tmp_path):
 
 def test_the_default_folder_is_the_users_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_folder() == tmp_path / "context-harness" / "scenes"
+    assert scenes_folder() == tmp_path / "context-harness" / "scenes"
 
 
 def test_an_archive_that_says_it_is_encrypted_is_made_again(tmp_path):

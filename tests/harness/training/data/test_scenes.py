@@ -1,6 +1,7 @@
 """`scenes`: what decides is there, is far away, and is the only thing that tells."""
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 from observers import mean_iou, with_context, without_variants
 
 from harness.training.data.contexts import deciding
-from harness.training.data.dataset import NAMES, DataError, open_data
-from harness.training.data.draw import KINDS, Draw, SceneParameters
-from harness.training.data.scenes import WAVELENGTHS, compose, mask, paint, pattern
+from harness.training.data.dataset import DataError, open_data
+from harness.training.data.draw import CONTEXTS, Draw, SceneParameters
+from harness.training.data.scenes import WAVELENGTHS, compose, mask, paint_scene, pattern
+from harness.training.recipe import DataName
 
 SMALL = {"train": 40, "val": 24}
 
@@ -32,7 +34,7 @@ def images(parameters, count, split="val"):
 
 some_parameters = st.fixed_dictionaries(
     {
-        "context": st.sampled_from(KINDS),
+        "context": st.sampled_from(CONTEXTS),
         "size": st.sampled_from([[64, 64], [72, 96], [97, 70]]),
         "textures": st.integers(1, 4),
         "gap": st.integers(0, 7),
@@ -82,7 +84,7 @@ def test_training_and_validation_are_different_images(cache):
 
 
 def test_context_decides_everything():
-    for kind in KINDS:
+    for kind in CONTEXTS:
         parameters = SceneParameters.parse({"context": kind, "keys": 1, "size": 80})
         for one in images(parameters, 12):
             seen = without_variants(one.labels, parameters)
@@ -108,8 +110,8 @@ def test_exchanged_variants_change_no_pixel_but_those_of_keys(parameters):
     exchanged = [
         replace(thing, variant=(thing.variant + 1) % parameters.variants) for thing in one.things
     ]
-    before = paint(one.things, parameters, Draw(5))
-    after = paint(exchanged, parameters, Draw(5))
+    before = paint_scene(one.things, parameters, Draw(5))
+    after = paint_scene(exchanged, parameters, Draw(5))
     shown = (one.labels >= 1) & (one.labels <= parameters.variants)
     assert (before[~shown] == after[~shown]).all()
     assert (before[shown] != after[shown]).any()
@@ -250,7 +252,7 @@ def test_names_and_splits_are_checked():
         open_data("scens", "train")
     with pytest.raises(DataError, match="train and val"):
         open_data("scenes", "test")  # type: ignore[arg-type]
-    assert NAMES[0] == "scenes"
+    assert get_args(DataName)[0] == "scenes"
 
 
 def test_an_observer_of_the_texture_alone_reaches_the_ceiling_and_no_more(cache):

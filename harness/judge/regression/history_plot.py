@@ -6,20 +6,20 @@ from itertools import pairwise
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.judge.regression.history import EVERY_MACHINE, SHORT, Change, Limits, Series
+from harness.judge.regression.history import EVERY_MACHINE, SHORT, Change, ChangeLimits, Series
 from harness.present.plots import canvas as style
 from harness.present.plots.canvas import canvas
 from harness.records.quantities.quantity import percent, with_unit
 
-_HEIGHT = 3.2
+_HISTORY_HEIGHT = 3.2
 _TICKS = 9
-_ROOM = 0.1  # of the values' range, above and below
+_BEYOND_VALUES = 0.1  # of the values' range, above and below
 _NAME_ROOM = 0.15  # of it, for each line of names
 _AXES_WIDTH = 440.0  # points
-_CHARACTER = 4.4  # points: a letter of a name, with the gap to the next name
+_LETTER = 4.4  # points: a letter of a name, with the gap to the next name
 
 
-def draw_history(series: Series, changes: Sequence[Change], limits: Limits) -> Figure:
+def draw_history(series: Series, changes: Sequence[Change], limits: ChangeLimits) -> Figure:
     """One series with its changes.
 
     Points are evenly spaced in the order of commits. The axis does not begin at zero: what is
@@ -28,7 +28,7 @@ def draw_history(series: Series, changes: Sequence[Change], limits: Limits) -> F
     shown = series.unit
     with style.house():
         title = f"{series.suite}: {series.label}"
-        figure, axes = canvas(_HEIGHT, title, _notes(series, changes, limits))
+        figure, axes = canvas(_HISTORY_HEIGHT, title, _caption(series, changes, limits))
         values = [shown.scale(value) for value in series.values]
         axes.plot(
             range(len(values)),
@@ -39,24 +39,23 @@ def draw_history(series: Series, changes: Sequence[Change], limits: Limits) -> F
             color=style.colour(0),
             alpha=0.55 if len(values) > 60 else 0.9,
         )
-        _levels(axes, series, changes)
+        # The mean between two changes.
+        ends = [0, *(change.index for change in changes), len(values)]
+        for start, stop in pairwise(ends):
+            mean = sum(values[start:stop]) / (stop - start)
+            axes.hlines(mean, start - 0.5, stop - 0.5, color=style.INK, linewidth=1.3)
         heights = _heights(changes, len(values))
-        _range(axes, values, 1 + max(heights, default=-1))
+        low, high = min(values), max(values)
+        spread = (high - low) or 0.2 * abs(high) or 1.0
+        above = _BEYOND_VALUES + _NAME_ROOM * (1 + max(heights, default=-1))
+        axes.set_ylim(low - _BEYOND_VALUES * spread, high + above * spread)
+        axes.set_xlim(-0.5, len(values) - 0.5)
         for change, height in zip(changes, heights, strict=True):
-            _mark(axes, change, height)
-        _commits(axes, series)
+            _mark_change(axes, change, height)
+        _commit_ticks(axes, series)
         axes.set_ylabel(with_unit(series.metric.head, shown.name))
         axes.grid(visible=True, axis="y")
         return figure
-
-
-def _levels(axes: Axes, series: Series, changes: Sequence[Change]) -> None:
-    """The mean between two changes."""
-    unit, values = series.unit, series.values
-    ends = [0, *(change.index for change in changes), len(values)]
-    for start, stop in pairwise(ends):
-        mean = unit.scale(sum(values[start:stop]) / (stop - start))
-        axes.hlines(mean, start - 0.5, stop - 0.5, color=style.INK, linewidth=1.3)
 
 
 def _heights(changes: Sequence[Change], runs: int) -> list[int]:
@@ -65,7 +64,7 @@ def _heights(changes: Sequence[Change], runs: int) -> list[int]:
     heights = []
     for change in changes:
         at = change.index / max(runs, 1) * _AXES_WIDTH
-        length = len(_name(change)) * _CHARACTER
+        length = len(_change_text(change)) * _LETTER
         room = (at - length, at) if _is_late(change) else (at, at + length)
         height = next(
             (
@@ -81,7 +80,7 @@ def _heights(changes: Sequence[Change], runs: int) -> list[int]:
     return heights
 
 
-def _name(change: Change) -> str:
+def _change_text(change: Change) -> str:
     return f"{percent(change.change, 1)} %  {change.where}"
 
 
@@ -90,22 +89,14 @@ def _is_late(change: Change) -> bool:
     return change.index > len(change.series.points) / 2
 
 
-def _range(axes: Axes, values: Sequence[float], lines: int) -> None:
-    low, high = min(values), max(values)
-    spread = (high - low) or 0.2 * abs(high) or 1.0
-    above = _ROOM + _NAME_ROOM * lines
-    axes.set_ylim(low - _ROOM * spread, high + above * spread)
-    axes.set_xlim(-0.5, len(values) - 0.5)
-
-
-def _mark(axes: Axes, change: Change, step: int) -> None:
+def _mark_change(axes: Axes, change: Change, step: int) -> None:
     worse = change.after > change.before
     number = style.PALETTE.index(style.WORSE if worse else style.BETTER)
     colour = style.text_colour(number)
     axes.axvline(change.index - 0.5, color=colour, linewidth=1.0, linestyle="--")
     late = _is_late(change)
     axes.annotate(
-        _name(change),
+        _change_text(change),
         (change.index - 0.5, 1.0),
         xycoords=("data", "axes fraction"),
         xytext=(-3 if late else 3, -2 - 10 * step),
@@ -118,7 +109,7 @@ def _mark(axes: Axes, change: Change, step: int) -> None:
     )
 
 
-def _commits(axes: Axes, series: Series) -> None:
+def _commit_ticks(axes: Axes, series: Series) -> None:
     """A few commits as ticks; the day of the run where none is known."""
     points = series.points
     step = max(1, -(-len(points) // _TICKS))
@@ -131,7 +122,7 @@ def _commits(axes: Axes, series: Series) -> None:
     axes.set_xlabel("Commit")
 
 
-def _notes(series: Series, changes: Sequence[Change], limits: Limits) -> list[str]:
+def _caption(series: Series, changes: Sequence[Change], limits: ChangeLimits) -> list[str]:
     first, last = series.points[0].run, series.points[-1].run
     where = "every machine" if series.machine_key == EVERY_MACHINE else series.machine_key
     what = f"{len(series.points)} runs, {first.started_at[:10]} to {last.started_at[:10]}; {where}"

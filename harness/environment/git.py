@@ -1,0 +1,105 @@
+"""Git, asked in a process of its own that is ended with all its children."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from harness.messages import HarnessError, printable
+
+# A hook of git runs its commands with these set; they would point our git at the hook's repository
+# and index (git-rev-parse(1), --local-env-vars).
+_OF_A_HOOK = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_PREFIX",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+)
+_USUAL_PATIENCE = 300.0  # seconds; a large repository on a slow disk
+_SHORT = 10.0  # seconds; a run begins, and a history is shown, without git rather than late
+
+
+class GitError(HarnessError):
+    """Git cannot be run, or refuses."""
+
+
+def git(folder: Path, *arguments: str, text: str = "", patience: float = _USUAL_PATIENCE) -> str:
+    """What git answers in a folder; no hook of the repository is run.
+
+    Args:
+        folder: of a checkout.
+        arguments: of the command.
+        text: given to git on stdin.
+        patience: seconds.
+
+    Raises:
+        GitError: it cannot be run, takes too long or ends with an error, whose last line is told.
+    """
+    environment = {k: v for k, v in os.environ.items() if k not in _OF_A_HOOK}
+    try:
+        with subprocess.Popen(
+            ["git", "-C", str(folder), "-c", f"core.hooksPath={os.devnull}", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            # `git status` would take the index lock, at which a commit made meanwhile fails.
+            env=environment | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"},
+            start_new_session=True,  # Ctrl-C in a terminal is ours to handle, not git's
+        ) as process:
+            try:
+                out, err = process.communicate(text, patience)
+            except BaseException:
+                # `git worktree add` has the files written by a child, which would outlive it and
+                # write into a folder that is being removed. Both are in the session that git leads.
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                raise
+    except (OSError, subprocess.SubprocessError) as error:
+        raise GitError(f"git cannot be run: {error}") from error
+    if process.returncode:
+        lines = [line for line in err.splitlines() if line.strip()]
+        raise GitError(printable(lines[-1]) if lines else f"git exit code {process.returncode}")
+    return out.strip()
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """Commit and whether files differ from it (`None`: unknown); `None` outside a checkout."""
+    try:
+        commit, dirty = git(folder, "rev-parse", "HEAD", patience=_SHORT), None
+    except GitError:
+        return None
+    with suppress(GitError):
+        dirty = bool(git(folder, "status", "--porcelain", patience=_SHORT))
+    return {"commit": commit, "dirty": dirty}
+
+
+def committed_at(commits: Iterable[str], folder: Path) -> dict[str, int]:
+    """Unix time of each commit that the checkout knows; empty outside a checkout.
+
+    Args:
+        commits: 40 hexadecimal digits each.
+        folder: of the checkout.
+    """
+    text = "".join(f"{commit}\n" for commit in commits)
+    arguments = ("rev-list", "--no-walk=unsorted", "--timestamp", "--ignore-missing", "--stdin")
+    try:
+        answer = git(folder, *arguments, text=text, patience=_SHORT) if text else ""
+    except GitError:
+        return {}
+    pairs = (line.split() for line in answer.splitlines())
+    return {commit: int(time) for time, commit in pairs}
+
+
+def number_between(before: str, after: str, folder: Path) -> int | None:
+    """Commits that `after` has and `before` has not; `None` where git does not know both."""
+    with suppress(GitError):
+        return int(git(folder, "rev-list", "--count", f"{before}..{after}", patience=_SHORT))
+    return None
