@@ -14,7 +14,7 @@ from harness.suite.presentation import FigureSpec, ReferenceSpec
 
 # Printed figure: our quantity and the printed unit (None: the convention's). Papers write "MB" for
 # what CUDA tools report in MiB; without a word in the suite it is shown so, and not judged.
-USUAL: Mapping[str, tuple[str, str | None]] = {
+USUAL_COUNTERPARTS: Mapping[str, tuple[str, str | None]] = {
     "gflops": ("operations", None),
     "params_m": ("params", "M"),
     "memory_mb": ("memory", "MiB"),
@@ -161,7 +161,7 @@ def counterpart(
 
     Args:
         key: of the printed figure.
-        reference: says how; `USUAL` where it does not.
+        reference: says how; `USUAL_COUNTERPARTS` where it does not.
         rows: of the suite.
         convention: of the suite.
 
@@ -171,9 +171,9 @@ def counterpart(
     spec = reference.figures.get(key)
     if spec is not None:
         return _given(key, spec, reference, rows, convention)
-    if key not in USUAL:
+    if key not in USUAL_COUNTERPARTS:
         return Counterpart(key, None, Unit("1", 1.0), reference.tolerance, NO_COUNTERPART)
-    name, unit_name = USUAL[key]
+    name, unit_name = USUAL_COUNTERPARTS[key]
     quantity = find(name, rows)
     shown = quantity.usual_unit(convention)
     if unit_name is not None:

@@ -20,12 +20,12 @@ from ruamel.yaml.error import YAMLError
 import harness
 from harness.messages import HarnessError, axis_text, hint
 
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_PRINTED_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _PAPER = re.compile(r"[\w-]+(\.[\w-]+)*")
 
 
 @dataclass(frozen=True)
-class Figure:
+class PrintedFigure:
     """A printed number, or a printed order with its degree."""
 
     text: str  # as printed
@@ -33,12 +33,12 @@ class Figure:
     half_unit: float  # half a unit of the last printed digit, in the printed unit; 0 of an order
 
 
-def figure(text: str) -> Figure | None:
+def figure(text: str) -> PrintedFigure | None:
     """A printed number of its text; `None` for text that is no number."""
-    if _NUMBER.fullmatch(text) is None:
+    if _PRINTED_NUMBER.fullmatch(text) is None:
         return None
     exponent = int(Decimal(text).as_tuple().exponent)
-    return Figure(text, float(text), 0.5 * 10.0**exponent)
+    return PrintedFigure(text, float(text), 0.5 * 10.0**exponent)
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class PrintedRow:
     """One row of a printed table: `name` (its `row`, if it has one), numbers, and texts."""
 
     name: str | None
-    figures: Mapping[str, Figure]
+    figures: Mapping[str, PrintedFigure]
     texts: Mapping[str, str]
 
     def matches(self, key: str, value: Any) -> bool:
@@ -131,7 +131,7 @@ def find_paper(paper: str, start: Path | None) -> Path:
     raise HarnessError(f"{places}: no printed figures of {paper!r}{hint(paper, known)}")
 
 
-def load(paper: str, table: str, start: Path | None = None) -> PrintedTable:
+def load_table(paper: str, table: str, start: Path | None = None) -> PrintedTable:
     """A printed table.
 
     Raises:
@@ -153,7 +153,7 @@ def load(paper: str, table: str, start: Path | None = None) -> PrintedTable:
         raise HarnessError(f"{path}: {table}: `rows` must be a list of mappings")
     caption = str(body.get("caption", ""))
     try:
-        printed = tuple(map(_row, rows))
+        printed = tuple(map(_printed_row, rows))
     except HarnessError as error:
         raise HarnessError(f"{path}: {table}: {error}") from error
     return PrintedTable(path, str(content.get("paper", paper)), table, caption, printed)
@@ -166,9 +166,9 @@ def _content(path: Path, _modified: int) -> Any:
     return YAML(typ="base", pure=True).load(path.read_text(encoding="utf-8"))
 
 
-def _row(entries: Mapping[str, Any]) -> PrintedRow:
+def _printed_row(entries: Mapping[str, Any]) -> PrintedRow:
     name = entries.get("row")
-    figures: dict[str, Figure] = {}
+    figures: dict[str, PrintedFigure] = {}
     texts: dict[str, str] = {}
     for key, value in entries.items():
         if key == "row":
@@ -181,8 +181,8 @@ def _row(entries: Mapping[str, Any]) -> PrintedRow:
     return PrintedRow(None if name is None else str(name), figures, texts)
 
 
-def _order(entry: Mapping[str, Any]) -> Figure:
+def _order(entry: Mapping[str, Any]) -> PrintedFigure:
     degree = figure(str(entry.get("degree")))
     if degree is None or set(entry) != {"order", "degree"}:
         raise HarnessError(f"{dict(entry)} is no printed order; write {{order: O(N^2), degree: 2}}")
-    return Figure(str(entry["order"]), degree.value, 0.0)
+    return PrintedFigure(str(entry["order"]), degree.value, 0.0)

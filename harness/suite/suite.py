@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from harness.case import Case, Job, Shape, Timing, as_plain, from_plain
 from harness.messages import HarnessError
+from harness.suite.document import Document
 from harness.suite.presentation import PlotSpec, ReferenceSpec, TableSpec, describe
 
 
@@ -41,8 +42,9 @@ class Suite:
     included: "tuple[Suite, ...]" = ()  # suites that run with this one, in file order
     note: str | None = None  # footnote
     notes: Mapping[str, str] = field(default_factory=dict)  # label of a case: its footnote
-    # the mapping that it was made from; `None` of a file
-    given: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+    # the tree that it was read from, with places for what is found wrong later; `None` of a suite
+    # that a run describes
+    document: Document | None = field(default=None, repr=False, compare=False)
 
     def parts(self) -> "tuple[Suite, ...]":
         """This suite and all below that have jobs, depth first, in file order."""

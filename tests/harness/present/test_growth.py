@@ -1,14 +1,13 @@
 """Growth: sweeps, verdicts on printed orders, exponents as columns."""
 
 import pytest
-from made_rows import Suite, failed
+from made_rows import Suite, failed, make
 
-from harness.judge.printed import load
-from harness.judge.verdict import annotate, count, unmatched
+from harness.judge.printed import load_table
+from harness.judge.verdict import annotate, tally_of, unmatched
 from harness.messages import HarnessError
 from harness.present.formats import csv_text, markdown
 from harness.present.latex import latex
-from harness.present.table import make
 from harness.records.quantities.derived import sweep_name, sweeps
 from harness.suite.presentation import FigureSpec, ReferenceSpec, TableSpec
 
@@ -81,7 +80,7 @@ def test_an_order_is_judged_once_where_the_sweep_ends():
     assert (computation["printed"], computation["printed_text"]) == (2, "O(C (HW)^2)")
     assert computation["ours"] == pytest.approx(2)
     assert computation["difference"] is None
-    assert count(rows).text.startswith("2 printed figures: 2 reproduced")
+    assert tally_of(rows).text.startswith("2 printed figures: 2 reproduced")
 
 
 @pytest.mark.parametrize(
@@ -174,7 +173,7 @@ def test_an_order_without_its_degree_is_refused(tmp_path):
     rows = "{rows: [{row: A, computation: {order: O(N), degree: one}}]}"
     (folder / "mine.yaml").write_text(f"paper: Mine\ntables: {{table1: {rows}}}\n")
     with pytest.raises(HarnessError, match="no printed order; write"):
-        load("mine", "table1", tmp_path)
+        load_table("mine", "table1", tmp_path)
 
 
 def test_a_figure_over_text_is_refused():

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_rows import COLUMNS, Suite, failed, ocnet, row, table4
+from made_rows import COLUMNS, Suite, failed, make, ocnet, row, table4
 
+from harness.judge.part import Context
 from harness.present.formats import ranks
 from harness.present.latex import CHARACTER, MOST_ROWS, latex, latex_text
-from harness.present.part import Context
-from harness.present.table import make
 from harness.suite.presentation import TableSpec
 
 SPEC = TableSpec(columns=COLUMNS)

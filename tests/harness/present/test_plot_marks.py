@@ -4,11 +4,10 @@ import pytest
 from drawn_texts import outside, overlaps
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_rows import Suite, failed, ocnet, row, table4
+from made_rows import Suite, draw, failed, look, ocnet, row, table4
 
-from harness.present.part import Context
+from harness.judge.part import Context
 from harness.present.plots.canvas import FILE_KINDS, house, render
-from harness.present.plots.plot import draw, look
 from harness.present.plots.view import front, steps
 from harness.suite.presentation import FigureSpec, PlotSpec, ReferenceSpec
 

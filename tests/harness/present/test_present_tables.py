@@ -7,15 +7,14 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_rows import COLUMNS, Suite, failed, ocnet, reference, row, table4
+from made_rows import COLUMNS, Suite, failed, make, ocnet, reference, row, table4
 from rich.console import Console
 
+from harness.judge.part import Context
 from harness.messages import HarnessError
 from harness.present.console import console_table, pieces
 from harness.present.formats import csv_text, markdown, safe
 from harness.present.latex import latex
-from harness.present.part import Context
-from harness.present.table import make
 from harness.suite.presentation import FigureSpec, ReferenceSpec, TableSpec
 
 SPEC = TableSpec(columns=COLUMNS)

@@ -6,7 +6,7 @@ import pytest
 from ruamel.yaml import YAML
 
 import harness
-from harness.judge.printed import load as load_printed
+from harness.judge.printed import load_table
 from harness.judge.verdict import reference_table, unmatched
 from harness.present.check import check
 from harness.records.quantities.derived import sweep_name
@@ -105,7 +105,7 @@ def test_labels_are_exactly_those_that_the_paper_prints(path):
             continue
         known = set(table.names)
         if part.name in ROWS_OF:
-            known |= set(load_printed(*ROWS_OF[part.name], path.parent).names)
+            known |= set(load_table(*ROWS_OF[part.name], path.parent).names)
         relative = {spec.relative_to for spec in part.reference.figures.values()}
         assert {job.label for job in part.jobs} - relative <= known, part.name
 
@@ -126,7 +126,7 @@ def test_every_reason_speaks_of_a_printed_row(path):
 @pytest.mark.parametrize("path", PAPERS, ids=lambda path: path.stem)
 def test_every_printed_table_can_be_read(path):
     for key in YAML(typ="safe").load(path)["tables"]:
-        table = load_printed(path.stem, key, path.parent)
+        table = load_table(path.stem, key, path.parent)
         assert table.rows
         assert table.caption
         unnamed = [row for row in table.rows if row.name is None]
