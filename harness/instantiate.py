@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "context_harness.modules"
 """Entry points under which an installed package adds names to the catalog."""
 
-
 _MAIN = "__main__"
 Noun = Literal["class", "function"]
 

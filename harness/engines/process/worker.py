@@ -59,7 +59,7 @@ def work(job: Job, send: Send) -> None:
     try:
         _prepare(job)
         known: dict[str, object] = {}
-        failed: tuple[Any, ...] = ("done",)
+        end: tuple[Any, ...] = ("done",)
         for name in sorted(job.metrics, key=_turn):
             send("metric", name)
             start = time.perf_counter()
@@ -70,12 +70,11 @@ def work(job: Job, send: Send) -> None:
             except Exception as error:
                 if name in METRICS:
                     raise
-                status, cause = classify(error)
-                failed = ("failed", status, f"metric {name}: {cause}", _trace(error))
+                end = _failed(error, f"metric {name}: ")
                 continue
             known |= values
             send("values", name, values, time.perf_counter() - start)
-        send(*failed)
+        send(*end)
     except BaseException as error:  # also SystemExit and KeyboardInterrupt of a module
         with contextlib.suppress(OSError):  # the module closed the pipe; the exit says the rest
             send("failed", *classify(error), _trace(error))

@@ -298,7 +298,7 @@ def _compared_exactly(key: CaseMetric, a: Replicates, b: Replicates) -> Finding:
 
 
 def _geometric_mean(values: Replicates) -> float:
-    if len({*values}) == 1 or 0 in values:
+    if len({*values}) == 1 or min(values) <= 0:
         return values[0]  # exact: processes agree
     return math.exp(math.fsum(map(math.log, values)) / len(values))
 
