@@ -77,11 +77,13 @@ def work(job: Job, send: Send) -> None:
         send(*end)
     except BaseException as error:  # also SystemExit and KeyboardInterrupt of a module
         with contextlib.suppress(OSError):  # the module closed the pipe; the exit says the rest
-            send("failed", *classify(error), _trace(error))
+            send(*_failed(error))
 
 
-def _trace(error: BaseException) -> tuple[str, ...]:
-    return last_lines("".join(traceback.format_exception(error)), _LINES_OF_TRACE)
+def _failed(error: BaseException, where: str = "") -> tuple[Any, ...]:
+    status, cause = classify(error)
+    trace = last_lines("".join(traceback.format_exception(error)), _LINES_OF_TRACE)
+    return "failed", status, where + cause, trace
 
 
 def _turn(name: str) -> tuple[bool, bool]:
