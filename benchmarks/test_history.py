@@ -40,7 +40,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "machine_key": "m", "python": "3.11.7", "threads": 2, "libraries": {"torch": "2.13.0"},
             "git": {"commit": f"{number * 7919:040x}", "dirty": False},
         }  # fmt: skip
-        described = {"suite": {"suite": "made"}, "environment": environment, "started_at": at}
+        jobs = [{"label": each["label"], "key": each["case_key"]} for each in templates]
+        suite = {"suite": "made", "jobs": jobs}
+        described = {"suite": suite, "environment": environment, "started_at": at}
         (folder / "run.json").write_text(json.dumps(described, indent=2))
         with (folder / "records.jsonl").open("w") as file:
             for case, template in enumerate(templates):

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from harness.api.show import ModuleCosts, show
     from harness.measure.own import metric
     from harness.messages import HarnessError
-    from harness.suite import Suite, SuiteError
+    from harness.suite.document import SuiteError
+    from harness.suite.suite import Suite
 
     __version__: str
 
@@ -40,8 +41,8 @@ _PLACES = {
     "HarnessError": "harness.messages",
     "ModuleCosts": "harness.api.show",
     "Run": "harness.api.run",
-    "Suite": "harness.suite",
-    "SuiteError": "harness.suite",
+    "Suite": "harness.suite.suite",
+    "SuiteError": "harness.suite.document",
     "load": "harness.api.run",
     "load_all": "harness.api.run",
     "metric": "harness.measure.own",

@@ -14,7 +14,8 @@ from harness.engines.engine import Engine, EngineError, Event, Finished, RemoteE
 from harness.engines.local import LocalEngine
 from harness.environment.machine import describe_environment
 from harness.messages import HarnessError
-from harness.records.record import Record, last_of
+from harness.records.kept_run import last_of_each
+from harness.records.record import Record
 from harness.records.run_directory import RecordWriter, RunDirectory, RunDirectoryError
 from harness.suite.suite import Suite
 
@@ -139,8 +140,8 @@ def execute(
         finally:
             engine.cancel()
     records = _matching(directory, jobs, here)
-    ordered = tuple(records[name] for job in jobs if (name := job.identity) in measuring.done)
-    return Execution(directory, ordered, len(jobs), measuring.interrupted)
+    ended = tuple(record for name, record in records.items() if name in measuring.done)
+    return Execution(directory, ended, len(jobs), measuring.interrupted)
 
 
 @dataclass
@@ -289,11 +290,11 @@ def _finished(
 def _matching(
     directory: RunDirectory, jobs: Sequence[Job], machine: str | None
 ) -> dict[Identity, Record]:
-    """The last record of each case that was measured as the suite asks for it now.
+    """The last record of each case, where it was measured as the suite asks for it now.
 
     Args:
         directory: the run.
-        jobs: the suite's.
+        jobs: the suite's, in whose order they come.
         machine: key of the machine that counts; `None`: any.
     """
     asked = {
@@ -305,9 +306,10 @@ def _matching(
         timing = {**as_plain(DEFAULT_TIMING), **record.timing}  # of a time with fewer options
         measured = (record.metrics, record.threads, record.seed, timing, record.accuracy)
         here = machine is None or record.machine_key == machine
-        return here and asked.get(record.identity) == measured
+        return here and asked[record.identity] == measured
 
-    return last_of(filter(counts, directory.records()))
+    written = ((record.identity, record) for record in directory.records())
+    return {each.identity: each for each in last_of_each(written, asked) if counts(each)}
 
 
 def _held_to_machines(pending: Sequence[Job], records: Iterable[Record]) -> list[Job]:

@@ -16,7 +16,7 @@ from harness.measure.convention import CONVENTIONS, ConventionSpec, operations
 from harness.measure.memory import measure_memory
 from harness.measure.operations import Tally, layer_costs, measure_operations, measure_params
 from harness.records.quantities.derived import sum_of_outputs
-from harness.suite import load
+from harness.suite.loader import load
 from harness.suite.suite import Suite
 
 SUITES = Path(__file__).parents[2] / "suites"

@@ -1,6 +1,7 @@
 """Running a suite: `harness.run`."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from harness.engines.local import start_server
 from harness.messages import HarnessError
 from harness.present.check import check
 from harness.runner import DEFAULT_ROOT, Listener, execute
-from harness.suite.loader import load, with_weights
+from harness.suite.loader import keep_only, load, with_weights
 from harness.suite.suite import Overrides, Suite
 from harness.training.ahead import train_ahead
 
@@ -84,9 +85,9 @@ def _loaded(suite: SuiteLike, overrides: Overrides) -> Suite:
             )
         return suite
     source = suite if isinstance(suite, Mapping) else Path(suite)
-    loaded = load(source, overrides)
-    # A reference may speak of cases that `only` leaves out.
-    check(loaded if overrides.only is None else load(source))
+    whole = load(source, replace(overrides, only=None))
+    loaded = whole if overrides.only is None else keep_only(whole, overrides.only)
+    check(whole)  # a reference may speak of cases that `only` leaves out
     return loaded
 
 

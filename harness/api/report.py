@@ -6,7 +6,6 @@ from pathlib import Path
 
 from harness.api.run import Run, load
 from harness.messages import HarnessError
-from harness.present.part import Context
 from harness.present.report.page import report_html
 from harness.present.report.tables import ReportedPart, ReportedRun
 from harness.present.write import write_whole
@@ -52,7 +51,8 @@ def _reported(run: Run) -> ReportedRun:
     except HarnessError as error:
         # Of a run from elsewhere the printed figures may be missing here; its own numbers are not.
         parts = _parts(Run(_unreferenced(run.suite), run.directory, run.records))
-        context = _warned(context, f"printed figures and verdicts are left out: {error}")
+        said = f"printed figures and verdicts are left out: {error}"
+        context = replace(context, warnings=(*context.warnings, said))
     description = run.directory.description()
     return ReportedRun(run.directory.path, description, context, parts, run.records, run.total)
 
@@ -65,7 +65,3 @@ def _parts(run: Run) -> tuple[ReportedPart, ...]:
 def _unreferenced(suite: Suite) -> Suite:
     included = tuple(_unreferenced(each) for each in suite.included)
     return replace(suite, reference=None, included=included)
-
-
-def _warned(context: Context, text: str) -> Context:
-    return replace(context, warnings=(*context.warnings, text))

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from pydantic import ValidationError
 
-from harness.api import text
+from harness.api.text import formatted, notebook_page, run_summary
 from harness.case import Job
 from harness.environment.machine import LIBRARIES
-from harness.judge.verdict import Tally, annotate, count
+from harness.judge.part import Context
+from harness.judge.verdict import VerdictTally, annotate, tally_of
 from harness.measure import METRICS, STATIC
-from harness.measure.roofline.calibration import DEFAULT_FOLDER
+from harness.measure.roofline.calibration import DEFAULT_FOLDER, known_roofs
 from harness.messages import HarnessError, suggest
-from harness.present.part import Context
-from harness.present.rows import combine, main_machine, one_machine, with_roofs
-from harness.present.table import Table, make
-from harness.present.write import plot_names, table_names, write_made, write_plots
+from harness.present.formats import Table
+from harness.present.rows import main_machine, rows_of, with_roofs
+from harness.present.table import make
+from harness.present.write import plot_names, table_names, write_tables
+from harness.records.kept_run import KeptRun
 from harness.records.record import Record
 from harness.records.run_directory import DESCRIPTION, LATEST, RunDirectory, RunDirectoryError
 from harness.records.stored_runs import find_runs
@@ -33,14 +35,14 @@ if TYPE_CHECKING:
 
 # What somebody means by a table or plot: its name, its number, or the only one there is.
 
-T = TypeVar("T")
+Asked = TypeVar("Asked")
 
 
 class NotThereError(HarnessError):
     """There is no such table or plot."""
 
 
-def one(known: Mapping[str, T], which: str | int | None, noun: str) -> tuple[str, T]:
+def one(known: Mapping[str, Asked], which: str | int | None, noun: str) -> tuple[str, Asked]:
     """The entry of that name or number; without either, the only one.
 
     Raises:
@@ -49,20 +51,22 @@ def one(known: Mapping[str, T], which: str | int | None, noun: str) -> tuple[str
     names = list(known)
     if isinstance(which, int):
         if not -len(names) <= which < len(names):
-            raise NotThereError(f"no number {which}: there are {len(names)} {noun}{_list(names)}")
+            raise NotThereError(
+                f"no number {which}: there are {len(names)} {noun}{_listing(names)}"
+            )
         which = names[which]
     if which is None and len(names) == 1:
         which = names[0]
     if which is None:
         what = f"{len(names)} {noun}, so that one has to be named" if names else f"no {noun}"
-        raise NotThereError(f"the suite has {what}{_list(names)}")
+        raise NotThereError(f"the suite has {what}{_listing(names)}")
     if which not in known:
         cure = suggest(which, names, noun)
         raise NotThereError(f"nothing is called {which!r} among the {noun}; {cure}")
     return which, known[which]
 
 
-def _list(names: list[str]) -> str:
+def _listing(names: list[str]) -> str:
     return f": {', '.join(names)}" if names else ""
 
 
@@ -75,7 +79,7 @@ def by_name(parts: Mapping[str, Mapping[str, Table]]) -> dict[str, Table]:
     return found
 
 
-def plots(parts: Iterable[Suite]) -> dict[str, tuple[Suite, PlotSpec]]:
+def plots_by_name(parts: Iterable[Suite]) -> dict[str, tuple[Suite, PlotSpec]]:
     """Plots of all parts by name, each with the part that asks for it."""
     found: dict[str, tuple[Suite, PlotSpec]] = {}
     for part in parts:
@@ -173,9 +177,9 @@ class Run:
 
     def samples(self) -> "pd.DataFrame":
         """Every sample of every latency: suite, label, replicate, sample and `seconds`."""
-        from harness.present.frame import samples
+        from harness.present.frame import samples_frame
 
-        return samples(self.records)
+        return samples_frame(self.records)
 
     def tables(self, part: Suite | None = None) -> dict[str, Table]:
         """The tables that the suite and those it includes ask for, by the name of their file.
@@ -239,7 +243,7 @@ class Run:
             name, made = self._own_table(tuple(columns), part)
         else:
             name, made = one(self.shown(), which, "tables")
-        return made if format is None else text.text(made, name, format)
+        return made if format is None else formatted(made, name, format)
 
     def plots(self) -> list[str]:
         """Names of the plots that the suite and those it includes ask for."""
@@ -282,16 +286,19 @@ class Run:
             owner, spec = self._part(part), plot_spec(asked)
         return draw(spec, owner, self._rows[owner.name], self.context)
 
-    def tally(self) -> Tally:
+    def tally(self) -> VerdictTally:
         """How many printed figures are reproduced, differ, or cannot be reproduced."""
-        return count(self.rows())
+        return tally_of(self.rows())
 
     def write(self) -> None:
         """Write `tables/` and `plots/` of every part into the run directory."""
         for part in self.suite.parts():
             rows = self._rows[part.name]
             if rows:
-                write_made(self._tables[part.name], self.directory.path)
+                write_tables(self._tables[part.name], self.directory.path)
+            if rows and part.plots:  # matplotlib takes half a second to import
+                from harness.present.plots.plot import write_plots
+
                 write_plots(part, rows, self.directory.path, self.context)
 
     def _part(self, name: str | None) -> Suite:
@@ -305,27 +312,30 @@ class Run:
 
     @cached_property
     def _rows(self) -> dict[str, list[dict[str, Any]]]:
-        """Rows by the name of their part."""
-        return {part.name: self._made_rows(part) for part in self.suite.parts()}
-
-    def _made_rows(self, part: Suite) -> list[dict[str, Any]]:
-        own = [r.row(part.convention) for r in self.records if r.suite == part.name]
-        rows = combine(one_machine(own, mix=bool(self._description.get("mix_machines"))))
-        return annotate(with_roofs(rows, self._calibrations, self._threads), part)
+        """Rows by the name of their part; here, and nowhere else, they are judged."""
+        mix = bool(self._description.get("mix_machines"))
+        # Runs lie in <root>/<suite>/<time>: calibrations beside that root belong to them.
+        beside = self.directory.path.parent.parent.parent / DEFAULT_FOLDER.name
+        roof_of = known_roofs((DEFAULT_FOLDER, beside), self._environment.get("threads"))
+        found = {}
+        for part in self.suite.parts():
+            rows = rows_of(self.records, part.name, part.convention, mix=mix)
+            found[part.name] = annotate(with_roofs(rows, roof_of), part)
+        return found
 
     @cached_property
     def _tables(self) -> dict[str, dict[str, Table]]:
         """Tables by file name, by part; a part of which nothing is measured has none."""
-        return {part.name: self._made_tables(part) for part in self.suite.parts()}
-
-    def _made_tables(self, part: Suite) -> dict[str, Table]:
-        rows = self._rows[part.name]
-        made = [make(spec, part, rows, self.context) for spec in part.tables if rows]
-        return dict(zip(table_names(part), made, strict=False))
+        found = {}
+        for part in self.suite.parts():
+            rows = self._rows[part.name]
+            made = [make(spec, part, rows, self.context) for spec in part.tables if rows]
+            found[part.name] = dict(zip(table_names(part), made, strict=False))
+        return found
 
     @cached_property
     def _plots(self) -> dict[str, tuple[Suite, PlotSpec]]:
-        return plots(self.suite.parts())
+        return plots_by_name(self.suite.parts())
 
     @cached_property
     def _description(self) -> Mapping[str, Any]:
@@ -340,17 +350,6 @@ class Run:
             main = self.records[0].machine_key
         found: Mapping[str, Any] = machines.get(main, self._description)["environment"]
         return found
-
-    @property
-    def _threads(self) -> int | None:
-        """Of the cases that leave the number to PyTorch."""
-        threads: int | None = self._environment.get("threads")
-        return threads
-
-    @property
-    def _calibrations(self) -> tuple[Path, ...]:
-        # Runs lie in <root>/<suite>/<time>: calibrations beside that root belong to them.
-        return (DEFAULT_FOLDER, self.directory.path.parent.parent.parent / DEFAULT_FOLDER.name)
 
     @cached_property
     def context(self) -> Context:
@@ -375,14 +374,14 @@ class Run:
 
     def summary(self) -> str:
         """One line: cases by status, printed figures by verdict, the folder."""
-        return text.summary(self.rows(), self.tally(), self.directory.path)
+        return run_summary(self.rows(), self.tally(), self.directory.path)
 
     def __repr__(self) -> str:
         return f"<Run of {self.suite.name}: {self.summary()}>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the summary, the tables, failed cases with their causes."""
-        return text.page(self.suite.title, self.summary(), list(self.shown().values()))
+        return notebook_page(self.suite.title, self.summary(), list(self.shown().values()))
 
 
 # Runs from disk: `harness.load`, `harness.load_all`.
@@ -399,12 +398,12 @@ def load(path: str | Path = LATEST, *, root: str | Path = DEFAULT_ROOT) -> Run:
     Raises:
         RunDirectoryError: there is no run, or it cannot be read.
     """
-    directory = RunDirectory.open(_place(Path(path), Path(root)))
+    kept = KeptRun.open(_found(Path(path), Path(root)))
     try:
-        suite = suite_of(directory.description().get("suite") or {})
+        suite = suite_of(kept.suite)
     except HarnessError as error:
-        raise RunDirectoryError(f"{directory.path / DESCRIPTION}: {error}") from error
-    return Run(suite, directory, _of_suite(suite, directory.records()))
+        raise RunDirectoryError(f"{kept.path / DESCRIPTION}: {error}") from error
+    return Run(suite, kept.directory, kept.records)
 
 
 def load_all(folder: str | Path = DEFAULT_ROOT) -> list[Run]:
@@ -413,29 +412,18 @@ def load_all(folder: str | Path = DEFAULT_ROOT) -> list[Run]:
     return sorted(runs, key=lambda run: (run.started_at, run.directory.path))
 
 
-def _place(path: Path, root: Path) -> Path:
+def _found(path: Path, root: Path) -> Path:
     if path.exists():
         return path
     if str(path) == LATEST:
-        return _last_started(root)
+        # Names of runs begin with their time.
+        runs = [each for each in root.glob("*/*Z-*") if (each / DESCRIPTION).is_file()]
+        if not runs:
+            raise RunDirectoryError(f"{root}: no run here; begin one with harness run SUITE")
+        return max(runs, key=lambda each: each.name)
     if (root / path).is_dir():
         return root / path
     names = [each.name for each in root.iterdir() if each.is_dir()] if root.is_dir() else []
     raise RunDirectoryError(
         f"{path}: no such run; {suggest(path.name, names, f'suites in {root}')}"
     )
-
-
-def _last_started(root: Path) -> Path:
-    # Names of runs begin with their time.
-    runs = [path for path in root.glob("*/*Z-*") if (path / DESCRIPTION).is_file()]
-    if not runs:
-        raise RunDirectoryError(f"{root}: no run here; begin one with harness run SUITE")
-    return max(runs, key=lambda path: path.name)
-
-
-def _of_suite(suite: Suite, records: list[Record]) -> tuple[Record, ...]:
-    """The last record of each case, in the suite's order."""
-    last = {(r.suite, r.label, r.case_key, r.replicate): r for r in records}
-    wanted = [(job.suite, job.label, job.case.key, job.replicate) for job in suite.all_jobs()]
-    return tuple(last[each] for each in wanted if each in last)

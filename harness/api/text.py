@@ -7,12 +7,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from harness.judge.verdict import Tally
+from harness.judge.verdict import VerdictTally
 from harness.messages import HarnessError, suggest
-from harness.present.formats import html
-from harness.present.table import Table
+from harness.present.formats import Table, html
 
-FORMATS = ("console", "markdown", "latex", "csv", "html")
+TABLE_FORMATS = ("console", "markdown", "latex", "csv", "html")
 CONSOLE_WIDTH = 200
 """Columns of text that is not printed at once."""
 
@@ -21,13 +20,13 @@ class FormatError(HarnessError):
     """No such format."""
 
 
-def text(table: Table, name: str, form: str, *, best: bool | None = None) -> str:
+def formatted(table: Table, name: str, form: str, *, best: bool | None = None) -> str:
     """A table in a format.
 
     Args:
         table: what to print.
         name: the label that LaTeX refers to it by.
-        form: one of `FORMATS`.
+        form: one of `TABLE_FORMATS`.
         best: in LaTeX, whether best and second values are marked; as the suite asks if absent.
 
     Raises:
@@ -36,15 +35,15 @@ def text(table: Table, name: str, form: str, *, best: bool | None = None) -> str
     from harness.present.formats import csv_text, markdown
     from harness.present.latex import latex
 
-    makers = {"console": console, "markdown": markdown, "csv": csv_text, "html": html}
+    makers = {"console": as_console, "markdown": markdown, "csv": csv_text, "html": html}
     if form == "latex":
         return latex(table, name, best=best)
     if form not in makers:
-        raise FormatError(f"no format {form}; {suggest(form, FORMATS, 'formats')}")
+        raise FormatError(f"no format {form}; {suggest(form, TABLE_FORMATS, 'formats')}")
     return makers[form](table)
 
 
-def console(table: Table) -> str:
+def as_console(table: Table) -> str:
     """A table as a terminal without colours would show it."""
     from rich.console import Console
 
@@ -55,7 +54,7 @@ def console(table: Table) -> str:
     return out.getvalue()
 
 
-def summary(rows: Sequence[Mapping[str, Any]], tally: Tally, path: Path) -> str:
+def run_summary(rows: Sequence[Mapping[str, Any]], tally: VerdictTally, path: Path) -> str:
     """`12 cases: 11 ok, 1 oom; 35 reproduced, ...; results/runs/...`."""
     statuses = Counter(str(row.get("status")) for row in rows)
     counts = ", ".join(f"{number} {status}" for status, number in statuses.most_common())
@@ -66,7 +65,7 @@ def summary(rows: Sequence[Mapping[str, Any]], tally: Tally, path: Path) -> str:
     return "; ".join(parts)
 
 
-def page(title: str, line: str, tables: Sequence[Table]) -> str:
+def notebook_page(title: str, line: str, tables: Sequence[Table]) -> str:
     """A run in a notebook: title, summary, tables."""
     head = f"<h4>{escape(title)}</h4><p>{escape(line)}</p>"
     return "<div>" + head + "".join(map(html, tables)) + "</div>"

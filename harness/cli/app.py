@@ -102,7 +102,8 @@ app.add_typer(baseline, name="baseline")
 def main() -> None:
     """Entry of the `harness` command; a user's mistake ends in one line and exit code 2."""
     forgive_encodings()
-    signal.signal(signal.SIGTERM, _interrupt)
+    # SIGTERM as Ctrl-C: batch systems end jobs with it, and finished records stay.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(args=spread(sys.argv[1:]))
     except HarnessError as error:
@@ -113,11 +114,6 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output has gone: `harness list | head`
         sys.stderr.close()
         sys.exit(1)
-
-
-def _interrupt(_number: int, _frame: object) -> None:
-    """SIGTERM as Ctrl-C: batch systems end jobs with it, and finished records stay."""
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

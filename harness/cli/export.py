@@ -2,15 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from harness.cli.options import OptionError, export_formats, runs
 from harness.cli.output import console
-
-if TYPE_CHECKING:
-    from harness.present.exporters.exported import Exported
 
 
 def export(
@@ -64,13 +61,8 @@ def export(
         sys.stdout.buffer.flush()
     else:
         write_whole(Path(out), data)
-    if EXPORTERS[to].partial:
-        _say_what_is_missing(exported)
-
-
-def _say_what_is_missing(exported: "Exported") -> None:
     failed = [row for row in exported.rows if row.get("status") != "ok"]
-    if failed:
+    if EXPORTERS[to].partial and failed:
         names = ", ".join(f"{row['label']} ({row['status']})" for row in failed[:10])
         more = f" and {len(failed) - 10} more" if len(failed) > 10 else ""
         console(stderr=True).print(

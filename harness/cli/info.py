@@ -5,7 +5,7 @@ import platform
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -15,10 +15,6 @@ from harness.cli.options import SuiteFile
 from harness.cli.output import console, strangers
 from harness.present.check import check
 from harness.suite.loader import load
-
-if TYPE_CHECKING:
-    from harness.environment.equipment import Equipment
-
 
 # `harness list`: the modules that a suite can name.
 
@@ -53,38 +49,29 @@ def doctor(
     Nothing of it is needed to count or time modules on a CPU; the exit code is 0 either way.
     """
     from harness.environment.equipment import survey
+    from harness.environment.machine import library_versions
 
     found = survey()
     if as_json:
         sys.stdout.write(json.dumps([asdict(each) for each in found], indent=1) + "\n")
         return
     where = console()
-    where.print(_heading(), markup=False, soft_wrap=True)
-    where.print(_table(found))
+    versions = library_versions()
+    named = ", ".join(
+        f"{name} {versions.get(name) or '(not installed)'}" for name in ("context-harness", "torch")
+    )
+    where.print(f"python {platform.python_version()}, {named}", markup=False, soft_wrap=True)
+    table = Table("", "", "found", "for", header_style="bold")
+    for each in found:
+        state = Text("here", style="green") if each.present else Text("missing", style="yellow")
+        table.add_row(Text(each.name), state, Text(each.found), Text(each.purpose))
+    where.print(table)
     missing = [each for each in found if not each.present]
     for each in missing:
         where.print(f"{each.name}: {each.get}", markup=False, soft_wrap=True)
     where.print(
         f"{len(found) - len(missing)} here, {len(missing)} missing; the machine itself: harness env"
     )
-
-
-def _heading() -> str:
-    from harness.environment.machine import library_versions
-
-    versions = library_versions()
-    named = ", ".join(
-        f"{name} {versions.get(name) or '(not installed)'}" for name in ("context-harness", "torch")
-    )
-    return f"python {platform.python_version()}, {named}"
-
-
-def _table(found: "tuple[Equipment, ...]") -> Table:
-    table = Table("", "", "found", "for", header_style="bold")
-    for each in found:
-        state = Text("here", style="green") if each.present else Text("missing", style="yellow")
-        table.add_row(Text(each.name), state, Text(each.found), Text(each.purpose))
-    return table
 
 
 # `harness env`: the machine and versions that a run would record.

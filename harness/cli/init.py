@@ -85,12 +85,11 @@ def _names(module: str) -> dict[str, str]:
             f"--module {module}: {file}.py would stand in the way of a package of that name; "
             f"choose another, such as my_{file}"
         )
-    class_name = module if module[0].isupper() and "_" not in module else _capitals(file)
+    in_capitals = module[0].isupper() and "_" not in module
+    class_name = (
+        module if in_capitals else "".join(word[:1].upper() + word[1:] for word in file.split("_"))
+    )
     return {"file": file, "class_name": class_name}
-
-
-def _capitals(file: str) -> str:
-    return "".join(word[:1].upper() + word[1:] for word in file.split("_"))
 
 
 def _installed(name: str) -> bool:
@@ -116,7 +115,14 @@ def init(
 ) -> None:
     """Write a commented suite that runs at once; with --module an attention block and its test."""
     texts = starter(module)
-    _refuse_overwriting(folder, list(texts), force)
+    if folder.exists() and not folder.is_dir():
+        raise StarterError(f"{folder}: a file has that name; give the name of a folder")
+    there = [str(folder / name) for name in texts if (folder / name).exists()]
+    if there and not force:
+        raise StarterError(
+            f"{', '.join(there)}: there already, and nothing was written; "
+            "give another folder, or --force to write anew"
+        )
     for name, text in texts.items():
         write_whole(folder / name, text.encode("utf-8"))
     where = console()
@@ -129,14 +135,3 @@ def init(
     tests = [name for name in texts if name.startswith("test_")]
     if tests:
         where.print(f"  pytest {tests[0]}", markup=False)
-
-
-def _refuse_overwriting(folder: Path, names: list[str], force: bool) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise StarterError(f"{folder}: a file has that name; give the name of a folder")
-    there = [str(folder / name) for name in names if (folder / name).exists()]
-    if there and not force:
-        raise StarterError(
-            f"{', '.join(there)}: there already, and nothing was written; "
-            "give another folder, or --force to write anew"
-        )

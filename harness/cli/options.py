@@ -74,9 +74,9 @@ def engines(incomplete: str) -> list[str]:
 
 def table_formats(incomplete: str) -> list[str]:
     """Formats of tables."""
-    from harness.api.text import FORMATS
+    from harness.api.text import TABLE_FORMATS
 
-    return _starting(FORMATS, incomplete)
+    return _starting(TABLE_FORMATS, incomplete)
 
 
 def export_formats(incomplete: str) -> list[str]:

@@ -9,60 +9,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from harness.cli.options import Input, OptionError, SuiteFile, parse_names, parse_shapes
-from harness.cli.output import (
-    console,
-    parse_bytes,
-    parse_duration,
-    shown_bytes,
-    shown_duration,
-    strangers,
-)
+from harness.cli.output import console, shown_bytes, shown_duration, strangers
 from harness.engines.local import LocalEngine, start_server
+from harness.messages import quote
 from harness.runner import DEFAULT_ROOT, STATIC_SLOTS
 from harness.suite.loader import load
-from harness.suite.suite import Overrides, Suite
+from harness.suite.suite import Overrides
 
 if TYPE_CHECKING:
-    from harness.planning.fleet import Fleet, Wanted
     from harness.planning.plan import Plan, PlannedCase
 
 
 _MOST = 40
 """Cases in the terminal, the longest of a larger suite; all are in `--json`."""
 
-_MOST_NAMES = 5
-"""Labels that a sentence lists."""
-
 
 def plan(  # noqa: PLR0917 - typer calls it with names
     suite_file: SuiteFile,
-    within: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Count the machines that finish within 2h, 45min, ..."),
-    ] = None,
-    machines: Annotated[
-        int | None, typer.Option(metavar="N", help="Say when so many machines are done.")
-    ] = None,
-    memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Memory of a machine: 32GiB, 64GB.")
-    ] = None,
-    gpu_memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Memory of one GPU: 24GiB, 80GB.")
-    ] = None,
-    gpus: Annotated[int, typer.Option(metavar="N", help="GPUs of a machine.")] = 1,
-    price: Annotated[
-        float | None,
-        typer.Option(metavar="NUMBER", help="Of one machine for an hour, in your currency."),
-    ] = None,
-    assume: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Time of a case that nothing is known of."),
-    ] = None,
     runs: Annotated[
         list[Path] | None,
         typer.Option(metavar="DIR", help="Folder with earlier runs at any depth; repeatable."),
@@ -92,20 +59,11 @@ def plan(  # noqa: PLR0917 - typer calls it with names
         bool, typer.Option("--json", help="One JSON object with every case on stdout.")
     ] = False,
 ) -> None:
-    """Say what SUITE will take: cases, trainings, memory, time, machines, cost. Measures nothing.
+    """Say what SUITE will take: cases, trainings, memory, time. Measures nothing.
 
     Times are medians of earlier runs of the same cases on the same machine, else of similar cases,
     else unknown. Memory is known from earlier runs or predicted on fake tensors.
     """
-    wanted = _wanted(
-        within=within,
-        machines=machines,
-        memory=memory,
-        gpu_memory=gpu_memory,
-        gpus=gpus,
-        price=price,
-        assume=assume,
-    )
     if budget is not None and not 0 <= budget < float("inf"):
         raise OptionError(f"--budget {budget}: give seconds, 0 or more")
     overrides = Overrides(
@@ -119,31 +77,32 @@ def plan(  # noqa: PLR0917 - typer calls it with names
     if suite_file.is_file() and budget != 0:
         start_server()  # its imports take as long as reading the suite
     with _uncollected(), strangers():
-        made = _made(load(suite_file, overrides), runs or [DEFAULT_ROOT], machine, budget)
+        suite = load(suite_file, overrides)
 
-    from harness.planning.fleet import fleets
+        from harness.environment.machine import describe_machine, machine_key
+        from harness.planning.plan import make_plan
+        from harness.planning.predict import read_earlier
+        from harness.training.checkpoint import checkpoint_folder
 
-    found = fleets(made, wanted)
+        made = make_plan(
+            suite,
+            read_earlier(runs or [DEFAULT_ROOT]),
+            machine or machine_key(describe_machine()),
+            engine=None if budget == 0 else LocalEngine(slots=STATIC_SLOTS),
+            budget=budget,
+            checkpoints=checkpoint_folder(),
+        )
     if as_json:
-        sys.stdout.write(json.dumps(_data(made, found), allow_nan=False) + "\n")
-    else:
-        _print(made, found, wanted, console())
-
-
-def _made(suite: Suite, runs: list[Path], machine: str | None, budget: float | None) -> "Plan":
-    from harness.environment.machine import describe_machine, machine_key
-    from harness.planning.plan import make_plan
-    from harness.planning.predict import read_earlier
-    from harness.training.checkpoint import checkpoint_folder
-
-    return make_plan(
-        suite,
-        read_earlier(runs),
-        machine or machine_key(describe_machine()),
-        engine=None if budget == 0 else LocalEngine(slots=STATIC_SLOTS),
-        budget=budget,
-        checkpoints=checkpoint_folder(),
-    )
+        sys.stdout.write(json.dumps(_plain(made), allow_nan=False) + "\n")
+        return
+    where, shown = console(), list(made.cases)
+    if len(shown) > _MOST:
+        shown.sort(key=lambda case: -(case.time.seconds if case.time else 0.0))
+    where.print(_table(shown[:_MOST], several=len({c.job.suite for c in made.cases}) > 1))
+    if len(shown) > _MOST:
+        where.print(f"the longest {_MOST} of {len(shown)} cases; --json has all of them")
+    for line in _summary(made):
+        where.print(Text(line), soft_wrap=True)
 
 
 @contextmanager
@@ -156,47 +115,6 @@ def _uncollected() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def _wanted(
-    *,
-    within: str | None,
-    machines: int | None,
-    memory: str | None,
-    gpu_memory: str | None,
-    gpus: int,
-    price: float | None,
-    assume: str | None,
-) -> "Wanted":
-    from harness.planning.fleet import Wanted
-
-    if within is not None and machines is not None:
-        raise OptionError("--within and --machines: give one; the other follows from it")
-    for name, number in (("--machines", machines), ("--gpus", gpus)):
-        if number is not None and number < 1:
-            raise OptionError(f"{name} {number}: give 1 or more")
-    if price is not None and not 0 <= price < float("inf"):
-        raise OptionError(f"--price {price}: give 0 or more")
-    return Wanted(
-        within=None if within is None else parse_duration("--within", within),
-        machines=machines,
-        gpus=gpus,
-        memory=None if memory is None else parse_bytes("--memory", memory),
-        gpu_memory=None if gpu_memory is None else parse_bytes("--gpu-memory", gpu_memory),
-        price=price,
-        assumed=None if assume is None else parse_duration("--assume", assume),
-    )
-
-
-def _print(made: "Plan", found: "tuple[Fleet, ...]", wanted: "Wanted", where: Console) -> None:
-    shown = list(made.cases)
-    if len(shown) > _MOST:
-        shown.sort(key=lambda case: -(case.time.seconds if case.time else 0.0))
-    where.print(_table(shown[:_MOST], several=len({c.job.suite for c in made.cases}) > 1))
-    if len(shown) > _MOST:
-        where.print(f"the longest {_MOST} of {len(shown)} cases; --json has all of them")
-    for line in _summary(made, found, wanted):
-        where.print(Text(line), soft_wrap=True)
 
 
 def _table(cases: "list[PlannedCase]", *, several: bool) -> Table:
@@ -221,19 +139,19 @@ def _table(cases: "list[PlannedCase]", *, several: bool) -> Table:
     return table
 
 
-def _summary(made: "Plan", found: "tuple[Fleet, ...]", wanted: "Wanted") -> list[str]:
-    from harness.messages import quote
-
+def _summary(made: "Plan") -> list[str]:
     cases = made.cases
     lines = [f"cases: {len(cases)}, {made.distinct_cases} of them distinct"]
     if made.trainings:
-        lines.append(_trainings(made))
-    sized = [case for case in cases if case.memory is not None]
+        kept = sum(training.kept is True for training in made.trainings)
+        unknown = sum(training.kept is None for training in made.trainings)
+        text = f"trainings: {len(made.trainings)} distinct, {kept} of them kept already"
+        lines.append(text + (f", {unknown} not looked up" if unknown else ""))
+    sized = [(case.memory.bytes, case.job.label) for case in cases if case.memory is not None]
     if sized:
-        largest = max(sized, key=lambda case: case.memory.bytes if case.memory else 0)
-        assert largest.memory is not None, "it is among those with a prediction"
-        size, label = shown_bytes(largest.memory.bytes), quote(largest.job.label)
-        lines.append(f"memory: the largest case needs {size} or more ({label})")
+        largest, label = max(sized, key=lambda each: each[0])
+        size = shown_bytes(largest)
+        lines.append(f"memory: the largest case needs {size} or more ({quote(label)})")
     if len(sized) < len(cases):
         lines.append(f"memory: not predicted for {len(cases) - len(sized)} cases")
     timed = sum(case.time is not None for case in cases)
@@ -245,49 +163,10 @@ def _summary(made: "Plan", found: "tuple[Fleet, ...]", wanted: "Wanted") -> list
             f"time: unknown for {len(cases) - timed} of {len(cases)} cases; {runs} read, none of "
             f"the same or similar cases on machine {made.machine}"
         )
-    for fleet in found:
-        lines += _fleet(fleet, wanted)
     return lines + [f"note: {note}" for note in made.notes]
 
 
-def _trainings(made: "Plan") -> str:
-    kept = sum(training.kept is True for training in made.trainings)
-    unknown = sum(training.kept is None for training in made.trainings)
-    text = f"trainings: {len(made.trainings)} distinct, {kept} of them kept already"
-    return text + (f", {unknown} not looked up" if unknown else "")
-
-
-def _fleet(fleet: "Fleet", wanted: "Wanted") -> list[str]:
-    name = "GPU machines" if fleet.device == "cuda" else "CPU machines"
-    lines = []
-    if fleet.counted:
-        text = f"{name}: {fleet.machines}, the last one is done after "
-        text += shown_duration(fleet.seconds)
-        text += f"; {shown_duration(fleet.machine_seconds)} of machine time"
-        if fleet.cost is not None:
-            text += f", cost {fleet.cost:.2f}"
-        if fleet.unknown:
-            text += f"; without the {fleet.unknown} cases of unknown time (--assume gives them one)"
-        lines.append(text)
-    if fleet.too_long and wanted.within is not None:
-        limit = shown_duration(wanted.within)
-        lines.append(f"{name}: alone longer than {limit}, left out: {_names(fleet.too_long)}")
-    if fleet.too_large:
-        lines.append(f"{name}: larger than the memory, left out: {_names(fleet.too_large)}")
-    if fleet.unpredicted:
-        lines.append(f"{name}: may not fit, memory not predicted: {fleet.unpredicted} cases")
-    return lines
-
-
-def _names(labels: tuple[str, ...]) -> str:
-    from harness.messages import quote
-
-    shown = ", ".join(quote(label) for label in labels[:_MOST_NAMES])
-    more = len(labels) - _MOST_NAMES
-    return shown + (f" and {more} more" if more > 0 else "")
-
-
-def _data(made: "Plan", found: "tuple[Fleet, ...]") -> dict[str, Any]:
+def _plain(made: "Plan") -> dict[str, Any]:
     return {
         "suite": made.suite,
         "machine_key": made.machine,
@@ -315,20 +194,5 @@ def _data(made: "Plan", found: "tuple[Fleet, ...]") -> dict[str, Any]:
                 "trainings": case.trainings,
             }
             for case in made.cases
-        ],
-        "fleets": [
-            {
-                "device": fleet.device,
-                "machines": fleet.machines,
-                "seconds": fleet.seconds,
-                "machine_seconds": fleet.machine_seconds,
-                "cost": fleet.cost,
-                "cases": fleet.counted,
-                "unknown": fleet.unknown,
-                "too_large": list(fleet.too_large),
-                "too_long": list(fleet.too_long),
-                "memory_unpredicted": fleet.unpredicted,
-            }
-            for fleet in found
         ],
     }

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from harness.api.measure import measure, validate, write_results
 from harness.api.progress import Reporter
-from harness.api.run import Run
 from harness.cli import options as completion
 from harness.cli.options import (
     Address,
@@ -113,7 +111,15 @@ def run(  # noqa: PLR0917 - typer calls it with names
     with Reporter(errors, suite) as reporter:
         result = measure(suite, out, resume, reporter, chosen, mix_machines=mix_machines, jobs=jobs)
     if not result.complete:
-        _say_how_to_go_on(errors, result, resume)
+        name = Path(sys.argv[0]).name
+        program = ["python", "-m", "harness"] if name == "__main__.py" else [name]
+        command = shlex.join([*program, *sys.argv[1:], *([] if resume else ["--resume"])])
+        errors.print(
+            f"interrupted; {len(result.records)} of {result.total} cases are kept; "
+            f"go on with: {command}",
+            markup=False,
+            soft_wrap=True,
+        )
     if as_json:
         rows = finite(result.rows())
         sys.stdout.write(json.dumps(rows, indent=1, default=str, allow_nan=False) + "\n")
@@ -123,18 +129,3 @@ def run(  # noqa: PLR0917 - typer calls it with names
     write_results(result)
     if not result.ok:
         raise typer.Exit(FAILED)
-
-
-def _say_how_to_go_on(errors: Console, result: Run, resume: bool) -> None:
-    command = [*_program(), *sys.argv[1:], *([] if resume else ["--resume"])]
-    errors.print(
-        f"interrupted; {len(result.records)} of {result.total} cases are kept; "
-        f"go on with: {shlex.join(command)}",
-        markup=False,
-        soft_wrap=True,
-    )
-
-
-def _program() -> list[str]:
-    name = Path(sys.argv[0]).name
-    return ["python", "-m", "harness"] if name == "__main__.py" else [name]

@@ -12,12 +12,12 @@ from rich.text import Text
 
 from harness.api.run import Run, load
 from harness.api.show import DEFAULT_INPUT, PASSES, Description, ModuleCosts, costs, describe
-from harness.api.text import FORMATS, FormatError, text
+from harness.api.text import TABLE_FORMATS, FormatError, formatted
 from harness.case import Case
 from harness.cli.options import Input, OptionError, modules_or_runs, parse_shapes, table_formats
 from harness.cli.output import console, strangers
 from harness.messages import suggest
-from harness.present.table import Table as ShownTable
+from harness.present.formats import Table as ShownTable
 from harness.records.run_directory import LATEST
 
 # `harness show RUN`: the tables of a run that was kept.
@@ -34,11 +34,13 @@ def show_run(path: str, which: str | None, form: str | None, *, best: bool | Non
     Args:
         path: of a run directory, a suite's folder, or `latest`.
         which: name of a table.
-        form: one of `FORMATS`; as in a terminal, with the summary, if absent.
+        form: one of `TABLE_FORMATS`; as in a terminal, with the summary, if absent.
         best: in LaTeX, whether best and second values are marked; as the suite asks if absent.
     """
-    if form is not None and form not in FORMATS:
-        raise FormatError(f"--format {form}: no such format; {suggest(form, FORMATS, 'formats')}")
+    if form is not None and form not in TABLE_FORMATS:
+        raise FormatError(
+            f"--format {form}: no such format; {suggest(form, TABLE_FORMATS, 'formats')}"
+        )
     if best is not None and form != "latex":
         raise FormatError("--best marks values in LaTeX; add --format latex")
     run = load(path)
@@ -50,7 +52,7 @@ def show_run(path: str, which: str | None, form: str | None, *, best: bool | Non
         print_tables(tables, console())
     else:
         sys.stdout.write(
-            "\n".join(text(table, name, form, best=best) for name, table in tables.items())
+            "\n".join(formatted(table, name, form, best=best) for name, table in tables.items())
         )
 
 
@@ -143,9 +145,18 @@ def _show_module(
     where = console()
     with strangers():
         found = describe(module)
-    _print(where, found)
+    _description(where, found)
     if picture is not None:
-        _draw(module, picture, where)
+        from harness.present.pictures import demonstrate
+
+        figure = demonstrate(module)
+        try:
+            figure.savefig(picture, dpi=150)
+        except (OSError, ValueError) as error:
+            raise OptionError(
+                f"{picture}: cannot be written: {error}; name a .png or .svg file"
+            ) from error
+        where.print(f"drawn: {picture}", markup=False, soft_wrap=True)
         return
     case = Case(module, given, shapes, pass_=pass_)  # type: ignore[arg-type]
     with strangers():
@@ -153,7 +164,7 @@ def _show_module(
     _costs(where, counted)
 
 
-def _print(where: Console, found: Description) -> None:
+def _description(where: Console, found: Description) -> None:
     paper = f", {found.paper}" if found.paper else ""
     where.print(Text(f"{found.module} ({found.target}){paper}", style="bold"))
     where.print(Text(found.summary))
@@ -226,16 +237,3 @@ def _totals(totals: Mapping[str, Any]) -> list[str]:
         calls = ", ".join(f"{name} x{n}" for name, n in totals["uncounted_ops"].items())
         lines.append(f"uncounted       {calls}")
     return lines
-
-
-def _draw(module: str, path: Path, where: Console) -> None:
-    from harness.present.pictures import demonstrate
-
-    figure = demonstrate(module)
-    try:
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:
-        raise OptionError(
-            f"{path}: cannot be written: {error}; name a .png or .svg file"
-        ) from error
-    where.print(f"drawn: {path}", markup=False, soft_wrap=True)

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, metadata, version
@@ -14,10 +14,6 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 
 from harness.environment.gpu import initialised, kernel_driver, nvml_library
-
-# The optional parts of this package, and which of them are installed.
-
-# Comes with matplotlib.
 
 PACKAGE = "context-harness"
 PROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
@@ -74,25 +70,18 @@ def _written_out(
 ) -> Iterator[Requirement]:
     """Requirements, with those of the extras that an extra names: `context-harness[report]`."""
     for text in declared.get(extra, ()):
-        requirement = _requirement(text)
-        if requirement is None or not _applies(requirement, extra):
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            continue
+        marker = requirement.marker
+        if marker is not None and not marker.evaluate({"extra": extra}):
             continue
         if requirement.name == PACKAGE and depth < _DEEPEST:
             for named in sorted(requirement.extras):
                 yield from _written_out(named, declared, depth + 1)
         else:
             yield requirement
-
-
-def _applies(requirement: Requirement, extra: str) -> bool:
-    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
-
-
-def _requirement(text: str) -> Requirement | None:
-    try:
-        return Requirement(text)
-    except InvalidRequirement:
-        return None
 
 
 def _look(name: str, wanted: Sequence[Requirement]) -> Extra:
@@ -111,9 +100,7 @@ def _look(name: str, wanted: Sequence[Requirement]) -> Extra:
     return Extra(name, installed, tuple(missing))
 
 
-_DEBIAN = "apt-get install"
 _CUDA_LINE = re.compile(r"^cuda\b[^=]*=\s*(.+)$", re.MULTILINE)
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _TEX_PACKAGES = ("booktabs.sty", "siunitx.sty", "adjustbox.sty")
 _ASK_SECONDS = 10.0
 
@@ -145,46 +132,22 @@ class Equipment:
     get: str = ""  # command, or what to do, where it is missing; empty if it is there
 
 
+Probe = Callable[[], tuple[bool, str]]
+"""Whether a thing is there and of use, and its version or place, or what is wrong."""
+
+
 def survey() -> tuple[Equipment, ...]:
     """Everything that is known to be of use; without importing PyTorch."""
-    return (
-        _gpu(),
-        _energy(),
-        _program("git", ("git",), "the commit in each run; harness gate", f"{_DEBIAN} git"),
-        _program(
-            "C++ compiler",
-            ("c++", "g++", "clang++"),
-            "compile: true in a suite (torch.compile)",
-            f"{_DEBIAN} g++",
-        ),
-        _latex(),
-        _program("browser", _BROWSERS, "tests of the HTML report", f"{_DEBIAN} chromium"),
-        _program(
-            "Slurm",
-            ("sbatch",),
-            "harness run --engine slurm",
-            "call harness where sbatch is: on a login node of the cluster",
-        ),
-        Equipment(
-            "training data",
-            True,
-            "scenes are generated; real images are read from the folder of --data-root",
-            "accuracy",
-        ),
-        *_extras(),
+    rows = [(name, *probe(), purpose, cure) for name, purpose, probe, cure in _KNOWN]
+    for extra in extras():
+        there = ", ".join(f"{each} {number}" for each, number in extra.installed.items())
+        found = f"no {', '.join(extra.missing)}" if extra.missing else there
+        purpose, cure = PURPOSES.get(extra.name, ""), f"pip install '{PACKAGE}[{extra.name}]'"
+        rows.append((f"extra {extra.name}", not extra.missing, found, purpose, cure))
+    return tuple(
+        Equipment(name, present, found, purpose, "" if present else cure)
+        for name, present, found, purpose, cure in rows
     )
-
-
-def _gpu() -> Equipment:
-    name, purpose = "GPU", "latency, memory and energy of cases on CUDA"
-    driver, cuda, torch = kernel_driver(), torch_cuda(), _version("torch")
-    if driver is None:
-        get = "use a machine with an NVIDIA GPU and its driver; nvidia-smi shows both"
-        return Equipment(name, False, "no NVIDIA driver", purpose, get)
-    if cuda is None:
-        found = f"driver {driver}, but PyTorch {torch} is built without CUDA"
-        return Equipment(name, False, found, purpose, "pip install --force-reinstall torch")
-    return Equipment(name, True, f"driver {driver}, PyTorch {torch} for CUDA {cuda}", purpose)
 
 
 def torch_cuda() -> str | None:
@@ -200,71 +163,98 @@ def torch_cuda() -> str | None:
     return None
 
 
-def _energy() -> Equipment:
-    name, purpose = "energy counter", "the metric energy; clocks and throttling beside latencies"
+def _gpu() -> tuple[bool, str]:
+    driver, cuda, torch = kernel_driver(), torch_cuda(), "(not installed)"
+    with suppress(PackageNotFoundError):
+        torch = version("torch")
+    if driver is None:
+        return False, "no NVIDIA driver"
+    if cuda is None:
+        return False, f"driver {driver}, but PyTorch {torch} is built without CUDA"
+    return True, f"driver {driver}, PyTorch {torch} for CUDA {cuda}"
+
+
+def _energy() -> tuple[bool, str]:
     nvml = nvml_library()
     if nvml is None:
-        return Equipment(name, False, "no nvidia-ml-py", purpose, _pip("gpu"))
+        return False, "no nvidia-ml-py"
     try:
         with initialised(nvml):
             handle = nvml.nvmlDeviceGetHandleByIndex(0)
             nvml.nvmlDeviceGetTotalEnergyConsumption(handle)
-            return Equipment(name, True, str(nvml.nvmlDeviceGetName(handle)), purpose)
+            return True, str(nvml.nvmlDeviceGetName(handle))
     except nvml.NVMLError as error:
-        get = "use a machine with an NVIDIA GPU of Volta or later"
-        return Equipment(name, False, f"NVML says: {error}", purpose, get)
+        return False, f"NVML says: {error}"
 
 
-def _latex() -> Equipment:
-    name, purpose = "LaTeX", "to set tables/*.tex, and the test that does"
-    get = f"{_DEBIAN} texlive-latex-recommended texlive-latex-extra texlive-science"
+def _latex() -> tuple[bool, str]:
     place = shutil.which("pdflatex")
     if place is None:
-        return Equipment(name, False, "no pdflatex", purpose, get)
-    there = _ask("kpsewhich", *_TEX_PACKAGES)
-    lacking = [each for each in _TEX_PACKAGES if each not in there]
-    if lacking:
-        return Equipment(name, False, f"{place}, without {', '.join(lacking)}", purpose, get)
-    return Equipment(name, True, place, purpose)
-
-
-def _ask(*command: str) -> str:
+        return False, "no pdflatex"
+    there = ""
     with suppress(OSError, subprocess.SubprocessError):
-        done = subprocess.run(
+        command = ["kpsewhich", *_TEX_PACKAGES]
+        there = subprocess.run(
             command, capture_output=True, text=True, timeout=_ASK_SECONDS, check=False
-        )
-        return done.stdout
-    return ""
+        ).stdout
+    lacking = [each for each in _TEX_PACKAGES if each not in there]
+    return not lacking, f"{place}, without {', '.join(lacking)}" if lacking else place
 
 
-def _program(name: str, commands: tuple[str, ...], purpose: str, get: str) -> Equipment:
-    place = next(filter(None, map(shutil.which, commands)), None)
-    if place is None:
-        return Equipment(name, False, f"no {commands[0]}", purpose, get)
-    return Equipment(name, True, place, purpose)
+def _program(*commands: str) -> Probe:
+    """Looks for one of several programs that serve alike."""
+
+    def probe() -> tuple[bool, str]:
+        place = next(filter(None, map(shutil.which, commands)), None)
+        return place is not None, place or f"no {commands[0]}"
+
+    return probe
 
 
-def _extras() -> Iterator[Equipment]:
-    for extra in extras():
-        purpose = PURPOSES.get(extra.name, "")
-        name = f"extra {extra.name}"
-        if extra.missing:
-            yield Equipment(name, False, _lacking(extra), purpose, _pip(extra.name))
-        else:
-            found = ", ".join(f"{each} {number}" for each, number in extra.installed.items())
-            yield Equipment(name, True, found, purpose)
-
-
-def _lacking(extra: Extra) -> str:
-    return f"no {', '.join(extra.missing)}"
-
-
-def _pip(extra: str) -> str:
-    return f"pip install '{PACKAGE}[{extra}]'"
-
-
-def _version(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return "(not installed)"
+# Name, purpose, probe, and how to get it where it is missing.
+_KNOWN: tuple[tuple[str, str, Probe, str], ...] = (
+    (
+        "GPU",
+        "latency, memory and energy of cases on CUDA",
+        _gpu,
+        "use a machine with an NVIDIA GPU and its driver, which nvidia-smi shows; "
+        "for a PyTorch without CUDA: pip install --force-reinstall torch",
+    ),
+    (
+        "energy counter",
+        "the metric energy; clocks and throttling beside latencies",
+        _energy,
+        f"pip install '{PACKAGE}[gpu]', on a machine with an NVIDIA GPU of Volta or later",
+    ),
+    ("git", "the commit in each run; harness gate", _program("git"), "apt-get install git"),
+    (
+        "C++ compiler",
+        "compile: true in a suite (torch.compile)",
+        _program("c++", "g++", "clang++"),
+        "apt-get install g++",
+    ),
+    (
+        "LaTeX",
+        "to set tables/*.tex, and the test that does",
+        _latex,
+        "apt-get install texlive-latex-recommended texlive-latex-extra texlive-science",
+    ),
+    (
+        "browser",
+        "tests of the HTML report",
+        _program("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
+        "apt-get install chromium",
+    ),
+    (
+        "Slurm",
+        "harness run --engine slurm",
+        _program("sbatch"),
+        "call harness where sbatch is: on a login node of the cluster",
+    ),
+    (
+        "training data",
+        "accuracy",
+        lambda: (True, "scenes are generated; real images are read from the folder of --data-root"),
+        "",
+    ),
+)

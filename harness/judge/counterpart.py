@@ -1,20 +1,20 @@
 """Counterparts: which of our quantities stands beside a printed figure, and how it is made."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.judge.growth import TOLERANCE, ends_sweep, fit, swept_with
-from harness.judge.statistics.power_law import PowerLaw
+from harness.judge.statistics.power_law import PowerLaw, fit_power_law
 from harness.measure.convention import ConventionSpec
 from harness.measure.metric import Unit, unit
 from harness.messages import HarnessError
+from harness.records.quantities.derived import axis_of, sweep_name
 from harness.records.quantities.quantity import Quantity, Row
 from harness.records.quantities.registry import find
 from harness.suite.presentation import FigureSpec, ReferenceSpec
 
 # Printed figure: our quantity and the printed unit (None: the convention's). Papers write "MB" for
 # what CUDA tools report in MiB; without a word in the suite it is shown so, and not judged.
-USUAL: Mapping[str, tuple[str, str | None]] = {
+USUAL_COUNTERPARTS: Mapping[str, tuple[str, str | None]] = {
     "gflops": ("operations", None),
     "params_m": ("params", "M"),
     "memory_mb": ("memory", "MiB"),
@@ -32,6 +32,46 @@ SHOWN_ONLY = "shown for orientation; the suite does not judge it"
 EXPONENT = Unit("exponent", 1.0)
 """Of a power law; a pure number, named so that nobody takes it for the quantity itself."""
 
+EXPONENT_TOLERANCE = 0.05
+"""Of an exponent, absolute. Orders that papers compare lie 1/2 apart at least, ten times as far."""
+
+
+def fit(rows: Iterable[Row], quantity: Quantity, over: Quantity) -> PowerLaw | None:
+    """The power law through the rows of one sweep.
+
+    Returns:
+        `None` where fewer than two sizes have a value, or a value is 0.
+    """
+    pairs = [(over.number(row), quantity.number(row)) for row in rows]
+    known = [(x, y) for x, y in pairs if x is not None and y is not None]
+    try:
+        return fit_power_law([x for x, _ in known], [y for _, y in known])
+    except ValueError:
+        return None
+
+
+def swept_with(row: Row, rows: Iterable[Row], over: Quantity) -> list[Row]:
+    """The rows of the sweep that a row belongs to."""
+    axis = axis_of(over)
+    name = sweep_name(row, axis)
+    return [each for each in rows if sweep_name(each, axis) == name]
+
+
+def end(swept: Sequence[Row], over: Quantity) -> Row:
+    """The largest row of a sweep: there a printed order is judged, once."""
+    return max(swept, key=lambda each: over.number(each) or 0.0)
+
+
+def ends_sweep(row: Row, swept: Sequence[Row], over: Quantity) -> bool:
+    """Whether a row is the largest of its sweep."""
+    return row.get("label") == end(swept, over).get("label")
+
+
+def range_text(law: PowerLaw, over: Quantity) -> str:
+    """`N = 4,096 to 1,048,576, 5 sizes`."""
+    symbol = over.symbol or over.head
+    return f"{symbol} = {law.smallest:,.0f} to {law.largest:,.0f}, {law.points} sizes"
+
 
 @dataclass(frozen=True)
 class Counterpart:
@@ -43,7 +83,7 @@ class Counterpart:
     tolerance: float  # relative
     unjudged: str = ""  # why it is not judged; empty if it is
     relative_to: str | None = None  # label of the row that ours is divided by
-    minus: tuple[str, ...] = ()  # labels of rows that are subtracted from ours
+    minus: str | None = None  # label of the row that is subtracted from every other
     not_reproducible: Mapping[str, str] = field(default_factory=dict)  # label: why
     # label: the quantity that stands there instead of `quantity`
     instead: Mapping[str, Quantity] = field(default_factory=dict)
@@ -56,9 +96,19 @@ class Counterpart:
     printed_unit: str | None = None
 
     @property
+    def base(self) -> str | None:
+        """The one row over which ours is an overhead; `None` where there are several, or none."""
+        labels = {*self.minus_of.values(), *([self.minus] if self.minus is not None else [])}
+        return labels.pop() if len(labels) == 1 else None
+
+    @property
     def combined(self) -> bool:
         """Whether other rows take part in ours."""
-        return self.relative_to is not None or bool(self.minus or self.minus_of or self.over)
+        return (
+            self.relative_to is not None
+            or self.minus is not None
+            or bool(self.minus_of or self.over)
+        )
 
     def stored(self, row: Row, by_label: Mapping[str, Row]) -> float | None:
         """Ours in SI base units (a ratio where `relative_to` is given); `None` if not measured.
@@ -88,19 +138,15 @@ class Counterpart:
 
     def _net(self, row: Row, by_label: Mapping[str, Row]) -> float | None:
         assert self.quantity is not None
-        value = self.instead.get(str(row.get("label")), self.quantity).number(row)
-        # A row that others are overheads over is printed whole.
         own = str(row.get("label"))
-        minus = self.minus if own not in self.minus else ()
-        if own in self.minus_of:
-            minus = (*minus, self.minus_of[own])
-        for label in minus:
-            other = by_label.get(label)
-            taken = None if other is None else self.quantity.number(other)
-            if value is None or taken is None:
-                return None
-            value -= taken
-        return value
+        value = self.instead.get(own, self.quantity).number(row)
+        label = self.minus_of.get(own, self.minus)
+        # A row that others are overheads over is printed whole.
+        if label is None or label == own:
+            return value
+        other = by_label.get(label)
+        taken = None if other is None else self.quantity.number(other)
+        return None if value is None or taken is None else value - taken
 
     def ours(self, row: Row, by_label: Mapping[str, Row]) -> float | None:
         """Ours in the printed unit; `None` if not measured."""
@@ -115,7 +161,7 @@ def counterpart(
 
     Args:
         key: of the printed figure.
-        reference: says how; `USUAL` where it does not.
+        reference: says how; `USUAL_COUNTERPARTS` where it does not.
         rows: of the suite.
         convention: of the suite.
 
@@ -125,9 +171,9 @@ def counterpart(
     spec = reference.figures.get(key)
     if spec is not None:
         return _given(key, spec, reference, rows, convention)
-    if key not in USUAL:
+    if key not in USUAL_COUNTERPARTS:
         return Counterpart(key, None, Unit("1", 1.0), reference.tolerance, NO_COUNTERPART)
-    name, unit_name = USUAL[key]
+    name, unit_name = USUAL_COUNTERPARTS[key]
     quantity = find(name, rows)
     shown = quantity.usual_unit(convention)
     if unit_name is not None:
@@ -162,7 +208,7 @@ def _given(
     if not spec.judged:
         trained = quantity.name in ACCURACIES
         unjudged = unjudged or (OTHER_DATA if trained else SHOWN_ONLY)
-    usual = reference.tolerance if over is None else TOLERANCE
+    usual = reference.tolerance if over is None else EXPONENT_TOLERANCE
     return Counterpart(
         key,
         quantity,
@@ -170,11 +216,10 @@ def _given(
         usual if spec.tolerance is None else spec.tolerance,
         unjudged,
         spec.relative_to,
-        spec.minus,
-        spec.not_reproducible,
-        {label: find(name, rows) for label, name in spec.instead.items()},
-        spec.minus_of,
-        over,
+        not_reproducible=spec.not_reproducible,
+        instead={label: find(name, rows) for label, name in spec.instead.items()},
+        minus_of=spec.minus_of,
+        over=over,
     )
 
 

@@ -1,14 +1,15 @@
 """Figures that papers print, read with their printed precision.
 
 `results/paper/<paper>.yaml` holds one table per key, one mapping per printed row. Scalars are read
-as text, so that 0.10 keeps two decimals and half a unit of the last printed digit is known.
+as text, so that 0.10 keeps two decimals and half a unit of the last printed digit is known. A
+printed order stands there with its degree, the exponent at which it grows in N = H W while the
+shape of the map is kept: `computation: {order: "O(C (HW)^2)", degree: 2}`.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,168 +20,25 @@ from ruamel.yaml.error import YAMLError
 import harness
 from harness.messages import HarnessError, axis_text, hint
 
-# Orders as papers print them, `O(C (HW)^2 + HW C^2)`, and the exponent at which they grow.
-#
-#     order    = "O" "(" sum ")"
-#     sum      = product { "+" product }
-#     product  = power { [ "*" ] power }        letters side by side are factors: HW is H times W
-#     power    = atom [ "^" ( number | "(" number [ "/" number ] ")" ) ]
-#     atom     = letter | number | "(" sum ")"
-#
-# Case matters in symbols; spaces do not. A logarithm is no power, and is refused.
-
-POSITIONS: Mapping[str, Fraction] = {
-    "H": Fraction(1, 2),
-    "W": Fraction(1, 2),
-    "N": Fraction(1),
-}
-"""Degree of each symbol in N = H W while the shape of the map is kept; others are constants."""
-
-_LONGEST = 200
-_TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?)|([A-Za-z])|([()+*^/]))")
-_TYPOGRAPHIC = {"²": "^2", "³": "^3", "·": "*", "×": "*", "−": "-"}
-
-
-def degree(text: str, degrees: Mapping[str, Fraction] = POSITIONS) -> Fraction:
-    """The exponent at which an order grows.
-
-    Factors add, of summands the largest counts: (HW)^2 has 2, HW(H + W) has 3/2, C^2 has 0.
-
-    Args:
-        text: of the order.
-        degrees: symbol: its own exponent; symbols that are not named are constants.
-
-    Raises:
-        HarnessError: the text is no order; says at which character.
-    """
-    return _Parser(text, degrees).order()
-
-
-class _Parser:
-    """Recursive descent, one method per line of the grammar; each returns a degree."""
-
-    def __init__(self, text: str, degrees: Mapping[str, Fraction]) -> None:
-        self._text = text
-        self._degrees = degrees
-        self._tokens = _tokens(text)
-        self._next = 0
-
-    def order(self) -> Fraction:
-        self._expect("O")
-        self._expect("(")
-        found = self._sum()
-        self._expect(")")
-        if self._peek():
-            raise self._mistake("the order ends before")
-        return found
-
-    def _sum(self) -> Fraction:
-        found = self._product()
-        while self._take("+"):
-            found = max(found, self._product())
-        return found
-
-    def _product(self) -> Fraction:
-        found = self._power()
-        while self._take("*") or self._peek() not in ("", "+", ")"):
-            found += self._power()
-        return found
-
-    def _power(self) -> Fraction:
-        found = self._atom()
-        return found * self._exponent() if self._take("^") else found
-
-    def _exponent(self) -> Fraction:
-        if not self._take("("):
-            return self._number()
-        found = self._number()
-        if self._take("/"):
-            below = self._number()
-            if below == 0:
-                raise self._mistake("division by zero before")
-            found /= below
-        self._expect(")")
-        return found
-
-    def _atom(self) -> Fraction:
-        if self._take("("):
-            found = self._sum()
-            self._expect(")")
-            return found
-        token = self._peek()
-        if token[:1].isdigit():
-            if self._number() == 0:
-                raise self._mistake("nothing grows as zero, before")
-            return Fraction(0)
-        if not token.isalpha():
-            raise self._mistake("expected a symbol, a number or (, not")
-        self._next += 1
-        return self._degrees.get(token, Fraction(0))
-
-    def _number(self) -> Fraction:
-        token = self._peek()
-        if not token[:1].isdigit():
-            raise self._mistake("expected a number, not")
-        self._next += 1
-        return Fraction(token)
-
-    def _peek(self) -> str:
-        return self._tokens[self._next][0] if self._next < len(self._tokens) else ""
-
-    def _take(self, token: str) -> bool:
-        found = self._peek() == token
-        self._next += found
-        return found
-
-    def _expect(self, token: str) -> None:
-        if not self._take(token):
-            raise self._mistake(f"expected {token}, not")
-
-    def _mistake(self, what: str) -> HarnessError:
-        at_end = self._next >= len(self._tokens)
-        where = "the end" if at_end else f"{self._peek()!r} at character {self._position()}"
-        return HarnessError(f"{self._text!r} is no order: {what} {where}; write e.g. O(C (HW)^2)")
-
-    def _position(self) -> int:
-        return self._tokens[self._next][1] + 1
-
-
-def _tokens(text: str) -> list[tuple[str, int]]:
-    """Tokens with their places; of typographic signs, in the text as rewritten."""
-    if len(text) > _LONGEST:
-        raise HarnessError(f"{text[:40]!r}... is no order: longer than {_LONGEST} characters")
-    plain = "".join(_TYPOGRAPHIC.get(each, each) for each in text).rstrip()
-    if re.search(r"log|ln|exp", plain):
-        raise HarnessError(f"{text!r} is no power: only products and sums of powers are compared")
-    found, at = [], 0
-    while at < len(plain):
-        match = _TOKEN.match(plain, at)
-        if match is None:
-            raise HarnessError(f"{text!r} is no order: unknown sign {plain[at:].lstrip()[0]!r}")
-        found.append((match.group(match.lastindex or 0), match.start(match.lastindex or 0)))
-        at = match.end()
-    return found
-
-
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_PRINTED_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _PAPER = re.compile(r"[\w-]+(\.[\w-]+)*")
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A printed number."""
+class PrintedFigure:
+    """A printed number, or a printed order with its degree."""
 
     text: str  # as printed
-    value: float  # as a number, in the printed unit
-    half_unit: float  # half a unit of the last printed digit, in the printed unit
+    value: float  # as a number, in the printed unit; of an order its degree
+    half_unit: float  # half a unit of the last printed digit, in the printed unit; 0 of an order
 
 
-def figure(text: str) -> Figure | None:
+def figure(text: str) -> PrintedFigure | None:
     """A printed number of its text; `None` for text that is no number."""
-    if _NUMBER.fullmatch(text) is None:
+    if _PRINTED_NUMBER.fullmatch(text) is None:
         return None
     exponent = int(Decimal(text).as_tuple().exponent)
-    return Figure(text, float(text), 0.5 * 10.0**exponent)
+    return PrintedFigure(text, float(text), 0.5 * 10.0**exponent)
 
 
 @dataclass(frozen=True)
@@ -188,7 +46,7 @@ class PrintedRow:
     """One row of a printed table: `name` (its `row`, if it has one), numbers, and texts."""
 
     name: str | None
-    figures: Mapping[str, Figure]
+    figures: Mapping[str, PrintedFigure]
     texts: Mapping[str, str]
 
     def matches(self, key: str, value: Any) -> bool:
@@ -273,7 +131,7 @@ def find_paper(paper: str, start: Path | None) -> Path:
     raise HarnessError(f"{places}: no printed figures of {paper!r}{hint(paper, known)}")
 
 
-def load(paper: str, table: str, start: Path | None = None) -> PrintedTable:
+def load_table(paper: str, table: str, start: Path | None = None) -> PrintedTable:
     """A printed table.
 
     Raises:
@@ -293,13 +151,12 @@ def load(paper: str, table: str, start: Path | None = None) -> PrintedTable:
     rows = body.get("rows") if isinstance(body, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise HarnessError(f"{path}: {table}: `rows` must be a list of mappings")
-    return PrintedTable(
-        path,
-        str(content.get("paper", paper)),
-        table,
-        str(body.get("caption", "")),
-        tuple(_row(row) for row in rows),
-    )
+    caption = str(body.get("caption", ""))
+    try:
+        printed = tuple(map(_printed_row, rows))
+    except HarnessError as error:
+        raise HarnessError(f"{path}: {table}: {error}") from error
+    return PrintedTable(path, str(content.get("paper", paper)), table, caption, printed)
 
 
 @lru_cache(maxsize=16)
@@ -309,16 +166,23 @@ def _content(path: Path, _modified: int) -> Any:
     return YAML(typ="base", pure=True).load(path.read_text(encoding="utf-8"))
 
 
-def _row(entries: Mapping[str, Any]) -> PrintedRow:
+def _printed_row(entries: Mapping[str, Any]) -> PrintedRow:
     name = entries.get("row")
-    figures: dict[str, Figure] = {}
+    figures: dict[str, PrintedFigure] = {}
     texts: dict[str, str] = {}
     for key, value in entries.items():
         if key == "row":
             continue
-        number = figure(value) if isinstance(value, str) else None
+        number = _order(value) if isinstance(value, dict) else figure(str(value))
         if number is not None:
             figures[key] = number
         elif value not in (None, ""):
             texts[key] = str(value)
     return PrintedRow(None if name is None else str(name), figures, texts)
+
+
+def _order(entry: Mapping[str, Any]) -> PrintedFigure:
+    degree = figure(str(entry.get("degree")))
+    if degree is None or set(entry) != {"order", "degree"}:
+        raise HarnessError(f"{dict(entry)} is no printed order; write {{order: O(N^2), degree: 2}}")
+    return PrintedFigure(str(entry["order"]), degree.value, 0.0)

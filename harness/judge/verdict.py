@@ -1,79 +1,26 @@
-"""Verdicts: what a paper prints against what we count, figure by figure."""
+"""Verdicts: what a paper prints against what we count, figure by figure, and how many agree.
 
-from collections.abc import Iterable, Mapping, Sequence
+`annotate` is the one place where rows are judged; tables, plots and reports take its rows.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from harness.judge.counterpart import Counterpart, counterpart
-from harness.judge.growth import ends_sweep, expected, range_text, swept_with
-from harness.judge.printed import Figure, PrintedRow, PrintedTable, load
-from harness.measure.convention import ConventionSpec
+from harness.judge.counterpart import (
+    Counterpart,
+    counterpart,
+    ends_sweep,
+    range_text,
+    swept_with,
+)
+from harness.judge.part import Part, convention_of
+from harness.judge.printed import PrintedFigure, PrintedRow, PrintedTable, load_table
 from harness.messages import HarnessError
-from harness.present.part import Part, convention_of
 from harness.records.quantities.derived import axis_of, sweep_name
 from harness.records.quantities.quantity import Quantity, Row
 from harness.records.quantities.registry import find
 from harness.suite.presentation import ReferenceSpec
-
-# Tally: how many of a paper's printed figures are reproduced.
-
-
-@dataclass(frozen=True)
-class Tally:
-    """Counts of printed figures by verdict."""
-
-    reproduced: int = 0
-    differs: int = 0
-    not_reproducible: int = 0
-    not_judged: int = 0
-    not_measured: int = 0
-
-    @property
-    def judged(self) -> int:
-        """Figures that were compared or are known not to be comparable."""
-        return self.reproduced + self.differs + self.not_reproducible
-
-    @property
-    def total(self) -> int:
-        """All printed figures beside the rows."""
-        return self.judged + self.not_judged + self.not_measured
-
-    def __add__(self, other: "Tally") -> "Tally":
-        return Tally(
-            self.reproduced + other.reproduced,
-            self.differs + other.differs,
-            self.not_reproducible + other.not_reproducible,
-            self.not_judged + other.not_judged,
-            self.not_measured + other.not_measured,
-        )
-
-    @property
-    def text(self) -> str:
-        """One line for people."""
-        if self.total == 0:
-            return "no printed figures to compare with"
-        parts = [
-            f"{self.reproduced} reproduced",
-            f"{self.differs} {'differs' if self.differs == 1 else 'differ'}",
-            f"{self.not_reproducible} not reproducible",
-            f"{self.not_judged} not judged",
-        ]
-        if self.not_measured:
-            parts.append(f"{self.not_measured} not measured")
-        return f"{self.total} printed figures: {', '.join(parts)}"
-
-
-def count(rows: Iterable[Row]) -> Tally:
-    """Counts the verdicts of annotated rows (`verdict.annotate`)."""
-    found = [each["verdict"] for row in rows for each in (row.get("verdicts") or {}).values()]
-    return Tally(
-        found.count("reproduced"),
-        found.count("differs"),
-        found.count("not reproducible"),
-        found.count("not judged"),
-        found.count(None),
-    )
-
 
 Judgement = Literal["reproduced", "differs", "not reproducible", "not judged"]
 JUDGED = ("reproduced", "differs", "not reproducible")
@@ -83,7 +30,7 @@ _SLACK = 1e-12
 
 
 @dataclass(frozen=True)
-class Verdict:
+class FigureVerdict:
     """One printed figure beside ours."""
 
     figure: str  # key of the printed figure
@@ -98,50 +45,166 @@ class Verdict:
     reason: str
 
 
-def within(ours: float, printed: Figure, tolerance: float) -> bool:
-    """|ours - printed| <= tolerance * |printed| + half a unit of the last printed digit."""
-    allowed = tolerance * abs(printed.value) + printed.half_unit
-    return abs(ours - printed.value) <= allowed + _SLACK * abs(printed.value)
+@dataclass(frozen=True)
+class FigurePair:
+    """A printed figure, and what stands beside it in a row of ours."""
+
+    printed: PrintedFigure
+    by: Counterpart
+    why_not_reproducible: str | None  # a known reason why it cannot be reproduced
 
 
-def judge(
-    printed: Figure, ours: float | None, by: Counterpart, why_not_reproducible: str | None = None
-) -> Verdict:
+def annotate(rows: Sequence[Row], part: Part) -> list[dict[str, Any]]:
+    """Rows with what the paper prints and how ours compares.
+
+    Args:
+        rows: of one suite. Where the part has no reference, nothing is printed beside them.
+        part: the suite.
+
+    Returns:
+        Copies with `reported` (figure: printed number), `verdict` (of the row, or `None`) and
+        `verdicts` (figure: `FigureVerdict` as plain data).
+
+    Raises:
+        HarnessError: the reference names what does not exist.
+    """
+    by_label = rows_by_label(rows)
+    decides = None if part.reference is None else part.reference.decides
+    annotated = []
+    for row, pairs in zip(rows, paired(rows, part), strict=True):
+        verdicts = [judge(each, row, by_label) for each in pairs]
+        annotated.append(
+            {
+                **row,
+                "reported": {each.figure: each.printed for each in verdicts},
+                "verdict": row_verdict(verdicts, decides),
+                "verdicts": {each.figure: asdict(each) for each in verdicts},
+            }
+        )
+    return annotated
+
+
+def paired(rows: Sequence[Row], part: Part) -> list[list[FigurePair]]:
+    """Of each row the printed figures beside it; what is measured does not matter.
+
+    Raises:
+        HarnessError: the reference names what does not exist.
+    """
+    reference, table = part.reference, reference_table(part)
+    if reference is None or table is None:
+        return [[] for _ in rows]
+    by, by_label = counterparts(part, rows), rows_by_label(rows)
+    return [
+        [
+            *_beside_orders(row, reference, table, by, by_label),
+            *_beside_numbers(row, reference, printed_row(row, reference, table), by),
+        ]
+        for row in rows
+    ]
+
+
+def _beside_orders(
+    row: Row,
+    reference: ReferenceSpec,
+    table: PrintedTable,
+    by: Mapping[str, Counterpart],
+    by_label: Mapping[str, Row],
+) -> Iterator[FigurePair]:
+    """Printed orders, at the row where a sweep ends."""
+    for key, each in by.items():
+        if each.over is None:
+            continue
+        printed = growth_row(row, each.over, reference, table)
+        order = None if printed is None else printed.figures.get(key)
+        swept = swept_with(row, by_label.values(), each.over)
+        if order is not None and ends_sweep(row, swept, each.over):
+            name = sweep_name(row, axis_of(each.over))
+            yield FigurePair(order, each, _why(each, reference, name))
+
+
+def _beside_numbers(
+    row: Row, reference: ReferenceSpec, printed: PrintedRow | None, by: Mapping[str, Counterpart]
+) -> Iterator[FigurePair]:
+    """Printed numbers; those of the grid's axes only where the reference asks for them."""
+    taken = {_axis(item)[1] for item in reference.match} | set(row.get("factors") or {})
+    for key, number in () if printed is None else printed.figures.items():
+        if by[key].over is None and (key in reference.figures or key not in taken):
+            yield FigurePair(number, by[key], _why(by[key], reference, str(row.get("label"))))
+
+
+def _why(by: Counterpart, reference: ReferenceSpec, name: str) -> str | None:
+    return by.not_reproducible.get(name, reference.not_reproducible.get(name))
+
+
+def judge(pair: FigurePair, row: Row, by_label: Mapping[str, Row]) -> FigureVerdict:
     """Judges one figure.
 
     Args:
-        printed: the paper's.
-        ours: in the printed unit; `None` if not measured.
-        by: says unit, tolerance, and whether it is judged at all.
-        why_not_reproducible: a known reason why it cannot be reproduced.
+        pair: the printed figure and its counterpart.
+        row: that it stands beside.
+        by_label: all rows of the suite, which overheads, ratios and exponents need.
     """
-    comparable = ours is not None and printed.value != 0 and by.over is None
-    difference = (
-        (ours - printed.value) / abs(printed.value) if comparable and ours is not None else None
-    )
+    printed, by = pair.printed, pair.by
+    ours = by.ours(row, by_label)
+    difference = None
+    if ours is not None and printed.value != 0 and by.over is None:
+        difference = (ours - printed.value) / abs(printed.value)
     judgement: Judgement | None
     if by.unjudged:
         judgement, reason = "not judged", by.unjudged
     elif ours is None:
         judgement, reason = None, "not measured"
-    elif why_not_reproducible is not None:
-        judgement, reason = "not reproducible", why_not_reproducible
-    elif _agrees(ours, printed, by):
+    elif pair.why_not_reproducible is not None:
+        judgement, reason = "not reproducible", pair.why_not_reproducible
+    elif within(ours, printed, by.tolerance, absolute=by.over is not None):
         judgement, reason = "reproduced", ""
+    elif by.over is not None and (law := by.law(row, by_label)) is not None:
+        ours_text = f"exponent {law.exponent:.3f} over {range_text(law, by.over)}"
+        judgement, reason = "differs", f"{ours_text}; {printed.text} has {printed.value:g}"
     else:
-        judgement = "differs"
         share = "" if difference is None else f", {100 * difference:+.2f} %"
-        reason = f"ours {ours:.6g}, printed {printed.text}{share}"
-    return Verdict(
+        judgement, reason = "differs", f"ours {ours:.6g}, printed {printed.text}{share}"
+    return FigureVerdict(
         by.figure, printed.value, printed.text, ours, by.unit.name, difference, judgement, reason
     )
 
 
-def _agrees(ours: float, printed: Figure, by: Counterpart) -> bool:
-    if by.over is None:
-        return within(ours, printed, by.tolerance)
-    # An exponent of 0 has no relative tolerance.
-    return abs(ours - printed.value) <= by.tolerance + _SLACK
+def within(
+    ours: float, printed: PrintedFigure, tolerance: float, *, absolute: bool = False
+) -> bool:
+    """|ours - printed| <= tolerance * |printed| + half a unit of the last printed digit.
+
+    Absolute, the tolerance alone counts: an exponent of 0 has no relative one.
+    """
+    if absolute:
+        return abs(ours - printed.value) <= tolerance + _SLACK
+    allowed = tolerance * abs(printed.value) + printed.half_unit
+    return abs(ours - printed.value) <= allowed + _SLACK * abs(printed.value)
+
+
+def row_verdict(verdicts: Sequence[FigureVerdict], decides: str | None) -> Judgement | None:
+    """Verdict of a row: that of the deciding figure, else of the first judged one."""
+    if decides is not None:
+        return next((each.verdict for each in verdicts if each.figure == decides), None)
+    return next((each.verdict for each in verdicts if each.verdict in JUDGED), None)
+
+
+def rows_by_label(rows: Iterable[Row]) -> dict[str, Row]:
+    """Rows by label; labels are unique within a suite."""
+    return {str(row.get("label")): row for row in rows}
+
+
+def counterparts(part: Part, rows: Sequence[Row]) -> dict[str, Counterpart]:
+    """The counterpart of every printed figure of a part's table; none without a reference.
+
+    Raises:
+        HarnessError: the reference names what does not exist.
+    """
+    table = reference_table(part)
+    if table is None or part.reference is None:
+        return {}
+    convention = convention_of(part)
+    return {key: counterpart(key, part.reference, rows, convention) for key in table.entries}
 
 
 def reference_table(part: Part) -> PrintedTable | None:
@@ -154,7 +217,7 @@ def reference_table(part: Part) -> PrintedTable | None:
     if reference is None:
         return None
     start = None if part.path is None else part.path.parent
-    table = load(reference.paper, reference.table, start)
+    table = load_table(reference.paper, reference.table, start)
     for name in reference.rows.values():
         table.require_row(name)
     for key in reference.figures:
@@ -205,33 +268,6 @@ def printed_row(row: Row, reference: ReferenceSpec, table: PrintedTable) -> Prin
     return fitting[0] if fitting else None
 
 
-def _figures(
-    printed: PrintedRow, row: Row, reference: ReferenceSpec
-) -> Iterable[tuple[str, Figure]]:
-    taken = {_axis(item)[1] for item in reference.match} | set(row.get("factors") or {})
-    for key, number in printed.figures.items():
-        if key in reference.figures or key not in taken:
-            yield key, number
-
-
-def _verdicts(
-    row: Row,
-    reference: ReferenceSpec,
-    table: PrintedTable,
-    by: Mapping[str, Counterpart],
-    by_label: Mapping[str, Row],
-) -> tuple[Verdict, ...]:
-    verdicts = list(_growth_verdicts(row, reference, table, by, by_label))
-    printed = printed_row(row, reference, table)
-    label = str(row.get("label"))
-    for key, number in () if printed is None else _figures(printed, row, reference):
-        each = by[key]
-        if each.over is None:
-            why = each.not_reproducible.get(label, reference.not_reproducible.get(label))
-            verdicts.append(judge(number, each.ours(row, by_label), each, why))
-    return tuple(verdicts)
-
-
 def growth_row(
     row: Row, over: Quantity, reference: ReferenceSpec, table: PrintedTable
 ) -> PrintedRow | None:
@@ -241,101 +277,14 @@ def growth_row(
     return next((each for each in table.rows if each.name == name), None)
 
 
-def _growth_verdicts(
-    row: Row,
-    reference: ReferenceSpec,
-    table: PrintedTable,
-    by: Mapping[str, Counterpart],
-    by_label: Mapping[str, Row],
-) -> Iterable[Verdict]:
-    """Printed orders against fitted exponents, at the row where a sweep ends."""
-    for key, each in by.items():
-        over = each.over
-        if over is None:
-            continue
-        printed = growth_row(row, over, reference, table)
-        order = None if printed is None else expected(printed, key)
-        swept = swept_with(row, by_label.values(), over)
-        if order is None or not ends_sweep(row, swept, over):
-            continue
-        name = sweep_name(row, axis_of(over))
-        why = each.not_reproducible.get(name, reference.not_reproducible.get(name))
-        law = each.law(row, by_label)
-        found = judge(order, None if law is None else law.exponent, each, why)
-        if found.verdict == "differs" and law is not None:
-            reason = (
-                f"exponent {law.exponent:.3f} over {range_text(law, over)}; "
-                f"{order.text} has {order.value:g}"
-            )
-            found = replace(found, reason=reason)
-        yield found
-
-
-def row_verdict(verdicts: Sequence[Verdict], decides: str | None) -> Judgement | None:
-    """Verdict of a row: that of the deciding figure, else of the first judged one."""
-    if decides is not None:
-        verdicts = [each for each in verdicts if each.figure == decides]
-        return verdicts[0].verdict if verdicts else None
-    return next((each.verdict for each in verdicts if each.verdict in JUDGED), None)
-
-
-def counterparts(
-    part: Part, rows: Sequence[Row], table: PrintedTable, convention: ConventionSpec
-) -> dict[str, Counterpart]:
-    """The counterpart of every printed figure of a table."""
-    assert part.reference is not None
-    return {key: counterpart(key, part.reference, rows, convention) for key in table.entries}
-
-
 def growth_axes(part: Part, rows: Sequence[Row]) -> tuple[Quantity, ...]:
     """What the reference's exponents are fitted over."""
     figures = () if part.reference is None else part.reference.figures.values()
     return tuple(find(each.over, rows) for each in figures if each.over is not None)
 
 
-def labelled(rows: Iterable[Row]) -> dict[str, Row]:
-    """Rows by label; labels are unique within a suite."""
-    return {str(row.get("label")): row for row in rows}
-
-
-def annotate(
-    rows: Sequence[Row], part: Part, convention: ConventionSpec | None = None
-) -> list[dict[str, Any]]:
-    """Rows with what the paper prints and how ours compares.
-
-    Args:
-        rows: of one suite. Rows stay as they are where the part has no reference.
-        part: the suite.
-        convention: what "FLOPs" means; the part's own if absent.
-
-    Returns:
-        Copies with `reported` (figure: printed number), `verdict` (of the row, or `None`) and
-        `verdicts` (figure: `Verdict` as plain data).
-
-    Raises:
-        HarnessError: the reference names what does not exist.
-    """
-    table = reference_table(part)
-    if table is None or part.reference is None:
-        return [{**row, "reported": {}, "verdict": None, "verdicts": {}} for row in rows]
-    by = counterparts(part, rows, table, convention or convention_of(part))
-    by_label = labelled(rows)
-    annotated = []
-    for row in rows:
-        verdicts = _verdicts(row, part.reference, table, by, by_label)
-        annotated.append(
-            {
-                **row,
-                "reported": {each.figure: each.printed for each in verdicts},
-                "verdict": row_verdict(verdicts, part.reference.decides),
-                "verdicts": {each.figure: asdict(each) for each in verdicts},
-            }
-        )
-    return annotated
-
-
 def unmatched(rows: Sequence[Row], part: Part) -> tuple[str, ...]:
-    """Printed rows beside which none of ours stands."""
+    """Printed rows beside which none of ours stands: their names, or a figure that tells them."""
     table = reference_table(part)
     if table is None or part.reference is None:
         return ()
@@ -343,10 +292,64 @@ def unmatched(rows: Sequence[Row], part: Part) -> tuple[str, ...]:
     for over in growth_axes(part, rows):
         met += [growth_row(row, over, part.reference, table) for row in rows]
     left = [each for each in table.rows if not any(each is other for other in met)]
-    return tuple(_name(each) for each in left)
+    return tuple(
+        next((f"{key}={one.text}" for key, one in each.figures.items()), "?")
+        if each.name is None
+        else each.name
+        for each in left
+    )
 
 
-def _name(row: PrintedRow) -> str:
-    if row.name is not None:
-        return row.name
-    return ", ".join(f"{key}={each.text}" for key, each in list(row.figures.items())[:1]) or "?"
+# How many of a paper's printed figures are reproduced.
+
+
+@dataclass(frozen=True)
+class VerdictTally:
+    """Counts of printed figures by verdict."""
+
+    reproduced: int = 0
+    differs: int = 0
+    not_reproducible: int = 0
+    not_judged: int = 0
+    not_measured: int = 0
+
+    @property
+    def judged(self) -> int:
+        """Figures that were compared or are known not to be comparable."""
+        return self.reproduced + self.differs + self.not_reproducible
+
+    @property
+    def total(self) -> int:
+        """All printed figures beside the rows."""
+        return self.judged + self.not_judged + self.not_measured
+
+    def __add__(self, other: "VerdictTally") -> "VerdictTally":
+        added = {name: number + getattr(other, name) for name, number in vars(self).items()}
+        return replace(self, **added)
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        if self.total == 0:
+            return "no printed figures to compare with"
+        parts = [
+            f"{self.reproduced} reproduced",
+            f"{self.differs} {'differs' if self.differs == 1 else 'differ'}",
+            f"{self.not_reproducible} not reproducible",
+            f"{self.not_judged} not judged",
+        ]
+        if self.not_measured:
+            parts.append(f"{self.not_measured} not measured")
+        return f"{self.total} printed figures: {', '.join(parts)}"
+
+
+def tally_of(rows: Iterable[Row]) -> VerdictTally:
+    """Counts the verdicts of annotated rows."""
+    found = [each["verdict"] for row in rows for each in (row.get("verdicts") or {}).values()]
+    return VerdictTally(
+        found.count("reproduced"),
+        found.count("differs"),
+        found.count("not reproducible"),
+        found.count("not judged"),
+        found.count(None),
+    )

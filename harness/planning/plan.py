@@ -1,106 +1,15 @@
-"""The plan of a suite: what each case, each training and all together will take."""
+"""The plan of a suite: its distinct trainings, and what each case and all together will take."""
 
-import heapq
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from harness.case import Case, Job
 from harness.engines.engine import Engine
 from harness.planning.predict import Durations, Earlier, Estimate, Needs, Prediction
 from harness.suite.suite import Suite
 from harness.training.ahead import Training, Trainings
-
-if TYPE_CHECKING:
-    pass
-
-
-# Packing: cases onto machines, the longest first.
-#
-# Longest processing time first (Graham, "Bounds on multiprocessing timing anomalies", SIAM J.
-# Appl. Math. 17, 1969): each case, longest first, goes to the machine that is free first. The last
-# machine ends within 4/3 - 1/(3 m) of the best possible time on m machines.
-
-_ROUNDING = 1e-9  # of sums of floating-point numbers, relative
-
-
-@dataclass(frozen=True)
-class Packing:
-    """Who does what."""
-
-    # per machine the indices of its cases in the order in which they are placed, longest first
-    shares: tuple[tuple[int, ...], ...]
-    loads: tuple[float, ...]  # per machine the sum of their durations, seconds
-
-    @property
-    def makespan(self) -> float:
-        """Seconds until the last machine is done; 0 where there is nothing to do."""
-        return max(self.loads, default=0.0)
-
-
-def pack(durations: Sequence[float], machines: int) -> Packing:
-    """Cases on a fixed number of machines.
-
-    Args:
-        durations: seconds, each at least 0.
-        machines: at least 1; those that get nothing are in the result too.
-
-    Raises:
-        ValueError: no machine, or a duration that is negative or no number.
-    """
-    if machines < 1:
-        raise ValueError(f"cases need a machine, not {machines}")
-    if not all(duration >= 0 and math.isfinite(duration) for duration in durations):
-        raise ValueError("durations are finite and at least 0")
-    shares: list[list[int]] = [[] for _ in range(machines)]
-    free = [(0.0, machine) for machine in range(machines)]
-    for index in sorted(range(len(durations)), key=lambda i: -durations[i]):
-        load, machine = free[0]
-        shares[machine].append(index)
-        heapq.heapreplace(free, (load + durations[index], machine))
-    loads = {machine: load for load, machine in free}
-    return Packing(tuple(map(tuple, shares)), tuple(loads[m] for m in range(machines)))
-
-
-def fewest(durations: Sequence[float], limit: float) -> Packing:
-    """Cases on as few machines as end within a time, as far as the longest-first rule finds them.
-
-    Where m machines could end within 3/4 of the limit, no more than m are taken.
-
-    Args:
-        durations: seconds, each at least 0.
-        limit: seconds that each machine may work.
-
-    Raises:
-        ValueError: a case alone takes longer than the limit.
-    """
-    longest = max(durations, default=0.0)
-    if not fits(longest, limit):
-        raise ValueError(f"a case of {longest:g} s does not fit into {limit:g} s")
-    if not durations or longest == 0:
-        return pack(durations, 1)
-    total = math.fsum(durations)
-    alone = sum(2 * duration > limit * (1 + _ROUNDING) for duration in durations)
-    # Fewer than `low` machines cannot do it; `high` machines can, one case each.
-    low, high = max(1, alone, math.ceil(total / limit * (1 - _ROUNDING))), len(durations)
-    best = None
-    while low < high or best is None:
-        middle = (low + high) // 2
-        tried = pack(durations, middle)
-        if fits(tried.makespan, limit):
-            high, best = middle, tried
-        else:
-            low = middle + 1
-    return best
-
-
-def fits(seconds: float, limit: float) -> bool:
-    """Whether a sum of durations is within a limit, but for rounding."""
-    return seconds <= limit * (1 + _ROUNDING)
-
 
 FEW = 400
 """Distinct predictions up to which the longer budget is allowed."""
@@ -173,7 +82,13 @@ def make_plan(
     needs = Needs(earlier.records)
     notes = list(earlier.notes)
     if engine is not None:
-        unknown = needs.unknown([*jobs, *_networks(trainings)])
+        # The networks that are trained are cases whose memory can be predicted, too.
+        networks = [
+            replace(training.job, case=training.network)
+            for training in trainings.distinct.values()
+            if training.network is not None
+        ]
+        unknown = needs.unknown([*jobs, *networks])
         predicted = needs.learn(unknown, engine, _budget(budget, len(unknown)), clock)
         if predicted < len(unknown):
             notes.append(
@@ -188,15 +103,9 @@ def make_plan(
         identities = trainings.of(number)
         own = [identity for identity in dict.fromkeys(identities) if identity not in done]
         done.update(own)
-        networks = [trainings.distinct[identity].network for identity in identities[:1]]
-        cases.append(
-            PlannedCase(
-                job=job,
-                memory=_memory(needs, job, networks),
-                time=_time(durations, job, len(own)),
-                trainings=len(own),
-            )
-        )
+        of_network = [trainings.distinct[identity].network for identity in identities[:1]]
+        memory, time = _memory(needs, job, of_network), _time(durations, job, len(own))
+        cases.append(PlannedCase(job, memory, time, trainings=len(own)))
     found = tuple(trainings.distinct.values())
     return Plan(suite.name, machine, tuple(cases), found, earlier.runs, tuple(notes))
 
@@ -205,15 +114,6 @@ def _budget(asked: float | None, number: int) -> float:
     if asked is not None:
         return asked
     return LONG if number <= FEW else SHORT
-
-
-def _networks(trainings: Trainings) -> list[Job]:
-    """The networks that are trained, as cases whose memory can be predicted."""
-    return [
-        replace(training.job, case=training.network)
-        for training in trainings.distinct.values()
-        if training.network is not None
-    ]
 
 
 def _memory(needs: Needs, job: Job, networks: list[Case | None]) -> Prediction | None:

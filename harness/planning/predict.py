@@ -258,21 +258,19 @@ def read_earlier(folders: Iterable[Path], most_bytes: int = MOST_BYTES) -> Earli
                 records.append(Record.from_line(line.decode("utf-8")))
             except (ValueError, TypeError, KeyError):
                 bad += 1
-    return Earlier(tuple(records), read, tuple(_notes(len(runs) - read, bad, most_bytes)))
-
-
-def _notes(unread: int, bad: int, most_bytes: int) -> Iterable[str]:
-    if unread:
+    notes = []
+    if unread := len(runs) - read:
         what = "1 older run is" if unread == 1 else f"{unread} older runs are"
-        yield f"{what} not read: the newer ones fill {most_bytes >> 20} MiB"
+        notes.append(f"{what} not read: the newer ones fill {most_bytes >> 20} MiB")
     if bad:
         what = "1 line of earlier runs is no record" if bad == 1 else f"{bad} lines are no records"
-        yield f"{what} and left out of the estimates"
+        notes.append(f"{what} and left out of the estimates")
+    return Earlier(tuple(records), read, tuple(notes))
 
 
 MemoryBasis = Literal["earlier run", "fake tensors"]
 
-METRICS = ("params", "memory")
+_NEEDED = ("params", "memory")
 """The static metrics that the need is made of."""
 
 _STATE = ("param_bytes", "buffer_bytes", "input_bytes")
@@ -331,8 +329,12 @@ class Needs:
         for job in jobs:
             identity = _identity(job.case)
             if identity not in asked and self.of(job.case) is None:
-                asked[identity] = _static(job)
-        return sorted(asked.values(), key=lambda job: -_elements(job.case))
+                # Reduced to what the prediction needs; it runs without the case's device.
+                case = replace(job.case, device="cpu", compile=False)
+                asked[identity] = replace(
+                    job, case=case, metrics=_NEEDED, threads=None, replicate=1, accuracy=None
+                )
+        return sorted(asked.values(), key=lambda job: -sum(map(prod, job.case.inputs)))
 
     def learn(
         self,
@@ -370,12 +372,6 @@ class Needs:
         return done
 
 
-def _static(job: Job) -> Job:
-    """The job reduced to what the prediction needs; it runs without the case's device."""
-    case = replace(job.case, device="cpu", compile=False)
-    return replace(job, case=case, metrics=METRICS, threads=None, replicate=1, accuracy=None)
-
-
 def _identity(case: Case) -> str:
     inputs = [list(shape) for shape in case.inputs]
     return _text(case.module, case.arguments, inputs, case.dtype, case.channels_last)
@@ -393,7 +389,3 @@ def _of_record(case: Mapping[str, Any]) -> str:
 
 def _text(*parts: object) -> str:
     return json.dumps(parts, sort_keys=True)
-
-
-def _elements(case: Case) -> int:
-    return sum(prod(shape) for shape in case.inputs)

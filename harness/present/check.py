@@ -1,119 +1,61 @@
 """Check what a suite asks to see before anything is measured for it."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
-from functools import partial
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
-from harness.judge.verdict import annotate, counterparts, growth_axes, reference_table
+from harness.judge.verdict import growth_axes, paired
 from harness.messages import HarnessError
-from harness.present import growth_table
-from harness.present.part import convention_of
 from harness.present.reading import read
 from harness.records.quantities.derived import axis_of, sweep_name
-from harness.records.quantities.quantity import Row
-from harness.suite.document import Document, Location, SuiteError
-from harness.suite.loader import read as read_document
+from harness.suite.document import Location, SuiteError
 from harness.suite.suite import Suite
+
+_CURE = "see `harness show` and results/paper for the names that exist"
 
 
 def check(suite: Suite) -> None:
     """Look up every column, axis and printed figure that a suite and its parts name.
+
+    Args:
+        suite: as it was loaded; one that a run describes has no document to point into.
 
     Raises:
         SuiteError: every name that does not exist, with its place in its file.
     """
     problems = []
     for part in suite.parts():
-        document = read_document(part.path if part.given is None else part.given)
-        for location, problem in _mistakes(part):
-            _report(document, location, problem)
+        if part.document is None:
+            continue
+        document = replace(part.document, problems=[])
+        for location, mistake in _mistakes(part):
+            what, semicolon, cure = str(mistake).rpartition("; ")
+            document.report(location, *((what, cure) if semicolon else (str(mistake), _CURE)))
         problems += document.problems
     if problems:
         raise SuiteError(problems)
 
 
 def _mistakes(part: Suite) -> Iterator[tuple[Location, HarnessError]]:
+    """In the order in which they are looked for, each with its place in the document."""
     rows = _blank_rows(part)
-    reference = _attempt(lambda: reference_table(part))
-    if isinstance(reference, HarnessError):
-        yield ("reference",), reference
-        return
-    judged = _attempt(lambda: annotate(rows, part))
-    if isinstance(judged, HarnessError):
-        yield ("reference",), judged
-        return
-    yield from _strangers(part)
-    yield from _growing(part, rows)
-    for location, name in _names(part):
-        found = _attempt(partial(read, name, part, rows, convention_of(part)))
-        if isinstance(found, HarnessError):
-            yield location, found
-    if reference is not None:
-        found = _attempt(lambda: counterparts(part, rows, reference, convention_of(part)))
-        if isinstance(found, HarnessError):
-            yield ("reference", "figures"), found
-
-
-def _names(part: Suite) -> Iterator[tuple[Location, str]]:
-    for t, table in enumerate(part.tables):
-        for c, column in enumerate(table.columns):
-            if column != "verdict":
-                yield ("tables", t, "columns", c), column
-    for p, plot in enumerate(part.plots):
-        for axis in ("x", "series"):
-            name = getattr(plot, axis)
-            if name is not None:
-                yield ("plots", p, axis), name
-        for y, name in enumerate(plot.ys):
-            yield ("plots", p, "y", *(() if isinstance(plot.y, str) else (y,))), name
-
-
-def _strangers(part: Suite) -> Iterator[tuple[Location, HarnessError]]:
-    """Labels that a reference speaks of and no case has."""
-    if part.reference is None:
-        return
-    labels = {job.label for job in part.jobs} | _sweeps(part)
-    spoken: list[tuple[Location, Sequence[str]]] = [
-        (("reference", "rows"), tuple(part.reference.rows)),
-        (("reference", "not_reproducible"), tuple(part.reference.not_reproducible)),
-    ]
-    for key, spec in part.reference.figures.items():
-        place = ("reference", "figures", key)
-        spoken.append(((*place, "not_reproducible"), tuple(spec.not_reproducible)))
-        spoken.append(((*place, "instead"), tuple(spec.instead)))
-        spoken.append(((*place, "minus"), spec.minus))
-        spoken.append(((*place, "minus_of"), (*spec.minus_of, *spec.minus_of.values())))
-        spoken.append((place, (spec.relative_to,) if spec.relative_to else ()))
-    for location, names in spoken:
-        for name in names:
-            if name not in labels:
-                yield (
-                    location,
-                    HarnessError(f"no case is labelled {name!r}; labels are written as in cases"),
-                )
-
-
-def _sweeps(part: Suite) -> set[str]:
-    """Names of the swept modules, where the reference judges exponents."""
-    rows = _blank_rows(part)
-    return {sweep_name(row, axis_of(over)) for over in growth_axes(part, rows) for row in rows}
-
-
-def _growing(part: Suite, rows: Sequence[Row]) -> Iterator[tuple[Location, HarnessError]]:
-    """Growth tables over text, or of it."""
-    for t, table in enumerate(part.tables):
-        if table.kind == "growth":
-            found = _attempt(partial(growth_table.look, table, part, rows, convention_of(part)))
-            if isinstance(found, HarnessError):
-                yield ("tables", t), found
-
-
-def _attempt(look: Callable[[], Any]) -> Any:
     try:
-        return look()
-    except HarnessError as error:
-        return error
+        paired(rows, part)
+    except HarnessError as error:  # without its reference no column can be looked up
+        yield ("reference",), error
+        return
+    labels = {job.label for job in part.jobs}
+    # Exponents are those of sweeps, by whose names a reference speaks of them.
+    labels |= {sweep_name(row, axis_of(over)) for over in growth_axes(part, rows) for row in rows}
+    for location, label in _labels(part):
+        if label not in labels:
+            said = f"no case is labelled {label!r}; labels are written as in cases"
+            yield location, HarnessError(said)
+    for location, name in _quantities(part):
+        try:
+            read(name, part, rows)
+        except HarnessError as error:
+            yield location, error
 
 
 def _blank_rows(part: Suite) -> list[dict[str, Any]]:
@@ -133,8 +75,37 @@ def _blank_rows(part: Suite) -> list[dict[str, Any]]:
     ]
 
 
-def _report(document: Document, location: Location, error: HarnessError) -> None:
-    what, semicolon, cure = str(error).rpartition("; ")
-    if not semicolon:
-        what, cure = str(error), "see `harness show` and results/paper for the names that exist"
-    document.report(location, what, cure)
+def _labels(part: Suite) -> Iterator[tuple[Location, str]]:
+    """Labels that a reference speaks of."""
+    if part.reference is None:
+        return
+    spoken: list[tuple[Location, Sequence[str]]] = [
+        (("reference", "rows"), tuple(part.reference.rows)),
+        (("reference", "not_reproducible"), tuple(part.reference.not_reproducible)),
+    ]
+    for key, spec in part.reference.figures.items():
+        place = ("reference", "figures", key)
+        spoken += [
+            ((*place, "not_reproducible"), tuple(spec.not_reproducible)),
+            ((*place, "instead"), tuple(spec.instead)),
+            ((*place, "minus_of"), (*spec.minus_of, *spec.minus_of.values())),
+            (place, (spec.relative_to,) if spec.relative_to else ()),
+        ]
+    for location, labels in spoken:
+        for label in labels:
+            yield location, label
+
+
+def _quantities(part: Suite) -> Iterator[tuple[Location, str]]:
+    """Names of quantities that tables and plots ask for."""
+    for t, table in enumerate(part.tables):
+        for c, column in enumerate(table.columns):
+            if column != "verdict":
+                yield ("tables", t, "columns", c), column
+    for p, plot in enumerate(part.plots):
+        for axis in ("x", "series"):
+            name = getattr(plot, axis)
+            if name is not None:
+                yield ("plots", p, axis), name
+        for y, name in enumerate(plot.ys):
+            yield ("plots", p, "y", *(() if isinstance(plot.y, str) else (y,))), name

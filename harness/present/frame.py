@@ -1,7 +1,7 @@
-"""Frame: the rows of a run as a pandas table with typed columns."""
+"""Frames: the rows of a run, and its samples, as pandas tables with typed columns."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -47,13 +47,13 @@ def _is_whole(quantity: Quantity) -> bool:
     return quantity.dimension in ("bytes", "count", "pixels")
 
 
-def _text(value: Any) -> str | None:
+def _as_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value, sort_keys=True, default=str)
 
 
-def _numbers(values: Sequence[float | None], whole: bool) -> "pd.Series[Any]":
+def _typed_numbers(values: Sequence[float | None], whole: bool) -> "pd.Series[Any]":
     exact = whole and all(value is None or float(value).is_integer() for value in values)
     if exact:
         return pd.Series([None if v is None else int(v) for v in values], dtype="Int64")
@@ -62,21 +62,19 @@ def _numbers(values: Sequence[float | None], whole: bool) -> "pd.Series[Any]":
 
 def _quantity(quantity: Quantity, rows: Sequence[Row]) -> "pd.Series[Any]":
     if quantity.dimension == "text":
-        return pd.Series([_text(quantity.read(row)) for row in rows], dtype="string")
-    return _numbers([quantity.number(row) for row in rows], _is_whole(quantity))
+        return pd.Series([_as_text(quantity.read(row)) for row in rows], dtype="string")
+    return _typed_numbers([quantity.number(row) for row in rows], _is_whole(quantity))
 
 
-def _printed(rows: Sequence[Row], figure: str) -> dict[str, "pd.Series[Any]"]:
+def _figure_columns(rows: Sequence[Row], figure: str) -> dict[str, "pd.Series[Any]"]:
     each: list[Mapping[str, Any]] = [(row.get("verdicts") or {}).get(figure) or {} for row in rows]
     return {
-        f"reported.{figure}": _numbers([one.get("printed") for one in each], whole=False),
-        f"difference.{figure}": _numbers([one.get("difference") for one in each], whole=False),
+        f"reported.{figure}": _typed_numbers([one.get("printed") for one in each], whole=False),
+        f"difference.{figure}": _typed_numbers(
+            [one.get("difference") for one in each], whole=False
+        ),
         f"verdict.{figure}": pd.Series([one.get("verdict") for one in each], dtype="string"),
     }
-
-
-def _figures(rows: Iterable[Row]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(key for row in rows for key in row.get("verdicts") or {}))
 
 
 def frame(rows: Sequence[Row]) -> pd.DataFrame:
@@ -94,30 +92,28 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
         quantity = factor(axis, rows)
         columns[quantity.name] = _quantity(quantity, rows)
     for name in _MAPPINGS:
-        columns[name] = pd.Series([_text(row.get(name)) for row in rows], dtype="string")
-    for figure in _figures(rows):
-        columns.update(_printed(rows, figure))
+        columns[name] = pd.Series([_as_text(row.get(name)) for row in rows], dtype="string")
+    for figure in dict.fromkeys(key for row in rows for key in row.get("verdicts") or {}):
+        columns.update(_figure_columns(rows, figure))
     taken = {*columns, "declared", "factors", "reported", "verdicts"}
     for name in dict.fromkeys((*(key for row in rows for key in row), *known)):
         if name in taken:
             continue
-        found = known.get(name)
+        if (found := known.get(name)) is not None:
+            columns[name] = _quantity(found, rows)
+            continue
+        values = [row.get(name) for row in rows]
+        nested = any(isinstance(value, (list, tuple, Mapping)) for value in values)
         columns[name] = (
-            _other([r.get(name) for r in rows]) if found is None else _quantity(found, rows)
+            pd.Series([_as_text(value) for value in values], dtype="string")
+            if nested
+            else pd.Series(values, dtype="object").convert_dtypes()
         )
     return pd.DataFrame(columns)
 
 
-def _other(values: list[Any]) -> "pd.Series[Any]":
-    if any(isinstance(value, (list, tuple, Mapping)) for value in values):
-        return pd.Series([_text(value) for value in values], dtype="string")
-    return pd.Series(values, dtype="object").convert_dtypes()
-
-
-# Frames: the rows of a run, and its samples, as pandas tables.
-
 # Words of a small set.
-_CATEGORIES = ("suite", "status", "device", "dtype", "pass", "verdict", "convention")
+_WORDS = ("suite", "status", "device", "dtype", "pass", "verdict", "convention")
 
 # Of what is no quantity, and of rates.
 _ENDINGS: Mapping[str, str] = {
@@ -137,9 +133,7 @@ def cases(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         rows: annotated, one per case.
     """
     table = frame(rows)
-    words = [
-        name for name in table.columns if name in _CATEGORIES or str(name).startswith("verdict.")
-    ]
+    words = [name for name in table.columns if name in _WORDS or str(name).startswith("verdict.")]
     table = table.astype(dict.fromkeys(words, "category"))
     known = {**QUANTITIES, **own_quantities(rows)}
     table.attrs["units"] = {
@@ -159,7 +153,7 @@ def _unit(name: str, quantities: Mapping[str, Quantity]) -> str:
     return SCALES[known.dimension].base if known is not None else ""
 
 
-def samples(records: Sequence[Record]) -> pd.DataFrame:
+def samples_frame(records: Sequence[Record]) -> pd.DataFrame:
     """One line per sample of a latency, in the order in which they were taken."""
     lines = [
         (record.suite, record.label, record.replicate, number, seconds)

@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.judge.counterpart import EXPONENT
-from harness.judge.growth import TOLERANCE
+from harness.judge.counterpart import EXPONENT, EXPONENT_TOLERANCE
+from harness.judge.part import Context, Part, convention_of
 from harness.judge.statistics.significance import least_difference
-from harness.judge.verdict import count, reference_table, unmatched
+from harness.judge.verdict import reference_table, tally_of, unmatched
 from harness.measure.convention import ConventionSpec
-from harness.present.part import Context, Part, convention_of
 from harness.present.reading import Reading
 from harness.records.quantities.derived import shape_text, sweep_name, uncalibrated
 from harness.records.quantities.quantity import Row
@@ -85,7 +84,7 @@ def footnotes(
         context: of the run.
     """
     lines = [note for note in (spec.note, part.note) if note]
-    lines += _meanings(readings, convention_of(part, context))
+    lines += _meanings(readings, convention_of(part))
     lines += setup(rows)
     lines += trained(rows)
     lines += pairs("Versions", context.versions)
@@ -118,7 +117,7 @@ def setting(
 
     Arguments as for `footnotes`.
     """
-    counted = [_counted(each) for each in conventions(readings, convention_of(part, context))]
+    counted = [_counted(each) for each in conventions(readings, convention_of(part))]
     lines = [*counted, *setup(rows), *pairs("Versions", context.versions)]
     return tuple(" ".join(line.split()) for line in lines)
 
@@ -145,6 +144,12 @@ def formula(convention: ConventionSpec) -> str:
 def _meanings(readings: Sequence[Reading], convention: ConventionSpec) -> list[str]:
     lines = [_counted(each) for each in conventions(readings, convention)]
     notes = {r.quantity.head: r.quantity.note for r in readings if r.quantity.note}
+    notes |= {
+        each.head: "least-squares slope of the logarithm over that of "
+        f"{each.by.over.symbol or each.by.over.head}, in the row of the largest size"
+        for each in readings
+        if each.by is not None and each.by.over is not None
+    }
     return lines + [f"{head}: {note}." for head, note in notes.items()]
 
 
@@ -210,7 +215,7 @@ def _reference(part: Part, rows: Sequence[Row]) -> list[str]:
     caption = f', "{table.caption}"' if table.caption else ""
     lines = [
         f"Reported: {table.paper}, {table.key}{caption}.",
-        f"Reproduced: {_within(reference)}. {_sentence(count(rows).text)}",
+        f"Reproduced: {_within(reference)}. {_sentence(tally_of(rows).text)}",
     ]
     missing = unmatched(rows, part)
     if missing:
@@ -228,7 +233,7 @@ def _within(reference: ReferenceSpec) -> str:
         and each.tolerance != reference.tolerance
     ]
     words = [
-        f"exponent of {key} within {TOLERANCE if each.tolerance is None else each.tolerance:g}"
+        f"exponent of {key} within {each.tolerance or EXPONENT_TOLERANCE:g}"
         for key, each in reference.figures.items()
         if each.over is not None
     ]

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.judge.counterpart import Counterpart
-from harness.judge.verdict import counterparts, labelled, reference_table
+from harness.judge.part import Part, convention_of
+from harness.judge.verdict import counterparts, rows_by_label
 from harness.measure.convention import ConventionSpec
 from harness.measure.metric import Unit
 from harness.messages import HarnessError, hint
-from harness.present.part import Part
 from harness.records.quantities.quantity import Quantity, Row, fixed, supported, with_unit
 from harness.records.quantities.registry import axes, find
 
@@ -53,8 +53,8 @@ class Reading:
     def name(self) -> str:
         """Head without unit: what is divided or subtracted is said."""
         head = self.quantity.head
-        if self.by is not None and self.by.minus:
-            head = f"{head} over {' and '.join(self.by.minus)}"
+        if self.by is not None and self.by.base is not None:
+            head = f"{head} over {self.by.base}"
         if self.by is not None and self.by.relative_to is not None:
             head = f"{head} / {self.by.relative_to}"
         return head
@@ -104,23 +104,21 @@ class Reading:
         if measured and (self.by is None or self.by.over is None):
             low, high = self.interval(row) or (None, None)
             return supported(number, low, high)
-        return fixed(number, self._decimals())
+        return fixed(number, self.decimals)
 
-    def _decimals(self) -> int:
+    @property
+    def decimals(self) -> int:
+        """Of an exact figure in the shown unit; bytes, operations and counts are whole."""
         if self.by is not None and self.by.over is not None:
             return EXPONENT_DECIMALS
         if self.by is not None and self.by.relative_to is not None:
             return _RATIO_DECIMALS
-        if self.unit.factor == 1:
-            return 0 if self.quantity.dimension in ("bytes", "operations") else self._plain()
-        return self.quantity.decimals
-
-    def _plain(self) -> int:
-        whole = self.quantity.dimension == "count" and self.quantity.unit != "1"
-        return 0 if whole else self.quantity.decimals
+        counted = self.quantity.dimension == "count" and self.quantity.unit != "1"
+        whole = counted or self.quantity.dimension in ("bytes", "operations")
+        return 0 if whole and self.unit.factor == 1 else self.quantity.decimals
 
 
-def read(name: str, part: Part, rows: Sequence[Row], convention: ConventionSpec) -> Reading:
+def read(name: str, part: Part, rows: Sequence[Row]) -> Reading:
     """The reading of that name.
 
     A grid axis is ours, also where the paper prints a column of its name (`k` of a kernel size). A
@@ -131,10 +129,10 @@ def read(name: str, part: Part, rows: Sequence[Row], convention: ConventionSpec)
     Raises:
         HarnessError: no quantity, printed figure or row has that name; names the nearest.
     """
+    convention = convention_of(part)
     if OVER in name:
         return _overhead(name, rows, convention)
-    table = reference_table(part)
-    by = {} if table is None else counterparts(part, rows, table, convention)
+    by = counterparts(part, rows)
     bound = by.get(name) or by.get(_PRINTED_AS.get(name, ""))
     if bound is not None and bound.quantity is not None:
         quantity = bound.quantity
@@ -153,17 +151,17 @@ def read(name: str, part: Part, rows: Sequence[Row], convention: ConventionSpec)
             None,
         )
     unit = quantity.usual_unit(convention) if bound is None else bound.unit
-    return Reading(quantity, unit, convention, bound, labelled(rows))
+    return Reading(quantity, unit, convention, bound, rows_by_label(rows))
 
 
 def _overhead(name: str, rows: Sequence[Row], convention: ConventionSpec) -> Reading:
     base, _, label = name.partition(OVER)
-    by_label = labelled(rows)
+    by_label = rows_by_label(rows)
     if label not in by_label:
         raise HarnessError(f"no case is labelled {label!r}{hint(label, by_label)}")
     quantity = find(base, rows)
     unit = quantity.usual_unit(convention)
-    by = Counterpart(name, quantity, unit, 0.0, minus=(label,))
+    by = Counterpart(name, quantity, unit, 0.0, minus=label)
     return Reading(quantity, unit, convention, by, by_label)
 
 

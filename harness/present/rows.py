@@ -2,19 +2,38 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.judge.statistics.intervals import median_interval, quartiles
-from harness.measure.roofline.calibration import Calibration, load
+from harness.measure.roof import Roof
 from harness.records.quantities.derived import BANDWIDTH, PEAK
 from harness.records.quantities.quantity import Row
+from harness.records.record import Record
+
+RoofOf = Callable[[Row], Roof | None]
+"""What says the roof over a row, by its machine, device, threads and data type."""
+
+# How the stored names begin of what depends on the machine; counts do not.
+_TIMED = ("latency_", "energy_", "compile_seconds")
+
+
+def rows_of(
+    records: Iterable[Record], suite: str, convention: str, *, mix: bool = False
+) -> list[dict[str, Any]]:
+    """The rows of one suite of a run, one per case, in the order of the records.
+
+    Args:
+        records: of the run.
+        suite: name of the suite.
+        convention: what it calls FLOPs.
+        mix: whether times of different machines may stand in one column.
+    """
+    own = [record.row(convention) for record in records if record.suite == suite]
+    return combine(one_machine(own, mix))
+
 
 # Machines: times of different machines do not stand in one column unless that was asked for.
-
-_TIMED = ("latency_", "energy_", "compile_seconds")
-"""How the stored names begin of what depends on the machine; counts do not."""
 
 
 def one_machine(rows: Sequence[Row], mix: bool = False) -> list[dict[str, Any]]:
@@ -29,45 +48,34 @@ def one_machine(rows: Sequence[Row], mix: bool = False) -> list[dict[str, Any]]:
         warning that says so.
     """
     shown = main_machine(rows)
-    return [
-        dict(row)
-        if shown is None or not is_timed(row) or str(row.get("machine_key")) == shown
-        else _foreign(row, shown, mix)
-        for row in rows
-    ]
+    made = []
+    for row in rows:
+        times = _times(row)
+        if not times or str(row.get("machine_key")) == shown:
+            made.append(dict(row))
+            continue
+        node = f", node {row['node']}" if row.get("node") else ""
+        said = (
+            f"its times are of another machine ({row.get('machine_key')}{node}) than those of most "
+            f"rows ({shown})"
+        )
+        if not mix:
+            said += " and are not shown beside them; --resume --mix-machines shows them"
+        blank: Mapping[str, Any] = {} if mix else dict.fromkeys(times)
+        made.append({**row, **blank, "warnings": [*(row.get("warnings") or ()), said]})
+    return made
 
 
 def main_machine(rows: Sequence[Row]) -> str | None:
     """Key of the machine whose times are shown; `None` where nothing was timed."""
-    keys = Counter(str(row.get("machine_key")) for row in rows if is_timed(row))
+    keys = Counter(str(row.get("machine_key")) for row in rows if _times(row))
     return max(keys, key=lambda key: keys[key]) if keys else None
 
 
-def is_timed(row: Row) -> bool:
-    """Whether a row has a value that depends on the machine's speed."""
-    return any(row.get(name) is not None for name in _timed_names(row))
-
-
-def _timed_names(row: Row) -> list[str]:
-    return [name for name in row if name.startswith(_TIMED)]
-
-
-def _foreign(row: Row, shown: str, mix: bool) -> dict[str, Any]:
-    where = _where(row)
-    if mix:
-        said = f"its times are of another machine ({where}) than those of most rows ({shown})"
-        return {**row, "warnings": [*(row.get("warnings") or ()), said]}
-    said = (
-        f"its times are of another machine ({where}) than those of most rows ({shown}) and are not "
-        "shown beside them; --resume --mix-machines shows them"
-    )
-    blank: Mapping[str, Any] = dict.fromkeys(_timed_names(row))
-    return {**row, **blank, "warnings": [*(row.get("warnings") or ()), said]}
-
-
-def _where(row: Row) -> str:
-    node, key = row.get("node"), row.get("machine_key")
-    return f"{key}, node {node}" if node else str(key)
+def _times(row: Row) -> list[str]:
+    """Names of what depends on the machine's speed; none where none of them has a value."""
+    names = [name for name in row if name.startswith(_TIMED)]
+    return names if any(row[name] is not None for name in names) else []
 
 
 # Replicates: several processes of one case become one row, the median of theirs.
@@ -91,47 +99,37 @@ def combine(rows: Sequence[Row]) -> list[dict[str, Any]]:
     for row in rows:
         case = (row.get("suite"), row.get("label"), row.get("case_key"))
         groups.setdefault(case, []).append(row)
-    return [_combined(group) for group in groups.values()]
+    return [dict(group[0]) if len(group) == 1 else _combined(group) for group in groups.values()]
 
 
 def _combined(group: Sequence[Row]) -> dict[str, Any]:
-    if len(group) == 1:
-        return dict(group[0])
     fine = [row for row in group if row.get("status") == "ok"] or group
-    made = {**fine[0], **{name: _middle(name, fine) for name in _differing(fine)}}
+    made = {**fine[0]}
+    for name in made:
+        values = [row.get(name) for row in fine]
+        numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
+        if numeric and any(value != values[0] for value in values):
+            made[name] = float(statistics.median(row[name] for row in fine))
     made |= {
         "processes": len(group),
-        "warnings": _warnings(group),
+        "warnings": _united_warnings(group),
         "latency_flags": _united("latency_flags", group),
         "elapsed_seconds": sum(row.get("elapsed_seconds") or 0.0 for row in group),
     }
     made.pop("replicate", None)
-    return made | _latency(fine) | _failure(group)
-
-
-def _differing(rows: Sequence[Row]) -> list[str]:
-    """Names of numbers that all rows have and on which they do not agree."""
-    return [
-        name
-        for name in rows[0]
-        if all(_is_number(row.get(name)) for row in rows)
-        and any(row[name] != rows[0][name] for row in rows)
-    ]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _middle(name: str, rows: Sequence[Row]) -> float:
-    return float(statistics.median(row[name] for row in rows))
+    made |= _latency_of_processes(fine)
+    for number, row in enumerate(group, 1):
+        if row.get("status") != "ok":
+            cause = f"process {number} of {len(group)}: {row.get('cause') or row.get('status')}"
+            return made | {"status": row.get("status"), "cause": cause}
+    return made
 
 
 def _united(name: str, rows: Sequence[Row]) -> list[Any]:
     return list(dict.fromkeys(item for row in rows for item in row.get(name) or ()))
 
 
-def _warnings(group: Sequence[Row]) -> list[str]:
+def _united_warnings(group: Sequence[Row]) -> list[str]:
     """Each warning once; of the latencies, in how many processes which flag was raised."""
     latency = set(_united("latency_warnings", group))
     warnings = [each for each in _united("warnings", group) if each not in latency]
@@ -142,7 +140,7 @@ def _warnings(group: Sequence[Row]) -> list[str]:
     return warnings
 
 
-def _latency(rows: Sequence[Row]) -> dict[str, Any]:
+def _latency_of_processes(rows: Sequence[Row]) -> dict[str, Any]:
     medians = [row["latency_seconds"] for row in rows if row.get("latency_seconds") is not None]
     if not medians:
         return {}
@@ -162,39 +160,11 @@ def _latency(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def _failure(group: Sequence[Row]) -> dict[str, Any]:
-    for number, row in enumerate(group, 1):
-        if row.get("status") != "ok":
-            cause = f"process {number} of {len(group)}: {row.get('cause') or row.get('status')}"
-            return {"status": row.get("status"), "cause": cause}
-    return {}
-
-
-def with_roofs(
-    rows: Sequence[dict[str, Any]], folders: Sequence[Path], threads: int | None
-) -> list[dict[str, Any]]:
-    """Rows with the ceilings of their machine, device, threads and data type, where known.
-
-    Args:
-        rows: of a run.
-        folders: in which calibrations are looked up, the first that has one.
-        threads: of the rows that leave the number to PyTorch.
-
-    Raises:
-        CalibrationError: a file of calibrations is damaged.
-    """
-    keys = {str(row["machine_key"]) for row in rows if row.get("machine_key")}
-    known = {key: load(key, folders) for key in keys}
-    return [row | _ceilings(row, known.get(str(row.get("machine_key"))), threads) for row in rows]
-
-
-def _ceilings(
-    row: dict[str, Any], calibration: Calibration | None, threads: int | None
-) -> dict[str, float]:
-    if calibration is None:
-        return {}
-    entry = calibration.entry(str(row.get("device")), row.get("threads") or threads)
-    roof = None if entry is None else entry.roof(str(row.get("dtype")))
-    if roof is None:
-        return {}
-    return {PEAK: roof.flops_per_second, BANDWIDTH: roof.bytes_per_second}
+def with_roofs(rows: Sequence[dict[str, Any]], roof_of: RoofOf) -> list[dict[str, Any]]:
+    """Rows with the ceilings of their machine where they are known."""
+    made = []
+    for row in rows:
+        roof = roof_of(row)
+        known = {PEAK: roof.flops_per_second, BANDWIDTH: roof.bytes_per_second} if roof else {}
+        made.append(row | known)
+    return made

@@ -1,24 +1,22 @@
 """Table: the asked columns of a suite's rows, ready to be written in any format."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from harness.judge.verdict import annotate
+from harness.judge.counterpart import Counterpart
+from harness.judge.part import Context, Part
 from harness.measure.metric import Direction
-from harness.present import growth_table
 from harness.present.formats import ABSENT, Cell, Column, Table, percent_cell
 from harness.present.notes import footnotes, setting
-from harness.present.part import Context, Part, convention_of
 from harness.present.reading import Reading, read
 from harness.records.quantities.quantity import Row, with_unit
 from harness.suite.presentation import TableSpec
 
-__all__ = ["Table", "make"]
-
-_CAUSE_LETTERS = 40
+_CELL_WIDTH = 40
 
 
 def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | None = None) -> Table:
-    """A table of a suite's rows: all of them, failed ones with status and cause in place.
+    """A table of annotated rows: all of them, failed ones with status and cause in place.
 
     A column with a printed counterpart becomes ours, reported and, where any is judged, the
     difference in per cent of the printed figure.
@@ -27,133 +25,99 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | No
         HarnessError: a column names no quantity; names the nearest.
     """
     context = context or Context()
-    convention = convention_of(part, context)
-    annotated = annotate(rows, part, convention)
-    if spec.kind == "growth":
-        return growth_table.make(spec, part, annotated, context)
-    readings = [
-        read(name, part, annotated, convention) for name in spec.columns if name != "verdict"
-    ]
-    remaining = iter(readings)
+    readings = []
     columns: list[Column] = []
-    failed = _Failures(annotated)
+    failed = _Failures(rows)
     for name in spec.columns:
         if name == "verdict":
-            columns.append(_verdict(annotated))
-        else:
-            reading = next(remaining)
-            columns += _expand(reading, annotated, failed, _aim(spec, name, reading))
-    columns += _unshown(columns, readings, annotated)
+            columns.append(_row_verdicts(rows))
+            continue
+        reading = read(name, part, rows)
+        # Whose best value is marked on request: the suite's word, else what the quantity is.
+        words = spec.best
+        aim = words.get(name) if isinstance(words, dict) else reading.quantity.direction
+        columns += _expand(reading, rows, failed, aim)
+        readings.append(reading)
+    columns += _unshown(columns, readings, rows)
     return Table(
         spec.title or part.title or part.name,
         tuple(columns),
-        footnotes(spec, part, annotated, readings, context),
-        setting(part, annotated, readings, context),
+        footnotes(spec, part, rows, readings, context),
+        setting(part, rows, readings, context),
         spec.best is not None,
     )
-
-
-def _aim(spec: TableSpec, name: str, reading: Reading) -> Direction | None:
-    """Whose best value is marked on request: the suite's word, else what the quantity is."""
-    if isinstance(spec.best, dict):
-        return spec.best.get(name)
-    return reading.quantity.direction
 
 
 class _Failures:
     """Puts a failed row's status and cause into the first place where a number is missing."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        self._left = {index: row for index, row in enumerate(rows) if row.get("status") != "ok"}
+        self._left = {i: row for i, row in enumerate(rows) if row.get("status") != "ok"}
 
     def take(self, index: int) -> Cell:
         row = self._left.pop(index, None)
         if row is None:
             return Cell(ABSENT, None)
-        status, line = (
-            str(row.get("status") or "not run"),
-            " ".join(str(row.get("cause") or "").split()),
-        )
-        if not line:
+        status, cause = str(row.get("status") or "not run"), row.get("cause")
+        if not cause:
             return Cell(status, None)
-        short = line
-        if len(line) > _CAUSE_LETTERS:
-            short = line[: _CAUSE_LETTERS - 3].rstrip() + "..."
+        line = " ".join(str(cause).split())
+        short = line if len(line) <= _CELL_WIDTH else line[: _CELL_WIDTH - 3].rstrip() + "..."
         return Cell(f"{status}: {short}", None, status)
 
 
 def _expand(
     reading: Reading, rows: Sequence[Row], failed: _Failures, aim: Direction | None
 ) -> list[Column]:
+    """The columns of a reading: ours, and what the paper prints beside it."""
     if reading.is_text:
-        texts = tuple(Cell(reading.text(row) or ABSENT, reading.quantity.read(row)) for row in rows)
-        return [Column(reading.head, texts, "left", reading.quantity.name)]
+        cells = tuple(Cell(reading.text(row) or ABSENT, reading.quantity.read(row)) for row in rows)
+        return [Column(reading.head, cells, "left", reading.quantity.name)]
     verdicts = [reading.verdict(row) for row in rows]
-    cells = []
-    for index, row in enumerate(rows):
-        text = reading.text(row)
-        cells.append(failed.take(index) if text is None else Cell(text, reading.stored(row)))
-    beside = any(verdict is not None for verdict in verdicts)
-    head = reading.head
-    stored = reading.quantity.name
-    if beside and reading.by is not None and reading.by.combined:
-        stored = f"{reading.by.figure}_ours"
-    ours = Column(
-        f"{head}, ours" if beside else head,
-        tuple(cells),
-        "right",
-        stored,
-        head if beside else "",
-        "ours" if beside else "",
-        aim=aim,
+    cells = tuple(
+        failed.take(index)
+        if (text := reading.text(row)) is None
+        else Cell(text, reading.stored(row))
+        for index, row in enumerate(rows)
     )
-    if not beside or reading.by is None:
-        return [ours]
-    reported = tuple(
-        Cell(ABSENT, None) if each is None else Cell(each["printed_text"], each["printed_text"])
-        for each in verdicts
-    )
-    figure = reading.by.figure
-    printed_unit = reading.by.printed_unit
-    columns = [
-        ours,
-        Column(
-            with_unit(f"{reading.name} reported", printed_unit or reading.unit.name),
-            reported,
-            "right",
-            f"{figure}_reported",
-            head,
-            with_unit("reported", printed_unit or ""),
-        ),
-    ]
-    differences = tuple(
-        percent_cell(None if each is None else each["difference"]) for each in verdicts
-    )
+    head, stored, by = reading.head, reading.quantity.name, reading.by
+    if by is None or all(verdict is None for verdict in verdicts):
+        return [Column(head, cells, "right", stored, aim=aim)]
+    stored = f"{by.figure}_ours" if by.combined else stored
+    ours = Column(f"{head}, ours", cells, "right", stored, head, "ours", aim=aim)
+    return [ours, *_printed_columns(reading, by, verdicts)]
+
+
+def _printed_columns(
+    reading: Reading, by: Counterpart, verdicts: Sequence[Mapping[str, Any] | None]
+) -> Iterator[Column]:
+    """Reported figures, differences (shown where any is judged) and verdicts (for CSV files)."""
+    head, name, printed_unit = reading.head, reading.name, by.printed_unit
+    texts = [None if each is None else each["printed_text"] for each in verdicts]
+    shares = [None if each is None else each["difference"] for each in verdicts]
     words = [None if each is None else each["verdict"] for each in verdicts]
-    columns.append(
-        Column(
-            f"{reading.name} difference (%)",
-            differences,
-            "right",
-            f"{figure}_difference",
-            head,
-            "difference (%)",
-            shown=not reading.by.unjudged,
-        )
+    yield Column(
+        with_unit(f"{name} reported", printed_unit or reading.unit.name),
+        tuple(Cell(text or ABSENT, text) for text in texts),
+        "right",
+        f"{by.figure}_reported",
+        head,
+        with_unit("reported", printed_unit or ""),
     )
-    columns.append(
-        Column(
-            f"{reading.name} verdict",
-            tuple(Cell(word or ABSENT, word) for word in words),
-            "left",
-            f"{figure}_verdict",
-            shown=False,
-        )
+    yield Column(
+        f"{name} difference (%)",
+        tuple(map(percent_cell, shares)),
+        "right",
+        f"{by.figure}_difference",
+        head,
+        "difference (%)",
+        shown=not by.unjudged and by.over is None,
     )
-    return columns
+    cells = tuple(Cell(word or ABSENT, word) for word in words)
+    yield Column(f"{name} verdict", cells, "left", f"{by.figure}_verdict", shown=False)
 
 
-def _verdict(rows: Sequence[Row]) -> Column:
+def _row_verdicts(rows: Sequence[Row]) -> Column:
     cells = []
     for row in rows:
         word = row.get("verdict")

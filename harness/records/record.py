@@ -3,7 +3,7 @@
 import json
 import math
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -151,8 +151,3 @@ def finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [finite(item) for item in value]
     return value
-
-
-def last_of(records: Iterable[Record]) -> dict[Identity, Record]:
-    """The record of each job: the last one, where it was measured more than once."""
-    return {record.identity: record for record in records}

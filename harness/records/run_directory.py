@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from harness.environment.files import write_atomically
 from harness.messages import HarnessError
 from harness.records.record import Record, finite
 
@@ -41,7 +42,7 @@ class RunDirectory:
         """
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
         path = root / suite / name
-        with _explained(path, "create"):
+        with _explaining(path, "create"):
             path.mkdir(parents=True)
         directory = cls(path)
         directory.describe(description)
@@ -69,13 +70,13 @@ class RunDirectory:
         Raises:
             RunDirectoryError: it cannot be written.
         """
-        with _explained(self.path, "write"):
+        with _explaining(self.path, "write"):
             text = json.dumps(finite(description), indent=2, allow_nan=False)
             write_atomically(self.path / DESCRIPTION, text + "\n")
 
     def description(self) -> dict[str, Any]:
         """What `run.json` says: suite as resolved, environment, command."""
-        with _explained(self.path, "read"):
+        with _explaining(self.path, "read"):
             text = (self.path / DESCRIPTION).read_text(encoding="utf-8")
         try:
             data = json.loads(text)
@@ -97,7 +98,7 @@ class RunDirectory:
         path = self.path / RECORDS
         if not path.exists():
             return []
-        with _explained(self.path, "read"):
+        with _explaining(self.path, "read"):
             lines = path.read_bytes().split(b"\n")[:-1]
         records = []
         for number, line in enumerate(lines, 1):
@@ -139,12 +140,15 @@ class RecordWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with _explained(path, "open"):
+        with _explaining(path, "open"):
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             self._lock()
-            with _explained(path, "open"):
-                self._cut_truncated_line()
+            with _explaining(path, "open"):
+                content = path.read_bytes()
+                whole = content.rfind(b"\n") + 1
+                if whole != len(content):
+                    os.ftruncate(self._file, whole)
                 _sync_folder(path.parent)
         except BaseException:
             os.close(self._file)
@@ -160,12 +164,6 @@ class RecordWriter:
                     "ended, or begin a run of its own without --resume"
                 ) from error
             # Some network file systems have no locks; a run there is as safe as its user.
-
-    def _cut_truncated_line(self) -> None:
-        content = self._path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole != len(content):
-            os.ftruncate(self._file, whole)
 
     def append(self, record: Record) -> None:
         """Write one record and wait until the disk has it.
@@ -205,21 +203,6 @@ class RecordWriter:
         self.close()
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old or the new text, never a part."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-
-
 def _sync_folder(path: Path) -> None:
     """Make a new file's name in a folder survive a loss of power, as fsync does for its content."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -230,7 +213,7 @@ def _sync_folder(path: Path) -> None:
         os.close(folder)
 
 
-class _explained:  # noqa: N801 - used as a statement
+class _explaining:  # noqa: N801 - used as a statement
     """Turn an OSError into one sentence that names the place and the cure."""
 
     def __init__(self, path: Path, action: str) -> None:

@@ -5,10 +5,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from harness.case import Identity
 from harness.messages import HarnessError
+from harness.records.kept_run import last_of_each, listed_by
 from harness.records.run_directory import DESCRIPTION, RECORDS
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ class StoredRun:
     threads: int | None  # CPU threads of cases that leave the number to PyTorch
     # what may change a time besides the code: versions, kernel, governor, driver
     setting: Mapping[str, str]
+    listed: tuple[Identity, ...] = ()  # the processes of the cases that its suite has
 
 
 class Measurement(NamedTuple):
@@ -44,6 +48,11 @@ class Measurement(NamedTuple):
     replicate: int  # number of the process
     condition: tuple[Any, ...]  # threads, cache and CUDA graph; what has to be alike in one series
     values: tuple[float | None, ...]  # of the expressions asked for, in their order
+
+    @property
+    def identity(self) -> Identity:
+        """That of the record."""
+        return (self.suite, self.label, self.case_key, self.replicate)
 
 
 def connect() -> "DuckDBPyConnection":
@@ -96,65 +105,58 @@ def read_runs(database: "DuckDBPyConnection", paths: Sequence[Path]) -> tuple[li
     files = [str(path / DESCRIPTION) for path in paths]
     try:
         rows = database.execute(_DESCRIPTIONS, [files]).fetchall() if files else []
-        described = [
-            (Path(name).parent, suite, at, _object(text)) for name, suite, at, text in rows
+        described = cache(json.loads)  # runs of one suite mostly describe it alike
+        runs = [
+            _stored_run(Path(name).parent, described(suite), at or "", json.loads(text or "{}"))
+            for name, suite, at, text in rows
         ]
-    except duckdb.Error:  # one bad file stops the query; then each is read apart
-        described = list(filter(None, map(_read_apart, paths)))
-    runs = [_run(*each) for each in described]
+    except (duckdb.Error, *_ODD):  # one bad file stops the query; then each is read apart
+        runs = [run for path in paths if (run := _read_apart(path)) is not None]
     lost = len(paths) - len(runs)
     warning = f"{lost} of {len(paths)} runs left out: their {DESCRIPTION} cannot be read"
     return sorted(runs, key=lambda run: (run.started_at, run.path)), warning if lost else ""
 
 
+_ODD = (ValueError, RecursionError, KeyError, TypeError, AttributeError)
+"""What a description of another form than a run's leads to."""
+
 _DESCRIPTIONS = """
-    SELECT filename, suite.suite, started_at, environment
+    SELECT filename, suite, started_at, environment
     FROM read_json(?, filename = true, columns = {
-        suite: 'STRUCT(suite VARCHAR)', started_at: 'VARCHAR', environment: 'JSON'})
+        suite: 'JSON', started_at: 'VARCHAR', environment: 'JSON'})
 """
 
 
-def _object(text: str | None) -> Mapping[str, Any]:
-    found = json.loads(text or "{}")
-    return found if isinstance(found, dict) else {}
-
-
-def _read_apart(path: Path) -> tuple[Path, str | None, str | None, Mapping[str, Any]] | None:
+def _read_apart(path: Path) -> StoredRun | None:
     try:
         data = json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))
-        return path, data["suite"]["suite"], data["started_at"], data["environment"]
-    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return _stored_run(path, data["suite"], data["started_at"], data["environment"])
+    except (OSError, *_ODD):
         return None
 
 
-def _run(
-    path: Path, suite: str | None, started_at: str | None, environment: Mapping[str, Any]
+def _stored_run(
+    path: Path, suite: Mapping[str, Any], started_at: str, environment: Mapping[str, Any]
 ) -> StoredRun:
     git = environment.get("git") or {}
-    return StoredRun(
-        path,
-        suite or path.parent.name,
-        started_at or "",
-        git.get("commit"),
-        bool(git.get("dirty")),
-        environment.get("threads"),
-        _setting(environment),
-    )
-
-
-_APART = ("context-harness",)
-"""The harness's own version follows from the commit."""
-
-
-def _setting(environment: Mapping[str, Any]) -> dict[str, str]:
     libraries = environment.get("libraries") or {}
-    found = {
+    # The harness's own version follows from the commit.
+    setting = {
         "python": environment.get("python"),
-        **{name: value for name, value in libraries.items() if name not in _APART},
+        **{name: value for name, value in libraries.items() if name != "context-harness"},
         "governor": environment.get("governor"),
         "system": environment.get("system_version"),
     }
-    return {name: str(value) for name, value in found.items() if value is not None}
+    return StoredRun(
+        path,
+        suite["suite"] or path.parent.name,
+        started_at,
+        git.get("commit"),
+        bool(git.get("dirty")),
+        environment.get("threads"),
+        {name: str(value) for name, value in setting.items() if value is not None},
+        tuple(listed_by(suite)),
+    )
 
 
 def read_measurements(
@@ -163,7 +165,7 @@ def read_measurements(
     structure: Mapping[str, str],
     expressions: Sequence[str],
 ) -> tuple[list[Measurement], list[str]]:
-    """The records of runs, in their order, and warnings about lines that are none.
+    """What counts of the records of runs (`last_of_each`), and warnings about lines that are none.
 
     Args:
         database: of `connect`.
@@ -178,20 +180,23 @@ def read_measurements(
     names = {str(run.path / RECORDS): index for index, run in enumerate(runs)}
     fields = ", ".join(f"{name} {kind}" for name, kind in structure.items())
     query = _RECORDS.format(fields=fields, values=", ".join(expressions))
-    found, bad = [], dict.fromkeys(names, 0)
-    for name, suite, label, key, machine, replicate, *rest in database.execute(
-        query, [list(names)]
-    ).fetchall():
-        if suite is None or label is None or key is None or machine is None:
+    found: list[list[tuple[Identity, Measurement]]] = [[] for _ in runs]
+    bad = dict.fromkeys(names, 0)
+    for name, *row in database.execute(query, [list(names)]).fetchall():
+        if None in row[:4]:
             bad[name] += 1
             continue
-        threads, cache, graph, *values = rest
-        if threads is None:
-            threads = runs[names[name]].threads
-        condition = (threads, cache, graph)
+        run, (suite, label, key, machine, replicate, threads, *how) = names[name], row[:8]
+        condition = (runs[run].threads if threads is None else threads, *how)
         case = (suite, label, key, machine, replicate)
-        found.append(Measurement(names[name], *case, condition, tuple(values)))
-    return found, _warnings(bad)
+        measurement = Measurement(run, *case, condition, tuple(row[8:]))
+        found[run].append((measurement.identity, measurement))
+    counted = [
+        each
+        for run, written in zip(runs, found, strict=True)
+        for each in last_of_each(written, run.listed)
+    ]
+    return counted, _line_warnings(bad)
 
 
 # `ignore_errors` gives a row of NULLs for a line that is no JSON object.
@@ -206,17 +211,15 @@ _RECORDS = """
 """
 
 
-def _warnings(bad: Mapping[str, int]) -> list[str]:
+def _line_warnings(bad: Mapping[str, int]) -> list[str]:
     warnings = []
     for name, number in bad.items():
-        lines = number - _is_truncated(Path(name)) if number else 0
+        lines = number
+        if number:
+            with Path(name).open("rb") as file:
+                file.seek(-1, os.SEEK_END)
+                lines -= file.read(1) != b"\n"  # the last one is no whole line
         if lines:
             what = "1 line is no record" if lines == 1 else f"{lines} lines are no records"
             warnings.append(f"{name}: {what} and left out")
     return warnings
-
-
-def _is_truncated(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) != b"\n"

@@ -1,6 +1,5 @@
 """What a case's accuracy asks for: recipe, data and evaluation, found and checked."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +12,9 @@ from harness.messages import suggest
 from harness.suite import explain, reader
 from harness.suite.document import Problem
 from harness.suite.entry import Place, Recipe
+from harness.suite.recipe import GENERATED, DataSpec, EvaluationSpec, RecipeSpec
 from harness.suite.schema import Conditions, SuiteSpec
 from harness.suite.tree import Source
-from harness.training.recipe import GENERATED, DataSpec, EvaluationSpec, RecipeSpec
 
 ENDINGS = (".yaml", ".yml")
 _ADAPTER = TypeAdapter(RecipeSpec)
@@ -43,8 +42,13 @@ class Accuracies:
                 )
             return None
         path = self._find(name, place)
-        found = self._load(path) if path is not None else None
-        if path is None or found is None:
+        if path is None:
+            return None
+        if path not in self._read:
+            self._read[path], problems = read_recipe(path)
+            self.source.document.problems.extend(problems)
+        found = self._read[path]
+        if found is None:
             return None
         data: DataSpec | None = self._word(recipe, "data")[0] or found.data
         if data is None:
@@ -52,8 +56,11 @@ class Accuracies:
             recipe.document.report(recipe.place, what, cure, absent="data")
             return None
         changes, where = self._word(recipe, "recipe_changes")
-        chosen = self._changed(found.for_data(data.name), changes or {}, where)
-        if chosen is None:
+        try:
+            chosen = found.for_data(data.name)
+            chosen = chosen.changed(changes) if changes else chosen
+        except ValidationError as error:
+            explain.report(self.source.document, error, RecipeSpec, where)
             return None
         return {
             "recipe": _plain(chosen, path),
@@ -61,15 +68,6 @@ class Accuracies:
             "data": {"name": data.name, "root": self._root(data), "parameters": data.parameters},
             "evaluation": self._evaluation(recipe, chosen),
         }
-
-    def _changed(
-        self, chosen: RecipeSpec, changes: dict[str, Any], place: Place
-    ) -> RecipeSpec | None:
-        try:
-            return chosen.changed(changes) if changes else chosen
-        except ValidationError as error:
-            explain.report(self.source.document, error, RecipeSpec, place)
-            return None
 
     def _root(self, data: DataSpec) -> str | None:
         """As an absolute path: the command line's, else the suite's, taken from its folder."""
@@ -94,9 +92,7 @@ class Accuracies:
         for spec in specs:
             if spec.evaluation is not None:
                 merged |= spec.evaluation.model_dump(mode="json", exclude_unset=True)
-        return EvaluationSpec.model_validate_json(json.dumps(merged), strict=True).model_dump(
-            mode="json"
-        )
+        return EvaluationSpec.of(merged).model_dump(mode="json")
 
     def _find(self, name: str, place: Place) -> Path | None:
         folder = self.source.document.path.parent
@@ -115,13 +111,6 @@ class Accuracies:
             cure = suggest(name, known, "recipes") if known else "write the path of its YAML file"
             self.source.document.report(place, f"no recipe is called {name}", cure)
         return known.get(name)
-
-    def _load(self, path: Path) -> RecipeSpec | None:
-        if path not in self._read:
-            spec, problems = read_recipe(path)
-            self.source.document.problems.extend(problems)
-            self._read[path] = spec
-        return self._read[path]
 
 
 def shelves(start: Path) -> Iterator[Path]:

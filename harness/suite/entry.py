@@ -180,7 +180,10 @@ class Recipe:
         for kind, axes in (("grid", spec.grid), ("zip", spec.zip_)):
             for axis, values in axes.items():
                 self._check_values(kind, axis, values)
-                self._check_fixed(kind, axis)
+                key = "pass_" if axis == "pass" else axis
+                if getattr(spec, key) is not None if axis in CASE_AXES else axis in spec.with_:
+                    what = f"{quote(axis)} has a fixed value here, too"
+                    self.report((kind, axis), what, "keep the axis or the value", key=True)
         for axis in spec.zip_.keys() & spec.grid.keys():
             what = f"{quote(axis)} is an axis of grid, too"
             self.report(("zip", axis), what, "keep it in one of the two", key=True)
@@ -206,14 +209,6 @@ class Recipe:
                 what = f"the axis already has the value {quote(identity)}"
                 self.report((kind, axis, index), what, "write each value once")
             seen.add(identity)
-
-    def _check_fixed(self, kind: str, axis: str) -> None:
-        fixed = axis in self.spec.with_
-        if axis in CASE_AXES:
-            fixed = getattr(self.spec, "pass_" if axis == "pass" else axis) is not None
-        if fixed:
-            what = f"{quote(axis)} has a fixed value here, too"
-            self.report((kind, axis), what, "keep the axis or the value", key=True)
 
     def _without_excluded(self, combinations: list[Combination]) -> list[Combination] | None:
         mistakes = len(self.document.problems)

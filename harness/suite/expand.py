@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from harness import instantiate
-from harness.case import Case, Device, Job, Shape
-from harness.instantiate import ArgumentTypeError, ModuleError, Parameter, Signature
+from harness.case import Case, Device, Job
+from harness.instantiate import ArgumentTypeError, ModuleError, Signature
 from harness.measure import STATIC
 from harness.measure.own import Declared, MetricError, is_own, own_function
 from harness.messages import quote, suggest, with_axes
@@ -35,20 +35,17 @@ class Constructors:
     def signature(self, recipe: Recipe, place: Place, module: str) -> Signature | None:
         """The signature of a module; `None` after reporting that there is none."""
         if module not in self._known:
-            self._known[module] = self._read(module)
+            try:
+                cls = instantiate.resolve(module, self.search_path)
+                self._known[module] = instantiate.parameters_of(cls)
+            except ModuleError as error:
+                self._known[module] = error
         found = self._known[module]
         if isinstance(found, Signature):
             return found
         if self._first(recipe, place, module):
             recipe.document.report(place, found.what, found.cure)
         return None
-
-    def _read(self, module: str) -> Signature | ModuleError:
-        try:
-            cls = instantiate.resolve(module, self.search_path)
-        except ModuleError as error:
-            return error
-        return instantiate.parameters_of(cls)
 
     def check(
         self,
@@ -69,7 +66,11 @@ class Constructors:
             if self._first(recipe, place, module):  # the place says which value
                 parameter = signature.parameters.get(name)
                 if parameter is not None:
-                    _check_type(recipe, module, parameter, (place, value))
+                    try:
+                        instantiate.convert(value, parameter.hint)
+                    except ArgumentTypeError as error:
+                        what = f"{error} as {module} takes it, not {explain.written(value)}"
+                        recipe.document.report(place, what, "correct the value")
                 elif not signature.takes_any:
                     self._report_unknown(recipe, module, name, place)
 
@@ -102,17 +103,6 @@ class Constructors:
             return False
         self._checked.add(key)
         return True
-
-
-def _check_type(
-    recipe: Recipe, module: str, parameter: Parameter, given: tuple[Place, Any]
-) -> None:
-    place, value = given
-    try:
-        instantiate.convert(value, parameter.hint)
-    except ArgumentTypeError as error:
-        what = f"{error} as {module} takes it, not {explain.written(value)}"
-        recipe.document.report(place, what, "correct the value")
 
 
 @dataclass(eq=False)
@@ -217,17 +207,11 @@ class Expansion:
             if recipe.spec.note is not None and recipe.place:
                 self.notes.update({job.label: recipe.spec.note for job in made})
         self._check_defaults(constructors)
-        self.jobs = self._replicated()
-
-    def _replicated(self) -> list[Job]:
-        """Every case once, then every case a second time, and so on.
-
-        Processes of one case are so spread over the run, and what drifts meets all cases alike.
-        """
-        most = max(self._repeats.values(), default=1)
-        return [
+        # Every case once, then every case a second time, and so on: processes of one case are so
+        # spread over the run, and what drifts meets all cases alike.
+        self.jobs = [
             replace(job, replicate=number)
-            for number in range(1, most + 1)
+            for number in range(1, max(self._repeats.values(), default=1) + 1)
             for job in self.jobs
             if number <= self._repeats[job.label]
         ]
@@ -241,7 +225,7 @@ class Expansion:
                     document.report((key,), what, cure, key=True)
         elif not self.source.complete or self.source.lost_cases:
             return
-        elif _makes_cases(spec):
+        elif spec.module or spec.label or spec.grid or spec.zip_ or spec.exclude:
             if spec.module is None and "module" not in {*spec.grid, *spec.zip_}:
                 document.report((), "missing required key", "add module: ...", absent="module")
         elif not spec.include:
@@ -341,10 +325,13 @@ class Expansion:
     ) -> Job:
         spec = recipe.spec
         threads = _first(self.overrides.threads, spec.threads, self.spec.threads)
+        given = self._condition(recipe, combination, "input", None)
+        several = isinstance(given[0], (list, tuple))
+        inputs = tuple(map(tuple, given)) if several else (tuple(given),)
         case = Case(
             module=module,
             arguments=arguments,
-            inputs=_shapes(self._condition(recipe, combination, "input", None)),
+            inputs=inputs,
             device=_device(_first(self.overrides.device, spec.device, self.spec.device, "auto")),
             dtype=self._condition(recipe, combination, "dtype", "float32"),
             pass_=self._condition(recipe, combination, "pass", "inference"),
@@ -418,10 +405,6 @@ def metrics(choice: str | tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(expanded))
 
 
-def _makes_cases(spec: SuiteSpec) -> bool:
-    return bool(spec.module or spec.label or spec.grid or spec.zip_ or spec.exclude)
-
-
 def _check_template(recipe: Recipe) -> bool:
     template = recipe.spec.label
     if template is None or not recipe.axes or not _is_template(template):
@@ -461,12 +444,6 @@ def _forced(overrides: Overrides) -> Combination:
     return forced
 
 
-def _shapes(value: Any) -> tuple[Shape, ...]:
-    if isinstance(value[0], (list, tuple)):
-        return tuple(tuple(shape) for shape in value)
-    return (tuple(value),)
-
-
 def _first(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
@@ -476,13 +453,9 @@ def _search_path(source: Source) -> tuple[str, ...]:
 
 
 @functools.cache
-def _cuda() -> bool:
-    import torch
-
-    return torch.cuda.is_available()
-
-
 def _device(choice: str) -> Device:
     if choice == "auto":
-        return "cuda" if _cuda() else "cpu"
+        import torch
+
+        return "cuda" if torch.cuda.is_available() else "cpu"
     return "cuda" if choice == "cuda" else "cpu"

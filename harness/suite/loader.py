@@ -84,7 +84,7 @@ def load(suite: Path | Given, overrides: Overrides | None = None) -> Suite:
         SuiteError: with every mistake of every file, in file order.
     """
     overrides = overrides or Overrides()
-    document = read(suite)
+    document = read_mapping(suite) if isinstance(suite, Mapping) else reader.read_file(suite)
     problems = _check_overrides(document, overrides)
     folder = suite.parent if isinstance(suite, Path) else document.path.parent
     root = tree.read(document, folder)
@@ -93,14 +93,7 @@ def load(suite: Path | Given, overrides: Overrides | None = None) -> Suite:
         problems += sorted(source.document.problems, key=lambda p: (p.line, p.column))
     if problems or loaded is None:
         raise SuiteError(problems)
-    if isinstance(suite, Mapping):
-        loaded = replace(loaded, given=suite)
-    return _only(loaded, document, overrides.only) if overrides.only is not None else loaded
-
-
-def read(suite: Path | Given) -> Document:
-    """The document of a suite; what is wrong with it so far stands in its `problems`."""
-    return read_mapping(suite) if isinstance(suite, Mapping) else reader.read_file(suite)
+    return loaded if overrides.only is None else keep_only(loaded, overrides.only)
 
 
 def _suite(source: Source, overrides: Overrides, budget: Budget) -> Suite | None:
@@ -125,6 +118,7 @@ def _suite(source: Source, overrides: Overrides, budget: Budget) -> Suite | None
         included=tuple(suite for suite in included if suite is not None),
         note=spec.note,
         notes=expansion.notes,
+        document=source.document,
     )
 
 
@@ -147,14 +141,20 @@ def _of_option(document: Document, name: str, what: str, cure: str) -> Problem:
     return Problem(document.shown, at, at, f"option {name}", what, cure)
 
 
-def _only(suite: Suite, document: Document, only: tuple[str, ...]) -> Suite:
+def keep_only(suite: Suite, only: tuple[str, ...]) -> Suite:
+    """A loaded suite with the cases of these labels alone.
+
+    Raises:
+        SuiteError: no case has one of the labels; names the nearest.
+    """
+    assert suite.document is not None
     labels = {job.label for job in suite.all_jobs()}
     near = partial(suggest, names=labels, noun="labels")
     unknown = [label for label in only if label not in labels]
     if unknown:
         raise SuiteError(
             [
-                _of_option(document, "only", f"no case is labelled {label}", near(label))
+                _of_option(suite.document, "only", f"no case is labelled {label}", near(label))
                 for label in unknown
             ]
         )

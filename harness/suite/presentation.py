@@ -5,18 +5,13 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
     model_validator,
 )
 
-
-class Strict(BaseModel):
-    """Base of every part of a suite: unknown keys are mistakes, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from harness.suite.recipe import Strict
 
 
 class FigureSpec(Strict):
@@ -37,9 +32,6 @@ class FigureSpec(Strict):
     relative_to: str | None = Field(
         default=None, description="Label of the row that ours is divided by (printed ratios)."
     )
-    minus: tuple[str, ...] = Field(
-        default=(), description="Labels of rows that are subtracted from ours (printed overheads)."
-    )
     over: str | None = Field(
         default=None,
         description="For printed orders such as O(C (HW)^2): the quantity (positions) over which "
@@ -56,10 +48,12 @@ class FigureSpec(Strict):
 
     @model_validator(mode="after")
     def _exponent(self) -> "FigureSpec":
-        if self.over is not None and (self.unit or self.relative_to or self.minus or self.instead):
+        if self.over is not None and (
+            self.unit or self.relative_to or self.minus_of or self.instead
+        ):
             raise ValueError(
                 "an exponent (over) has no unit and no other rows; "
-                "remove unit, relative_to, minus and instead, or over"
+                "remove unit, relative_to, minus_of and instead, or over"
             )
         return self
 
@@ -97,14 +91,10 @@ class ReferenceSpec(Strict):
     )
 
 
-def _word_or_mapping(value: Any) -> str:
-    return "mapping" if isinstance(value, dict) else "word"
-
-
 Best = Annotated[
     Annotated[Literal["auto"], Tag("word")]
     | Annotated[dict[str, Literal["min", "max"]], Tag("mapping")],
-    Discriminator(_word_or_mapping),
+    Discriminator(lambda value: "mapping" if isinstance(value, dict) else "word"),
 ]
 
 
@@ -114,16 +104,8 @@ class TableSpec(Strict):
     name: str | None = Field(
         default=None, description="File name without ending; the suite's if absent."
     )
-    kind: Literal["rows", "growth"] = Field(
-        default="rows",
-        description="rows: a line per case. growth: a line per module swept over sizes, with the "
-        "exponent at which each column grows, beside the printed order.",
-    )
     title: str | None = None
     columns: tuple[str, ...] = Field(min_length=1)
-    over: str | None = Field(
-        default=None, description="Of growth: the swept quantity; positions if absent."
-    )
     best: Best | None = Field(
         default=None,
         description="Marks best (bold) and second (underlined) values in LaTeX: auto, or column: "
@@ -137,24 +119,7 @@ class TableSpec(Strict):
         strange = [name for name in named if name not in self.columns]
         if strange:
             raise ValueError(f"best names {', '.join(strange)}, which is no column of this table")
-        if self.best is not None and self.kind == "growth":
-            raise ValueError("a growth table has no best value; remove best")
         return self
-
-    @model_validator(mode="after")
-    def _kind(self) -> "TableSpec":
-        if self.kind == "rows" and self.over is not None:
-            raise ValueError("over stands beside rows; write kind: growth, or remove over")
-        if self.kind == "growth" and {"label", "verdict"} & set(self.columns):
-            raise ValueError(
-                "a growth table names its modules and shows a verdict by itself; "
-                "remove label and verdict from columns"
-            )
-        return self
-
-
-def _name_or_list(value: Any) -> str:
-    return "list" if isinstance(value, (list, tuple)) else "name"
 
 
 def _as_tuple(value: Any) -> Any:
@@ -167,7 +132,7 @@ YAxis = Annotated[
     | Annotated[
         Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_as_tuple)], Tag("list")
     ],
-    Discriminator(_name_or_list),
+    Discriminator(lambda value: "list" if isinstance(value, (list, tuple)) else "name"),
 ]
 
 
@@ -192,11 +157,6 @@ class PlotSpec(Strict):
     log: Literal["auto", "none", "x", "y", "both"] = Field(
         default="auto",
         description="Logarithmic axes; auto: where positive values span more than two decades.",
-    )
-    guide: Literal["auto", "none", "front", "equal"] = Field(
-        default="auto",
-        description="Of a scatter: the Pareto front, or the line of equal values. auto: equal "
-        "where both axes have one unit, the front where of both quantities less or more is better.",
     )
 
     @model_validator(mode="before")

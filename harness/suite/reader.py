@@ -94,7 +94,10 @@ class Composer:
             what = f"not YAML ({quote(error.problem or 'cannot be parsed')})"
             raise UnreadableError(line, column, what, "correct the syntax") from None
         except ReaderError as error:
-            raise _control_character(text, error.position) from None
+            line = text.count("\n", 0, error.position) + 1
+            column = error.position - text.rfind("\n", 0, error.position)
+            cure = "remove it or write it as an escape in double quotes"
+            raise UnreadableError(line, column, "a control character", cure) from None
         except Exception as error:
             # ruamel.yaml answers some malformed files (%YAML 1.9, say) with asserts and the like.
             what = f"not YAML ({quote(str(error) or type(error).__name__)})"
@@ -111,7 +114,10 @@ class Composer:
         elif isinstance(event, CollectionEndEvent):
             self._close()
         elif isinstance(event, AliasEvent):
-            node = self._aliased(event, line, column)
+            node = self.anchors.get(event.anchor)
+            if node is None:
+                what = f"alias *{quote(event.anchor)} has no anchor before it"
+                raise UnreadableError(line, column, what, "write the value out")
             self._count(node.size, line, column)
             self._place(node, line, column)
         elif isinstance(event, NodeEvent):
@@ -122,13 +128,6 @@ class Composer:
         if self.total > MOST_NODES:
             what = f"more than {MOST_NODES} values, aliases written out"
             raise UnreadableError(line, column, what, "use a grid or split the file")
-
-    def _aliased(self, event: AliasEvent, line: int, column: int) -> Node:
-        node = self.anchors.get(event.anchor)
-        if node is None:
-            what = f"alias *{quote(event.anchor)} has no anchor before it"
-            raise UnreadableError(line, column, what, "write the value out")
-        return node
 
     def _node(self, event: Any, line: int, column: int) -> None:
         if event.tag is not None and str(event.tag) != "!":
@@ -221,13 +220,6 @@ def _too_deep(line: int, column: int) -> UnreadableError:
     return UnreadableError(line, column, what, "a suite needs four levels; write it flat")
 
 
-def _control_character(text: str, position: int) -> UnreadableError:
-    line = text.count("\n", 0, position) + 1
-    column = position - text.rfind("\n", 0, position)
-    cure = "remove it or write it as an escape in double quotes"
-    return UnreadableError(line, column, "a control character", cure)
-
-
 # Reading a suite that is given as a Python mapping, as a notebook has it.
 
 SHOWN = "suite"
@@ -268,20 +260,18 @@ class _Reading:
             raise UnreadableError(0, 0, what, "a suite needs four levels; write it flat")
         value = _plain(value)
         if isinstance(value, Mapping):
-            return Node(0, 0, self._entries(value, place))
+            entries = {}
+            for key, below in value.items():
+                if isinstance(key, str):
+                    entries[key] = Entry(0, 0, self.node(below, (*place, key)))
+                else:
+                    what = f"the key {quote(key)} is not text"
+                    self._report(place, what, "write the key as text")
+            return Node(0, 0, entries)
         if isinstance(value, list):
-            below = [self.node(each, (*place, str(index))) for index, each in enumerate(value)]
-            return Node(0, 0, below)
+            items = [self.node(each, (*place, str(index))) for index, each in enumerate(value)]
+            return Node(0, 0, items)
         return Node(0, 0, self._scalar(value, place))
-
-    def _entries(self, value: Mapping[Any, Any], place: tuple[str, ...]) -> dict[str, Entry]:
-        entries = {}
-        for key, below in value.items():
-            if isinstance(key, str):
-                entries[key] = Entry(0, 0, self.node(below, (*place, key)))
-            else:
-                self._report(place, f"the key {quote(key)} is not text", "write the key as text")
-        return entries
 
     def _scalar(self, value: Any, place: tuple[str, ...]) -> Scalar:
         if isinstance(value, type):

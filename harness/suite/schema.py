@@ -25,8 +25,8 @@ from harness.measure import METRICS, STATIC
 from harness.measure.convention import CONVENTIONS
 from harness.measure.own import OWN_METRIC, is_own
 from harness.messages import quote
-from harness.suite.presentation import PlotSpec, ReferenceSpec, Strict, TableSpec
-from harness.training.recipe import DataSpec, EvaluationSpec
+from harness.suite.presentation import PlotSpec, ReferenceSpec, TableSpec
+from harness.suite.recipe import DataSpec, EvaluationSpec, Strict
 
 # What a suite or case says under `latency`, and how the two are merged.
 

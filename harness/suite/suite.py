@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from harness.case import Case, Job, Shape, Timing, as_plain, from_plain
 from harness.messages import HarnessError
+from harness.suite.document import Document
 from harness.suite.presentation import PlotSpec, ReferenceSpec, TableSpec, describe
 
 
@@ -41,8 +42,9 @@ class Suite:
     included: "tuple[Suite, ...]" = ()  # suites that run with this one, in file order
     note: str | None = None  # footnote
     notes: Mapping[str, str] = field(default_factory=dict)  # label of a case: its footnote
-    # the mapping that it was made from; `None` of a file
-    given: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+    # the tree that it was read from, with places for what is found wrong later; `None` of a suite
+    # that a run describes
+    document: Document | None = field(default=None, repr=False, compare=False)
 
     def parts(self) -> "tuple[Suite, ...]":
         """This suite and all below that have jobs, depth first, in file order."""
@@ -136,7 +138,7 @@ def _described_suite(described: Mapping[str, Any]) -> Suite:
         title=str(described.get("title") or name),
         path=Path(described["path"]),
         jobs=tuple(_described_job(name, each) for each in jobs),
-        tables=tuple(TableSpec.model_validate(each) for each in described.get("tables") or ()),
+        tables=tuple(_described_table(each) for each in described.get("tables") or ()),
         plots=tuple(PlotSpec.model_validate(each) for each in described.get("plots") or ()),
         reference=None if reference is None else ReferenceSpec.model_validate(reference),
         convention=str(described.get("convention") or "flops"),
@@ -144,3 +146,12 @@ def _described_suite(described: Mapping[str, Any]) -> Suite:
         note=described.get("note"),
         notes={str(each["label"]): each["note"] for each in jobs if each.get("note")},
     )
+
+
+def _described_table(described: Mapping[str, Any]) -> TableSpec:
+    """A table; one of the former kind `growth` shows its exponents as columns beside the labels."""
+    given = dict(described)
+    if given.pop("kind", "rows") == "growth":
+        given["columns"] = ["label", *given["columns"], "verdict"]
+        given.pop("over", None)
+    return TableSpec.model_validate(given)

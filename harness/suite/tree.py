@@ -1,6 +1,8 @@
 """A suite file and the files that it includes: read, checked against the models, in file order."""
 
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,7 +65,12 @@ def _read(
     source = Source(document)
     seen[source.document.path] = source.document.shown
     _validate(source)
-    _claim_name(source, names)
+    name = source.data.get("suite")
+    if source.spec is not None and isinstance(name, str):
+        if name in names:
+            what = f"another suite of this run is called {name} ({names[name]})"
+            source.document.report(("suite",), what, "give each suite a name of its own")
+        names.setdefault(name, source.document.shown)
     chain = (*chain, source.document.path)
     for index, name in enumerate(source.spec.include if source.spec else ()):
         target = folder / name
@@ -73,17 +80,10 @@ def _read(
     return source
 
 
-def _resolved(path: Path) -> Path:
-    try:
-        return path.resolve()
-    except (OSError, RuntimeError):  # a loop of symbolic links; reading it reports that
-        return path
-
-
 def _may_include(
     source: Source, index: int, target: Path, chain: tuple[Path, ...], seen: dict[Path, str]
 ) -> bool:
-    place, below = ("include", index), _resolved(target)
+    place, below = ("include", index), Path(os.path.realpath(target))
     if below in chain:
         loop = " -> ".join(shown(step) for step in (*chain[chain.index(below) :], below))
         source.document.report(place, f"include loop: {loop}", "remove one of these includes")
@@ -93,38 +93,16 @@ def _may_include(
     elif len(chain) >= DEEPEST_INCLUDE or len(seen) >= MOST_INCLUDED:
         what = f"more than {DEEPEST_INCLUDE} includes in a chain or {MOST_INCLUDED} files"
         source.document.report(place, what, "include the files from one suite")
-    elif not _exists(below):
-        beside = (file.name for file in _files(below.parent))
+    elif not os.path.exists(below):  # noqa: PTH110 - of what may not be read, it says no
+        beside: list[str] = []
+        with suppress(OSError):
+            listed = below.parent.iterdir()
+            beside = [file.name for file in listed if file.suffix in {".yaml", ".yml"}]
         cure = suggest(below.name, beside, "files there")
         source.document.report(place, f"no such file: {shown(target)}", cure)
     else:
         return True
     return False
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a folder that may not be read, a name too long
-        return False
-
-
-def _files(folder: Path) -> list[Path]:
-    try:
-        return [file for file in folder.iterdir() if file.suffix in {".yaml", ".yml"}]
-    except OSError:
-        return []
-
-
-def _claim_name(source: Source, names: dict[str, str]) -> None:
-    name = source.data.get("suite")
-    if source.spec is None or not isinstance(name, str):
-        return
-    if name in names:
-        what = f"another suite of this run is called {name} ({names[name]})"
-        source.document.report(("suite",), what, "give each suite a name of its own")
-    else:
-        names[name] = source.document.shown
 
 
 def _validate(source: Source) -> None:

@@ -1,7 +1,6 @@
 """Accuracy: a network with the case's context module is trained from a recipe and judged."""
 
 import hashlib
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from context_modules.segmentor import Segmentor
 from harness.case import Job
 from harness.judge.statistics.intervals import mean_interval
 from harness.messages import HarnessError
+from harness.suite.recipe import GENERATED, EvaluationSpec, RecipeSpec
 from harness.training.batches import derived_seed
 from harness.training.checkpoint import Checkpoint, checkpoint_folder
 from harness.training.data.ceiling import ceiling
@@ -28,7 +28,6 @@ from harness.training.network import (
     network_reach,
     trained_arguments,
 )
-from harness.training.recipe import GENERATED, EvaluationSpec, RecipeSpec
 from harness.training.source import source_digest
 from harness.training.trainer import Trained, Trainer, deterministic, resolve_precision
 
@@ -150,8 +149,8 @@ def training_plan(job: Job) -> TrainingPlan:
             f"accuracy trains float32 parameters, not {job.case.dtype}; remove dtype, and choose "
             "the precision in the recipe"
         )
-    recipe = RecipeSpec.model_validate_json(json.dumps(asked["recipe"]), strict=True)
-    evaluation = EvaluationSpec.model_validate_json(json.dumps(asked["evaluation"]), strict=True)
+    recipe = RecipeSpec.of(asked["recipe"])
+    evaluation = EvaluationSpec.of(asked["evaluation"])
     name, parameters = asked["data"]["name"], asked["data"]["parameters"]
     given = asked["data"]["root"] or (os.environ.get(ROOT_VARIABLE) if name != GENERATED else None)
     root = Path(given).expanduser() if given else None

@@ -18,7 +18,7 @@ from harness.engines.engine import Engine, Event, Finished
 from harness.engines.local import LocalEngine
 from harness.instantiate import resolve
 from harness.runner import Heard
-from harness.training.recipe import RecipeSpec
+from harness.suite.recipe import RecipeSpec
 
 if TYPE_CHECKING:
     from harness.training.accuracy import TrainingPlan
@@ -238,7 +238,7 @@ class Trainings:
         kept = {name: v for name, v in job.case.arguments.items() if name not in left_out}
         recipe = self._recipes.get(id(job.accuracy))  # many cases share one
         if recipe is None:
-            said = RecipeSpec.model_validate_json(json.dumps(job.accuracy["recipe"]), strict=True)
+            said = RecipeSpec.of(job.accuracy["recipe"])
             data = {key: value for key, value in job.accuracy["data"].items() if key != "root"}
             decides = [said.trained(), said.network.model_dump(mode="json"), data]
             recipe = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()

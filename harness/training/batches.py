@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from context_modules.losses import VOID
 from harness.messages import HarnessError
+from harness.suite.recipe import AugmentationSpec, RecipeSpec
 from harness.training.data.dataset import SegmentationData
-from harness.training.recipe import AugmentationSpec, RecipeSpec
 
 Batch = tuple[Tensor, Tensor]
 """Images (B, 3, H, W), normalised, and labels (B, H, W)."""

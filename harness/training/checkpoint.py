@@ -1,18 +1,17 @@
 """Checkpoints: trainings on disk, keyed by what was trained, whole or under way."""
 
-import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from harness.environment.files import write_atomically
+from harness.environment.files import locked, write_atomically
 from harness.messages import HarnessError
 
 CHECKPOINTS_VARIABLE = "HARNESS_CHECKPOINTS"
@@ -92,13 +91,12 @@ class Checkpoint:
         Raises:
             CheckpointError: the folder cannot be written.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            file = (self.folder / "lock").open("w")
-        except OSError as error:
-            raise self._unwritable(error) from error
-        with file:  # closing it, as ending the process, gives the lock back
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with ExitStack() as held:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                held.enter_context(locked(self.folder / "lock"))
+            except OSError as error:
+                raise self._unwritable(error) from error
             yield
 
     def finished(self) -> State | None:

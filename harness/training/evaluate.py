@@ -13,9 +13,9 @@ from context_modules.context import forward_with_extras
 from context_modules.losses import VOID
 from context_modules.segmentor import Segmentor
 from harness.messages import HarnessError
+from harness.suite.recipe import EvaluationSpec, RecipeSpec
 from harness.training.batches import normalise
 from harness.training.data.dataset import SegmentationData
-from harness.training.recipe import EvaluationSpec, RecipeSpec
 
 
 @dataclass(frozen=True)

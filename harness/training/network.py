@@ -12,7 +12,7 @@ from context_modules.catalog import BY_NAME
 from context_modules.segmentor import Segmentor
 from harness.instantiate import resolve
 from harness.messages import HarnessError
-from harness.training.recipe import RecipeSpec
+from harness.suite.recipe import RecipeSpec
 
 SEGMENTOR = "segmentor"
 """The catalog's name of a whole network: its arguments stand in place of the recipe's."""

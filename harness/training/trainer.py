@@ -16,11 +16,11 @@ from context_modules.losses import VOID, CrossEntropy, OHEMCrossEntropy
 from context_modules.region_losses import boundary_cross_entropy, cross_entropy
 from context_modules.segmentor import Segmentor, SegmentorOutput
 from harness.messages import HarnessError
+from harness.suite.recipe import LossSpec, OptimizerSpec, Precision, RecipeSpec
 from harness.training.batches import Batches, derived_seed, read_batches
 from harness.training.checkpoint import Checkpoint, State
 from harness.training.data.dataset import SegmentationData
 from harness.training.network import map_size
-from harness.training.recipe import LossSpec, OptimizerSpec, Precision, RecipeSpec
 
 SAVE_EVERY = 10.0
 """Seconds of work that an interruption costs, where a save takes little time."""

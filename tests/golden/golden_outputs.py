@@ -75,7 +75,6 @@ COMMANDS = (
     "run {suite} --dtype float33",
     "run {suite} --input 1,2,0",
     "run {suite} --engine rey",
-    "plan {suite} --within 3x",
     "plan {suite} --budget -1",
     "export {run} --to cvs",
     "export {run} --to pytest-benchmark",

@@ -10,7 +10,7 @@ from harness.measure.memory import live_peak
 from harness.measure.operations import measure_operations, measure_params
 from harness.measure.subject import fake_subject
 from harness.records.record import Record
-from harness.suite import load
+from harness.suite.loader import load
 from harness.suite.suite import Suite
 
 SUITES = Path(__file__).parents[2] / "suites"

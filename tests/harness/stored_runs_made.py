@@ -56,6 +56,23 @@ def environment(commit: str | None = None, torch: str = "2.13.0", dirty: bool = 
     }
 
 
+def described_suite(name: str, records: Sequence[Record]) -> dict[str, Any]:
+    """A suite of the cases of records; those of other suites are of suites that it includes."""
+
+    def part(suite: str) -> dict[str, Any]:
+        jobs = {
+            each.identity: {
+                "label": each.label, "key": each.case_key, "replicate": each.replicate
+            }
+            for each in records
+            if each.suite == suite
+        }  # fmt: skip
+        return {"suite": suite, "convention": "flops", "jobs": [*jobs.values()], "included": []}
+
+    others = dict.fromkeys(each.suite for each in records if each.suite != name)
+    return {**part(name), "included": [part(each) for each in others]}
+
+
 def write_run(
     root: Path,
     number: int,
@@ -72,7 +89,7 @@ def write_run(
     path.mkdir(parents=True)
     description = {
         "schema": 1,
-        "suite": {"suite": suite, "convention": "flops", "jobs": [], "included": []},
+        "suite": described_suite(suite, records),
         "environment": described or environment(),
         "started_at": at,
         "command": "harness run mini.yaml",

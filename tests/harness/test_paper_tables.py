@@ -7,7 +7,7 @@ import pytest
 from harness.measure.convention import CONVENTIONS, operations
 from harness.measure.memory import measure_memory
 from harness.measure.operations import measure_operations, measure_params
-from harness.suite import load
+from harness.suite.loader import load
 
 SUITES = Path(__file__).parents[2] / "suites"
 MIB = 2**20

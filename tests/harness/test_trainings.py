@@ -10,7 +10,7 @@ from harness.case import Outcome
 from harness.engines.engine import EngineError, Finished, Measuring, RemoteEngine, Started
 from harness.engines.local import LocalEngine
 from harness.runner import execute
-from harness.suite import load
+from harness.suite.loader import load
 from harness.training.ahead import TrainingPass, train_ahead
 from harness.training.checkpoint import CHECKPOINTS_VARIABLE
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 CHUNK = 1 << 16  # bytes that are read from a pipe at once
-_DEEPEST = 50  # levels of a message
+_MOST_LEVELS = 50  # levels of a message
 _SCALARS = (str, int, float, type(None))  # bool is an int
 _LONGEST_LINE = 1 << 26  # all samples of a long measurement are a few MB
 
@@ -109,7 +109,7 @@ class AnswerReader:
 def _is_deep(message: list[Any]) -> bool:
     """Whether a message is nested as no worker nests it; what writes it down would not bear it."""
     level: list[Any] = message
-    for _ in range(_DEEPEST):
+    for _ in range(_MOST_LEVELS):
         inner = [each.values() if isinstance(each, dict) else each for each in level]
         level = [part for each in inner if not isinstance(each, _SCALARS) for part in each]
         if not level:

@@ -72,8 +72,8 @@ def collect(
 ) -> list[Series]:
     """Series by suite, case, machine and metric, each in the order of commits.
 
-    A case measured again in a run (`--resume`) counts as it was last. A case that got another label
-    stays one series under its last label, unless a suite lists the same case twice.
+    A case that got another label stays one series under its last label, unless a suite lists the
+    same case twice.
 
     Args:
         runs: as measurements index them.
@@ -81,10 +81,9 @@ def collect(
         metrics: of the values of each measurement.
         committed: Unix time of commits; a run of another commit stands at the time of its start.
     """
-    last = {(m.run, m.suite, m.label, m.case_key, m.replicate): m for m in measurements}
-    names = _last_labels(last.values())
+    names = _last_labels(measurements)
     values: dict[tuple[Any, ...], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for m in last.values():
+    for m in measurements:
         case = (m.suite, names[m.suite, m.label, m.case_key], m.case_key)
         for number, (metric, value) in enumerate(zip(metrics, m.values, strict=True)):
             # A time or energy of 0 is a clock that was too coarse.

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.messages import HarnessError
+from harness.records.kept_run import KeptRun
 from harness.records.quantities.quantity import Quantity
 from harness.records.quantities.registry import COMPARED, own_quantities
 from harness.records.record import Record
-from harness.records.run_directory import RunDirectory
 
 # Replicates: one number per fresh process, by case and metric.
 
@@ -95,7 +95,7 @@ class Observed:
     @property
     def commit(self) -> str | None:
         """First twelve digits of the commit, marked where files differed from it."""
-        git = _mapping(self.environment.get("git"))
+        git = self.environment.get("git") or {}
         if not git.get("commit"):
             return None
         return str(git["commit"])[:12] + (" (dirty)" if git.get("dirty") else "")
@@ -121,26 +121,23 @@ def observe(path: Path) -> Observed:
         RunDirectoryError: there is no run, or it cannot be read.
         EmptyRunError: it holds no record.
     """
-    directory = RunDirectory.open(path)
-    description = directory.description()
-    records = directory.records()
-    if not records:
-        raise EmptyRunError(f"{directory.path}: no case of this run has ended; go on with --resume")
-    machine = records[-1].machine_key
-    last = {r.identity: r for r in records if r.machine_key == machine}
+    run = KeptRun.open(path)
+    machine = run.machine_key
+    if machine is None:
+        raise EmptyRunError(f"{run.path}: no case of this run has ended; go on with --resume")
     by_case: dict[CaseId, list[Record]] = {}
-    for record in last.values():
-        case = CaseId(record.suite, record.label, record.case_key)
-        by_case.setdefault(case, []).append(record)
-    environment = _mapping(description.get("environment"))
-    suite = _mapping(description.get("suite"))
+    for record in run.records:
+        if record.machine_key == machine:
+            case = CaseId(record.suite, record.label, record.case_key)
+            by_case.setdefault(case, []).append(record)
+    environment = run.environment
     flags = {
         case: tuple(dict.fromkeys(f for r in each for f in r.values.get("latency_flags") or ()))
         for case, each in by_case.items()
     }
     return Observed(
-        path=directory.path,
-        suite=str(suite.get("suite") or records[-1].suite),
+        path=run.path,
+        suite=run.suite_name,
         machine_key=machine,
         environment=environment,
         replicates=_replicates(by_case),
@@ -156,17 +153,9 @@ def observe(path: Path) -> Observed:
             for case, each in by_case.items()
         },
         flags={case: names for case, names in flags.items() if names},
-        expected=_jobs_of(suite),
+        expected=len(run.listed),
         found=sum(map(len, by_case.values())),
     )
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _jobs_of(suite: Mapping[str, Any]) -> int:
-    return len(suite.get("jobs") or ()) + sum(map(_jobs_of, suite.get("included") or ()))
 
 
 def _replicates(by_case: Mapping[CaseId, Sequence[Record]]) -> dict[CaseMetric, tuple[float, ...]]:

@@ -157,6 +157,7 @@ def _value(key: CaseMetric, value: float | None, found: Finding) -> str:
         return ABSENT
     metric = key.quantity
     values = [each for each in (found.value_a, found.value_b) if each is not None]
+    # The largest unit in which the larger value is at least 1.
     shown = unit_of_size(max(values, key=abs), metric.dimension)
     if metric.is_measured:
         return f"{_with_interval(value, shown, found)} {shown.name}"

@@ -205,14 +205,8 @@ def decide(
             )
             result[key] = Finding.between(before, after, "unclear", reason)
         else:
-            result[key] = _compared_exactly(before, after)
-    return {key: _with_direction(key, found) for key, found in result.items()}
-
-
-def _with_direction(key: CaseMetric, found: Finding) -> Finding:
-    """A regression is what became worse, of a user's metric that may be less, or nothing."""
-    worse = {"min": ("slower", "more"), "max": ("faster", "less"), None: ()}
-    return replace(found, regression=found.verdict in worse[key.quantity.direction])
+            result[key] = _compared_exactly(key, before, after)
+    return result
 
 
 def _tested(
@@ -239,7 +233,8 @@ def _tested(
         shown = max(least, seen)
         needed = max(replicates_needed(a, b, shown, alpha=alone), min(len(a), len(b)) + 1)
         reason += f"; {needed} processes a side would show {shown:.1%} with this spread"
-    return Finding.between(a, b, verdict, reason).tested(ratio, p_adjusted)
+    found = Finding.between(a, b, verdict, reason).tested(ratio, p_adjusted)
+    return replace(found, regression=verdict in _worse(key))
 
 
 def p_values_of(ratios: Mapping[CaseMetric, Ratio]) -> dict[CaseMetric, float]:
@@ -274,7 +269,14 @@ def called(
     return "same" if 1 / upper < ratio.low and ratio.high < upper else "unclear"
 
 
-def _compared_exactly(a: Replicates, b: Replicates) -> Finding:
+def _worse(key: CaseMetric) -> tuple[ChangeVerdict, ...]:
+    """Verdicts that are regressions; none where neither less nor more is better."""
+    if key.quantity.direction is None:
+        return ()
+    return ("slower", "more") if key.quantity.direction == "min" else ("faster", "less")
+
+
+def _compared_exactly(key: CaseMetric, a: Replicates, b: Replicates) -> Finding:
     counts = Finding("unclear", replicates_a=len(a), replicates_b=len(b))
     for side, values in (("first", a), ("second", b)):
         if len({*values}) > 1:
@@ -282,15 +284,16 @@ def _compared_exactly(a: Replicates, b: Replicates) -> Finding:
             return replace(counts, reason=reason)
     old, new = a[0], b[0]
     effect = new / old - 1 if old else (math.inf if new else 0.0)
+    verdict: ChangeVerdict = "same" if new == old else ("more" if new > old else "less")
     return replace(
         counts,
-        verdict="same" if new == old else ("more" if new > old else "less"),
+        verdict=verdict,
         effect=effect,
         low=effect,
         high=effect,
         value_a=old,
         value_b=new,
-        regression=new > old,
+        regression=verdict in _worse(key),
     )
 
 

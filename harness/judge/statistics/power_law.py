@@ -1,9 +1,8 @@
-"""A power law y = c x^a fitted to a few points: the exponent, and how far one exponent holds."""
+"""A power law y = c x^a fitted to a few points: its exponent."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 
 @dataclass(frozen=True)
@@ -11,10 +10,6 @@ class PowerLaw:
     """A fitted exponent."""
 
     exponent: float  # slope of the least-squares line through log y over log x
-    # standard error of the slope; `None` with two points, which any line meets
-    stderr: float | None
-    local_low: float  # smallest slope between neighbouring points
-    local_high: float  # largest slope between neighbouring points
     smallest: float  # of x
     largest: float  # of x
     points: int  # number of different x
@@ -23,11 +18,8 @@ class PowerLaw:
 def fit_power_law(x: Sequence[float], y: Sequence[float]) -> PowerLaw:
     """Fit by ordinary least squares on logarithms.
 
-    With u = log x, v = log y and n points, a = S_uv / S_uu and the standard error of a is
-    sqrt((S_vv - a S_uv) / (n - 2) / S_uu) (Draper and Smith 1998, section 1.4). Values that are
-    counted rather than measured carry no noise: the standard error then says by how much one power
-    law misses them, as where a lower-order term still weighs. Several y at one x count as one, at
-    their geometric mean.
+    With u = log x and v = log y, a = S_uv / S_uu (Draper and Smith 1998, section 1.4). Several y at
+    one x count as one, at their geometric mean.
 
     Args:
         x: at least two different positive values.
@@ -51,15 +43,4 @@ def fit_power_law(x: Sequence[float], y: Sequence[float]) -> PowerLaw:
     v_mean = math.fsum(v for _, v in points) / n
     s_uu = math.fsum((u - u_mean) ** 2 for u, _ in points)
     s_uv = math.fsum((u - u_mean) * (v - v_mean) for u, v in points)
-    exponent = s_uv / s_uu
-    residuals = math.fsum((v - v_mean - exponent * (u - u_mean)) ** 2 for u, v in points)
-    local = [(v1 - v0) / (u1 - u0) for (u0, v0), (u1, v1) in pairwise(points)]
-    return PowerLaw(
-        exponent,
-        math.sqrt(residuals / (n - 2) / s_uu) if n > 2 else None,
-        min(local),
-        max(local),
-        min(x),
-        max(x),
-        n,
-    )
+    return PowerLaw(s_uv / s_uu, min(x), max(x), n)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,27 @@ def load(machine_key: str, folders: Sequence[Path] = (DEFAULT_FOLDER,)) -> Calib
                 f"{path}: not a calibration ({error!r:.100}); remove it and run `harness calibrate`"
             ) from error
     return None
+
+
+def known_roofs(
+    folders: Sequence[Path], threads: int | None
+) -> Callable[[Mapping[str, Any]], Roof | None]:
+    """What says the roof over a row: of its machine, device, threads and data type, where known.
+
+    Args:
+        folders: in which calibrations are looked up, the first that has one.
+        threads: of the rows that leave the number to PyTorch.
+    """
+    calibrations = cache(partial(load, folders=folders))
+
+    def roof_of(row: Mapping[str, Any]) -> Roof | None:
+        found = calibrations(str(row["machine_key"])) if row.get("machine_key") else None
+        if found is None:
+            return None
+        entry = found.entry(str(row.get("device")), row.get("threads") or threads)
+        return None if entry is None else entry.roof(str(row.get("dtype")))
+
+    return roof_of
 
 
 def save(calibration: Calibration, folder: Path = DEFAULT_FOLDER) -> Path:

@@ -7,11 +7,10 @@ from typing import Any
 
 from harness.measure.metric import Dimension
 from harness.messages import HarnessError
-from harness.present.rows import combine
+from harness.present.rows import rows_of
+from harness.records.kept_run import KeptRun, described_parts
 from harness.records.quantities.quantity import Row
 from harness.records.quantities.registry import COMPARED, own_quantities
-from harness.records.record import Record
-from harness.records.run_directory import RunDirectory
 
 
 class ExportError(HarnessError):
@@ -46,34 +45,17 @@ def read_run(path: Path) -> Exported:
         ExportError: it has no records.
         RunDirectoryError: there is no run, or it cannot be read.
     """
-    directory = RunDirectory.open(path)
-    records = directory.records()
-    if not records:
-        raise ExportError(f"{directory.path}: no case of this run has ended; nothing to export")
-    description = directory.description()
-    suite = description.get("suite") or {}
-    conventions = _conventions(suite)
-    rows = combine([r.row(conventions.get(r.suite, "flops")) for r in _last(records)])
-    return Exported(
-        directory.path,
-        str(suite.get("suite") or records[-1].suite),
-        rows,
-        description.get("environment") or {},
-        str(description.get("started_at") or ""),
-    )
-
-
-def _last(records: Sequence[Record]) -> list[Record]:
-    """A case measured again (`--resume`) counts as it was last."""
-    return list({(r.suite, r.label, r.case_key, r.replicate): r for r in records}.values())
-
-
-def _conventions(suite: Mapping[str, Any]) -> dict[str, str]:
-    """What each included suite calls FLOPs."""
-    found = {str(suite.get("suite")): str(suite.get("convention") or "flops")}
-    for part in suite.get("included") or ():
-        found |= _conventions(part)
-    return found
+    run = KeptRun.open(path)
+    if not run.records:
+        raise ExportError(f"{run.path}: no case of this run has ended; nothing to export")
+    mix = bool(run.description.get("mix_machines"))
+    rows = [
+        row
+        for part in described_parts(run.suite)
+        for row in rows_of(run.records, part["suite"], part.get("convention") or "flops", mix=mix)
+    ]
+    started_at = str(run.description.get("started_at") or "")
+    return Exported(run.path, run.suite_name, rows, run.environment, started_at)
 
 
 def unique_name(row: Row) -> str:

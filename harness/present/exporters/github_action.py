@@ -7,12 +7,7 @@ Format: https://github.com/benchmark-action/github-action-benchmark, "Custom ben
 import json
 
 from harness.measure.metric import unit
-from harness.present.exporters.exported import (
-    Exported,
-    ExportError,
-    figures,
-    unique_name,
-)
+from harness.present.exporters.exported import Exported, ExportError, figures, unique_name
 
 # The action scales values between units of time that it knows (s, ms, us, ns); others must stay the
 # same from run to run, so each dimension has one unit; what has none is called by its dimension.
@@ -43,9 +38,8 @@ def github_action(run: Exported) -> str:
         for figure in figures(row):
             shown = _ACTION_UNITS.get(figure.dimension)
             factor = 1.0 if shown is None else unit(shown, figure.dimension).factor
-            name = f"{unique_name(row)} {figure.head}"
-            entry = {
-                "name": name,
+            entry: dict[str, str | float] = {
+                "name": f"{unique_name(row)} {figure.head}",
                 "unit": shown or figure.dimension,
                 "value": figure.value / factor,
             }

@@ -1,20 +1,29 @@
 """Plot: the asked view of a suite's rows with its notes, as a matplotlib figure."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from harness.judge.verdict import annotate
+from harness.judge.part import Context, Part, convention_of
 from harness.measure.convention import ConventionSpec
 from harness.messages import HarnessError
 from harness.present.notes import conventions, definition, pairs, setup, trained
-from harness.present.part import Context, Part, convention_of
 from harness.present.plots import bar, line, roofline, scatter
 from harness.present.plots.bar import MOST_BARS
-from harness.present.plots.canvas import FAINT, canvas, house, may_leave_zero, settle
+from harness.present.plots.canvas import (
+    FAINT,
+    FILE_KINDS,
+    canvas,
+    house,
+    may_leave_zero,
+    render,
+    settle,
+)
 from harness.present.plots.scatter import MOST_LABELS
 from harness.present.plots.view import View, complete, explained, missing
 from harness.present.reading import Reading, read
+from harness.present.write import plot_names, write_whole
 from harness.records.quantities.derived import uncalibrated
 from harness.records.quantities.quantity import Row
 from harness.suite.presentation import PlotSpec
@@ -35,7 +44,7 @@ def meanings(
 
 def guided(spec: PlotSpec, x: Reading | None, y: Reading, rows: Sequence[Row]) -> list[str]:
     """What a scatter's line is."""
-    front = None if x is None or spec.kind != "scatter" else explained(spec.guide, x, y)
+    front = None if x is None or spec.kind != "scatter" else explained(x, y)
     return [front] if front is not None and len(rows) > 1 else []
 
 
@@ -72,12 +81,39 @@ _DRAWN_BY = {"bar": bar.draw, "scatter": scatter.draw, "line": line.draw, "roofl
 
 
 def draw(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | None = None) -> Figure:
-    """A plot of a suite's rows; those without a value are listed below it, with the reason.
+    """A plot of a suite's annotated rows; those without a value are listed below it, with reasons.
 
     Raises:
         HarnessError: an axis names no quantity (names the nearest), or text where numbers belong.
     """
     return paint(look(spec, part, rows, context))
+
+
+def write_plots(
+    part: Part, rows: Sequence[Row], folder: Path, context: Context | None = None
+) -> list[Path]:
+    """Writes `plots/<name>.png`, `.svg` and `.pdf` of every plot that a suite asks for.
+
+    Args:
+        part: the suite.
+        rows: annotated.
+        folder: in which `plots` is made.
+        context: of the run.
+
+    Returns:
+        The files, in the order written.
+
+    Raises:
+        HarnessError: an axis names no quantity, or a file cannot be written.
+    """
+    written = []
+    for name, spec in zip(plot_names(part), part.plots, strict=True):
+        figure = draw(spec, part, rows, context)
+        for kind in FILE_KINDS:
+            path = folder / "plots" / f"{name}.{kind}"
+            write_whole(path, render(figure, kind))
+            written.append(path)
+    return written
 
 
 def paint(view: View) -> Figure:
@@ -94,16 +130,15 @@ def paint(view: View) -> Figure:
 
 
 def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | None = None) -> View:
-    """What a plot is drawn from."""
-    convention = convention_of(part, context)
-    annotated = annotate(rows, part, convention)
+    """What a plot of annotated rows is drawn from."""
+    convention = convention_of(part)
 
     def reading(name: str | None) -> Reading | None:
         # The input's shape is text; an axis shows its height.
         name = "input_height" if name == "input" else name
-        return None if name is None else read(name, part, annotated, convention)
+        return None if name is None else read(name, part, rows)
 
-    ys = tuple(read(name, part, annotated, convention) for name in spec.ys)
+    ys = tuple(read(name, part, rows) for name in spec.ys)
     y, series = ys[0], reading(spec.series)
     x = None if spec.kind == "bar" else reading(spec.x)
     numeric = [*zip(spec.ys, ys, strict=True), (spec.x, None if spec.kind == "line" else x)]
@@ -116,28 +151,28 @@ def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | Non
                 f"{name!r} cannot stand on one axis with {spec.ys[0]!r}; plot it apart"
             )
     needed = [each for each in (x, *ys) if each is not None]
-    kept = complete(annotated, needed)
+    kept = complete(rows, needed)
     if spec.kind == "roofline":  # both axes are logarithmic
         kept = tuple(row for row in kept if all((each.ours(row) or 0) > 0 for each in needed))
     heads = " and ".join(dict.fromkeys(each.name for each in ys))
     named = f"{y.name} by {_within_text(x.name)}" if x is not None else heads
     title = spec.title or f"{part.title or part.name}: {named}"
-    left_out = missing(annotated, kept, needed)
-    every = annotated[: bar.MOST_BARS] if spec.kind == "bar" else annotated
-    if len(every) < len(annotated):
+    left_out = missing(rows, kept, needed)
+    every = rows[: bar.MOST_BARS] if spec.kind == "bar" else rows
+    if len(every) < len(rows):
         kept = complete(every, needed)
     notes = [
         *meanings(needed, kept, convention),
         *guided(spec, x, y, kept),
         *leaves_zero(spec, x, y, kept),
     ]
-    notes += setup(annotated)
-    notes += trained(annotated)
+    notes += setup(rows)
+    notes += trained(rows)
     notes += pairs("Machine", {} if context is None else context.machine)
     if spec.kind == "roofline":
         notes += uncalibrated(kept)
     notes += [
-        *left_unsaid(spec, annotated),
+        *left_unsaid(spec, rows),
         *not_judged(spec, y, kept),
         *([left_out] if left_out else []),
     ]

@@ -35,7 +35,7 @@ def draw(view: View) -> Figure:
     figure, axes = canvas(4.4, view.title, view.notes)
     draw_points(axes, view)
     points = _spots(view)
-    line = guide(view.spec.guide, view.x, view.y, points)
+    line = guide(view.x, view.y, points)
     if line is not None:
         axes.plot(
             *zip(*line.corners, strict=True),

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.measure.metric import Direction
-from harness.messages import HarnessError
 from harness.present.plots.canvas import short
 from harness.present.plots.placement import Point
 from harness.present.reading import Reading
@@ -60,36 +59,26 @@ class Guide:
     members: tuple[int, ...] = ()
 
 
-def guide_kind(asked: str, x: Reading, y: Reading) -> Literal["front", "equal", "none"]:
+def guide_kind(x: Reading, y: Reading) -> Literal["front", "equal", "none"]:
     """Which guide a plot gets.
 
-    `auto`: equal values where both axes have one unit (predicted against measured), the front where
-    of both quantities less or more is better, else none.
-
-    Raises:
-        HarnessError: a front of a quantity of which neither less nor more is better.
+    Equal values where both axes have one unit (predicted against measured), the front where of both
+    quantities less or more is better, else none.
     """
-    aims = [each.quantity.direction for each in (x, y)]
-    if asked == "front" and None in aims:
-        head = (x, y)[aims.index(None)].quantity.name
-        raise HarnessError(f"{head!r} has no better side; remove guide, or write guide: none")
-    if asked != "auto":
-        return asked  # type: ignore[return-value]
     if x.unit.name == y.unit.name and x.quantity.dimension == y.quantity.dimension:
         return "equal"
-    return "none" if None in aims else "front"
+    return "none" if None in {each.quantity.direction for each in (x, y)} else "front"
 
 
-def guide(asked: str, x: Reading, y: Reading, points: Sequence[Point]) -> Guide | None:
+def guide(x: Reading, y: Reading, points: Sequence[Point]) -> Guide | None:
     """The guide of a plot; `None` where it has none, or points too few for one.
 
     Args:
-        asked: by the suite.
         x: the horizontal quantity.
         y: the vertical quantity.
         points: that are shown.
     """
-    found = guide_kind(asked, x, y)
+    found = guide_kind(x, y)
     if found == "none" or len(points) < 2:
         return None
     if found == "equal":
@@ -104,9 +93,9 @@ def guide(asked: str, x: Reading, y: Reading, points: Sequence[Point]) -> Guide 
     return Guide("front", tuple(corners), tuple(members))
 
 
-def explained(asked: str, x: Reading, y: Reading) -> str | None:
+def explained(x: Reading, y: Reading) -> str | None:
     """What the guide is, for the foot of a plot."""
-    found = guide_kind(asked, x, y)
+    found = guide_kind(x, y)
     if found == "none":
         return None
     if found == "equal":

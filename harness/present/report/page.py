@@ -11,11 +11,10 @@ from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.judge.verdict import Tally
+from harness.judge.verdict import VerdictTally
 from harness.measure import METRICS
 from harness.messages import HarnessError, printable
 from harness.present.notes import setup
-from harness.present.part import Context
 from harness.present.report.machine import (
     Failure,
     Samples,
@@ -106,21 +105,18 @@ def sections(
         measured = tuple(
             _measured_suite(
                 part,
-                run.context,
                 name,
                 f"{anchor}-run-{name.lower()}" if several else anchor,
                 pictures,
             )
-            for part, run, name in members
+            for part, _, name in members
         )
         title = parts[0].part.title or suite
         found.append(Section(anchor, suite, title, compared, measured))
     return found
 
 
-def _measured_suite(
-    part: ReportedPart, context: Context, run: str, anchor: str, pictures: Pictures
-) -> MeasuredSuite:
+def _measured_suite(part: ReportedPart, run: str, anchor: str, pictures: Pictures) -> MeasuredSuite:
     rows = part.rows
     # A suite that asks for no table gets what was measured, of what tables usually have.
     asked = [metric.columns[0] for metric in METRICS.values() if metric.columns]
@@ -128,9 +124,8 @@ def _measured_suite(
     found = [name for name in asked if any(row.get(name) is not None for row in rows)]
     usual = TableSpec(columns=("label", "status", *found))
     # Machine, versions and warnings stand once in the report, not below each table.
-    brief = Context(convention=context.convention)
     tables = tuple(
-        grid(make(spec, part.part, rows, brief), f"{anchor}-table-{number}")
+        grid(make(spec, part.part, rows), f"{anchor}-table-{number}")
         for number, spec in enumerate(part.part.tables or (usual,), 1)
     )
     return MeasuredSuite(
@@ -139,7 +134,7 @@ def _measured_suite(
         tuple(setup(rows)),
         tables,
         printed_figures(rows, f"{anchor}-figures"),
-        tuple(plots_of(part.part, rows, brief, pictures, anchor)),
+        tuple(plots_of(part.part, rows, pictures, anchor)),
         judged(part, run, anchor),
     )
 
@@ -182,9 +177,9 @@ class Page:
         return [each.judged for section in self.sections for each in section.measured]
 
     @property
-    def tally(self) -> Tally:
+    def tally(self) -> VerdictTally:
         """Of all printed figures."""
-        return reduce(add, (each.tally for each in self.judged), Tally())
+        return reduce(add, (each.tally for each in self.judged), VerdictTally())
 
     @property
     def cases(self) -> int:

@@ -7,9 +7,9 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from harness.judge.part import Part
 from harness.messages import HarnessError
 from harness.present.notes import setup
-from harness.present.part import Context, Part
 from harness.present.plots.canvas import linear_rgb, render
 from harness.present.plots.plot import look, paint
 from harness.present.plots.view import View, guide, why
@@ -300,15 +300,14 @@ class Plot:
     data: Grid | None  # what it shows, as a table
 
 
-def plots_of(
-    part: Part, rows: Sequence[Row], context: Context, pictures: Pictures, name: str
-) -> list[Plot]:
+def plots_of(part: Part, rows: Sequence[Row], pictures: Pictures, name: str) -> list[Plot]:
     """The plots that a suite asks for, and those that its rows allow.
+
+    Machine and versions, which all plots share, are said once elsewhere.
 
     Args:
         part: the suite.
         rows: annotated.
-        context: of the run; what all plots share is said once elsewhere.
         pictures: of the page.
         name: beginning of the ids.
     """
@@ -316,7 +315,7 @@ def plots_of(
     for number, spec in enumerate(plot_specs(part.plots, rows), 1):
         is_asked = spec in part.plots
         try:
-            view = look(spec, part, rows, Context(convention=context.convention))
+            view = look(spec, part, rows)
         except HarnessError as error:
             if is_asked:
                 found.append(Plot(spec.title or spec.kind, "", (f"Not drawn: {error}.",), None))
@@ -384,5 +383,5 @@ def _front_rows(view: View) -> set[int]:
     if view.spec.kind != "scatter" or view.x is None:
         return set()
     points = [(view.x.ours(row) or 0.0, view.y.ours(row) or 0.0) for row in view.rows]
-    line = guide(view.spec.guide, view.x, view.y, points)
+    line = guide(view.x, view.y, points)
     return set() if line is None else {id(view.rows[index]) for index in line.members}

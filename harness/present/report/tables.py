@@ -6,11 +6,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.judge.verdict import JUDGED, Tally, count
+from harness.judge.part import Context, Part
+from harness.judge.verdict import JUDGED, VerdictTally, tally_of
 from harness.measure import METRICS
 from harness.messages import HarnessError
 from harness.present.formats import ABSENT, Cell, Column, Table, percent_cell
-from harness.present.part import Context, Part, convention_of
 from harness.present.reading import Reading, read
 from harness.records.quantities.quantity import Row
 from harness.records.quantities.registry import own_quantities
@@ -223,7 +223,7 @@ def side_by_side(parts: Sequence[ReportedPart], names: Sequence[str], name: str)
     asked = [name for metric in METRICS.values() for name in metric.columns]
     for quantity in (*asked, *own_quantities(row for part in parts for row in part.rows)):
         try:
-            readings = [read(quantity, p.part, p.rows, convention_of(p.part)) for p in parts]
+            readings = [read(quantity, p.part, p.rows) for p in parts]
         except HarnessError:  # a convention that this version no longer has
             continue
         made = _compared(readings, labels, by_run, names)
@@ -302,7 +302,7 @@ class Judged:
     anchor: str  # id of its section
     cases: int  # number of its rows
     failed: int  # number of those without values
-    tally: Tally  # of its printed figures
+    tally: VerdictTally  # of its printed figures
 
     @property
     def shares(self) -> list[tuple[str, int]]:
@@ -323,7 +323,7 @@ def judged(part: ReportedPart, run: str, anchor: str) -> Judged:
     rows = part.rows
     failed = sum(row.get("status") != "ok" for row in rows)
     title = part.part.title or part.part.name
-    return Judged(part.part.name, title, run, anchor, len(rows), failed, count(rows))
+    return Judged(part.part.name, title, run, anchor, len(rows), failed, tally_of(rows))
 
 
 def printed_figures(rows: Sequence[Row], name: str) -> Grid | None:

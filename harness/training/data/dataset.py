@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from harness.messages import HarnessError, suggest
-from harness.training.recipe import DataName
+from harness.suite.recipe import DataName
 
 if TYPE_CHECKING:
     import numpy as np

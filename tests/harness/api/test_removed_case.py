@@ -38,11 +38,6 @@ def of_csv(text):
     return [row["label"] for row in csv.DictReader(io.StringIO(text))]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="export, compare and history read records by rules of their own; "
-    "one reader of a run for all commands mends it",
-)
 def test_all_commands_answer_with_the_same_cases(invoke, tmp_path):
     (tmp_path / "s.yaml").write_text(SUITE + REMOVED)
     invoke("run", "s.yaml")

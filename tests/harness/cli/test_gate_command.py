@@ -13,7 +13,7 @@ from harness_user import ROOT, User, wait_for
 from harness.judge.regression.gate import Settings
 from harness.judge.regression.session import gate_suite
 from harness.judge.regression.version import VersionError, belongs, paths_of
-from harness.suite import load
+from harness.suite.loader import load
 
 pytestmark = pytest.mark.slow
 

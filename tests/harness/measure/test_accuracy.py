@@ -7,8 +7,9 @@ import torch
 from harness.case import Case, Job
 from harness.measure import metric
 from harness.messages import HarnessError
-from harness.suite import Overrides, load
 from harness.suite.document import SuiteError
+from harness.suite.loader import load
+from harness.suite.suite import Overrides
 from harness.training.checkpoint import CHECKPOINTS_VARIABLE
 
 RECIPE = """

@@ -5,8 +5,8 @@ import torch
 
 from harness.measure import metric
 from harness.messages import HarnessError
-from harness.suite import load
 from harness.suite.document import SuiteError
+from harness.suite.loader import load
 from harness.training.checkpoint import CHECKPOINTS_VARIABLE
 
 RECIPE = """

@@ -10,7 +10,9 @@ import torch
 
 import harness
 from harness.measure.own import MetricError, as_declared, declared, own_value
-from harness.suite import Overrides, SuiteError, load
+from harness.suite.document import SuiteError
+from harness.suite.loader import load
+from harness.suite.suite import Overrides
 
 NUMBERS = """
     import torch

@@ -9,7 +9,6 @@ from stored_runs_made import MACHINE, record, write_run
 
 from harness.case import Case, Job, Outcome
 from harness.engines.engine import Finished, Started
-from harness.planning.fleet import Wanted, fleets
 from harness.planning.plan import make_plan
 from harness.planning.predict import Earlier, read_earlier
 from harness.suite.suite import Suite
@@ -63,8 +62,6 @@ def test_a_plan_without_history_knows_the_memory_and_no_time():
     assert [case.memory.bytes for case in made.cases] == [1123, 1123]
     assert [case.time for case in made.cases] == [None, None]
     assert made.seconds == 0
-    (fleet,) = fleets(made, Wanted(within=3600.0, price=2.0))
-    assert (fleet.machines, fleet.unknown, fleet.cost) == (0, 2, 0.0)
     assert engine.cancelled
 
 
@@ -107,43 +104,12 @@ def test_what_is_not_predicted_in_time_is_said():
     assert f"{8 - len(known)} of 8 distinct" in made.notes[0]
 
 
-def test_machines_for_a_time_and_their_cost():
+def test_all_known_times_add_up():
     jobs = [job(number) for number in range(1, 7)]
     earlier = Earlier(tuple(measured(each, 1800.0) for each in jobs))
     slow = [replace(each, timeout=7200.0) for each in jobs]
     made = make_plan(suite(*slow), earlier, MACHINE)
     assert made.seconds == 6 * 1800
-    (alone,) = fleets(made, Wanted(price=1.5))
-    assert (alone.machines, alone.seconds, alone.cost) == (1, 10800.0, 4.5)
-    (two,) = fleets(made, Wanted(within=5400.0, price=1.5))
-    assert (two.machines, two.seconds, two.cost) == (2, 5400.0, 4.5)
-    (none,) = fleets(made, Wanted(within=900.0))
-    assert (none.machines, len(none.too_long)) == (0, 6)
-
-
-def test_gpus_of_a_machine_work_side_by_side():
-    jobs = [job(number, case={"device": "cuda"}) for number in range(1, 9)]
-    earlier = Earlier(tuple(measured(each, 600.0) for each in jobs))
-    made = make_plan(suite(*jobs), earlier, MACHINE)
-    (fleet,) = fleets(made, Wanted(within=1200.0, gpus=4, price=6.0))
-    assert (fleet.machines, fleet.seconds, fleet.cost) == (1, 1200.0, 2.0)
-    (faster,) = fleets(made, Wanted(within=600.0, gpus=4, price=6.0))
-    assert (faster.machines, faster.seconds, faster.cost) == (2, 600.0, 2.0)
-    (given,) = fleets(made, Wanted(machines=2, gpus=2))
-    assert (given.machines, given.seconds) == (2, 1200.0)
-
-
-def test_cases_beyond_the_memory_are_named_and_unknown_times_may_be_assumed():
-    jobs = (job(1), job(2), job(3))
-    big = STATE | PEAKS | {"live_peak_bytes": 1 << 30}
-    earlier = Earlier((measured(jobs[0], 60.0, **big), measured(jobs[1], 60.0, **STATE | PEAKS)))
-    made = make_plan(suite(*jobs), earlier, MACHINE)
-    (fleet,) = fleets(made, Wanted(memory=1 << 20, machines=1))
-    assert (fleet.too_large, fleet.counted, fleet.unpredicted) == (("k1",), 2, 1)
-    other = job(4, metrics=("energy",))
-    made = make_plan(suite(*jobs, other), earlier, MACHINE)
-    assert fleets(made, Wanted())[0].unknown == 1
-    assert fleets(made, Wanted(assumed=30.0))[0].machine_seconds == 60 * 3 + 30
 
 
 def accuracy(seeds=1, **evaluation):

@@ -1,10 +1,20 @@
 """Rows as a run would leave them: OCNet Table 4 with counted figures and made latencies."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
+from harness.judge.part import Context
+from harness.judge.verdict import annotate
 from harness.measure.convention import ConventionSpec
+from harness.present import table
+from harness.present.formats import Table
+from harness.present.plots import plot
+from harness.present.plots.view import View
+from harness.present.write import table_names, write_tables
 from harness.suite.presentation import (
     FigureSpec,
     PlotSpec,
@@ -12,6 +22,7 @@ from harness.suite.presentation import (
     TableSpec,
 )
 
+Rows = Sequence[Mapping[str, Any]]
 REPOSITORY = Path(__file__).resolve().parents[3]
 FLOPS = ConventionSpec(name="flops", unit_name="GFLOPs", conv=2, matmul=2)
 
@@ -138,3 +149,29 @@ def ocnet(**more: Any) -> Suite:
             **more,
         }
     )
+
+
+# Tables and plots of rows that are judged first, as a run does it.
+
+
+def make(spec: TableSpec, part: Suite, rows: Rows, context: Context | None = None) -> Table:
+    return table.make(spec, part, annotate(rows, part), context)
+
+
+def draw(spec: PlotSpec, part: Suite, rows: Rows, context: Context | None = None) -> Figure:
+    return plot.draw(spec, part, annotate(rows, part), context)
+
+
+def look(spec: PlotSpec, part: Suite, rows: Rows, context: Context | None = None) -> View:
+    return plot.look(spec, part, annotate(rows, part), context)
+
+
+def write_all_tables(part: Suite, rows: Rows, folder: Path) -> list[Path]:
+    """The tables that a suite asks for, on disk."""
+    made = [make(spec, part, rows) for spec in part.tables]
+    return write_tables(dict(zip(table_names(part), made, strict=True)), folder)
+
+
+def write_all_plots(part: Suite, rows: Rows, folder: Path) -> list[Path]:
+    """The plots that a suite asks for, on disk."""
+    return plot.write_plots(part, annotate(rows, part), folder)

@@ -1,12 +1,10 @@
 """One count under several conventions: in one table, and as grouped bars."""
 
 import pytest
-from made_rows import Suite, row
+from made_rows import Suite, draw, make, row
 
 from harness.measure.convention import CONVENTIONS
 from harness.messages import HarnessError
-from harness.present.plots.plot import draw
-from harness.present.table import make
 from harness.suite.presentation import PlotSpec, TableSpec
 
 NAMES = tuple(f"operations_{name}" for name in CONVENTIONS)

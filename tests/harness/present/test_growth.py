@@ -1,13 +1,13 @@
-"""Growth: sweeps, verdicts on printed orders, the growth table."""
+"""Growth: sweeps, verdicts on printed orders, exponents as columns."""
 
 import pytest
-from made_rows import Suite, failed
+from made_rows import Suite, failed, make
 
-from harness.judge.verdict import annotate, count, unmatched
+from harness.judge.printed import load_table
+from harness.judge.verdict import annotate, tally_of, unmatched
 from harness.messages import HarnessError
 from harness.present.formats import csv_text, markdown
 from harness.present.latex import latex
-from harness.present.table import make
 from harness.records.quantities.derived import sweep_name, sweeps
 from harness.suite.presentation import FigureSpec, ReferenceSpec, TableSpec
 
@@ -20,7 +20,7 @@ REFERENCE = ReferenceSpec(
         "affinity_memory": FigureSpec(value="affinity_elements", over="positions"),
     },
 )
-SPEC = TableSpec(kind="growth", columns=("computation", "affinity_memory"))
+SPEC = TableSpec(columns=("label", "computation", "affinity_memory", "verdict"))
 
 
 def made(name, side, macs, affinity):
@@ -80,7 +80,7 @@ def test_an_order_is_judged_once_where_the_sweep_ends():
     assert (computation["printed"], computation["printed_text"]) == (2, "O(C (HW)^2)")
     assert computation["ours"] == pytest.approx(2)
     assert computation["difference"] is None
-    assert count(rows).text.startswith("2 printed figures: 2 reproduced")
+    assert tally_of(rows).text.startswith("2 printed figures: 2 reproduced")
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_failed_sizes_are_left_out_of_the_fit():
     }
     rows = judged([*swept(), lost])
     assert rows[-1]["verdicts"]["computation"]["verdict"] == "reproduced"
-    assert make(SPEC, Suite(reference=REFERENCE), rows).lines[0][3] == "2.000 ± 0.000"
+    assert make(SPEC, Suite(reference=REFERENCE), rows).lines[3][1] == "2.000"
 
 
 def test_rows_of_the_paper_that_nothing_stands_beside():
@@ -142,56 +142,38 @@ def test_rows_of_the_paper_that_nothing_stands_beside():
     assert unmatched(swept("NL"), Suite(reference=renamed)) == missing
 
 
-def test_growth_table():
+def test_exponents_are_columns_with_a_figure_where_the_sweep_ends():
     part = Suite(reference=REFERENCE)
     table = make(SPEC, part, [*swept(), *swept("Ours", macs=lambda n: n)])
-    assert table.lines == [
-        [
-            *("Non-local", "O(C (HW)^2)", "2", "2.000 ± 0.000", "2.000 to 2.000", "reproduced"),
-            *("O((HW)^2)", "2", "2.000 ± 0.000", "2.000 to 2.000", "reproduced"),
-        ],
-        [
-            *("Ours", "–", "–", "1.000 ± 0.000", "1.000 to 1.000", "–"),
-            *("–", "–", "2.000 ± 0.000", "2.000 to 2.000", "–"),
-        ],
+    dash = ["–"] * 5
+    assert [line[1:] for line in table.lines] == [
+        dash,
+        dash,
+        ["2.000", "O(C (HW)^2)", "2.000", "O((HW)^2)", "reproduced"],
+        dash,
+        dash,
+        ["1.000", "–", "2.000", "–", "–"],
     ]
     foot = "\n".join(table.footnotes)
-    assert "N = 4,096 to 65,536, 3 sizes" in foot
+    assert "slope of the logarithm over that of N, in the row of the largest size" in foot
     assert "exponent of computation within 0.05; exponent of affinity_memory within 0.05." in foot
     assert "half a unit" not in foot
     assert "2 printed figures: 2 reproduced" in foot
-    header, first, _ = csv_text(table).splitlines()
-    values = dict(zip(header.split(","), first.split(","), strict=True))
-    assert values["sweep"] == "Non-local"
-    assert float(values["computation_exponent"]) == pytest.approx(2)
-    assert float(values["computation_local_low"]) == pytest.approx(2)
-    assert (values["computation_smallest"], values["computation_largest"]) == ("4096", "65536")
+    header, *lines = csv_text(table).splitlines()
+    values = dict(zip(header.split(","), lines[2].split(","), strict=True))
+    assert float(values["computation_ours"]) == pytest.approx(2)
     assert values["computation_verdict"] == "reproduced"
     assert r"O\(C \(HW\)" in markdown(table) or "O(C (HW)" in markdown(table)
-    assert r"\begin{tabular}{@{}llS[table-format=1.0]rrllS[table-format=1.0]rrl@{}}" in latex(
-        table, "growth"
-    )
+    assert "S[table-format=1.3]" in latex(table, "growth")
 
 
-def test_growth_without_a_reference_shows_exponents_alone():
-    table = make(
-        TableSpec(kind="growth", columns=("matmul_macs",), over="input_height"), Suite(), swept()
-    )
-    assert [column.sub for column in table.shown] == ["", "exponent", "local"]
-    assert table.lines == [["Non-local", "4.000 ± 0.000", "4.000 to 4.000"]]
-
-
-@pytest.mark.parametrize(
-    ("spec", "message"),
-    [
-        (TableSpec(kind="growth", columns=("module",)), "'module' is text and cannot grow"),
-        (TableSpec(kind="growth", columns=("macs",), over="device"), "'device' is text"),
-        (TableSpec(kind="growth", columns=("mac",)), "did you mean"),
-    ],
-)
-def test_what_cannot_grow_is_refused(spec, message):
-    with pytest.raises(HarnessError, match=message):
-        make(spec, Suite(), swept())
+def test_an_order_without_its_degree_is_refused(tmp_path):
+    folder = tmp_path / "results" / "paper"
+    folder.mkdir(parents=True)
+    rows = "{rows: [{row: A, computation: {order: O(N), degree: one}}]}"
+    (folder / "mine.yaml").write_text(f"paper: Mine\ntables: {{table1: {rows}}}\n")
+    with pytest.raises(HarnessError, match="no printed order; write"):
+        load_table("mine", "table1", tmp_path)
 
 
 def test_a_figure_over_text_is_refused():
@@ -208,8 +190,6 @@ def test_a_figure_over_text_is_refused():
     ("model", "arguments", "message"),
     [
         (FigureSpec, {"value": "macs", "over": "positions", "unit": "G"}, "no unit"),
-        (TableSpec, {"columns": ("macs",), "over": "positions"}, "kind: growth"),
-        (TableSpec, {"columns": ("label", "macs"), "kind": "growth"}, "remove label and verdict"),
     ],
 )
 def test_suites_that_contradict_themselves(model, arguments, message):

@@ -3,15 +3,15 @@
 from dataclasses import replace
 
 import pytest
-from made_rows import REPOSITORY
+from made_rows import REPOSITORY, write_all_plots, write_all_tables
 
 from harness.case import Job, Outcome
-from harness.judge.verdict import annotate, count
+from harness.judge.verdict import annotate, tally_of
 from harness.measure.operations import measure_operations, measure_params
 from harness.present.check import check
-from harness.present.write import write_plots, write_tables
 from harness.records.record import Record
-from harness.suite import SuiteError, load
+from harness.suite.document import SuiteError
+from harness.suite.loader import load
 
 SUITES = REPOSITORY / "suites"
 
@@ -45,7 +45,7 @@ def table1():
 def test_every_order_of_srnet_table_1_is_reproduced(table1, tmp_path):
     check(table1)
     rows = annotate([counted(job) for job in table1.jobs], table1)
-    found = count(rows)
+    found = tally_of(rows)
     assert (found.reproduced, found.total) == (12, 12)
     exponents = {
         row["label"].partition(" (")[0]: [round(v["ours"], 2) for v in row["verdicts"].values()]
@@ -60,7 +60,7 @@ def test_every_order_of_srnet_table_1_is_reproduced(table1, tmp_path):
         "DANet": [1.97, 2.0],
         "SRNet": [1.0, 0.0],
     }
-    files = write_tables(table1, rows, tmp_path) + write_plots(table1, rows, tmp_path)
+    files = write_all_tables(table1, rows, tmp_path) + write_all_plots(table1, rows, tmp_path)
     assert {path.name for path in files} >= {"srnet-table1.md", "srnet-table1-computation.png"}
 
 
@@ -82,12 +82,12 @@ def test_conventions_of_one_count(tmp_path):
     rows = [counted(job) for job in suite.jobs]
     names, *_ = (spec.columns for spec in suite.tables)
     assert {"operations_flops", "operations_macs", "operations_gibi_macs"} <= set(names)
-    (_, md, *_) = (None, *write_tables(suite, rows, tmp_path))
+    (_, md, *_) = (None, *write_all_tables(suite, rows, tmp_path))
     line = next(line for line in md.read_text().splitlines() if line.startswith("| Non-local"))
     assert "108.152" in line  # the golden figure, 2 per multiply-accumulate
     assert "54.076" in line
     assert "50.362" in line  # in units of 2^30
-    assert [path.name for path in write_plots(suite, rows, tmp_path)] == [
+    assert [path.name for path in write_all_plots(suite, rows, tmp_path)] == [
         "conventions.png",
         "conventions.svg",
         "conventions.pdf",
@@ -100,8 +100,8 @@ def test_conventions_of_one_count(tmp_path):
         ("value: affinity_elements, over: positions", "value: affinity_elements, over: position",
          "did you mean 'positions'"),
         ("over: positions}\n    affinity", "over: sweep}\n    affinity", "'sweep' is text"),
-        ("columns: [computation, affinity_memory]", "columns: [computation, module]",
-         "'module' is text and cannot grow"),
+        ("computation, affinity_memory, verdict]", "computtion, affinity_memory, verdict]",
+         "unknown quantity 'computtion'"),
         ("label: A2Net\n", "label: A2-Net\n", None),
         ("  decides:", "  rows: {A2: A2Net}\n  decides:", "no case is labelled 'A2'"),
         ("y: affinity_elements", "y: affinities", "unknown quantity 'affinities'"),

@@ -4,12 +4,10 @@ import pytest
 from drawn_texts import outside, overlaps
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_rows import Suite, failed, ocnet, row, table4
+from made_rows import Suite, draw, failed, look, ocnet, row, table4
 
-from harness.messages import HarnessError
-from harness.present.part import Context
+from harness.judge.part import Context
 from harness.present.plots.canvas import FILE_KINDS, house, render
-from harness.present.plots.plot import draw, look
 from harness.present.plots.view import front, steps
 from harness.suite.presentation import FigureSpec, PlotSpec, ReferenceSpec
 
@@ -102,14 +100,11 @@ def test_predicted_against_measured_has_the_line_of_equal_values():
     (line,) = lines(draw(spec, Suite(), rows).axes[0])
     assert line.get_xydata().tolist() == [[2, 2], [3, 3]]
     assert "Dashed: both values equal." in look(spec, Suite(), rows).notes
-    without = spec.model_copy(update={"guide": "none"})
-    assert lines(draw(without, Suite(), rows).axes[0]) == []
 
 
-def test_a_front_needs_a_better_side():
-    spec = PlotSpec(kind="scatter", x="positions", y="miou", guide="front")
-    with pytest.raises(HarnessError, match="'positions' has no better side"):
-        draw(spec, Suite(), [trained(2, 0.5)])
+def test_what_has_no_better_side_has_no_front():
+    spec = PlotSpec(kind="scatter", x="positions", y="miou")
+    assert lines(draw(spec, Suite(), [trained(2, 0.5), trained(4, 0.6)]).axes[0]) == []
 
 
 def test_intervals_of_accuracies_and_rates_are_drawn_whole():

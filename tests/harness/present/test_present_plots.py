@@ -2,12 +2,11 @@
 
 import matplotlib as mpl
 import pytest
-from made_rows import COUNTED, Suite, failed, ocnet, row, table4
+from made_rows import COUNTED, Suite, draw, failed, look, ocnet, row, table4
 
+from harness.judge.part import Context
 from harness.messages import HarnessError
-from harness.present.part import Context
 from harness.present.plots.canvas import is_log, render, wants_log
-from harness.present.plots.plot import draw, look
 from harness.suite.presentation import PlotSpec
 
 LOST = failed("DANet", "oom", "CUDA out of memory")

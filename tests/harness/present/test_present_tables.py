@@ -7,15 +7,14 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_rows import COLUMNS, Suite, failed, ocnet, reference, row, table4
+from made_rows import COLUMNS, Suite, failed, make, ocnet, reference, row, table4
 from rich.console import Console
 
+from harness.judge.part import Context
 from harness.messages import HarnessError
 from harness.present.console import console_table, pieces
 from harness.present.formats import csv_text, markdown, safe
 from harness.present.latex import latex
-from harness.present.part import Context
-from harness.present.table import make
 from harness.suite.presentation import FigureSpec, ReferenceSpec, TableSpec
 
 SPEC = TableSpec(columns=COLUMNS)
@@ -71,7 +70,7 @@ def test_memory_of_unknown_meaning_is_shown_as_the_paper_calls_it():
 
 
 def test_overheads_and_ratios_say_over_what():
-    over = FigureSpec(value="operations", minus=("+2*3x3",))
+    over = FigureSpec(value="operations", minus_of={"+NL": "+2*3x3"})
     part = Suite(
         reference=ReferenceSpec(paper="srnet", table="table3", figures={"gflops": over}),
     )

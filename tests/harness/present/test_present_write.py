@@ -1,10 +1,10 @@
 """Writing: the asked files, whole, the same every time, and only where they belong."""
 
 import pytest
-from made_rows import COLUMNS, Suite, ocnet, table4
+from made_rows import COLUMNS, Suite, ocnet, table4, write_all_plots, write_all_tables
 
 from harness.messages import HarnessError
-from harness.present.write import write_plots, write_tables, write_whole
+from harness.present.write import write_whole
 from harness.suite.presentation import PlotSpec, TableSpec
 
 
@@ -17,8 +17,8 @@ def contents(folder):
 
 
 def test_every_asked_table_and_plot_is_written_and_nothing_else(tmp_path):
-    written = write_tables(ocnet(), table4(), tmp_path)
-    written += write_plots(ocnet(), table4(), tmp_path)
+    written = write_all_tables(ocnet(), table4(), tmp_path)
+    written += write_all_plots(ocnet(), table4(), tmp_path)
     assert set(contents(tmp_path)) == {path.relative_to(tmp_path).as_posix() for path in written}
     assert sorted(contents(tmp_path)) == [
         *(f"plots/ocnet-table4-bar-flops.{ending}" for ending in ("pdf", "png", "svg")),
@@ -29,15 +29,15 @@ def test_every_asked_table_and_plot_is_written_and_nothing_else(tmp_path):
 
 def test_the_same_rows_make_the_same_bytes(tmp_path):
     for name in ("a", "b"):
-        write_tables(ocnet(), table4(), tmp_path / name)
-        write_plots(ocnet(), table4(), tmp_path / name)
+        write_all_tables(ocnet(), table4(), tmp_path / name)
+        write_all_plots(ocnet(), table4(), tmp_path / name)
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
 def test_tables_of_one_name_do_not_overwrite_each_other(tmp_path):
     spec = TableSpec(columns=COLUMNS)
     named = TableSpec(name="other", columns=("label",))
-    written = write_tables(Suite(tables=(spec, spec, named)), table4(), tmp_path)
+    written = write_all_tables(Suite(tables=(spec, spec, named)), table4(), tmp_path)
     assert [path.name for path in written if path.suffix == ".md"] == [
         *("ocnet-table4.md", "ocnet-table4-2.md", "other.md")
     ]
@@ -47,7 +47,7 @@ def test_tables_of_one_name_do_not_overwrite_each_other(tmp_path):
 def test_names_that_are_no_file_names_are_refused(tmp_path, name):
     part = Suite(name=name, tables=(TableSpec(columns=("label",)),))
     with pytest.raises(HarnessError, match="cannot be a file name"):
-        write_tables(part, table4(), tmp_path)
+        write_all_tables(part, table4(), tmp_path)
     assert contents(tmp_path) == {}
 
 
@@ -67,4 +67,4 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "tables").write_text("a file")
     with pytest.raises(HarnessError, match="cannot be written"):
-        write_tables(ocnet(plots=(PlotSpec(kind="bar", y="flops"),)), table4(), tmp_path)
+        write_all_tables(ocnet(plots=(PlotSpec(kind="bar", y="flops"),)), table4(), tmp_path)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_rows import REPOSITORY
 
-from harness.judge.printed import figure, load
+from harness.judge.printed import figure, load_table
 from harness.messages import HarnessError
 
 PAPER = """
@@ -30,7 +30,7 @@ def write(folder, text=PAPER, name="made"):
 
 
 def test_decimals_are_kept(tmp_path):
-    first, second, third = load("made", "costs", write(tmp_path)).rows
+    first, second, third = load_table("made", "costs", write(tmp_path)).rows
     assert (first.figures["gflops"].text, first.figures["gflops"].half_unit) == ("0.10", 0.005)
     assert first.figures["params_m"].half_unit == 0.5
     assert first.figures["miou"].half_unit == 500
@@ -57,28 +57,28 @@ def test_found_from_a_suite_upwards_before_the_packages_own(tmp_path):
     write(tmp_path, PAPER.replace("A paper", "the user's"), "ocnet")
     below = tmp_path / "suites" / "mine"
     below.mkdir(parents=True)
-    assert load("ocnet", "costs", below).paper == "the user's"
+    assert load_table("ocnet", "costs", below).paper == "the user's"
     # A paper that the user has not is the package's.
-    assert load("srnet", "table3", below).names[0] == "dilated FCN"
+    assert load_table("srnet", "table3", below).names[0] == "dilated FCN"
 
 
 def test_all_printed_tables_are_read():
-    table = load("srnet", "table3")
+    table = load_table("srnet", "table3")
     by_name = {row.name: row for row in table.rows}
     assert by_name["+SE"].figures["gflops"].text == "0.00947"
     assert by_name["+SR (GHP)"].figures["params_m"].half_unit == 0.005
     for path in (REPOSITORY / "results" / "paper").glob("*.yaml"):
         with pytest.raises(HarnessError, match=f"{path.stem}.yaml: no table 'nothing'"):
-            load(path.stem, "nothing")
+            load_table(path.stem, "nothing")
 
 
 def test_mistakes_name_the_nearest(tmp_path):
     write(tmp_path)
     with pytest.raises(HarnessError, match="did you mean 'made'"):
-        load("maed", "costs", tmp_path)
+        load_table("maed", "costs", tmp_path)
     with pytest.raises(HarnessError, match=r"made\.yaml: no table 'cost'; did you mean 'costs'"):
-        load("made", "cost", tmp_path)
-    table = load("made", "costs", tmp_path)
+        load_table("made", "cost", tmp_path)
+    table = load_table("made", "costs", tmp_path)
     with pytest.raises(HarnessError, match=r"made\.yaml: costs has no figure 'gflop'.*'gflops'"):
         table.require_entry("gflop")
     with pytest.raises(HarnessError, match="costs has no row 'C'"):
@@ -88,7 +88,7 @@ def test_mistakes_name_the_nearest(tmp_path):
 @pytest.mark.parametrize("paper", ["../made", "/etc/passwd", "a/b", ""])
 def test_a_paper_is_a_name_not_a_path(tmp_path, paper):
     with pytest.raises(HarnessError, match="no printed figures"):
-        load(paper, "costs", write(tmp_path))
+        load_table(paper, "costs", write(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -102,4 +102,4 @@ def test_a_paper_is_a_name_not_a_path(tmp_path, paper):
 )
 def test_files_of_another_shape(tmp_path, text, said):
     with pytest.raises(HarnessError, match=said):
-        load("made", "costs", write(tmp_path, text))
+        load_table("made", "costs", write(tmp_path, text))

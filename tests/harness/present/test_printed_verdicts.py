@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from made_rows import Suite, failed, ocnet, reference, row, table4
 
 from harness.judge.printed import figure
-from harness.judge.verdict import Tally, annotate, count, unmatched, within
+from harness.judge.verdict import VerdictTally, annotate, tally_of, unmatched, within
 from harness.messages import HarnessError
 from harness.suite.presentation import FigureSpec, ReferenceSpec
 
@@ -114,7 +114,7 @@ def test_ratios_of_rows():
 
 
 def test_overheads_over_rows():
-    over = FigureSpec(value="operations", minus=("+2*3x3",))
+    over = FigureSpec(value="operations", minus_of={"+NL": "+2*3x3"})
     part = suite(paper="srnet", table="table3", figures={"gflops": over})
     made = [row("+2*3x3", 11.8, 108.745, 36, 1), row("+NL", 12.3, 108.745 + 48.359, 700, 1)]
     rows = by_label(annotate(made, part))
@@ -175,9 +175,9 @@ def test_mistakes_in_a_reference(spec, said):
 
 def test_counting_verdicts():
     rows = annotate([*table4()[1:], failed("PPM", "oom", "out of memory")], ocnet())
-    found = count(rows)
+    found = tally_of(rows)
     assert found.total == 36
-    assert found == Tally(
+    assert found == VerdictTally(
         reproduced=15, differs=7, not_reproducible=0, not_judged=12, not_measured=2
     )
     assert found.text == (
@@ -185,7 +185,7 @@ def test_counting_verdicts():
         "2 not measured"
     )
     assert (found + found).total == 72
-    assert count(table4()).text == "no printed figures to compare with"
+    assert tally_of(table4()).text == "no printed figures to compare with"
 
 
 def test_printed_rows_that_nothing_stands_beside():

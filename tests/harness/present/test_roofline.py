@@ -1,16 +1,14 @@
 """Roofline: rows under the roofs of their machine, in tables, notes and the plot."""
 
 import pytest
-from made_rows import Suite, failed, row
+from made_rows import Suite, draw, failed, look, make, row
 
-from harness.measure.roofline.calibration import Calibration, Entry, save
+from harness.judge.part import Context
+from harness.measure.roofline.calibration import Calibration, Entry, known_roofs, save
 from harness.measure.roofline.ceilings import Ceilings, Peak, Rate
 from harness.messages import HarnessError
-from harness.present.part import Context
 from harness.present.plots.canvas import render
-from harness.present.plots.plot import draw, look
 from harness.present.rows import with_roofs
-from harness.present.table import make
 from harness.records.quantities.derived import uncalibrated
 from harness.records.quantities.registry import find
 from harness.suite.presentation import PlotSpec, TableSpec
@@ -40,7 +38,7 @@ def kept(folder, threads=2):
 @pytest.fixture
 def rows(tmp_path):
     made = [measured("Conv", **CONV), measured("SA", **RELATION), measured("Pool", **POOLING)]
-    return with_roofs(made, kept(tmp_path), threads=2)
+    return with_roofs(made, known_roofs(kept(tmp_path), threads=2))
 
 
 def values(name, rows):
@@ -61,14 +59,14 @@ def test_each_row_has_its_roof_and_its_share(rows):
     [{"machine_key": "other"}, {"dtype": "float16"}, {"threads": 1}, {"device": "cuda"}],
 )
 def test_other_machines_types_threads_and_devices_have_no_roof(tmp_path, change):
-    (found,) = with_roofs([measured("Conv", **CONV) | change], kept(tmp_path), threads=2)
+    (found,) = with_roofs([measured("Conv", **CONV) | change], known_roofs(kept(tmp_path), 2))
     assert values("share_of_roof", [found]) == [None]
     assert values("roof", [found]) == [None]
     assert values("arithmetic_intensity", [found]) == [100.0]
 
 
 def test_a_rows_own_threads_come_before_the_runs(tmp_path):
-    (found,) = with_roofs([measured("A", **CONV, threads=4)], kept(tmp_path, 4), threads=2)
+    (found,) = with_roofs([measured("A", **CONV, threads=4)], known_roofs(kept(tmp_path, 4), 2))
     assert values("share_of_roof", [found]) == [0.5]
 
 

@@ -10,7 +10,7 @@ from installed_user import install
 
 from harness.environment.machine import describe_machine, machine_key
 from harness.measure.operations import measure_operations, measure_params
-from harness.suite import load
+from harness.suite.loader import load
 
 MINI = """
     suite: mini

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness.suite import load
+from harness.suite.loader import load
 from harness.training.ahead import Trainings
 
 FOLDER = Path(harness.__file__).parents[1] / "suites" / "ablations"

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.compat import StringIO
 
-from harness.suite import Overrides, Suite, SuiteError, load
+from harness.suite.document import SuiteError
+from harness.suite.loader import load
+from harness.suite.suite import Overrides, Suite
 
 LINE = re.compile(r"^\S+:\d+:\d+: .+; .+$")
 

@@ -5,7 +5,9 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from harness.suite import SuiteError, json_schema, load
+from harness.suite import json_schema
+from harness.suite.document import SuiteError
+from harness.suite.loader import load
 
 SUITES = Path(__file__).parents[3] / "suites"
 CASE = "{module: 'torch.nn:ReLU', input: [1, 8, 4, 4]}"

@@ -3,7 +3,9 @@
 import pytest
 
 from harness.case import Case, Timing
-from harness.suite import Overrides, SuiteError, load
+from harness.suite.document import SuiteError
+from harness.suite.loader import load
+from harness.suite.suite import Overrides
 
 BLOCK = "module: 'blocks:Block', input: [1, 8, 4, 4]"
 

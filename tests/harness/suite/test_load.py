@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.suite import Overrides, SuiteError, load
+from harness.suite.document import SuiteError
+from harness.suite.loader import load
+from harness.suite.suite import Overrides
 
 PLAIN = """
     suite: plain
@@ -230,7 +232,9 @@ def test_the_description_is_json_and_tells_all_that_was_resolved(write):
 def test_mistakes_of_the_file_itself_are_found_without_torch(write):
     path = write("s.yaml", "suite: s\ncases: [{modul: x}]\nx: y: z\n")
     code = (
-        "import sys; from pathlib import Path; from harness.suite import load, SuiteError\n"
+        "import sys; from pathlib import Path\n"
+        "from harness.suite.document import SuiteError\n"
+        "from harness.suite.loader import load\n"
         "try: load(Path(sys.argv[1]))\n"
         "except SuiteError: print('torch' in sys.modules)\n"
     )

@@ -2,7 +2,8 @@
 
 import pytest
 
-from harness.suite import SuiteError, load
+from harness.suite.document import SuiteError
+from harness.suite.loader import load
 
 
 def lines_of(path) -> list[str]:

@@ -6,11 +6,11 @@ import pytest
 from ruamel.yaml import YAML
 
 import harness
-from harness.judge.printed import load as load_printed
+from harness.judge.printed import load_table
 from harness.judge.verdict import reference_table, unmatched
 from harness.present.check import check
 from harness.records.quantities.derived import sweep_name
-from harness.suite import load
+from harness.suite.loader import load
 from harness.suite.reader import read_file
 from harness.suite.tree import read
 
@@ -98,14 +98,14 @@ def test_labels_are_exactly_those_that_the_paper_prints(path):
             continue
         blank = [{"label": job.label, "factors": dict(job.factors)} for job in part.jobs]
         assert set(unmatched(blank, part)) == LEFT_OUT.get(part.name, set()), part.name
-        if any(each.kind == "growth" for each in part.tables):  # one row per swept module
+        if any(each.over for each in part.reference.figures.values()):  # one printed row per sweep
             assert {sweep_name(row) for row in blank} == set(table.names), part.name
             continue
         if part.reference.match or part.reference.rows:
             continue
         known = set(table.names)
         if part.name in ROWS_OF:
-            known |= set(load_printed(*ROWS_OF[part.name], path.parent).names)
+            known |= set(load_table(*ROWS_OF[part.name], path.parent).names)
         relative = {spec.relative_to for spec in part.reference.figures.values()}
         assert {job.label for job in part.jobs} - relative <= known, part.name
 
@@ -126,7 +126,7 @@ def test_every_reason_speaks_of_a_printed_row(path):
 @pytest.mark.parametrize("path", PAPERS, ids=lambda path: path.stem)
 def test_every_printed_table_can_be_read(path):
     for key in YAML(typ="safe").load(path)["tables"]:
-        table = load_printed(path.stem, key, path.parent)
+        table = load_table(path.stem, key, path.parent)
         assert table.rows
         assert table.caption
         unnamed = [row for row in table.rows if row.name is None]

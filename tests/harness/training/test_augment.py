@@ -3,8 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.suite.recipe import AugmentationSpec
 from harness.training.batches import augment, generator, normalise
-from harness.training.recipe import AugmentationSpec
 
 VOID = 255
 FILL = torch.tensor([0.2, 0.4, 0.6])

@@ -3,10 +3,10 @@
 import torch
 from tiny_data import SIZE, TinyData, tiny_recipe
 
+from harness.suite.recipe import EvaluationSpec
 from harness.training.accuracy import TRAINING_SCHEMA, TrainingPlan
 from harness.training.checkpoint import training_key
 from harness.training.network import build_network, network_arguments
-from harness.training.recipe import EvaluationSpec
 
 
 def description():

@@ -3,8 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.suite.recipe import EvaluationSpec
 from harness.training.evaluate import predict_probabilities, sliding, starts
-from harness.training.recipe import EvaluationSpec
 
 
 def pointwise(images):

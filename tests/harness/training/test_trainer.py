@@ -6,11 +6,11 @@ import pytest
 import torch
 from tiny_data import SIZE, TinyData, tiny_recipe
 
+from harness.suite.recipe import EvaluationSpec
 from harness.training.batches import Batches
 from harness.training.checkpoint import Checkpoint
 from harness.training.evaluate import evaluate
 from harness.training.network import build_network, map_size, network_arguments
-from harness.training.recipe import EvaluationSpec
 from harness.training.trainer import DivergenceError, Trainer, TrainingLoss, resolve_precision
 
 CPU = torch.device("cpu")

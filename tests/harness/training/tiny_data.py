@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
+from harness.suite.recipe import RecipeSpec
 from harness.training.data.dataset import VOID, Sample
-from harness.training.recipe import RecipeSpec
 
 SIZE = 16
 

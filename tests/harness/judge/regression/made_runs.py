@@ -57,11 +57,16 @@ def run_directory(
     made: Iterable[Made],
     machine: str = MACHINE,
     commit: str = "0" * 40,
+    missing: int = 0,
     **changes: Any,
 ) -> Path:
-    """A run on disk; `changes` are of its description."""
+    """A run on disk, so many of whose cases have not ended; `changes` are of its description."""
     records = [record for each in made for record in each.records(machine)]
-    jobs = [{"label": record.label, "replicate": record.replicate} for record in records]
+    jobs = [
+        {"label": record.label, "key": record.case_key, "replicate": record.replicate}
+        for record in records
+    ]
+    jobs += [{"label": "later", "key": str(number)} for number in range(missing)]
     description = {
         "schema": 1,
         "suite": {"suite": "mini", "jobs": jobs, "included": []},

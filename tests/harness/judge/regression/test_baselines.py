@@ -80,7 +80,7 @@ def test_no_baseline_says_how_to_make_one(root, made):
 
 
 def test_an_incomplete_run_is_refused(root, made):
-    run = made(0.01, suite={"suite": "mini", "jobs": [{}] * 9})
+    run = made(0.01, missing=4)
     with pytest.raises(BaselineError, match="5 of 9 processes"):
         accept(run, root)
     assert not root.exists()

@@ -191,9 +191,8 @@ def test_notes_name_what_else_has_changed(compared, tmp_path):
         "machine": {}, "python": "3.12.1", "libraries": {"torch": "2.6.0"}, "governor": "powersave",
         "git": None,
     }  # fmt: skip
-    jobs = {"suite": "mini", "jobs": [{}] * 7}
     after = Made("A", latencies(1), values={"latency_flags": ["throttled"]})
-    report = compared([Made("A", latencies(1))], [after], environment=environment, suite=jobs)
+    report = compared([Made("A", latencies(1))], [after], environment=environment, missing=2)
     text = "\n".join(report.notes)
     for part in (
         "python: 3.11.7, then 3.12.1",
@@ -214,9 +213,10 @@ def test_the_last_record_of_a_process_counts(tmp_path):
 
 
 def test_records_of_another_machine_are_left_out(tmp_path):
-    path = run_directory(tmp_path, [Made("A", (0.5,))], machine=OTHER_MACHINE)
+    b = Made("B", (0.2,), key_channels=2)
+    path = run_directory(tmp_path, [Made("A", (0.5,)), b], machine=OTHER_MACHINE)
     with RunDirectory.open(path).writer() as writer:
-        for record in Made("B", (0.2,), key_channels=2).records(MACHINE):
+        for record in b.records(MACHINE):
             writer.append(record)
     seen = observe(path)
     assert seen.machine_key == MACHINE

@@ -1,6 +1,7 @@
 """Power laws: exponents that are put in come out, and a second term is seen."""
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import assume, given, settings
@@ -18,10 +19,6 @@ def test_an_exact_law_gives_its_exponent(sizes, exponent, factor):
     law = fit_power_law(sizes, [factor * size**exponent for size in sizes])
     assert law.exponent == pytest.approx(exponent, abs=1e-8)
     assert (law.smallest, law.largest, law.points) == (min(sizes), max(sizes), len(sizes))
-    if len(sizes) == 2:
-        assert law.stderr is None
-    else:
-        assert law.stderr == pytest.approx(0, abs=1e-6)
 
 
 @settings(deadline=None, max_examples=100)
@@ -37,24 +34,21 @@ def test_units_do_not_matter_and_the_exponent_lies_between_the_slopes(x, data, o
     law = fit_power_law(x, y)
     scaled = fit_power_law([each * of_x for each in x], [each * of_y for each in y])
     assert scaled.exponent == pytest.approx(law.exponent, rel=1e-6, abs=1e-6)
-    assert scaled.stderr == pytest.approx(law.stderr, rel=1e-4, abs=1e-6)
+    points = sorted((math.log(a), math.log(b)) for a, b in zip(x, y, strict=True))
+    slopes = [(v1 - v0) / (u1 - u0) for (u0, v0), (u1, v1) in pairwise(points)]
     slack = 1e-9 * (1 + abs(law.exponent))
-    assert law.local_low - slack <= law.exponent <= law.local_high + slack
+    assert min(slopes) - slack <= law.exponent <= max(slopes) + slack
 
 
 def test_against_numbers_worked_out_by_hand():
-    # log2: u = 0, 1, 2; v = 0, 1, 3. Slope 3 / 2; residuals 1/6, -1/3, 1/6; sqrt(1/6 / 1 / 2).
+    # log2: u = 0, 1, 2; v = 0, 1, 3. Slope 3 / 2.
     law = fit_power_law([1, 2, 4], [1, 2, 8])
     assert law.exponent == pytest.approx(1.5)
-    assert law.stderr == pytest.approx(math.sqrt(1 / 12))
-    assert (law.local_low, law.local_high) == pytest.approx((1, 2))
 
 
-def test_a_lower_term_shows_in_slopes_and_error():
+def test_a_lower_term_shows_in_the_exponent():
     sizes = [2**k for k in range(4, 12)]
-    law = fit_power_law(sizes, [n**2 + 100 * n for n in sizes])
-    assert 1.1 < law.local_low < law.exponent < law.local_high < 2
-    assert law.stderr > 0.01
+    assert 1.1 < fit_power_law(sizes, [n**2 + 100 * n for n in sizes]).exponent < 1.9
 
 
 def test_several_values_at_one_size_are_one_point():

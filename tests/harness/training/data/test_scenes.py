@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from observers import mean_iou, with_context, without_variants
 
+from harness.suite.recipe import DataName
 from harness.training.data.contexts import deciding
 from harness.training.data.dataset import DataError, open_data
 from harness.training.data.draw import CONTEXTS, Draw, SceneParameters
 from harness.training.data.scenes import WAVELENGTHS, compose, mask, paint_scene, pattern
-from harness.training.recipe import DataName
 
 SMALL = {"train": 40, "val": 24}
 

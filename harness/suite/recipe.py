@@ -5,7 +5,7 @@ Plain data without torch: a suite is checked, and its schema written, without wa
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -27,9 +27,18 @@ _Channels = tuple[float, float, float]
 
 
 class Strict(BaseModel):
-    """Base of every part: unknown keys are mistakes, values do not change."""
+    """Base of every part of a recipe or suite: unknown keys are mistakes, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def of(cls, plain: object) -> Self:
+        """The model of plain data as strict JSON: a list may be a tuple, nothing else converts.
+
+        Raises:
+            pydantic.ValidationError: it does not fit.
+        """
+        return cls.model_validate_json(json.dumps(plain), strict=True)
 
 
 class DataSpec(BaseModel):
@@ -227,7 +236,7 @@ class RecipeSpec(Strict):
         for kind, other in (("steps", "epochs"), ("epochs", "steps")):
             if kind in changes:
                 own.pop(other, None)
-        return RecipeSpec.model_validate_json(json.dumps(_merged(own, changes)), strict=True)
+        return RecipeSpec.of(_merged(own, changes))
 
     def steps_on(self, images: int) -> int:
         """Mini-batches of the training on so many images."""

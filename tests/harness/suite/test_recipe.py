@@ -5,7 +5,7 @@ import pytest
 
 import harness
 from harness.suite.accuracy import read_recipe
-from harness.training.recipe import RecipeSpec
+from harness.suite.recipe import RecipeSpec
 
 RECIPES = sorted((Path(harness.__file__).parents[1] / "suites" / "recipes").glob("*.yaml"))
 

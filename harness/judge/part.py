@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.measure.convention import ConventionSpec
+from harness.measure.convention import CONVENTIONS, ConventionSpec
 from harness.messages import HarnessError, hint
 from harness.suite.presentation import PlotSpec, ReferenceSpec, TableSpec
 
@@ -50,25 +50,20 @@ class Part(Protocol):
 class Context:
     """What is the same for all rows of a run, for the foot of tables and plots."""
 
-    convention: ConventionSpec | None = None  # what "FLOPs" means; `None`: the part's own
     # name of a property: its value (CPU, GPU, memory, ...)
     machine: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, Any] = field(default_factory=dict)  # name of a package: its version
     warnings: Sequence[str] = ()  # what may have spoiled the numbers of the whole run
 
 
-def convention_of(part: Part, context: Context | None = None) -> ConventionSpec:
-    """The convention of a part: the context's, the part's own, or the built-in one it names.
+def convention_of(part: Part) -> ConventionSpec:
+    """The convention of a part: its own, or the built-in one it names.
 
     Raises:
         HarnessError: the part names a convention that is not built in.
     """
-    if context is not None and context.convention is not None:
-        return context.convention
     if isinstance(part.convention, ConventionSpec):
         return part.convention
-    from harness.measure.convention import CONVENTIONS
-
     if part.convention not in CONVENTIONS:
         raise HarnessError(
             f"unknown convention {part.convention!r}{hint(part.convention, CONVENTIONS)}"
