@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from harness.messages import HarnessError
 from harness.records.quantities.registry import METRICS
-from harness.records.record import Record, identity_of
+from harness.records.record import Record, last_of
 from harness.records.run_directory import RunDirectory
 
 # Replicates: one number per fresh process, by case and metric.
@@ -115,7 +115,7 @@ def observe(path: Path) -> Observed:
     if not records:
         raise EmptyRunError(f"{directory.path}: no case of this run has ended; go on with --resume")
     machine = records[-1].machine_key
-    last = {identity_of(r): r for r in records if r.machine_key == machine}
+    last = last_of(each for each in records if each.machine_key == machine)
     by_case: dict[CaseId, list[Record]] = {}
     for record in last.values():
         case = CaseId(record.suite, record.label, record.case_key)
