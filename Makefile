@@ -24,9 +24,11 @@ test: $(READY)
 docs: $(READY)
 	$(BIN)/python -m mkdocs build --strict --quiet
 
+# The import contracts of pyproject.toml: floors, core and wings.
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 types: $(READY)
 	$(BIN)/mypy

@@ -70,11 +70,11 @@ def compare(  # noqa: PLR0917 - typer calls it with names
     if as_json:
         sys.stdout.write(json.dumps(report.as_json(), indent=1, allow_nan=False) + "\n")
     elif as_markdown:
-        from harness.judge.regression.tables import comment
+        from harness.present.comparison import comment
 
         sys.stdout.write(comment(report))
     else:
-        from harness.judge.regression.tables import changes, counted, why_changed
+        from harness.present.comparison import changes, counted, why_changed
         from harness.present.console import console_table
 
         where = console()

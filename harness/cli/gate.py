@@ -118,7 +118,7 @@ def gate(  # noqa: PLR0917 - typer calls it with names
 
 
 def _print_gated(report: Report, markdown: Path | None, as_json: bool) -> None:
-    from harness.judge.regression.tables import gate_table, outcome
+    from harness.present.comparison import gate_table, outcome
     from harness.present.console import console_table
     from harness.present.formats import markdown as markdown_of_table
 
@@ -140,7 +140,7 @@ def _print_gated(report: Report, markdown: Path | None, as_json: bool) -> None:
 def _self_test(pairs: int, seed: int, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from harness.judge.regression.tables import self_test_table
+    from harness.present.comparison import self_test_table
     from harness.present.console import console_table
 
     with _WrittenOver(console(stderr=True)) as line:

@@ -175,8 +175,8 @@ def _series_name(series: "Series", found: "History") -> str:
 
 def _draw_all(found: "History", folder: Path) -> int:
     # matplotlib takes half a second to import.
-    from harness.judge.regression.history_plot import draw_history
     from harness.present.plots.canvas import render
+    from harness.present.plots.history import draw_history
     from harness.present.write import write_whole
 
     taken: set[str] = set()

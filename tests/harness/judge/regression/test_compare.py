@@ -8,7 +8,7 @@ from made_runs import MACHINE, OTHER_MACHINE, STATIC, Made, latencies, run_direc
 from harness.case import Timing
 from harness.judge.regression.compare import NothingInCommonError, compare
 from harness.judge.regression.observed import EmptyRunError, observe
-from harness.judge.regression.tables import LONGEST_COMMENT, changes, comment, why_changed
+from harness.present.comparison import LONGEST_COMMENT, changes, comment, why_changed
 from harness.records.run_directory import RunDirectory, RunDirectoryError
 
 MORE = {**STATIC, "params": 217}

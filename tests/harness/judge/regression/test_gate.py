@@ -11,8 +11,8 @@ import pytest
 from harness.judge.regression.gate import Interleaved, Settings, Timed, floor_of_pairs, gate
 from harness.judge.regression.observed import CaseMetric
 from harness.judge.regression.session import report_of
-from harness.judge.regression.tables import gate_table, outcome
 from harness.judge.regression.version import Checkout
+from harness.present.comparison import gate_table, outcome
 
 KEYS = [CaseMetric("suite", name, name) for name in "ABCDEF"]
 FAILED = Timed(None, "error", "ValueError: no")

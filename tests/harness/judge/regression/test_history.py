@@ -21,8 +21,8 @@ from harness.judge.regression.history import (
     find_changes,
     read_history,
 )
-from harness.judge.regression.history_plot import draw_history
 from harness.judge.regression.observed import observe
+from harness.present.plots.history import draw_history
 from harness.records.quantities.registry import COMPARED
 from harness.records.run_directory import RECORDS
 from harness.records.stored_runs import MissingDuckDBError

@@ -4,7 +4,7 @@ import random
 from harness.judge.regression.gate import Timed
 from harness.judge.regression.neighbour import noisy_neighbours
 from harness.judge.regression.selftest import SAMPLES, WORK_UNITS, measure_workload, self_test
-from harness.judge.regression.tables import self_test_table
+from harness.present.comparison import self_test_table
 
 
 class Simulated:
