@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.judge.statistics.intervals import median_interval, quartiles
-from harness.measure.roof import Roof
+from harness.measure.convention import Roof
 from harness.records.quantities.derived import BANDWIDTH, PEAK
 from harness.records.quantities.quantity import Row
 from harness.records.record import Record

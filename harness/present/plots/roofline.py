@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
-from harness.measure.roof import Roof
+from harness.measure.convention import Roof
 from harness.present.plots.canvas import INK, canvas, number_axis, settle
 from harness.present.plots.placement import Box
 from harness.present.plots.scatter import (

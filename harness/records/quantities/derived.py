@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.measure.roof import Roof
+from harness.measure.convention import Roof
 from harness.messages import axis_text, with_axes
 from harness.records.quantities.quantity import Quantity, Row
 
