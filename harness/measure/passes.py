@@ -58,7 +58,11 @@ def cuda_flush(l2_bytes: int | None = None, device: str = "cuda") -> Flush:
     if l2_bytes is None:
         l2_bytes = int(torch.cuda.get_device_properties(device).L2_cache_size)
     buffer = torch.empty(max(1, l2_bytes), dtype=torch.uint8, device=device)
-    return lambda: buffer.zero_()
+
+    def flush() -> None:
+        buffer.zero_()
+
+    return flush
 
 
 # NVBench: --throttle-threshold 75 (per cent of the default SM clock).
