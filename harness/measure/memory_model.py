@@ -232,7 +232,7 @@ def operator_steps(subject: Subject) -> list[Step]:
 # reorders the weights and maps of a convolution, cuDNN and cuBLAS take workspaces. None of it is a
 # tensor of the module, so no sequence of tensors shows it; the operator run alone does.
 
-_MARK = "workspace of call "
+_SPAN = "workspace of call "
 
 # What an operator raises that made-up values, or another device than the one it was written for, do
 # not suit.
@@ -279,9 +279,9 @@ def cpu_workspaces(calls: Sequence[Call]) -> dict[Call, int]:
     The tensors of one call exist at a time. Calls that fail on made-up values are left out.
     """
     done: dict[str, Call] = {}
-    with recorded(_MARK) as recording:
+    with recorded(_SPAN) as recording:
         for number, (call, run) in enumerate(_runs(calls, torch.device("cpu"))):
-            name = f"{_MARK}{number}"
+            name = f"{_SPAN}{number}"
             try:
                 with torch.profiler.record_function(name):
                     out = run()

@@ -165,7 +165,7 @@ class TimeBudget:
         return f"{self.sampled:.3g} of {self.seconds:g} s sampled"
 
 
-Asked = TypeVar("Asked")
+Limit = TypeVar("Limit")
 
 # A forward of a 2048-channel head takes seconds on a CPU; NVBench's 15 s would make a table of
 # twelve rows a matter of many minutes, and the interval says what the shorter budget costs.
@@ -200,7 +200,7 @@ def _max_time(timing: Timing, device: Device) -> float:
     return _or(timing.max_time, MAX_TIME if device == "cuda" else CPU_BUDGET)
 
 
-def _or(value: Asked | None, default: Asked) -> Asked:
+def _or(value: Limit | None, default: Limit) -> Limit:
     return default if value is None else value
 
 
