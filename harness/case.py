@@ -259,10 +259,9 @@ def _read(kind: Any, data: Any) -> Any:
     if kind is Any or kind is type(data) is not float:
         return data
     origin, inner = get_origin(kind), get_args(kind)
-    if data is None and NoneType in inner:
-        return None
     if origin is UnionType:
-        return _read(next(each for each in inner if each is not NoneType), data)
+        (of,) = (each for each in inner if each is not NoneType)
+        return None if data is None else _read(of, data)
     if origin is tuple and isinstance(data, (list, tuple)):
         kinds = inner[:1] * len(data) if ... in inner else inner
         if len(kinds) != len(data):

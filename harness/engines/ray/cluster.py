@@ -13,7 +13,7 @@ from typing import Any
 from harness.case import Job, Place
 from harness.engines.devices import Gpu, own_cores, visible_gpus
 from harness.engines.engine import EngineError, words_of
-from harness.engines.node import describe_node, run_here
+from harness.engines.local import describe_node, run_here
 from harness.engines.ray.placement import ClusterNode
 
 # The connection to a Ray cluster, quiet and polite: it prints nothing and leaves signals alone.

@@ -9,8 +9,6 @@ from typing import Any, Literal
 
 from harness.engines.engine import EngineError, require_known
 
-# Options of the Slurm engine: what `--engine-option NAME=VALUE` may say.
-
 SLURM_FOLDER = Path("results/slurm")
 DEFAULT_POLL = 10.0
 """Seconds between two questions to the scheduler, which many users share."""
@@ -85,15 +83,10 @@ def _minutes(text: str) -> int:
     found = _TIME.fullmatch(text)
     if found is None:
         raise _wrong("time", text, "minutes, e.g. 90, or as Slurm writes it, e.g. 1-12:00")
-    days, *rest = (int(part) if part else None for part in found.groups())
-    parts = [part for part in rest if part is not None]
-    if days is not None:
-        hours, minutes, seconds = (*parts, 0, 0)[:3]
-        total = days * 86400 + hours * 3600 + minutes * 60 + seconds
-    elif len(parts) == 3:
-        total = parts[0] * 3600 + parts[1] * 60 + parts[2]
-    else:
-        total = parts[0] * 60 + (parts[1] if len(parts) > 1 else 0)
+    days, *parts = (int(part or 0) for part in found.groups())
+    if found[1] is None and found[4] is None:
+        parts = [0, *parts[:2]]  # no hours
+    total = days * 86400 + parts[0] * 3600 + parts[1] * 60 + parts[2]
     if total <= 0:
         raise _wrong("time", text, "more than 0")
     return -(-total // 60)
@@ -125,30 +118,17 @@ def _wrong(name: str, text: str, cure: str) -> EngineError:
 
 Fate = Literal["waits", "runs", "done", "lost", "timeout", "oom", "cancelled", "failed"]
 
-_FATES: dict[str, Fate] = {
-    "PENDING": "waits",
-    "REQUEUED": "waits",
-    "REQUEUE_HOLD": "waits",
-    "SPECIAL_EXIT": "waits",
-    "CONFIGURING": "runs",
-    "RUNNING": "runs",
-    "COMPLETING": "runs",
-    "SUSPENDED": "runs",
-    "STOPPED": "runs",
-    "RESIZING": "runs",
-    "SIGNALING": "runs",
-    "STAGE_OUT": "runs",
-    "COMPLETED": "done",
-    "NODE_FAIL": "lost",
-    "BOOT_FAIL": "lost",
-    "PREEMPTED": "lost",
-    "REVOKED": "lost",
-    "TIMEOUT": "timeout",
-    "DEADLINE": "timeout",
-    "OUT_OF_MEMORY": "oom",
-    "CANCELLED": "cancelled",
-    "FAILED": "failed",
+_CODES: dict[Fate, str] = {
+    "waits": "PENDING REQUEUED REQUEUE_HOLD SPECIAL_EXIT",
+    "runs": "CONFIGURING RUNNING COMPLETING SUSPENDED STOPPED RESIZING SIGNALING STAGE_OUT",
+    "done": "COMPLETED",
+    "lost": "NODE_FAIL BOOT_FAIL PREEMPTED REVOKED",
+    "timeout": "TIMEOUT DEADLINE",
+    "oom": "OUT_OF_MEMORY",
+    "cancelled": "CANCELLED",
+    "failed": "FAILED",
 }
+_FATES = {code: fate for fate, codes in _CODES.items() for code in codes.split()}
 """Job state codes of squeue(1) and sacct(1). One that is new to us counts as running."""
 
 FORGOTTEN = "FORGOTTEN"
