@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from harness.case import Case, Identity, Job, Outcome
 from harness.engines.engine import Engine, Event, Finished
@@ -19,9 +18,6 @@ from harness.engines.local import LocalEngine
 from harness.instantiate import resolve
 from harness.runner import Heard
 from harness.suite.recipe import RecipeSpec
-
-if TYPE_CHECKING:
-    from harness.training.accuracy import TrainingPlan
 
 
 def train_ahead(
@@ -63,7 +59,7 @@ class TrainingPass:
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         trainings = Trainings(jobs)
-        self.jobs = [_job_of_training(training) for training in trainings.distinct.values()]
+        self.jobs = [training.alone() for training in trainings.distinct.values()]
         # A training is known by the first case that asks for it, and the seed.
         names = {
             identity: (each.job.identity, each.seed)
@@ -101,9 +97,9 @@ class TrainingPass:
 
     def left(self, jobs: Sequence[Job]) -> list[Job]:
         """What is to be measured of cases: of one whose training failed, all but accuracy."""
+        failed = [self._failure(job) is not None for job in jobs]
         shortened = [
-            job if self._failure(job) is None else replace(job, metrics=_without(job))
-            for job in jobs
+            replace(j, metrics=_without(j)) if f else j for j, f in zip(jobs, failed, strict=True)
         ]
         return [job for job in shortened if job.metrics]
 
@@ -132,19 +128,6 @@ class TrainingPass:
         """Of the first of a case's trainings that failed."""
         names = self._asked.get(job.identity, ())
         return next((self._failed[name] for name in names if name in self._failed), None)
-
-
-def _job_of_training(training: "Training") -> Job:
-    """A training as a job of its own; nothing is judged."""
-    asked = training.job.accuracy
-    assert asked is not None, "a training has a recipe"
-    evaluation = {**asked["evaluation"], "seeds": 1}
-    return replace(
-        training.job,
-        metrics=("accuracy",),
-        seed=training.seed,
-        accuracy={**asked, "evaluation": evaluation, "judge": False},
-    )
 
 
 def _without(job: Job) -> tuple[str, ...]:
@@ -181,6 +164,13 @@ class Training:
     kept: bool | None = None  # whether it is finished and kept; `None` where that was not looked up
     # the trained network as a case of its own, for its memory; `None` where unknown
     network: Case | None = None
+
+    def alone(self) -> Job:
+        """It as a job of its own; nothing is judged."""
+        asked = self.job.accuracy
+        assert asked is not None, "a training has a recipe"
+        said = {**asked, "evaluation": {**asked["evaluation"], "seeds": 1}, "judge": False}
+        return replace(self.job, metrics=("accuracy",), seed=self.seed, accuracy=said)
 
 
 class Trainings:
@@ -253,14 +243,21 @@ def _looked_up(training: Training, folder: Path | None) -> Training:
     import torch
 
     from harness.training.accuracy import training_plan
-    from harness.training.network import SEGMENTOR
+    from harness.training.checkpoint import training_key
+    from harness.training.network import SEGMENTOR, build_network, trained_arguments
 
     # As many CPU threads as the worker of a case has: their number is part of a training.
     before = torch.get_num_threads()
     torch.set_num_threads(training.job.threads or before)
+    kept = False
     try:
         plan = training_plan(training.job)
-        kept = folder is not None and _is_kept(plan, training, folder)
+        if folder is not None:
+            trained = {**trained_arguments(plan.network), "backbone_weights": None}
+            with torch.device("meta"):  # its classes are asked for, not its parameters
+                meta = build_network(trained, training.seed)
+            key = training_key(plan.description(meta, training.seed))
+            kept = (folder / key / WHOLE).is_file()
     except Exception:  # no data here, or a stranger's constructor: the case itself will say how
         return training
     finally:
@@ -269,16 +266,3 @@ def _looked_up(training: Training, folder: Path | None) -> Training:
     arguments = {**plan.network, "backbone_weights": None}
     network = Case(SEGMENTOR, arguments, inputs, training.job.case.device, pass_="training")
     return replace(training, kept=kept, network=network)
-
-
-def _is_kept(plan: "TrainingPlan", training: Training, folder: Path) -> bool:
-    import torch
-
-    from harness.training.checkpoint import training_key
-    from harness.training.network import build_network, trained_arguments
-
-    arguments = {**trained_arguments(plan.network), "backbone_weights": None}
-    with torch.device("meta"):  # its classes are asked for, not its parameters
-        network = build_network(arguments, training.seed)
-    key = training_key(plan.description(network, training.seed))
-    return (folder / key / WHOLE).is_file()

@@ -22,6 +22,7 @@ by which textures are told apart: a recipe for this data should do neither.
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -270,9 +271,11 @@ def cached(
     import numpy as np
 
     path = folder / f"{version}.npz"
-    found = _kept_arrays(path, shapes)
-    if found is not None:
-        return found
+    # Which error it is depends on the byte that is wrong: zipfile documents no list.
+    with suppress(Exception), np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in shapes}
+        if all(x.shape == shapes[name] and x.dtype == np.uint8 for name, x in arrays.items()):
+            return arrays
     made = make()
     try:
         archive = BytesIO()
@@ -281,17 +284,3 @@ def cached(
     except OSError as error:
         warnings.warn(f"generated images are not kept: {error}", RuntimeWarning, stacklevel=2)
     return made
-
-
-def _kept_arrays(path: Path, shapes: dict[str, tuple[int, ...]]) -> Arrays | None:
-    import numpy as np
-
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in shapes}
-    except Exception:  # which one depends on the byte that is wrong: zipfile documents no list
-        return None
-    whole = all(
-        array.shape == shapes[name] and array.dtype == np.uint8 for name, array in arrays.items()
-    )
-    return arrays if whole else None
