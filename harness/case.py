@@ -224,7 +224,7 @@ def from_plain(kind: type[Read], data: Any, **given: Any) -> Read:
     Raises:
         ValueError: names the first part that is missing or wrong: `place node is wrong`.
     """
-    value: Read = _read_fields(kind, data, given) if given else _read(kind, data)
+    value: Read = _read_fields(kind, data, given) if given else _value_of(kind, data)
     return value
 
 
@@ -246,7 +246,7 @@ def _read_fields(kind: Any, data: Any, given: Mapping[str, Any]) -> Any:
     for name, of, required in _fields(kind):
         if name in data and name not in given:
             try:
-                values[name] = _read(of, data[name])
+                values[name] = _value_of(of, data[name])
             except ValueError as error:
                 raise ValueError(f"{name} {error}") from None
         elif required and name not in given:
@@ -254,21 +254,21 @@ def _read_fields(kind: Any, data: Any, given: Mapping[str, Any]) -> Any:
     return kind(**values)
 
 
-def _read(kind: Any, data: Any) -> Any:
+def _value_of(kind: Any, data: Any) -> Any:
     """A value of a type; raises `ValueError` where the data are of another."""
     if kind is Any or kind is type(data) is not float:
         return data
     origin, inner = get_origin(kind), get_args(kind)
     if origin is UnionType:
         (of,) = (each for each in inner if each is not NoneType)
-        return None if data is None else _read(of, data)
+        return None if data is None else _value_of(of, data)
     if origin is tuple and isinstance(data, (list, tuple)):
         kinds = inner[:1] * len(data) if ... in inner else inner
         if len(kinds) != len(data):
             raise ValueError(f"has {len(data)} parts in place of {len(kinds)}")
-        return tuple(map(_read, kinds, data))
+        return tuple(map(_value_of, kinds, data))
     if origin in (dict, Mapping) and isinstance(data, dict):
-        return {name: _read(inner[1], each) for name, each in data.items()}
+        return {name: _value_of(inner[1], each) for name, each in data.items()}
     if is_dataclass(kind):
         return _read_fields(kind, data, {})
     types = (str,) if origin is Literal else (int, float) if kind is float else (kind,)

@@ -332,16 +332,11 @@ class LocalEngine:
 # the load, since on a cluster nobody sits beside the machine.
 
 
-def describe_node(name: str | None = None, folder: Path | None = None) -> Place:
-    """This machine as a place; imports torch.
-
-    Args:
-        name: of the node in its cluster; that of the machine if absent.
-        folder: where the git state is read.
-    """
+def describe_node(name: str | None = None) -> Place:
+    """This machine as a place of that name in its cluster, or of its own; imports torch."""
     from harness.environment.machine import describe_environment
 
-    environment = describe_environment(folder)
+    environment = describe_environment()
     return Place(name or platform.node(), environment["machine_key"], environment)
 
 
@@ -363,8 +358,7 @@ def run_here(
     Yields:
         Events, each after the number of its job in `jobs`; closing the generator ends what runs.
     """
-    devices = Devices(cores=cores, gpus=gpus, load=busy_cores)
-    engine = LocalEngine(slots, devices)
+    engine = LocalEngine(slots, Devices(cores=cores, gpus=gpus, load=busy_cores))
     numbers: dict[Identity, int] = {}
     threads = len(cores or own_cores())
     for number, job in enumerate(jobs):

@@ -92,10 +92,7 @@ _MOST_READERS = 8
 def read_batches(batches: Batches, workers: int | None, device: torch.device) -> Iterator[Batch]:
     """The batches in order, read ahead by worker processes; the same for any number of them.
 
-    Args:
-        batches: what is read.
-        workers: how many processes; chosen by the device if `None`.
-        device: where the batches go; a GPU takes them from pinned memory.
+    `None` workers: chosen by the device. A GPU takes the batches from pinned memory.
     """
     on_gpu = device.type == "cuda"
     if workers is None:

@@ -57,11 +57,7 @@ class RayEngine(RemoteEngine):
     """
 
     def __init__(
-        self,
-        address: str | None = None,
-        *,
-        mix_machines: bool = False,
-        patience: float = 60.0,
+        self, address: str | None = None, *, mix_machines: bool = False, patience: float = 60.0
     ) -> None:
         self._connection = Connection(address)
         self._placement = Placement(mix_machines)

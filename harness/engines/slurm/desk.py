@@ -26,8 +26,8 @@ from harness.environment.files import locked
 STATIC_TASK = 50
 """Static cases of one task: each takes a fraction of what starting Python on a node does."""
 
+# Files of a run's folder: held while its engine lives; what was handed in.
 LOCK, TASKS = "lock", "tasks.jsonl"
-"""Files of a run's folder: held while its engine lives; what was handed in."""
 
 _START_UP = 300.0  # seconds of a task beside its cases: importing PyTorch from a cold disk
 
@@ -73,11 +73,7 @@ def orders_of(queue: deque[Job], options: SlurmOptions, most_tasks: int) -> list
 
 
 class Desk:
-    """Hands tasks in.
-
-    Args:
-        options: partition, limits and the like.
-    """
+    """Hands tasks in, by options such as partition and limits."""
 
     def __init__(self, options: SlurmOptions) -> None:
         self._options = options

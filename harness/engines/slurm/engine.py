@@ -39,11 +39,7 @@ class SlurmEngine(RemoteEngine):
     differ. Cases of one comparison (suite and device) that are timed stay on one kind of machine:
     the first task decides, and a node of another kind is left out from then on.
 
-    Args:
-        options: partition, limits and the like.
-        settle: seconds from the end of a task until its journal is believed to be whole.
-        sleep: waits so many seconds.
-        clock: in seconds.
+    `settle` seconds after the end of a task its journal is believed to be whole.
     """
 
     def __init__(
@@ -96,14 +92,11 @@ class SlurmEngine(RemoteEngine):
                 self._tasks += self._desk.adopt(self._queue)
             while self._queue or self._tasks:
                 yield from self._place()
-                before = len(self._tasks)
-                told = False
+                before, told = len(self._tasks), False
                 for event in self._follow():
                     told = True
                     yield event
-                if self._queue or len(self._tasks) < before or told:
-                    continue
-                if self._tasks:
+                if not (self._queue or told) and len(self._tasks) >= before > 0:
                     self._sleep(min(_LOOK_AT_JOURNALS, self._options.poll))
             self._see_off()
         finally:

@@ -34,11 +34,7 @@ from harness.messages import last_lines
 
 
 class JournalWriter:
-    """The node's side.
-
-    Args:
-        path: of the journal; it exists, so that no file system remembers that it does not.
-    """
+    """The node's side; the file exists, so that no file system remembers that it does not."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("ab")
@@ -59,11 +55,7 @@ class JournalWriter:
 
 
 class JournalReader:
-    """The engine's side.
-
-    Args:
-        path: of the journal.
-    """
+    """The engine's side."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -87,10 +79,8 @@ class JournalReader:
         return [message for message in messages if isinstance(message, dict)]
 
 
-# What a task of a Slurm array runs on its node.
-
+# Names of messages that are about the task and not about one of its jobs.
 ELSEWHERE, PLACE, END = "elsewhere", "place", "end"
-"""Names of messages that are about the task and not about one of its jobs."""
 
 
 def run_task(journal: str, jobs: Sequence[Job], kind: str | None) -> None:
@@ -169,8 +159,7 @@ class Task:
     slurm_id: str = ""  # `123_4`; empty before it is submitted
     state: TaskState | None = None  # as the scheduler said last
     place: Place | None = None  # where it runs, as the node described itself
-    # node that it was sent to and that is of another kind than it needs
-    elsewhere: str | None = None
+    elsewhere: str | None = None  # node that it was sent to and that is of another kind
     told_all: bool = False  # whether the node has told of every job
     over_since: float | None = None  # when the scheduler first said that it is over
     reason: str = ""  # for which it waits, as told
@@ -302,10 +291,10 @@ def end_task(task: Task, options: SlurmOptions, log: Path | None) -> Fates:
         memory = options.parameters.get("mem")
         limit = f" (mem={memory})" if memory else ""
         return _ended(task, ending, "oom", f"ended by Slurm at the memory limit{limit}{where}")
-    return _ended(task, ending, *_why_failed(state, where, log))
+    return _ended(task, ending, *_how_failed(state, where, log))
 
 
-def _why_failed(state: TaskState | None, where: str, log: Path | None) -> tuple[Status, str, str]:
+def _how_failed(state: TaskState | None, where: str, log: Path | None) -> tuple[Status, str, str]:
     """Status, cause, and what is said behind the cause, from the end of the task's output."""
     output = ""
     with suppress(OSError):  # the file has not come, or never will

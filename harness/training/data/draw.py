@@ -178,6 +178,15 @@ class Draw:
         """An integer from `low` to `high`, inclusive."""
         return low + self.below(high - low + 1)
 
+    def weighted(self, weights: Mapping[str, float]) -> str:
+        """One of several names, each as often as it has weight."""
+        at = self.uniform(0, sum(weights.values()))
+        for name, weight in weights.items():
+            at -= weight
+            if at < 0:
+                return name
+        return max(weights, key=lambda name: weights[name])
+
     def shuffled(self, items: list[int]) -> list[int]:
         """The items in random order (Fisher and Yates)."""
         order = list(items)

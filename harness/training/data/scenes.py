@@ -40,12 +40,7 @@ if TYPE_CHECKING:
 
 
 class SceneData:
-    """A split of `scenes`, in memory as 8-bit images.
-
-    Args:
-        split: `train` or `val`: other images of the same distribution.
-        parameters: what determines them.
-        folder: where generated splits are kept.
+    """A split of `scenes`, in memory as 8-bit images; generated splits are kept in a folder.
 
     Raises:
         DataError: the parameters leave no room for what must stand in an image.
@@ -115,8 +110,7 @@ class SceneImage:
     labels: "NDArray[np.uint8]"  # (H, W), 8 bits: index into `SceneParameters.classes`
 
 
-# New attempts at an image whose keys or rings found no room, before the parameters are to blame.
-_ATTEMPTS = 200
+_ATTEMPTS = 200  # at an image whose keys or rings found no room, before the parameters are to blame
 
 
 def compose(parameters: SceneParameters, split: Split, index: int) -> SceneImage:
@@ -126,7 +120,7 @@ def compose(parameters: SceneParameters, split: Split, index: int) -> SceneImage
         DataError: the parameters leave no room for what must stand in an image.
     """
     draw = Draw(parameters.seed, 0 if split == "train" else 1, index)
-    kind = _kind(parameters, draw)
+    kind = draw.weighted({kind: parameters.context.get(kind, 0.0) for kind in CONTEXTS})
     for _ in range(_ATTEMPTS):
         if (things := PLACES[kind](parameters, draw)) is not None:
             image, labels = paint_scene(things, parameters, draw), label(things, parameters)
@@ -136,15 +130,6 @@ def compose(parameters: SceneParameters, split: Split, index: int) -> SceneImage
         f"an image of {height} x {width} pixels has no room for the keys and regions of the "
         f"context {kind}; raise size, or lower gap, keys, key_size, variants or region_size"
     )
-
-
-def _kind(parameters: SceneParameters, draw: Draw) -> str:
-    at = draw.uniform(0, sum(parameters.context.values()))
-    for kind in CONTEXTS:
-        at -= parameters.context.get(kind, 0.0)
-        if at < 0:
-            return kind
-    return max(parameters.context, key=lambda kind: parameters.context[kind])
 
 
 # Mean brightness; keys are brighter, so that they are known by sight whatever their texture.
@@ -202,11 +187,7 @@ def _window(canvas: "NDArray[np.generic]", thing: Thing) -> "NDArray[np.generic]
 # below which a grid cannot show them. Three patterns of each make `parameters.MAX_TEXTURES`.
 WAVELENGTHS = (3.0, 5.0, 8.0)
 
-
-# Length of the coloured part of a tint, at right angles to grey.
-CHROMA = 0.15
-
-
+CHROMA = 0.15  # length of the coloured part of a tint, at right angles to grey
 _AXES = ((0.7071, -0.7071, 0.0), (0.4082, 0.4082, -0.8165))
 
 
@@ -261,12 +242,6 @@ def cached(
 
     A file that is cut, altered (the archive holds a checksum of each array) or of other shapes is
     made anew. A folder that cannot be written costs the next run the time of making, nothing else.
-
-    Args:
-        folder: of all versions.
-        version: hash of all that determines the arrays.
-        shapes: of each array.
-        make: makes them.
     """
     import numpy as np
 
