@@ -75,9 +75,6 @@ def execute(
 ) -> Execution:
     """Measure every case of a suite and keep each record as its case ends.
 
-    With several slots `ahead` goes first, say all trainings, each once; then the cases are measured
-    and find them done. What is timed still runs alone.
-
     Args:
         suite: what to measure.
         root: folder of run directories.
@@ -88,7 +85,7 @@ def execute(
         mix_machines: whether times of different machines may stand in one column; for engines that
             place cases on several.
         slots: cases at once on this machine that do not disturb one another.
-        ahead: what goes first where there are several slots.
+        ahead: what goes first where there are several slots, say all trainings, each once.
 
     Raises:
         DeviceError: a case asks for a GPU and there is none.
@@ -191,12 +188,7 @@ class _Measuring:
 
 
 class _Expectation:
-    """Expected time of what is left, from what the same cases took before.
-
-    Args:
-        pending: cases that are to be measured.
-        directory: of this run; earlier ones lie beside it.
-    """
+    """Expected time of what is left, from what the same cases took in this run and earlier ones."""
 
     def __init__(self, pending: list[Job], directory: RunDirectory) -> None:
         self._known: dict[str, float] = {}
@@ -289,13 +281,8 @@ def _resumed(
 def _matching(
     directory: RunDirectory, jobs: Sequence[Job], machine: str | None
 ) -> dict[Identity, Record]:
-    """The last record of each case, where it was measured as the suite asks for it now.
-
-    Args:
-        directory: the run.
-        jobs: the suite's, in whose order they come.
-        machine: key of the machine that counts; `None`: any.
-    """
+    """The last record of each case, in the order of the suite, where it was measured as the suite
+    asks for it now, on the machine of that key (`None`: on any)."""
     asked = {
         job.identity: (job.metrics, job.threads, job.seed, as_plain(job.timing), job.accuracy)
         for job in jobs

@@ -29,15 +29,7 @@ def train_ahead(
 ) -> Iterator[Event]:
     """Do the trainings of cases, each once, then measure the cases; see `harness.runner.Ahead`.
 
-    Args:
-        jobs: cases; those without accuracy ask for none.
-        engine: measures what is left of them.
-        slots: trainings at once.
-        heard: told how the trainings go.
-        trainer: where they run; processes on this machine if absent.
-
-    Yields:
-        What happens to the cases.
+    `slots` trainings go at once in the `trainer`, which is processes on this machine if absent.
     """
     ahead = TrainingPass(jobs)
     if ahead.jobs:
@@ -50,9 +42,6 @@ def train_ahead(
 class TrainingPass:
     """The distinct trainings of some cases, each once whatever the number of cases that share it.
 
-    Args:
-        jobs: cases.
-
     Attributes:
         jobs: one per training, to be run in any order.
     """
@@ -61,10 +50,7 @@ class TrainingPass:
         trainings = Trainings(jobs)
         self.jobs = [training.alone() for training in trainings.distinct.values()]
         # A training is known by the first case that asks for it, and the seed.
-        names = {
-            identity: (each.job.identity, each.seed)
-            for identity, each in trainings.distinct.items()
-        }
+        names = {key: (each.job.identity, each.seed) for key, each in trainings.distinct.items()}
         self._asked = {
             job.identity: [names[each] for each in trainings.of(n)] for n, job in enumerate(jobs)
         }
@@ -74,10 +60,7 @@ class TrainingPass:
     def run(self, engine: Engine, slots: int, heard: Heard | None = None) -> None:
         """Train, up to `slots` at once; a failure is kept for the cases that asked for it.
 
-        Args:
-            engine: where; it is cancelled at the end, whatever that is.
-            slots: of the engine, for the time that is left.
-            heard: told how it goes.
+        The engine is cancelled at the end, whatever that is.
         """
         seconds: list[float] = []
         try:
@@ -104,12 +87,7 @@ class TrainingPass:
         return [job for job in shortened if job.metrics]
 
     def complete(self, jobs: Sequence[Job], events: Iterator[Event]) -> Iterator[Event]:
-        """The events of what `left` gave, as if each case had been measured as a whole.
-
-        Args:
-            jobs: the cases.
-            events: of the engine that they were given to.
-        """
+        """The events of what `left` gave, as if each case had been measured as a whole."""
         for job in jobs:
             failure = self._failure(job)
             if failure is not None and not _without(job):
@@ -149,8 +127,6 @@ def _joined(measured: Outcome, failure: Outcome) -> Outcome:
     )
 
 
-# The distinct trainings that cases ask for, and which of them are kept already.
-
 WHOLE = "weights.safetensors"
 """What the folder of a finished training holds; see `harness.training.checkpoint`."""
 
@@ -174,10 +150,7 @@ class Training:
 
 
 class Trainings:
-    """The trainings of a suite.
-
-    Args:
-        jobs: cases; those without accuracy ask for none.
+    """The trainings of cases; those without accuracy ask for none.
 
     Attributes:
         distinct: by identity, in the order of the cases.
@@ -206,12 +179,8 @@ class Trainings:
 
         What is found holds for this machine: the version of PyTorch and, on the CPU, the number of
         threads are part of what a training is. Data that is not on this machine, or a network that
-        cannot be built, leaves its trainings unknown.
-
-        Args:
-            folder: of all trainings.
-            seconds: for all together; the first look at a data set may exceed it.
-            clock: in seconds.
+        cannot be built, leaves its trainings unknown. The first look at a data set may exceed the
+        seconds.
         """
         any_kept = any(folder.glob(f"*/{WHOLE}"))
         end = clock() + seconds

@@ -69,11 +69,8 @@ def views_of(
 ) -> EvaluationSpec:
     """The views that an evaluation asks for, said in full.
 
-    Args:
-        spec: the evaluation.
-        recipe: has the scales of `multi_scale`.
-        bound_to: (H, W) of the only images that the network takes, if it is bound to one size;
-            crops of that size are taken where none are asked for.
+    Of a network that is bound to images of one size (H, W) crops of that size are taken where none
+    are asked for.
     """
     changes: dict[str, Any] = {"crop": spec.crop or bound_to}
     if spec.multi_scale:
@@ -199,16 +196,10 @@ class Confusion:
     Scores are those of Cityscapes and ADE20K (CPNet, Section 4.1: mIoU and pixAcc): the counts of
     all images are summed first, void pixels take no part, and a class that neither the annotation
     nor the prediction has is left out of the mean.
-
-    Args:
-        classes: K.
-
-    Attributes:
-        counts: (K, K) int64.
     """
 
     def __init__(self, classes: int) -> None:
-        self.counts = torch.zeros(classes, classes, dtype=torch.int64)
+        self.counts = torch.zeros(classes, classes, dtype=torch.int64)  # (K, K)
 
     def add(self, predicted: Tensor, labels: Tensor) -> None:
         """Count images: (..., H, W) classes in 0 ... K - 1, void 255 in the labels.
@@ -271,9 +262,7 @@ class BoundaryScore:
         * An image counts for the classes that its annotation has. Where a class fills all that is
           labelled and is predicted so, there is no boundary to miss: F is 1.
 
-    Args:
-        classes: K.
-        tolerances: in pixels; 12, 9, 5 and 3 in OCNet's Table 6.
+    Tolerances are in pixels; 12, 9, 5 and 3 in OCNet's Table 6.
     """
 
     def __init__(self, classes: int, tolerances: Sequence[int]) -> None:
@@ -363,9 +352,6 @@ class CoarseSegmentation(nn.Module):
     """The semantic score maps C of RANet as a segmentation of their own (Section 5.3, Table 4).
 
     (B, 3, H, W) -> (B, classes, H, W) logits, upsampled as the final ones are.
-
-    Args:
-        network: whose context module offers `categories` beside its features.
     """
 
     def __init__(self, network: Segmentor) -> None:

@@ -107,8 +107,7 @@ def map_size(network: Segmentor, size: tuple[int, int]) -> tuple[int, int]:
     return -(-size[0] // stride), -(-size[1] // stride)
 
 
-_AT_ONCE = 4
-"""Images in one pass; each holds one pixel that is no number."""
+_AT_ONCE = 4  # images in one pass; each holds one pixel that is no number
 
 
 @torch.no_grad()
@@ -120,12 +119,8 @@ def network_reach(network: Segmentor, size: tuple[int, int]) -> int:
     such as a masked pair of an attention, count as a dependence: a sparse attention may be said to
     see farther than it does, never less far. Beyond the border there is nothing to see.
 
-    Args:
-        network: is left in the mode in which it was.
-        size: (H, W) of its images.
-
     Returns:
-        From 0 to the longest side less one, which is the whole image.
+        From 0 to the longest side of `size`, (H, W), less one, which is the whole image.
     """
     stride = network.backbone.output_stride
     top, left = ((side - stride) // 2 for side in size)

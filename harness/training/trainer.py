@@ -222,8 +222,7 @@ class TrainingLoss(nn.Module):
     - `semantic`, `boundary`: RANet's (Section 4) of `extras["categories"]` and
       `extras["boundary"]`, which with `main` and `auxiliary` make its four.
 
-    Args:
-        spec: weights; 0 leaves a term out.
+    A weight of 0 leaves a term out.
     """
 
     def __init__(self, spec: LossSpec) -> None:

@@ -141,8 +141,7 @@ class Desk:
     def adopt(self, queue: deque[Job]) -> list[Task]:
         """Take over tasks whose engine was killed and could not end them, with their folders.
 
-        Args:
-            queue: jobs that have no record yet; those that a task runs, or has run, leave it.
+        Jobs of the queue that a task runs, or has run, leave it.
         """
         wanted: dict[str, list[Job]] = {}
         for job in queue:

@@ -57,9 +57,7 @@ def parse_options(options: Mapping[str, str]) -> SlurmOptions:
     given = {name: value for name, value in options.items() if not name.startswith(_RAW)}
     require_known("slurm", given, (*KNOWN, f"{_RAW}NAME"))
     parameters: dict[str, Any] = {name: given[name] for name in _TEXTS if name in given}
-    for name, to in _COUNTED.items():
-        if name in given:
-            parameters[to] = _whole(name, given[name])
+    parameters |= {to: _whole(n, given[n]) for n, to in _COUNTED.items() if n in given}
     if "setup" in given:
         parameters["setup"] = [part.strip() for part in given["setup"].split(";") if part.strip()]
     if raw:
@@ -162,10 +160,7 @@ class SchedulerError(Exception):
 
 
 def read_states(ids: Iterable[str]) -> dict[str, TaskState]:
-    """States by task id (`123_4`, or `123` for a task that is no array).
-
-    Args:
-        ids: of tasks. What neither command knows is missing in the answer.
+    """States by task id (`123_4`, or `123` for a task that is no array), where they are known.
 
     Raises:
         SchedulerError: the controller cannot be asked.

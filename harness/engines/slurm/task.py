@@ -86,11 +86,8 @@ ELSEWHERE, PLACE, END = "elsewhere", "place", "end"
 def run_task(journal: str, jobs: Sequence[Job], kind: str | None) -> None:
     """Run jobs on this node and tell of them in a journal.
 
-    Args:
-        journal: path of the journal.
-        jobs: what to run, in order.
-        kind: file that names the kind of machine for all tasks of a comparison; the first of them
-            writes it, and a task on a machine of another kind runs nothing. `None`: any machine.
+    `kind` is the path of a file that names the kind of machine for all tasks of a comparison; the
+    first of them writes it, and a task on a machine of another kind runs nothing.
     """
     # submitit ends a task at these signals in its own way; ours is to end at once.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -263,11 +260,7 @@ def end_task(task: Task, options: SlurmOptions, log: Path | None) -> Fates:
     A job that was under way ends with the status that fits: `timeout`, `oom`, `killed` or `error`.
     One that had not begun is placed again, unless somebody cancelled the task, or the task failed
     before any of its jobs began: then it would fail again. After a loss of the node all are.
-
-    Args:
-        task: over, its journal read to the end.
-        options: whose limits are named in causes.
-        log: where the task's own output lies.
+    Its journal has been read to the end; its own output lies in `log`.
     """
     state = task.state
     fate = state.fate if state is not None and state.is_over else "failed"

@@ -14,16 +14,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-# The parameters of `scenes`: size, classes, difficulty, and which context decides.
-
 CONTEXTS = ("scene", "nearest", "enclosing", "category")
 """Kinds of context, in the order that samples store; see `harness.training.data.contexts`."""
 
 MAX_TEXTURES = 9
 MAX_VARIANTS = 4
 
-# Raised when the same parameters would give other samples than before.
-_GENERATOR = 1
+_GENERATOR = 1  # raised when the same parameters would give other samples than before
 
 
 @dataclass(frozen=True)
@@ -204,9 +201,6 @@ class Draw:
 
         total = self._stream.random((4, *shape)).sum(0) - 2.0
         return np.asarray(total * 3.0**0.5, dtype=np.float32)
-
-
-# Boxes of pixels, and where a further one has room.
 
 
 @dataclass(frozen=True)

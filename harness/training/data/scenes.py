@@ -199,10 +199,8 @@ def pattern(
     A mirrored pattern is the same pattern at another phase, so that mirroring an image, as training
     does, changes no texture into another.
 
-    Args:
-        index: from 0 to 8: three patterns at the first wavelength, three at the next, ...
-        shape: (H, W) in pixels.
-        phase: of the wave down and of the wave across, as shares of a period.
+    Indices run from 0 to 8: three patterns at the first wavelength, three at the next, ... Phases
+    of the wave down and of the wave across are shares of a period.
     """
     import numpy as np
 
