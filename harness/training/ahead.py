@@ -21,11 +21,7 @@ from harness.suite.recipe import RecipeSpec
 
 
 def train_ahead(
-    jobs: Sequence[Job],
-    engine: Engine,
-    slots: int,
-    heard: Heard,
-    trainer: Engine | None = None,
+    jobs: Sequence[Job], engine: Engine, slots: int, heard: Heard, trainer: Engine | None = None
 ) -> Iterator[Event]:
     """Do the trainings of cases, each once, then measure the cases; see `harness.runner.Ahead`.
 

@@ -303,11 +303,7 @@ def make_optimizer(network: nn.Module, spec: OptimizerSpec) -> torch.optim.Optim
         betas = (spec.momentum, spec.second_momentum)
         return torch.optim.AdamW(parts, lr=spec.learning_rate, betas=betas, fused=fused)
     return torch.optim.SGD(
-        parts,
-        lr=spec.learning_rate,
-        momentum=spec.momentum,
-        nesterov=spec.nesterov,
-        fused=fused,
+        parts, lr=spec.learning_rate, momentum=spec.momentum, nesterov=spec.nesterov, fused=fused
     )
 
 
