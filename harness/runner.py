@@ -305,9 +305,7 @@ def _held_to_machines(pending: Sequence[Job], records: Iterable[Record]) -> list
         if record.machine_key != UNKNOWN_MACHINE:
             table = (record.suite, record.case["device"])
             machines.setdefault(table, set()).add(record.machine_key)
-    held = []
-    for job in pending:
-        known = machines.get((job.suite, job.case.device), set())
-        # Where several kinds had a part already, one more choice is as good as another.
-        held.append(replace(job, machine=next(iter(known))) if len(known) == 1 else job)
-    return held
+    # Where several kinds had a part already, one more choice is as good as another.
+    held = {table: next(iter(kinds)) for table, kinds in machines.items() if len(kinds) == 1}
+    tables = [(job, (job.suite, job.case.device)) for job in pending]
+    return [replace(job, machine=held[at]) if at in held else job for job, at in tables]

@@ -216,8 +216,7 @@ class Devices:
         if self.load is None or not is_timed(job):
             return ()
         cores = self.cores or own_cores()
-        busy = self.load(cores)
-        if busy <= _BUSY_SHARE * len(cores):
+        if (busy := self.load(cores)) <= _BUSY_SHARE * len(cores):
             return ()
         return (
             f"busy node: {busy:.1f} of {len(cores)} cores were in use before the case began; "

@@ -58,11 +58,9 @@ class SlurmEngine(RemoteEngine):
         self._leaving: list[str] = []  # tasks that have told all and are about to end
         self._losses: dict[int, list[str]] = {}  # by the identity of the job: causes
         self._kept: list[Job] = []  # whose identity is a key above
-        self._asked = float("-inf")
-        self._ordinary_told = False
-        self._refused = ""
+        self._asked, self._refused = float("-inf"), ""
+        self._ordinary_told = self._going_on = False
         self._untold = False  # a task ended without telling; its files are kept
-        self._going_on = False
 
     @classmethod
     def from_options(cls, options: Mapping[str, str]) -> "SlurmEngine":

@@ -273,8 +273,7 @@ def end_task(task: Task, options: SlurmOptions, log: Path | None) -> Fates:
         return _ended(task, task.left, "killed", f"cancelled in Slurm{where}")
     begun = task.first_begun is not None
     ending = task.under_way if begun else task.left
-    if not begun:
-        where += " before a case began"
+    where += "" if begun else " before a case began"
     if fate == "timeout":
         # The first job of a task had all the time that there was; a later one gets it now.
         ending = {n: job for n, job in ending.items() if not begun or n == task.first_begun}
