@@ -2,7 +2,7 @@
 
 import importlib
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -204,3 +204,26 @@ def require_known(engine: str, options: Mapping[str, str], known: tuple[str, ...
         if name not in known:
             cure = f"it has {', '.join(known)}" if known else "it has none"
             raise EngineError(f"--engine-option {name}: engine {engine} has no such option; {cure}")
+
+
+def number_of(name: str, text: str, least: float, kind: Callable[[str], float], cure: str) -> float:
+    """An option as a number from `least` on; `EngineError` with a cure where it is none."""
+    try:
+        value = kind(text)
+    except ValueError as error:
+        raise wrong_option(name, text, cure) from error
+    if not least <= value < float("inf"):
+        raise wrong_option(name, text, cure)
+    return value
+
+
+def truth_of(name: str, text: str) -> bool:
+    """An option as a truth; `EngineError` where it says neither."""
+    if text.lower() not in ("yes", "no", "true", "false"):
+        raise wrong_option(name, text, "yes or no")
+    return text.lower() in ("yes", "true")
+
+
+def wrong_option(name: str, text: str, cure: str) -> EngineError:
+    """The error on a value that an option cannot have."""
+    return EngineError(f"--engine-option {name}={text}: write {cure}")

@@ -2,12 +2,12 @@
 
 import re
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.engines.engine import EngineError, require_known
+from harness.engines.engine import number_of, require_known, truth_of, wrong_option
 
 SLURM_FOLDER = Path("results/slurm")
 DEFAULT_POLL = 10.0
@@ -65,12 +65,12 @@ def parse_options(options: Mapping[str, str]) -> SlurmOptions:
     return SlurmOptions(
         parameters=parameters,
         minutes=_minutes(given["time"]) if "time" in given else None,
-        exclusive=_yes("exclusive", given.get("exclusive", "yes")),
-        mix_machines=_yes("mix_machines", given.get("mix_machines", "no")),
+        exclusive=truth_of("exclusive", given.get("exclusive", "yes")),
+        mix_machines=truth_of("mix_machines", given.get("mix_machines", "no")),
         per_task=_whole("per_task", given["per_task"]) if "per_task" in given else None,
         folder=Path(given.get("folder", SLURM_FOLDER)),
-        poll=_at_least(
-            1e-3, "poll", given.get("poll", str(DEFAULT_POLL)), float, "seconds, more than 0"
+        poll=number_of(
+            "poll", given.get("poll", str(DEFAULT_POLL)), 1e-3, float, "seconds, more than 0"
         ),
         python=given.get("python"),
     )
@@ -80,38 +80,18 @@ def _minutes(text: str) -> int:
     """Slurm's forms: minutes, minutes:seconds, hours:minutes:seconds, days-hours[:minutes]."""
     found = _TIME.fullmatch(text)
     if found is None:
-        raise _wrong("time", text, "minutes, e.g. 90, or as Slurm writes it, e.g. 1-12:00")
+        raise wrong_option("time", text, "minutes, e.g. 90, or as Slurm writes it, e.g. 1-12:00")
     days, *parts = (int(part or 0) for part in found.groups())
     if found[1] is None and found[4] is None:
         parts = [0, *parts[:2]]  # no hours
     total = days * 86400 + parts[0] * 3600 + parts[1] * 60 + parts[2]
     if total <= 0:
-        raise _wrong("time", text, "more than 0")
+        raise wrong_option("time", text, "more than 0")
     return -(-total // 60)
 
 
 def _whole(name: str, text: str) -> int:
-    return int(_at_least(1, name, text, int, "a whole number of 1 or more"))
-
-
-def _at_least(least: float, name: str, text: str, kind: Callable[[str], float], cure: str) -> float:
-    try:
-        value = kind(text)
-    except ValueError as error:
-        raise _wrong(name, text, cure) from error
-    if not least <= value < float("inf"):
-        raise _wrong(name, text, cure)
-    return value
-
-
-def _yes(name: str, text: str) -> bool:
-    if text not in ("yes", "no", "true", "false"):
-        raise _wrong(name, text, "yes or no")
-    return text in ("yes", "true")
-
-
-def _wrong(name: str, text: str, cure: str) -> EngineError:
-    return EngineError(f"--engine-option {name}={text}: write {cure}")
+    return int(number_of(name, text, 1, int, "a whole number of 1 or more"))
 
 
 Fate = Literal["waits", "runs", "done", "lost", "timeout", "oom", "cancelled", "failed"]
