@@ -114,9 +114,9 @@ def _flat(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 
 def schema() -> None:
     """Print the JSON Schema of suite files; editors complete and check with it."""
-    from harness.suite.json_schema import schema as suite_schema
+    from harness.suite.schema import json_schema
 
-    sys.stdout.write(json.dumps(suite_schema(), indent=2) + "\n")
+    sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
 
 
 def validate(suite_file: SuiteFile) -> None:

@@ -41,14 +41,14 @@ def starter(module: str | None = None) -> dict[str, str]:
     Raises:
         StarterError: no file or class can have that name, or an installed package has it.
     """
-    from harness.suite.json_schema import text as schema
+    from harness.suite.schema import schema_text
 
     if module is None:
-        return {SUITE: _suite({}), SCHEMA: schema()}
+        return {SUITE: _suite({}), SCHEMA: schema_text()}
     names = _names(module)
     return {
         SUITE: _suite(names),
-        SCHEMA: schema(),
+        SCHEMA: schema_text(),
         f"{names['file']}.py": _filled("module.py", names),
         f"test_{names['file']}.py": _filled("test_module.py", names),
     }

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 import harness
 from harness.messages import suggest
-from harness.suite import explain, reader
+from harness.suite import reader
 from harness.suite.document import Problem
 from harness.suite.entry import Place, Recipe
 from harness.suite.recipe import GENERATED, DataSpec, EvaluationSpec, RecipeSpec
@@ -17,7 +17,6 @@ from harness.suite.schema import Conditions, SuiteSpec
 from harness.suite.tree import Source
 
 ENDINGS = (".yaml", ".yml")
-_ADAPTER = TypeAdapter(RecipeSpec)
 
 
 @dataclass(eq=False)
@@ -60,7 +59,7 @@ class Accuracies:
             chosen = found.for_data(data.name)
             chosen = chosen.changed(changes) if changes else chosen
         except ValidationError as error:
-            explain.report(self.source.document, error, RecipeSpec, where)
+            self.source.document.report_invalid(error, RecipeSpec, where)
             return None
         return {
             "recipe": _plain(chosen, path),
@@ -135,15 +134,15 @@ def read_recipe(path: Path) -> tuple[RecipeSpec | None, list[Problem]]:
             document.report((), "empty", "begin with recipe: name")
         return None, document.problems
     try:
-        spec: RecipeSpec = explain.validate(_ADAPTER, document.root.plain())
+        spec = RecipeSpec.of(document.root.plain())
     except ValidationError as error:
-        explain.report(document, error, RecipeSpec)
+        document.report_invalid(error, RecipeSpec)
         return None, document.problems
     for name in spec.per_data:
         try:
             spec.for_data(name)
         except ValidationError as error:
-            explain.report(document, error, RecipeSpec, ("per_data", name))
+            document.report_invalid(error, RecipeSpec, ("per_data", name))
     return (None if document.problems else spec), document.problems
 
 

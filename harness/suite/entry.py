@@ -9,13 +9,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from harness.case import DType, Pass
 from harness.messages import LONGEST_LABEL, axis_text, quote, shorten, suggest
-from harness.suite import explain
-from harness.suite.document import Document
-from harness.suite.schema import CASE_AXES, Conditions, Input, ModuleName, SuiteSpec
+from harness.suite.document import Document, validated
+from harness.suite.schema import CASE_AXES, CASE_AXIS_TYPES, Conditions, SuiteSpec
 
 # Axes to combinations: `grid` is a product, `zip` advances together, `exclude` leaves out.
 
@@ -102,14 +100,6 @@ def fill(template: str, texts: Mapping[str, str]) -> str:
     )
     return shorten(label, LONGEST_LABEL)
 
-
-CASE_AXIS_TYPES: dict[str, TypeAdapter[Any]] = {
-    "module": TypeAdapter(list[ModuleName]),
-    "input": TypeAdapter(list[Input]),
-    "dtype": TypeAdapter(list[DType]),
-    "pass": TypeAdapter(list[Pass]),
-}
-assert set(CASE_AXIS_TYPES) == set(CASE_AXES)
 
 Place = tuple[str | int, ...]
 
@@ -198,10 +188,10 @@ class Recipe:
     def _check_values(self, kind: str, axis: str, values: list[Any]) -> None:
         if (adapter := CASE_AXIS_TYPES.get(axis)) is not None:
             try:
-                explain.validate(adapter, values)
+                validated(adapter, values)
             except ValidationError as error:
                 prefix = (*self.place, kind, axis)
-                explain.report(self.document, error, SuiteSpec, prefix)
+                self.document.report_invalid(error, SuiteSpec, prefix)
         seen: set[str] = set()
         for index, value in enumerate(values if kind == "grid" else ()):
             identity = identity_of(value)

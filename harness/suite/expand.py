@@ -13,9 +13,8 @@ from harness.measure import STATIC
 from harness.measure.own import Declared, MetricError, is_own, own_function
 from harness.messages import quote, suggest, with_axes
 from harness.records.quantities.registry import is_taken
-from harness.suite import explain
 from harness.suite.accuracy import Accuracies
-from harness.suite.document import Problem
+from harness.suite.document import Problem, written
 from harness.suite.entry import Combination, Place, Recipe, TemplateError, check, fill
 from harness.suite.schema import CASE_AXES, MOST_CASES, Conditions, SuiteSpec, timing
 from harness.suite.suite import Overrides
@@ -69,7 +68,7 @@ class Constructors:
                     try:
                         instantiate.convert(value, parameter.hint)
                     except ArgumentTypeError as error:
-                        what = f"{error} as {module} takes it, not {explain.written(value)}"
+                        what = f"{error} as {module} takes it, not {written(value)}"
                         recipe.document.report(place, what, "correct the value")
                 elif not signature.takes_any:
                     self._report_unknown(recipe, module, name, place)

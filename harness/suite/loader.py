@@ -10,8 +10,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from harness.case import DType, Job
 from harness.messages import HarnessError, suggest
-from harness.suite import explain, reader, tree
-from harness.suite.document import Document, Problem, SuiteError
+from harness.suite import reader, tree
+from harness.suite.document import Document, Problem, SuiteError, details, validated, words
 from harness.suite.expand import Budget, Expansion
 from harness.suite.reader import SHOWN, Given, read_mapping
 from harness.suite.schema import DeviceChoice, MetricChoice, Shape, Threads
@@ -128,10 +128,10 @@ def _check_overrides(document: Document, overrides: Overrides) -> list[Problem]:
         if (value := getattr(overrides, name)) is None:
             continue
         try:
-            explain.validate(adapter, value)
+            validated(adapter, value)
         except ValidationError as error:
-            for detail in explain.details(error):
-                what, cure = explain.words(detail)
+            for detail in details(error):
+                what, cure = words(detail)
                 problems.append(_of_option(document, name, what, cure))
     return problems
 
