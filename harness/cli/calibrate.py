@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.options import OptionError
+from harness.api.measure import OptionError
 from harness.cli.output import console
 from harness.measure.roofline.calibration import DEFAULT_FOLDER, Calibration, Entry, load, save
 from harness.measure.roofline.ceilings import Rate

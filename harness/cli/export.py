@@ -1,4 +1,4 @@
-"""`harness export`: a run in the format of another tool."""
+"""A run for others: `harness report`, one HTML file; `harness export`, another tool's format."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import OptionError, export_formats, runs
+from harness.api.measure import OptionError
+from harness.cli.options import export_formats
+from harness.cli.options import runs as complete_runs
 from harness.cli.output import console
 
 
@@ -16,7 +18,7 @@ def export(
         typer.Argument(
             metavar="RUN",
             help="A run directory, or the folder of a suite's runs.",
-            autocompletion=runs,
+            autocompletion=complete_runs,
         ),
     ],
     to: Annotated[
@@ -68,3 +70,32 @@ def export(
         console(stderr=True).print(
             f"left out, since they have no values: {names}{more}", markup=False, soft_wrap=True
         )
+
+
+def report(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...",
+            help="Run directories, folders of a suite's runs, names of suites, or latest.",
+            autocompletion=complete_runs,
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where to write; report.html in the run's directory, of several runs here.",
+        ),
+    ] = None,
+) -> None:
+    """Write RUNs as one HTML file: verdicts, tables, plots, failures, samples, environment.
+
+    The file needs neither network nor server; several runs stand side by side, suite by suite.
+    """
+    from harness.api.run import report as write
+
+    file = write(runs, out)
+    size = file.stat().st_size
+    text = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
+    console(stderr=True).print(f"report: {file} ({text})", markup=False, soft_wrap=True)

@@ -10,7 +10,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.options import OptionError
+from harness.api.measure import OptionError
+from harness.cli.options import SUITE_ENDINGS, Only
 from harness.cli.output import console
 
 if TYPE_CHECKING:
@@ -34,10 +35,7 @@ def history(  # noqa: PLR0917 - typer calls it with names
         list[str] | None,
         typer.Option(metavar="NAME", help="latency, memory, params, ...; or all. Repeatable."),
     ] = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option("--only", metavar="LABEL", help="Only this case; repeatable."),
-    ] = None,
+    only: Only = None,
     machine: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY", help="Only runs of this machine; repeatable."),
@@ -106,7 +104,7 @@ def _stored_metrics(names: list[str]) -> tuple[str, ...]:
 def _suite_name(suite: str) -> str:
     """The name of a suite, also of one given as its file."""
     path = Path(suite)
-    if path.suffix not in (".yaml", ".yml"):
+    if path.suffix not in SUITE_ENDINGS:
         return suite
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError

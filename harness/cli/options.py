@@ -7,19 +7,20 @@ from typing import Annotated
 
 import typer
 
+from harness.api.measure import OptionError, names_of
 from harness.case import Shape
-from harness.messages import HarnessError
 from harness.records.run_directory import DESCRIPTION, LATEST
 from harness.runner import DEFAULT_ROOT
+from harness.suite.suite import Overrides
 
 # What the shell completes: suites, runs, modules, metrics and formats, read when it asks.
 
-_SUITE_ENDINGS = (".yaml", ".yml")
+SUITE_ENDINGS = (".yaml", ".yml")
 
 
 def suites(incomplete: str) -> list[str]:
     """YAML files; where there are none, the shell completes folders by itself."""
-    return [path for path in _beside(incomplete) if path.endswith(_SUITE_ENDINGS)]
+    return [path for path in _beside(incomplete) if path.endswith(SUITE_ENDINGS)]
 
 
 def runs(incomplete: str) -> list[str]:
@@ -74,7 +75,7 @@ def engines(incomplete: str) -> list[str]:
 
 def table_formats(incomplete: str) -> list[str]:
     """Formats of tables."""
-    from harness.api.text import TABLE_FORMATS
+    from harness.api.run import TABLE_FORMATS
 
     return _starting(TABLE_FORMATS, incomplete)
 
@@ -116,6 +117,27 @@ Input = Annotated[
         help="Shape of the input of every case; several inputs are separated by ';'.",
     ),
 ]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="LABEL", help="Only this case; repeatable."),
+]
+Metrics = Annotated[
+    str | None,
+    typer.Option(
+        help="'static', or names separated by commas: params,flops,memory,latency.",
+        autocompletion=metrics,
+    ),
+]
+DeviceName = Annotated[str | None, typer.Option(help="auto, cpu or cuda.", autocompletion=devices)]
+FloatType = Annotated[
+    str | None,
+    typer.Option(help="float32, float64, float16 or bfloat16.", autocompletion=dtypes),
+]
+Threads = Annotated[int | None, typer.Option(help="CPU threads of every case.")]
+KeptRunPath = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="A run, or a suite's folder.", autocompletion=runs),
+]
 
 EngineName = Annotated[
     str,
@@ -155,10 +177,6 @@ Jobs = Annotated[
 ]
 
 
-class OptionError(HarnessError):
-    """An option's text cannot be read."""
-
-
 def parse_shapes(text: str) -> tuple[Shape, ...]:
     """`1,2048,64,96` or `1,1024,97,97;1,2048,97,97`.
 
@@ -178,9 +196,24 @@ def parse_shapes(text: str) -> tuple[Shape, ...]:
     return shapes
 
 
-def parse_names(text: str | None) -> tuple[str, ...] | None:
-    """`params,flops` as a tuple; `None` stays."""
-    return tuple(name.strip() for name in text.split(",") if name.strip()) if text else None
+def overrides_of(
+    input_: str | None,
+    only: list[str] | None,
+    device: str | None,
+    dtype: str | None,
+    threads: int | None,
+    *,
+    metrics: str | None = None,
+) -> Overrides:
+    """What the options of a command change in every case."""
+    return Overrides(
+        inputs=parse_shapes(input_) if input_ else None,
+        metrics=names_of(metrics),
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        only=tuple(only) if only else None,
+    )
 
 
 def parse_pairs(option: str, texts: list[str] | None) -> dict[str, str]:

@@ -12,13 +12,22 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.options import Input, OptionError, SuiteFile, parse_names, parse_shapes
+from harness.api.measure import OptionError
+from harness.cli.options import (
+    DeviceName,
+    FloatType,
+    Input,
+    Metrics,
+    Only,
+    SuiteFile,
+    Threads,
+    overrides_of,
+)
 from harness.cli.output import console, shown_bytes, shown_duration, strangers
 from harness.engines.local import LocalEngine, start_server
 from harness.messages import quote
 from harness.runner import DEFAULT_ROOT, STATIC_SLOTS
 from harness.suite.loader import load
-from harness.suite.suite import Overrides
 
 if TYPE_CHECKING:
     from harness.planning.plan import Plan, PlannedCase
@@ -43,18 +52,11 @@ def plan(  # noqa: PLR0917 - typer calls it with names
         typer.Option(metavar="SECONDS", help="For predictions of memory; 0 predicts none."),
     ] = None,
     input_: Input = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option("--only", metavar="LABEL", help="Only this case; repeatable."),
-    ] = None,
-    metrics: Annotated[
-        str | None, typer.Option(help="'static', or names separated by commas.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
-    dtype: Annotated[
-        str | None, typer.Option(help="float32, float64, float16 or bfloat16.")
-    ] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads of every case.")] = None,
+    only: Only = None,
+    metrics: Metrics = None,
+    device: DeviceName = None,
+    dtype: FloatType = None,
+    threads: Threads = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object with every case on stdout.")
     ] = False,
@@ -66,14 +68,7 @@ def plan(  # noqa: PLR0917 - typer calls it with names
     """
     if budget is not None and not 0 <= budget < float("inf"):
         raise OptionError(f"--budget {budget}: give seconds, 0 or more")
-    overrides = Overrides(
-        inputs=parse_shapes(input_) if input_ else None,
-        metrics=parse_names(metrics),
-        device=device,
-        dtype=dtype,
-        threads=threads,
-        only=tuple(only) if only else None,
-    )
+    overrides = overrides_of(input_, only, device, dtype, threads, metrics=metrics)
     if suite_file.is_file() and budget != 0:
         start_server()  # its imports take as long as reading the suite
     with _uncollected(), strangers():

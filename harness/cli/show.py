@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.api.run import Run, load
+from harness.api.measure import OptionError
+from harness.api.run import TABLE_FORMATS, FormatError, Run, formatted, load
 from harness.api.show import DEFAULT_INPUT, PASSES, Description, ModuleCosts, costs, describe
-from harness.api.text import TABLE_FORMATS, FormatError, formatted
 from harness.case import Case
-from harness.cli.options import Input, OptionError, modules_or_runs, parse_shapes, table_formats
+from harness.cli.options import Input, modules_or_runs, parse_shapes, table_formats
 from harness.cli.output import console, strangers
 from harness.messages import suggest
 from harness.present.formats import Table as ShownTable

@@ -98,7 +98,7 @@ class Durations:
         if times:
             return Estimate(statistics.median(times), "same case", len(times))
         size = _size(job.case.inputs)
-        for kind in self._kinds(name, _plain(job), job.accuracy):
+        for kind in self._kinds(name, vars(job.case), job.accuracy):
             if kind in self._similar:
                 return self._similar[kind].near(size)
         return None
@@ -127,7 +127,7 @@ class Durations:
 
     def _trained_alike(self, what: Job | Record) -> tuple[tuple[str, ...], ...]:
         """What a training's time is alike in: the same arguments, the same module, any module."""
-        case = what.case if isinstance(what, Record) else _plain(what)
+        case = what.case if isinstance(what, Record) else vars(what.case)
         accuracy = what.accuracy or {}
         asked = (self._texts.of(accuracy.get(name)) for name in ("recipe", "data"))
         common = (case["device"], str(what.threads), *asked)
@@ -185,15 +185,6 @@ def _beside(record: Record) -> float:
 def _size(inputs: Iterable[Sequence[int]]) -> float:
     """Logarithm of the number of input elements."""
     return log(max(1, sum(prod(shape) for shape in inputs)))
-
-
-def _plain(job: Job) -> Mapping[str, Any]:
-    """The case as a record says it, without copies: grids have thousands."""
-    case = job.case
-    return {name: getattr(case, name) for name in _COMPARED}
-
-
-_COMPARED = ("module", "arguments", "inputs", "device", "dtype", "pass_")
 
 
 def _condition(case_key: str, threads: int | None, timing: str) -> tuple[str, ...]:
@@ -314,20 +305,18 @@ class Needs:
         self._known: dict[str, _Known] = {}
         for record in records:
             if all(record.values.get(name) is not None for name in _STATE):
-                self._known.setdefault(
-                    _of_record(record.case), _Known(record.values, "earlier run")
-                )
+                self._known.setdefault(_identity(record.case), _Known(record.values, "earlier run"))
 
     def of(self, case: Case) -> Prediction | None:
         """The need of a case; `None` where it is not known (yet)."""
-        found = self._known.get(_identity(case))
+        found = self._known.get(_identity(vars(case)))
         return found.need(case.pass_) if found is not None else None
 
     def unknown(self, jobs: Iterable[Job]) -> list[Job]:
         """One static job for each distinct module and input that is not known, largest first."""
         asked: dict[str, Job] = {}
         for job in jobs:
-            identity = _identity(job.case)
+            identity = _identity(vars(job.case))
             if identity not in asked and self.of(job.case) is None:
                 # Reduced to what the prediction needs; it runs without the case's device.
                 case = replace(job.case, device="cpu", compile=False)
@@ -364,7 +353,7 @@ class Needs:
                 if isinstance(event, Finished):
                     done += 1
                     known = _Known(event.outcome.values, "fake tensors")
-                    self._known[_identity(event.job.case)] = known
+                    self._known[_identity(vars(event.job.case))] = known
                 if clock() >= end:
                     break
         finally:
@@ -372,20 +361,7 @@ class Needs:
         return done
 
 
-def _identity(case: Case) -> str:
-    inputs = [list(shape) for shape in case.inputs]
-    return _text(case.module, case.arguments, inputs, case.dtype, case.channels_last)
-
-
-def _of_record(case: Mapping[str, Any]) -> str:
-    return _text(
-        case["module"],
-        case["arguments"],
-        case["inputs"],
-        case["dtype"],
-        case.get("channels_last", False),
-    )
-
-
-def _text(*parts: object) -> str:
-    return json.dumps(parts, sort_keys=True)
+def _identity(case: Mapping[str, Any]) -> str:
+    """What a need depends on, of the fields of a case: all but device and pass."""
+    known = ("module", "arguments", "inputs", "dtype")
+    return _canonical([*(case[name] for name in known), case.get("channels_last", False)])

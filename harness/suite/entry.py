@@ -5,17 +5,15 @@ import itertools
 import json
 import math
 import string
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
-from harness.messages import LONGEST_LABEL, axis_text, quote, shorten, suggest
+from harness.messages import LONGEST_LABEL, axis_text, quote, shorten, suggest, with_axes
 from harness.suite.document import Document, validated
 from harness.suite.schema import CASE_AXES, CASE_AXIS_TYPES, Conditions, SuiteSpec
-
-# Axes to combinations: `grid` is a product, `zip` advances together, `exclude` leaves out.
 
 Combination = dict[str, Any]
 
@@ -66,41 +64,6 @@ def matching(
     }
 
 
-# Names of the cases of a grid: templates such as `k={kernel_size}`.
-
-
-class TemplateError(ValueError):
-    """A template cannot be filled in; `field` is the unknown axis, if that is the reason."""
-
-    def __init__(self, what: str, field: str | None = None) -> None:
-        super().__init__(what)
-        self.field = field
-
-
-def check(template: str, axes: Collection[str]) -> None:
-    """Raise `TemplateError` unless every field of the template is the name of an axis."""
-    try:
-        parts = list(string.Formatter().parse(template))
-    except ValueError as error:
-        raise TemplateError(f"not a template ({error})") from error
-    for _, axis, form, conversion in parts:
-        if axis is None:
-            continue
-        if form or conversion:
-            raise TemplateError(f"{{{axis}}} has a format")
-        if axis not in axes:
-            raise TemplateError(f"unknown axis {axis or '{}'}", axis)
-
-
-def fill(template: str, texts: Mapping[str, str]) -> str:
-    """The template with each `{axis}` replaced by its value as `axis_text` writes it."""
-    label = "".join(
-        literal + (texts[axis] if axis is not None else "")
-        for literal, axis, _, _ in string.Formatter().parse(template)
-    )
-    return shorten(label, LONGEST_LABEL)
-
-
 Place = tuple[str | int, ...]
 
 
@@ -125,12 +88,43 @@ class Recipe:
         index = self._indices.get((axis, id(value)))
         return (*self.place, kind, axis, *(() if index is None else (index,)))
 
-    def texts(self, combination: Combination) -> dict[str, str]:
-        """The values of a combination as labels write them, each written once."""
-        for axis, value in combination.items():
+    def label(self, module: str, combination: Combination) -> str:
+        """Name of a case: the entry's, a template filled in, or the module and its axes."""
+        for axis, value in combination.items():  # each value is written once
             if (axis, id(value)) not in self._texts:
                 self._texts[axis, id(value)] = axis_text(value)
-        return {axis: self._texts[axis, id(value)] for axis, value in combination.items()}
+        texts = {axis: self._texts[axis, id(value)] for axis, value in combination.items()}
+        label = self.spec.label
+        if label is None:
+            return with_axes(module, {a: v for a, v in texts.items() if a != "module"})
+        if not texts or not _is_template(label):
+            return with_axes(label, texts)
+        known = {**texts, "module": module}
+        fields = string.Formatter().parse(label)
+        filled = (text + (known[axis] if axis is not None else "") for text, axis, _, _ in fields)
+        return shorten("".join(filled), LONGEST_LABEL)
+
+    def check_label(self) -> bool:
+        """Whether the label, if it is a template such as `k={kernel_size}`, can be filled in."""
+        template = self.spec.label
+        if template is None or not self.axes or not _is_template(template):
+            return True
+        axes = {*self.axes, "module"}
+        cure = "write {axis} for each axis, {{ and }} for braces"
+        try:
+            fields = list(string.Formatter().parse(template))
+        except ValueError as error:
+            self.report(("label",), f"not a template ({error})", cure)
+            return False
+        for _, axis, form, conversion in fields:
+            if axis is not None and (form or conversion):
+                self.report(("label",), f"{{{axis}}} has a format", cure)
+                return False
+            if axis is not None and axis not in axes:
+                cure = suggest(axis, axes, "axes") if axis else cure
+                self.report(("label",), f"unknown axis {axis or '{}'}", cure)
+                return False
+        return True
 
     @functools.cached_property
     def _values(self) -> dict[str, list[Any]]:
@@ -217,12 +211,15 @@ class Recipe:
         if not kept and len(self.document.problems) == mistakes:
             cure = "exclude fewer combinations"
             self.report(("exclude",), "no combination is left", cure, key=True)
-        return None if len(self.document.problems) > mistakes else self._forced(kept)
-
-    def _forced(self, combinations: list[Combination]) -> list[Combination]:
-        """Axes that the command line fixes take its value; combinations that become equal merge."""
+        if len(self.document.problems) > mistakes:
+            return None
+        # Axes that the command line fixes take its value; combinations that become equal merge.
         forced = {axis: value for axis, value in self.forced.items() if axis in self.axes}
         if not forced:
-            return combinations
-        merged = ({**combination, **forced} for combination in combinations)
+            return kept
+        merged = ({**combination, **forced} for combination in kept)
         return list({identity_of(combination): combination for combination in merged}.values())
+
+
+def _is_template(text: str) -> bool:
+    return "{" in text or "}" in text

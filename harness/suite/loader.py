@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,8 +16,6 @@ from harness.suite.reader import SHOWN, Given, read_mapping
 from harness.suite.schema import DeviceChoice, MetricChoice, Shape, Threads
 from harness.suite.suite import Overrides, Suite
 from harness.suite.tree import Source
-
-# The option `weights`: published backbone weights for the cases of a suite.
 
 ARGUMENTS = ("weights", "backbone_weights")  # of a backbone, of a network that holds one
 
@@ -36,7 +33,7 @@ def with_weights(suite: Suite, file: Path) -> Suite:
     if not file.is_file():
         raise WeightsError(f"weights {file}: there is no such file; give a .safetensors or .pth")
     path = str(file.resolve())
-    found = _with_weights(suite, path)
+    found = suite.with_jobs(lambda job: _with_argument(job, path))
     if found == suite:
         raise WeightsError(
             f"weights {file}: no case takes weights; they belong to resnet, hrnet and segmentor"
@@ -44,23 +41,13 @@ def with_weights(suite: Suite, file: Path) -> Suite:
     return found
 
 
-def _with_weights(suite: Suite, path: str) -> Suite:
-    return replace(
-        suite,
-        jobs=tuple(_job(job, path) for job in suite.jobs),
-        included=tuple(_with_weights(part, path) for part in suite.included),
-    )
-
-
-def _job(job: Job, path: str) -> Job:
+def _with_argument(job: Job, path: str) -> Job:
     from harness.instantiate import parameters_of, resolve
 
     taken = parameters_of(resolve(job.case.module, job.search_path)).parameters
-    for name in ARGUMENTS:
-        if name in taken:
-            return replace(
-                job, case=replace(job.case, arguments={**job.case.arguments, name: path})
-            )
+    for name in filter(taken.__contains__, ARGUMENTS):
+        case = replace(job.case, arguments={**job.case.arguments, name: path})
+        return replace(job, case=case)
     return job
 
 
@@ -149,21 +136,13 @@ def keep_only(suite: Suite, only: tuple[str, ...]) -> Suite:
     """
     assert suite.document is not None
     labels = {job.label for job in suite.all_jobs()}
-    near = partial(suggest, names=labels, noun="labels")
-    unknown = [label for label in only if label not in labels]
-    if unknown:
-        raise SuiteError(
-            [
-                _of_option(suite.document, "only", f"no case is labelled {label}", near(label))
-                for label in unknown
-            ]
+    problems = [
+        _of_option(
+            suite.document, "only", f"no case is labelled {label}", suggest(label, labels, "labels")
         )
-    return _keep(suite, frozenset(only))
-
-
-def _keep(suite: Suite, labels: frozenset[str]) -> Suite:
-    return replace(
-        suite,
-        jobs=tuple(job for job in suite.jobs if job.label in labels),
-        included=tuple(_keep(below, labels) for below in suite.included),
-    )
+        for label in only
+        if label not in labels
+    ]
+    if problems:
+        raise SuiteError(problems)
+    return suite.with_jobs(lambda job: job if job.label in only else None)

@@ -112,14 +112,19 @@ class Composer:
                     line, column, "a second document begins", "keep one suite per file"
                 )
         elif isinstance(event, CollectionEndEvent):
-            self._close()
+            opened = self.stack.pop()
+            node = opened.node
+            node.size += sum(child.size for child in node.children())
+            node.height += max((child.height for child in node.children()), default=0)
+            self._anchor(opened.anchor, node)
+            self._place(node, node.line, node.column)
         elif isinstance(event, AliasEvent):
-            node = self.anchors.get(event.anchor)
-            if node is None:
+            known = self.anchors.get(event.anchor)
+            if known is None:
                 what = f"alias *{quote(event.anchor)} has no anchor before it"
                 raise UnreadableError(line, column, what, "write the value out")
-            self._count(node.size, line, column)
-            self._place(node, line, column)
+            self._count(known.size, line, column)
+            self._place(known, line, column)
         elif isinstance(event, NodeEvent):
             self._node(event, line, column)
 
@@ -163,14 +168,6 @@ class Composer:
     def _anchor(self, name: str | None, node: Node) -> None:
         if name is not None:
             self.anchors[name] = node
-
-    def _close(self) -> None:
-        opened = self.stack.pop()
-        node = opened.node
-        node.size += sum(child.size for child in node.children())
-        node.height += max((child.height for child in node.children()), default=0)
-        self._anchor(opened.anchor, node)
-        self._place(node, node.line, node.column)
 
     def _place(self, node: Node, line: int, column: int) -> None:
         """Put a finished node into the collection that is open."""
@@ -258,7 +255,8 @@ class _Reading:
         if len(place) > DEEPEST or self.left < 0:
             what = f"nested more than {DEEPEST} levels deep, or more than {MOST_NODES} values"
             raise UnreadableError(0, 0, what, "a suite needs four levels; write it flat")
-        value = _plain(value)
+        if hasattr(value, "tolist") and not isinstance(value, type):  # of NumPy and PyTorch
+            value = value.tolist()
         if isinstance(value, Mapping):
             entries = {}
             for key, below in value.items():
@@ -268,7 +266,7 @@ class _Reading:
                     what = f"the key {quote(key)} is not text"
                     self._report(place, what, "write the key as text")
             return Node(0, 0, entries)
-        if isinstance(value, list):
+        if isinstance(value, (Sequence, Set)) and not isinstance(value, (str, bytes)):
             items = [self.node(each, (*place, str(index))) for index, each in enumerate(value)]
             return Node(0, 0, items)
         return Node(0, 0, self._scalar(value, place))
@@ -284,6 +282,8 @@ class _Reading:
             what = "a suite has no use for a number that is not finite"
             self._report(place, what, "write a finite number")
             return None
+        if isinstance(value, Path):
+            return str(value)
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
         what = f"{quote(value)} is a {type(value).__name__}"
@@ -293,17 +293,6 @@ class _Reading:
     def _report(self, place: tuple[str, ...], what: str, cure: str) -> None:
         where = ".".join(place) or "file"
         self.document.problems.append(Problem(SHOWN, 0, 0, where, what, cure))
-
-
-def _plain(value: Any) -> Any:
-    """A value in the types that YAML would have given."""
-    if hasattr(value, "tolist") and not isinstance(value, type):  # of NumPy and PyTorch
-        value = value.tolist()
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, (Sequence, Set)) and not isinstance(value, (str, bytes)):
-        return list(value)
-    return value
 
 
 LARGEST_FILE = 1 << 20
@@ -338,10 +327,6 @@ def _text(path: Path) -> str:
         ) from None
     if len(data) > LARGEST_FILE:
         raise UnreadableError(1, 1, f"larger than {LARGEST_FILE} bytes", "split it and use include")
-    return _decode(data)
-
-
-def _decode(data: bytes) -> str:
     data = data.removeprefix(codecs.BOM_UTF8)
     try:
         return data.decode("utf-8")

@@ -152,10 +152,6 @@ Input = Annotated[
 ]
 
 
-def _name_or_list(value: Any) -> str:
-    return "list" if isinstance(value, (list, tuple)) else "name"
-
-
 if TYPE_CHECKING:
     KnownMetric: TypeAlias = str
     Convention: TypeAlias = str
@@ -185,7 +181,7 @@ MetricChoice = Annotated[
 Measure = Annotated[
     Annotated[MetricChoice, Tag("name")]
     | Annotated[Annotated[tuple[MetricChoice, ...], Field(min_length=1)], Tag("list")],
-    Discriminator(_name_or_list),
+    Discriminator(lambda value: "list" if isinstance(value, (list, tuple)) else "name"),
 ]
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
