@@ -17,8 +17,6 @@ from harness.environment.searching import CHECKOUT, OWN
 from harness.messages import HarnessError
 from harness.present.write import write_whole
 
-# A starter: a suite, and on request a module with its test, that run at once.
-
 SUITE, SCHEMA = "suite.yaml", "suite.schema.json"
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
@@ -80,7 +78,10 @@ def _names(module: str) -> dict[str, str]:
             "such as my_attention"
         )
     file = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", module).lower().strip("_")
-    if keyword.iskeyword(file) or file in sys.stdlib_module_names or _installed(file):
+    others = (Path.cwd(), CHECKOUT)  # a file of the current folder is no installed package
+    folders = [each for each in sys.path if Path(each).resolve() not in others]
+    installed = file in OWN or PathFinder.find_spec(file, folders) is not None
+    if keyword.iskeyword(file) or file in sys.stdlib_module_names or installed:
         raise StarterError(
             f"--module {module}: {file}.py would stand in the way of a package of that name; "
             f"choose another, such as my_{file}"
@@ -90,13 +91,6 @@ def _names(module: str) -> dict[str, str]:
         module if in_capitals else "".join(word[:1].upper() + word[1:] for word in file.split("_"))
     )
     return {"file": file, "class_name": class_name}
-
-
-def _installed(name: str) -> bool:
-    """Whether a package of that name is installed; a file of the current folder is none."""
-    others = (Path.cwd(), CHECKOUT)
-    folders = [each for each in sys.path if Path(each).resolve() not in others]
-    return name in OWN or PathFinder.find_spec(name, folders) is not None
 
 
 def init(

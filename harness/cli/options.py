@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,8 +12,6 @@ from harness.case import Shape
 from harness.records.run_directory import DESCRIPTION, LATEST
 from harness.runner import DEFAULT_ROOT
 from harness.suite.suite import Overrides
-
-# What the shell completes: suites, runs, modules, metrics and formats, read when it asks.
 
 SUITE_ENDINGS = (".yaml", ".yml")
 
@@ -231,3 +229,24 @@ def parse_pairs(option: str, texts: list[str] | None) -> dict[str, str]:
             raise OptionError(f"{option} {text}: {key.strip()} is given twice; leave one")
         pairs[key.strip()] = value.strip()
     return pairs
+
+
+def parse_arguments(option: str, texts: list[str]) -> dict[str, Any]:
+    """`["bins=[1, 2]"]` as keyword arguments of a module, their values read as YAML.
+
+    Raises:
+        OptionError: a value that is no YAML, or a text without `=`.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    arguments = {}
+    for given in texts:
+        name, equals, value = given.partition("=")
+        try:
+            arguments[name] = YAML(typ="safe", pure=True).load(value)
+        except YAMLError as error:
+            raise OptionError(f"{option} {given}: the value is not YAML; quote it") from error
+        if not equals or not name:
+            raise OptionError(f"{option} {given}: no value; write {option} NAME=VALUE")
+    return arguments

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -88,7 +88,7 @@ def plan(  # noqa: PLR0917 - typer calls it with names
             checkpoints=checkpoint_folder(),
         )
     if as_json:
-        sys.stdout.write(json.dumps(_plain(made), allow_nan=False) + "\n")
+        sys.stdout.write(json.dumps(made.as_json(), allow_nan=False) + "\n")
         return
     where, shown = console(), list(made.cases)
     if len(shown) > _MOST:
@@ -159,35 +159,3 @@ def _summary(made: "Plan") -> list[str]:
             f"the same or similar cases on machine {made.machine}"
         )
     return lines + [f"note: {note}" for note in made.notes]
-
-
-def _plain(made: "Plan") -> dict[str, Any]:
-    return {
-        "suite": made.suite,
-        "machine_key": made.machine,
-        "runs": made.runs,
-        "notes": list(made.notes),
-        "distinct_cases": made.distinct_cases,
-        "seconds": made.seconds,
-        "trainings": [
-            {"case_key": t.job.case.key, "label": t.job.label, "seed": t.seed, "kept": t.kept}
-            for t in made.trainings
-        ],
-        "cases": [
-            {
-                "suite": case.job.suite,
-                "label": case.job.label,
-                "replicate": case.job.replicate,
-                "case_key": case.job.case.key,
-                "device": case.job.case.device,
-                "metrics": list(case.job.metrics),
-                "memory_bytes": case.memory.bytes if case.memory else None,
-                "memory_basis": case.memory.basis if case.memory else None,
-                "seconds": case.time.seconds if case.time else None,
-                "seconds_basis": case.time.basis if case.time else None,
-                "seconds_records": case.time.records if case.time else 0,
-                "trainings": case.trainings,
-            }
-            for case in made.cases
-        ],
-    }

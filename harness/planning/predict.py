@@ -18,8 +18,6 @@ from harness.records.record import Record
 from harness.records.run_directory import RECORDS
 from harness.records.stored_runs import find_runs
 
-# Predicted time of a case: from the same case on the same machine, else from similar ones.
-
 Basis = Literal["same case", "similar cases"]
 
 LATEST = 5
@@ -59,7 +57,8 @@ class Durations:
         similar: dict[tuple[str, ...], list[tuple[float, float]]] = defaultdict(list)
         self._trainings: dict[tuple[str, ...], list[float]] = defaultdict(list)
         for record in own:
-            same = self._same[_condition_of(record)]
+            timing = {**asdict(DEFAULT_TIMING), **record.timing}  # of a time with fewer options
+            same = self._same[_condition(record.case_key, record.threads, _canonical(timing))]
             if len(same) < LATEST:
                 same.append(record)
             self._learn(record, similar)
@@ -92,6 +91,21 @@ class Durations:
             if found:
                 return Estimate(statistics.median(found[:LATEST]), basis, len(found[:LATEST]))
         return None
+
+    def of_all(self, job: Job, trainings: int) -> Estimate | None:
+        """Seconds of a case with so many trainings, never beyond its timeout."""
+        found = self.of(job)
+        if found is not None and trainings:
+            one = self.training(job)
+            if one is None:
+                return None
+            same = found.basis == one.basis == "same case"
+            found = Estimate(
+                found.seconds + trainings * one.seconds,
+                "same case" if same else "similar cases",
+                min(found.records, one.records),
+            )
+        return found and replace(found, seconds=min(found.seconds, job.timeout))
 
     def _metric(self, job: Job, name: str, same: Sequence[Record]) -> Estimate | None:
         times = [times[name] for record in same if name in (times := _seconds(record))]
@@ -190,11 +204,6 @@ def _size(inputs: Iterable[Sequence[int]]) -> float:
 def _condition(case_key: str, threads: int | None, timing: str) -> tuple[str, ...]:
     """What has to be alike for two measurements to take the same time."""
     return (case_key, str(threads), timing)
-
-
-def _condition_of(record: Record) -> tuple[str, ...]:
-    timing = {**asdict(DEFAULT_TIMING), **record.timing}  # of a time with fewer options
-    return _condition(record.case_key, record.threads, _canonical(timing))
 
 
 @functools.cache
@@ -311,6 +320,12 @@ class Needs:
         """The need of a case; `None` where it is not known (yet)."""
         found = self._known.get(_identity(vars(case)))
         return found.need(case.pass_) if found is not None else None
+
+    def largest(self, *cases: Case | None) -> Prediction | None:
+        """The largest need of cases; `None` if one is not known."""
+        needs = [self.of(case) if case is not None else None for case in cases]
+        known = [need for need in needs if need is not None]
+        return max(known, key=lambda each: each.bytes) if len(known) == len(needs) else None
 
     def unknown(self, jobs: Iterable[Job]) -> list[Job]:
         """One static job for each distinct module and input that is not known, largest first."""

@@ -195,7 +195,11 @@ class Expansion:
             self._repeats.update({job.label: self._processes(recipe) for job in made})
             if recipe.spec.note is not None and recipe.place:
                 self.notes.update({job.label: recipe.spec.note for job in made})
-        self._check_defaults(constructors)
+        if not self._unchecked and self.source.complete and not self.source.lost_cases:
+            for name in self.spec.with_.keys() - self._used_defaults:  # misspelt ones
+                what = "no case's module has this argument"
+                cure = suggest(name, constructors.parameters(), "arguments")
+                self.source.document.report(("with", name), what, cure, key=True)
         # Every case once, then every case a second time, and so on: processes of one case are so
         # spread over the run, and what drifts meets all cases alike.
         self.jobs = [
@@ -367,16 +371,6 @@ class Expansion:
                 recipe.report(("label",), what, cure)
                 return
             first[job.label] = ".".join(map(str, recipe.place)) or "the same label"
-
-    def _check_defaults(self, constructors: Constructors) -> None:
-        """A default that nothing takes is a misspelt one."""
-        if self._unchecked or not self.source.complete or self.source.lost_cases:
-            return
-        for name in self.spec.with_.keys() - self._used_defaults:
-            cure = suggest(name, constructors.parameters(), "arguments")
-            self.source.document.report(
-                ("with", name), "no case's module has this argument", cure, key=True
-            )
 
 
 def metrics(choice: str | tuple[str, ...]) -> tuple[str, ...]:

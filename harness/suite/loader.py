@@ -72,7 +72,13 @@ def load(suite: Path | Given, overrides: Overrides | None = None) -> Suite:
     """
     overrides = overrides or Overrides()
     document = read_mapping(suite) if isinstance(suite, Mapping) else reader.read_file(suite)
-    problems = _check_overrides(document, overrides)
+    problems = []
+    for name, adapter in _OVERRIDE_TYPES.items():
+        try:
+            if (value := getattr(overrides, name)) is not None:
+                validated(adapter, value)
+        except ValidationError as error:
+            problems += [_of_option(document, name, *words(each)) for each in details(error)]
     folder = suite.parent if isinstance(suite, Path) else document.path.parent
     root = tree.read(document, folder)
     loaded = _suite(root, Overrides() if problems else overrides, Budget())
@@ -107,20 +113,6 @@ def _suite(source: Source, overrides: Overrides, budget: Budget) -> Suite | None
         notes=expansion.notes,
         document=source.document,
     )
-
-
-def _check_overrides(document: Document, overrides: Overrides) -> list[Problem]:
-    problems = []
-    for name, adapter in _OVERRIDE_TYPES.items():
-        if (value := getattr(overrides, name)) is None:
-            continue
-        try:
-            validated(adapter, value)
-        except ValidationError as error:
-            for detail in details(error):
-                what, cure = words(detail)
-                problems.append(_of_option(document, name, what, cure))
-    return problems
 
 
 def _of_option(document: Document, name: str, what: str, cure: str) -> Problem:
