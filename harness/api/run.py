@@ -50,25 +50,20 @@ def one(known: Mapping[str, Asked], which: str | int | None, noun: str) -> tuple
         NotThereError: there is none, or more than one; names them.
     """
     names = list(known)
+    listed = f": {', '.join(names)}" if names else ""
     if isinstance(which, int):
         if not -len(names) <= which < len(names):
-            raise NotThereError(
-                f"no number {which}: there are {len(names)} {noun}{_listing(names)}"
-            )
+            raise NotThereError(f"no number {which}: there are {len(names)} {noun}{listed}")
         which = names[which]
     if which is None and len(names) == 1:
         which = names[0]
     if which is None:
         what = f"{len(names)} {noun}, so that one has to be named" if names else f"no {noun}"
-        raise NotThereError(f"the suite has {what}{_listing(names)}")
+        raise NotThereError(f"the suite has {what}{listed}")
     if which not in known:
         cure = suggest(which, names, noun)
         raise NotThereError(f"nothing is called {which!r} among the {noun}; {cure}")
     return which, known[which]
-
-
-def _listing(names: list[str]) -> str:
-    return f": {', '.join(names)}" if names else ""
 
 
 Format = Literal["console", "markdown", "latex", "csv", "html"]
@@ -398,11 +393,7 @@ class Run:
 
 
 def _plot_spec(asked: Mapping[str, Any]) -> PlotSpec:
-    """A plot as a suite would describe it.
-
-    Raises:
-        NotThereError: no such plot can be drawn.
-    """
+    """A plot as a suite would describe it; `NotThereError` where none can be drawn."""
     given = {name: value for name, value in asked.items() if value is not None}
     if isinstance(given.get("y"), list):
         given["y"] = tuple(given["y"])
@@ -452,9 +443,8 @@ def _found(path: Path, root: Path) -> Path:
     if (root / path).is_dir():
         return root / path
     names = [each.name for each in root.iterdir() if each.is_dir()] if root.is_dir() else []
-    raise RunDirectoryError(
-        f"{path}: no such run; {suggest(path.name, names, f'suites in {root}')}"
-    )
+    cure = suggest(path.name, names, f"suites in {root}")
+    raise RunDirectoryError(f"{path}: no such run; {cure}")
 
 
 def report(
@@ -488,11 +478,10 @@ def report(
 def _reported(run: Run) -> "ReportedRun":
     from harness.present.report.tables import ReportedPart, ReportedRun
 
+    path = run.directory.path
     if not run.records:
-        raise HarnessError(
-            f"{run.directory.path}: no case of this run has ended; nothing to report"
-        )
-    context = run.context
+        raise HarnessError(f"{path}: no case of this run has ended; nothing to report")
+    context, description = run.context, run.directory.description()
     try:
         run.rows()
     except HarnessError as error:
@@ -502,8 +491,7 @@ def _reported(run: Run) -> "ReportedRun":
         context = replace(context, warnings=(*context.warnings, said))
     every = [ReportedPart(part, run.part_rows(part)) for part in run.suite.parts()]
     parts = tuple(each for each in every if each.rows)
-    description = run.directory.description()
-    return ReportedRun(run.directory.path, description, context, parts, run.records, run.total)
+    return ReportedRun(path, description, context, parts, run.records, run.total)
 
 
 def _unreferenced(suite: Suite) -> Suite:

@@ -16,7 +16,7 @@ from harness.cli.history import history
 from harness.cli.info import doctor, environment, list_modules, schema, validate
 from harness.cli.init import init
 from harness.cli.options import SUITE_ENDINGS
-from harness.cli.output import console, forgive_encodings
+from harness.cli.output import console, forgive_encodings, say
 from harness.cli.plan import plan
 from harness.cli.run import INTERRUPTED, run
 from harness.cli.show import show
@@ -105,7 +105,7 @@ def main() -> None:
     try:
         app(args=spread(sys.argv[1:]))
     except HarnessError as error:
-        console(stderr=True).print(str(error), markup=False, soft_wrap=True)
+        say(str(error), console(stderr=True))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from harness.api.measure import OptionError
 from harness.cli.options import KeptRunPath, runs
-from harness.cli.output import console
+from harness.cli.output import console, say
 from harness.judge.regression.baselines import (
     BASELINES,
     BaselineError,
@@ -95,10 +95,10 @@ def compare(  # noqa: PLR0917 - typer calls it with names
         if table.lines:
             where.print(console_table(table))
         for reason in why_changed(report):
-            where.print(f"- {reason}", markup=False, soft_wrap=True)
+            say(f"- {reason}", where)
         for note in (*report.notes, report.rule):
-            where.print(f"- {note}", markup=False, soft_wrap=True, style="dim")
-        where.print(counted(report), markup=False, soft_wrap=True)
+            say(f"- {note}", where, style="dim")
+        say(counted(report), where)
     raise typer.Exit(report.found.exit_code)
 
 
@@ -124,19 +124,18 @@ def accept(
     errors = console(stderr=True)
     if lost:
         labels = ", ".join(map(repr, lost))
-        errors.print(f"no longer in the baseline: {labels}", markup=False, soft_wrap=True)
+        say(f"no longer in the baseline: {labels}", errors)
     if found.failures:
         labels = ", ".join(repr(case.label) for case in found.failures)
-        errors.print(f"failed in the baseline: {labels}", markup=False, soft_wrap=True)
+        say(f"failed in the baseline: {labels}", errors)
     git = found.environment.get("git") or {}
     if git.get("dirty"):
-        errors.print(
+        say(
             f"measured with files that differ from commit {git['commit'][:12]}: nobody will find "
             "this code again",
-            markup=False,
-            soft_wrap=True,
+            errors,
         )
-    console().print(f"accepted: {made.path}", markup=False, soft_wrap=True)
+    say(f"accepted: {made.path}")
 
 
 def list_baselines(

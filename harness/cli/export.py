@@ -9,7 +9,7 @@ import typer
 from harness.api.measure import OptionError
 from harness.cli.options import export_formats
 from harness.cli.options import runs as complete_runs
-from harness.cli.output import console
+from harness.cli.output import console, say
 
 
 def export(
@@ -46,7 +46,7 @@ def export(
     if to == MLFLOW:
         from harness.present.exporters.mlflow import mlflow
 
-        console(stderr=True).print(mlflow(read_run(run), out), markup=False, soft_wrap=True)
+        say(mlflow(read_run(run), out), console(stderr=True))
         return
     if to not in EXPORTERS:
         known = ", ".join([*EXPORTERS, MLFLOW])
@@ -67,9 +67,7 @@ def export(
     if EXPORTERS[to].partial and failed:
         names = ", ".join(f"{row['label']} ({row['status']})" for row in failed[:10])
         more = f" and {len(failed) - 10} more" if len(failed) > 10 else ""
-        console(stderr=True).print(
-            f"left out, since they have no values: {names}{more}", markup=False, soft_wrap=True
-        )
+        say(f"left out, since they have no values: {names}{more}", console(stderr=True))
 
 
 def report(
@@ -98,4 +96,4 @@ def report(
     file = write(runs, out)
     size = file.stat().st_size
     text = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
-    console(stderr=True).print(f"report: {file} ({text})", markup=False, soft_wrap=True)
+    say(f"report: {file} ({text})", console(stderr=True))

@@ -20,7 +20,7 @@ from harness.cli.options import (
     overrides_of,
     suites,
 )
-from harness.cli.output import console, strangers
+from harness.cli.output import console, say, strangers
 from harness.judge.regression.gate import USUAL_BUDGET, Settings, Standing
 from harness.judge.regression.report import Report
 from harness.judge.regression.selftest import PAIRS, self_test
@@ -124,7 +124,7 @@ def _print_gated(report: Report, markdown: Path | None, as_json: bool) -> None:
         sys.stdout.write(json.dumps(report.as_json(), indent=1, allow_nan=False) + "\n")
     where = console(stderr=as_json)
     where.print(console_table(table))
-    where.print(said, markup=False, soft_wrap=True)
+    say(said, where)
     if markdown is not None:
         try:
             markdown.write_text(f"{markdown_of_table(table)}\n{said}\n", encoding="utf-8")
@@ -176,7 +176,7 @@ class _WrittenOver:
             self._over(text)
         elif time.monotonic() - self._said >= _SAY_EVERY:
             self._said = time.monotonic()
-            self._console.print(text, markup=False, soft_wrap=True)
+            say(text, self._console)
 
     def _over(self, text: str) -> None:
         width = self._console.width - 1

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.output import console
+from harness.cli.output import console, say
 from harness.environment.searching import CHECKOUT, OWN
 from harness.messages import HarnessError
 from harness.present.write import write_whole
@@ -121,10 +121,10 @@ def init(
         write_whole(folder / name, text.encode("utf-8"))
     where = console()
     written = ", ".join(str(folder / name) for name in texts)
-    where.print(f"written: {written}", markup=False, soft_wrap=True)
+    say(f"written: {written}", where)
     where.print("next:")
     if folder.resolve() != Path.cwd():
-        where.print(f"  cd {shlex.quote(str(folder))}", markup=False, soft_wrap=True)
+        say(f"  cd {shlex.quote(str(folder))}", where)
     where.print(f"  harness run {SUITE}")
     tests = [name for name in texts if name.startswith("test_")]
     if tests:

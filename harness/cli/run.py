@@ -26,7 +26,7 @@ from harness.cli.options import (
     parse_pairs,
     parse_shapes,
 )
-from harness.cli.output import console, strangers
+from harness.cli.output import console, say, strangers
 from harness.cli.show import print_run
 from harness.engines.engine import LOCAL, make_engine
 from harness.engines.local import start_server
@@ -101,11 +101,10 @@ def run(  # noqa: PLR0917 - typer calls it with names
         name = Path(sys.argv[0]).name
         program = ["python", "-m", "harness"] if name == "__main__.py" else [name]
         command = shlex.join([*program, *sys.argv[1:], *([] if resume else ["--resume"])])
-        errors.print(
+        say(
             f"interrupted; {len(result.records)} of {result.total} cases are kept; "
             f"go on with: {command}",
-            markup=False,
-            soft_wrap=True,
+            errors,
         )
     if as_json:
         rows = finite(result.rows())

@@ -21,7 +21,7 @@ from harness.cli.options import (
     parse_shapes,
     table_formats,
 )
-from harness.cli.output import console, strangers
+from harness.cli.output import console, say, strangers
 from harness.messages import suggest
 from harness.present.formats import Table as ShownTable
 from harness.records.run_directory import LATEST
@@ -58,8 +58,8 @@ def show_run(path: str, which: str | None, form: str | None, *, best: bool | Non
 def print_run(run: Run, where: Console) -> None:
     """Print a run's tables, its folder, and how many printed figures are reproduced."""
     print_tables(run.shown(), where)
-    where.print(f"run: {run.directory.path}", markup=False, soft_wrap=True)
-    where.print(run.tally().text, markup=False, soft_wrap=True)
+    say(f"run: {run.directory.path}", where)
+    say(run.tally().text, where)
 
 
 def print_tables(tables: dict[str, ShownTable], where: Console) -> None:
@@ -155,7 +155,7 @@ def _show_module(
             raise OptionError(
                 f"{picture}: cannot be written: {error}; name a .png or .svg file"
             ) from error
-        where.print(f"drawn: {picture}", markup=False, soft_wrap=True)
+        say(f"drawn: {picture}", where)
         return
     case = Case(module, given, shapes, pass_=pass_)  # type: ignore[arg-type]
     with strangers():
