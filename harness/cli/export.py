@@ -7,20 +7,13 @@ from typing import Annotated
 import typer
 
 from harness.api.measure import OptionError
-from harness.cli.options import export_formats
+from harness.cli.options import KeptRunPath, export_formats
 from harness.cli.options import runs as complete_runs
 from harness.cli.output import console, say
 
 
 def export(
-    run: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN",
-            help="A run directory, or the folder of a suite's runs.",
-            autocompletion=complete_runs,
-        ),
-    ],
+    run: KeptRunPath,
     to: Annotated[
         str,
         typer.Option(

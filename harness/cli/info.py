@@ -16,8 +16,6 @@ from harness.cli.output import console, say, strangers
 from harness.present.check import check
 from harness.suite.loader import load
 
-# `harness list`: the modules that a suite can name.
-
 
 def list_modules(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array on stdout.")] = False,
@@ -36,9 +34,6 @@ def list_modules(
     where = console()
     where.print(table)
     where.print("arguments, shapes and costs: harness show MODULE", markup=False)
-
-
-# `harness doctor`: what is here, what is missing, what it is for and how to get it.
 
 
 def doctor(
@@ -74,9 +69,6 @@ def doctor(
     )
 
 
-# `harness env`: the machine and versions that a run would record.
-
-
 def environment(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
@@ -107,9 +99,6 @@ def _flat(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
             shown = "none" if value in (None, []) else str(value)
             rows.append((prefix + name, shown))
     return rows
-
-
-# `harness schema`: the JSON Schema of suites, for editors.
 
 
 def schema() -> None:

@@ -1,7 +1,7 @@
 """Options that several commands take, and how their text is read."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +14,8 @@ from harness.runner import DEFAULT_ROOT
 from harness.suite.suite import Overrides
 
 SUITE_ENDINGS = (".yaml", ".yml")
+_DEVICES = ("auto", "cpu", "cuda")
+_DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 
 def suites(incomplete: str) -> list[str]:
@@ -54,16 +56,6 @@ def metrics(incomplete: str) -> list[str]:
     return [f"{before}{comma}{name}" for name in _starting(names, last)]
 
 
-def devices(incomplete: str) -> list[str]:
-    """Where cases can run."""
-    return _starting(("auto", "cpu", "cuda"), incomplete)
-
-
-def dtypes(incomplete: str) -> list[str]:
-    """Floating types."""
-    return _starting(("float32", "float64", "float16", "bfloat16"), incomplete)
-
-
 def engines(incomplete: str) -> list[str]:
     """Names of engines."""
     from harness.engines.engine import ENGINES, LOCAL
@@ -83,6 +75,13 @@ def export_formats(incomplete: str) -> list[str]:
     from harness.present.exporters.formats import EXPORTERS, MLFLOW
 
     return _starting((*EXPORTERS, MLFLOW), incomplete)
+
+
+def _among(names: tuple[str, ...]) -> Callable[[str], list[str]]:
+    def complete(incomplete: str) -> list[str]:
+        return _starting(names, incomplete)
+
+    return complete
 
 
 def _beside(incomplete: str) -> list[str]:
@@ -126,10 +125,12 @@ Metrics = Annotated[
         autocompletion=metrics,
     ),
 ]
-DeviceName = Annotated[str | None, typer.Option(help="auto, cpu or cuda.", autocompletion=devices)]
+DeviceName = Annotated[
+    str | None, typer.Option(help="auto, cpu or cuda.", autocompletion=_among(_DEVICES))
+]
 FloatType = Annotated[
     str | None,
-    typer.Option(help="float32, float64, float16 or bfloat16.", autocompletion=dtypes),
+    typer.Option(help="float32, float64, float16 or bfloat16.", autocompletion=_among(_DTYPES)),
 ]
 Threads = Annotated[int | None, typer.Option(help="CPU threads of every case.")]
 KeptRunPath = Annotated[

@@ -18,23 +18,6 @@ from harness.suite.schema import CASE_AXES, CASE_AXIS_TYPES, Conditions, SuiteSp
 Combination = dict[str, Any]
 
 
-def count(grid: Mapping[str, Sequence[Any]], zipped: Mapping[str, Sequence[Any]]) -> int:
-    """Number of combinations before `exclude`, without making them."""
-    together = min((len(values) for values in zipped.values()), default=1)
-    return math.prod(len(values) for values in grid.values()) * together
-
-
-def all_combinations(
-    grid: Mapping[str, Sequence[Any]], zipped: Mapping[str, Sequence[Any]]
-) -> list[Combination]:
-    """Every combination, the last axis of the grid fastest, the zipped axes last of all."""
-    product = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    if not zipped:
-        return product
-    rows = [dict(zip(zipped, row, strict=True)) for row in zip(*zipped.values(), strict=True)]
-    return [{**combination, **row} for combination in product for row in rows]
-
-
 def identity_of(value: Any) -> str:
     """Equal for equal JSON values; unlike Python's `==`, 1 is not true and 1.0 is not 1."""
     return json.dumps(value, sort_keys=True)
@@ -153,11 +136,18 @@ class Recipe:
         self._check_axes()
         if len(self.document.problems) > mistakes:
             return None
-        if (number := count(self.spec.grid, self.spec.zip_)) > most:
+        grid, zipped = self.spec.grid, self.spec.zip_
+        together = min(map(len, zipped.values()), default=1)
+        if (number := math.prod(map(len, grid.values())) * together) > most:
             what = f"{number} combinations, {most} more cases are allowed"
             self.report(("grid",), what, "take fewer values or split the suite")
             return None
-        return self._without_excluded(all_combinations(self.spec.grid, self.spec.zip_))
+        made = [dict(zip(grid, row, strict=True)) for row in itertools.product(*grid.values())]
+        if zipped:  # the zipped axes vary fastest, then the last of the grid
+            values = zip(*zipped.values(), strict=True)
+            rows = [dict(zip(zipped, row, strict=True)) for row in values]
+            made = [{**each, **row} for each in made for row in rows]
+        return self._without_excluded(made)
 
     def _check_axes(self) -> None:
         spec = self.spec

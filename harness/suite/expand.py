@@ -178,18 +178,19 @@ class Expansion:
     notes: dict[str, str] = field(default_factory=dict)
     _used_defaults: set[str] = field(default_factory=set)
     _unchecked: bool = False
-    _own: "OwnMetrics" = field(init=False)
+    _constructors: Constructors = field(init=False)
+    _own: OwnMetrics = field(init=False)
     _accuracies: Accuracies = field(init=False)
     _repeats: dict[str, int] = field(default_factory=dict)
 
     def run(self) -> None:
         """Fill `jobs` and `notes`."""
-        constructors = Constructors(_search_path(self.source))
+        self._constructors = Constructors(_search_path(self.source))
         self._own = OwnMetrics(self.source, by_option=self.overrides.metrics is not None)
         self._accuracies = Accuracies(self.source, self.spec, self.overrides.data_root)
         first: dict[str, str] = {}
         for recipe in self._recipes():
-            made = list(self._jobs(recipe, constructors))
+            made = list(self._jobs(recipe))
             self._check_labels(recipe, made, first)
             self.jobs += made
             self._repeats.update({job.label: self._processes(recipe) for job in made})
@@ -198,7 +199,7 @@ class Expansion:
         if not self._unchecked and self.source.complete and not self.source.lost_cases:
             for name in self.spec.with_.keys() - self._used_defaults:  # misspelt ones
                 what = "no case's module has this argument"
-                cure = suggest(name, constructors.parameters(), "arguments")
+                cure = suggest(name, self._constructors.parameters(), "arguments")
                 self.source.document.report(("with", name), what, cure, key=True)
         # Every case once, then every case a second time, and so on: processes of one case are so
         # spread over the run, and what drifts meets all cases alike.
@@ -230,7 +231,7 @@ class Expansion:
         if has_module:
             yield Recipe(document, (), spec, forced)
 
-    def _jobs(self, recipe: Recipe, constructors: Constructors) -> Iterator[Job]:
+    def _jobs(self, recipe: Recipe) -> Iterator[Job]:
         before = len(recipe.document.problems)
         processes = self._processes(recipe)
         combinations = recipe.combinations(self.budget.left // processes)
@@ -249,7 +250,7 @@ class Expansion:
         accuracy = self._accuracies.of(recipe) if "accuracy" in measured else None
         for combination in combinations:
             module = str(combination.get("module", recipe.spec.module))
-            arguments = self._arguments(recipe, module, combination, constructors)
+            arguments = self._arguments(recipe, module, combination)
             if arguments is not None and has_input and has_label:
                 job = self._job(
                     recipe, module, arguments, combination, measured=measured, accuracy=accuracy
@@ -268,13 +269,13 @@ class Expansion:
         return False
 
     def _arguments(
-        self, recipe: Recipe, module: str, combination: Combination, constructors: Constructors
+        self, recipe: Recipe, module: str, combination: Combination
     ) -> dict[str, Any] | None:
         """Arguments of a case: the suite's defaults, then the case's, then the axes'."""
         place: Place = (*recipe.place, "module")
         if "module" in combination:
             place = recipe.place_of("module", module)
-        signature = constructors.signature(recipe, place, module)
+        signature = self._constructors.signature(recipe, place, module)
         if signature is None:
             return None
         given: dict[str, tuple[Place, Any]] = {
@@ -293,9 +294,9 @@ class Expansion:
             for axis, value in combination.items()
             if axis not in CASE_AXES
         }
-        constructors.check(recipe, module, signature, given)
+        self._constructors.check(recipe, module, signature, given)
         if self.source.complete:
-            constructors.check_missing(recipe, module, signature, given)
+            self._constructors.check_missing(recipe, module, signature, given)
         return {name: value for name, (_, value) in given.items()}
 
     def _job(

@@ -27,8 +27,6 @@ from harness.instantiate import ModuleError, name_of
 from harness.messages import quote
 from harness.suite.document import Document, Entry, Node, Problem, Scalar, resolve, shown
 
-# YAML events to a tree of places and values, without recursion, within limits.
-
 DEEPEST = 32
 """Levels of nesting of one suite file."""
 
@@ -65,7 +63,10 @@ class _Open:
 
 @dataclass(eq=False)
 class Composer:
-    """Builds a document's tree; mistakes after which reading can go on go to the document."""
+    """Builds a document's tree from YAML events, without recursion, within limits.
+
+    Mistakes after which reading can go on go to the document.
+    """
 
     document: Document  # gets the mistakes
     root: Node | None = None  # the tree, once its last event is taken
@@ -216,8 +217,6 @@ def _too_deep(line: int, column: int) -> UnreadableError:
     what = f"nested more than {DEEPEST} levels deep"
     return UnreadableError(line, column, what, "a suite needs four levels; write it flat")
 
-
-# Reading a suite that is given as a Python mapping, as a notebook has it.
 
 SHOWN = "suite"
 """What messages call it in place of a file's name."""

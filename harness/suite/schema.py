@@ -32,8 +32,6 @@ from harness.messages import quote
 from harness.suite.presentation import PlotSpec, ReferenceSpec, TableSpec
 from harness.suite.recipe import DataSpec, EvaluationSpec, Strict
 
-# What a suite or case says under `latency`, and how the two are merged.
-
 MOST_SAMPLES = 1_000_000
 LONGEST_SAMPLING = 24 * 3600.0
 """Seconds."""
@@ -294,8 +292,6 @@ class SuiteSpec(Conditions):
     tables: tuple[TableSpec, ...] = ()
     plots: tuple[PlotSpec, ...] = ()
 
-
-# The JSON Schema of suite files.
 
 CASE_AXIS_TYPES: dict[str, TypeAdapter[Any]] = {
     "module": TypeAdapter(list[ModuleName]),
