@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.api.measure import run, validate
-    from harness.api.report import report
-    from harness.api.run import Run, load, load_all
+    from harness.api.run import Run, load, load_all, report
     from harness.api.show import ModuleCosts, show
     from harness.measure.own import metric
     from harness.messages import HarnessError
@@ -46,7 +45,7 @@ _PLACES = {
     "load": "harness.api.run",
     "load_all": "harness.api.run",
     "metric": "harness.measure.own",
-    "report": "harness.api.report",
+    "report": "harness.api.run",
     "run": "harness.api.measure",
     "show": "harness.api.show",
     "validate": "harness.api.measure",

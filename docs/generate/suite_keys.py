@@ -5,7 +5,7 @@ from typing import Any
 
 from md_table import code, table
 
-from harness.suite.json_schema import schema
+from harness.suite.schema import json_schema
 
 Schema = Mapping[str, Any]
 
@@ -30,7 +30,7 @@ LISTED = 12
 
 def reference() -> str:
     """Every key of a suite: what it takes, whether it must be there, what it means."""
-    whole = schema()
+    whole = json_schema()
     definitions = whole["$defs"]
     cases = set(definitions["CaseSpec"]["properties"])
     parts = [

@@ -1,6 +1,7 @@
 """Running a suite: `harness.run`."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,6 @@ from harness.runner import DEFAULT_ROOT, Listener, execute
 from harness.suite.loader import keep_only, load, with_weights
 from harness.suite.suite import Overrides, Suite
 from harness.training.ahead import train_ahead
-
-# Options of a run as Python values, and what they make of a suite.
 
 SuiteLike = str | Path | Mapping[str, Any] | Suite
 """A suite file, the same as a mapping, or a suite that is loaded."""
@@ -64,7 +63,7 @@ def validate(
     """
     overrides = Overrides(
         inputs=None if input is None else shapes_of(input),
-        metrics=_names(metrics),
+        metrics=names_of(metrics),
         device=device,
         dtype=dtype,
         threads=threads,
@@ -72,23 +71,19 @@ def validate(
         force=force,
         data_root=None if data_root is None else Path(data_root),
     )
-    loaded = _loaded(suite, overrides)
+    if not isinstance(suite, Suite):
+        source = suite if isinstance(suite, Mapping) else Path(suite)
+        whole = load(source, replace(overrides, only=None))
+        loaded = whole if overrides.only is None else keep_only(whole, overrides.only)
+        check(whole)  # a reference may speak of cases that `only` leaves out
+    elif overrides == Overrides():
+        loaded = suite
+    else:
+        raise OptionError(
+            f"suite {suite.name} is loaded already, which options come too late for; "
+            "give them to harness.validate, or give the path of its file here"
+        )
     return loaded if weights is None else with_weights(loaded, Path(weights))
-
-
-def _loaded(suite: SuiteLike, overrides: Overrides) -> Suite:
-    if isinstance(suite, Suite):
-        if overrides != Overrides():
-            raise OptionError(
-                f"suite {suite.name} is loaded already, which options come too late for; "
-                "give them to harness.validate, or give the path of its file here"
-            )
-        return suite
-    source = suite if isinstance(suite, Mapping) else Path(suite)
-    whole = load(source, replace(overrides, only=None))
-    loaded = whole if overrides.only is None else keep_only(whole, overrides.only)
-    check(whole)  # a reference may speak of cases that `only` leaves out
-    return loaded
 
 
 def shapes_of(given: Sequence[Any]) -> tuple[Shape, ...]:
@@ -103,7 +98,7 @@ def shapes_of(given: Sequence[Any]) -> tuple[Shape, ...]:
     return tuple(tuple(shape) for shape in (given if several else [given]))
 
 
-def _names(given: str | Iterable[str] | None) -> tuple[str, ...] | None:
+def names_of(given: str | Iterable[str] | None) -> tuple[str, ...] | None:
     """`params,flops` as a tuple; `None` stays."""
     if given is None or not isinstance(given, str):
         return None if given is None else tuple(given)
@@ -188,14 +183,11 @@ def run(
         data_root=data_root,
         force=force,
     )
-    if listener is None and progress:
-        from harness.api.progress import Reporter, stderr
+    with ExitStack() as shown:
+        if listener is None and progress:
+            from harness.api.progress import Reporter, stderr
 
-        with Reporter(stderr(), checked) as reporter:
-            result = measure(
-                checked, Path(out), resume, reporter, chosen, mix_machines=mix_machines, jobs=jobs
-            )
-    else:
+            listener = shown.enter_context(Reporter(stderr(), checked))
         result = measure(
             checked, Path(out), resume, listener, chosen, mix_machines=mix_machines, jobs=jobs
         )

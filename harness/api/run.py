@@ -1,25 +1,26 @@
-"""A run as people use it: rows with the printed figures beside them, tables, plots, a frame."""
+"""A run as people use it: rows with the printed figures beside them, tables, plots, a report."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
 
 from pydantic import ValidationError
 
-from harness.api.text import formatted, notebook_page, run_summary
-from harness.case import Job
 from harness.environment.machine import LIBRARIES
 from harness.judge.part import Context
 from harness.judge.verdict import VerdictTally, annotate, tally_of
 from harness.measure import METRICS, STATIC
 from harness.measure.roofline.calibration import DEFAULT_FOLDER, known_roofs
 from harness.messages import HarnessError, suggest
-from harness.present.formats import Table
+from harness.present.formats import Table, csv_text, html, markdown
 from harness.present.rows import main_machine, rows_of, with_roofs
 from harness.present.table import make
-from harness.present.write import plot_names, table_names, write_tables
+from harness.present.write import plot_names, table_names, write_tables, write_whole
 from harness.records.kept_run import KeptRun
 from harness.records.record import Record
 from harness.records.run_directory import DESCRIPTION, LATEST, RunDirectory, RunDirectoryError
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from harness.present.report.tables import ReportedRun
 
-# What somebody means by a table or plot: its name, its number, or the only one there is.
 
 Asked = TypeVar("Asked")
 
@@ -49,72 +50,60 @@ def one(known: Mapping[str, Asked], which: str | int | None, noun: str) -> tuple
         NotThereError: there is none, or more than one; names them.
     """
     names = list(known)
+    listed = f": {', '.join(names)}" if names else ""
     if isinstance(which, int):
         if not -len(names) <= which < len(names):
-            raise NotThereError(
-                f"no number {which}: there are {len(names)} {noun}{_listing(names)}"
-            )
+            raise NotThereError(f"no number {which}: there are {len(names)} {noun}{listed}")
         which = names[which]
     if which is None and len(names) == 1:
         which = names[0]
     if which is None:
         what = f"{len(names)} {noun}, so that one has to be named" if names else f"no {noun}"
-        raise NotThereError(f"the suite has {what}{_listing(names)}")
+        raise NotThereError(f"the suite has {what}{listed}")
     if which not in known:
         cure = suggest(which, names, noun)
         raise NotThereError(f"nothing is called {which!r} among the {noun}; {cure}")
     return which, known[which]
 
 
-def _listing(names: list[str]) -> str:
-    return f": {', '.join(names)}" if names else ""
+Format = Literal["console", "markdown", "latex", "csv", "html"]
+TABLE_FORMATS: tuple[Format, ...] = get_args(Format)
+CONSOLE_WIDTH = 200
+"""Columns of text that is not printed at once."""
 
 
-def by_name(parts: Mapping[str, Mapping[str, Table]]) -> dict[str, Table]:
-    """Tables of all parts by name; one whose name another part has gets that of its part too."""
-    found: dict[str, Table] = {}
-    for part, tables in parts.items():
-        for name, table in tables.items():
-            found[f"{part}/{name}" if name in found else name] = table
-    return found
+class FormatError(HarnessError):
+    """No such format."""
 
 
-def plots_by_name(parts: Iterable[Suite]) -> dict[str, tuple[Suite, PlotSpec]]:
-    """Plots of all parts by name, each with the part that asks for it."""
-    found: dict[str, tuple[Suite, PlotSpec]] = {}
-    for part in parts:
-        for name, spec in zip(plot_names(part), part.plots, strict=True):
-            found[f"{part.name}/{name}" if name in found else name] = (part, spec)
-    return found
+def formatted(table: Table, name: str, form: str, *, best: bool | None = None) -> str:
+    """A table as text.
 
-
-def plot_spec(asked: Mapping[str, Any]) -> PlotSpec:
-    """A plot as a suite would describe it.
+    Args:
+        table: what to print.
+        name: the label that LaTeX refers to it by.
+        form: one of `TABLE_FORMATS`; `console` is as a terminal without colours would show it.
+        best: in LaTeX, whether best and second values are marked; as the suite asks if absent.
 
     Raises:
-        NotThereError: no such plot can be drawn.
+        FormatError: no such format; names the nearest.
     """
-    given = {name: value for name, value in asked.items() if value is not None}
-    if isinstance(given.get("y"), list):
-        given["y"] = tuple(given["y"])
-    try:
-        return PlotSpec.model_validate(given)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(step) for step in first["loc"][:1])
-        message = first["msg"].removeprefix("Value error, ")
-        raise NotThereError(f"{where}: {message}" if where else message) from error
+    if form == "latex":
+        from harness.present.latex import latex
 
+        return latex(table, name, best=best)
+    if form == "console":
+        from rich.console import Console
 
-def usual_columns(jobs: Iterable[Job]) -> tuple[str, ...]:
-    """Columns of a table of what was measured, where the suite asks for none."""
-    jobs = tuple(jobs)
-    asked = {name for job in jobs for name in job.metrics}
-    own = {name: None for job in jobs for name in job.declared}
-    return ("label", *(m.name for m in METRICS.values() if m.name in asked and m.columns), *own)
+        from harness.present.console import console_table
 
-
-Format = Literal["console", "markdown", "latex", "csv", "html"]
+        out = io.StringIO()
+        Console(file=out, width=CONSOLE_WIDTH, highlight=False).print(console_table(table))
+        return out.getvalue()
+    makers = {"markdown": markdown, "csv": csv_text, "html": html}
+    if form not in makers:
+        raise FormatError(f"no format {form}; {suggest(form, TABLE_FORMATS, 'formats')}")
+    return makers[form](table)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,15 +177,24 @@ class Run:
             part: only those of this one.
         """
         names = self._tables if part is None else {part.name: self._tables[part.name]}
-        return by_name(names)
+        found: dict[str, Table] = {}
+        for owner, tables in names.items():
+            for name, table in tables.items():  # of two of one name the second has its part's, too
+                found[f"{owner}/{name}" if name in found else name] = table
+        return found
 
     def shown(self) -> dict[str, Table]:
         """The tables to look at: those asked for, else one per suite of what was measured."""
-        return self.tables() or dict(
-            self._own_table(usual_columns(part.jobs), part.name)
-            for part in self.suite.parts()
-            if self._rows[part.name]
-        )
+        if asked := self.tables():
+            return asked
+        found: dict[str, Table] = {}
+        for part in self.suite.parts():
+            if self._rows[part.name]:
+                names = {name for job in part.jobs for name in job.metrics}
+                usual = [m.name for m in METRICS.values() if m.name in names and m.columns]
+                own = dict.fromkeys(name for job in part.jobs for name in job.declared)
+                found.update([self._own_table(("label", *usual, *own), part.name)])
+        return found
 
     @overload
     def table(
@@ -283,7 +281,7 @@ class Run:
             _, (owner, spec) = one(self._plots, which, "plots")
         else:
             asked = {"kind": kind, "x": x, "y": y, "series": series, "log": log, "title": title}
-            owner, spec = self._part(part), plot_spec(asked)
+            owner, spec = self._part(part), _plot_spec(asked)
         return draw(spec, owner, self._rows[owner.name], self.context)
 
     def tally(self) -> VerdictTally:
@@ -335,7 +333,11 @@ class Run:
 
     @cached_property
     def _plots(self) -> dict[str, tuple[Suite, PlotSpec]]:
-        return plots_by_name(self.suite.parts())
+        found: dict[str, tuple[Suite, PlotSpec]] = {}
+        for part in self.suite.parts():
+            for name, spec in zip(plot_names(part), part.plots, strict=True):
+                found[f"{part.name}/{name}" if name in found else name] = (part, spec)
+        return found
 
     @cached_property
     def _description(self) -> Mapping[str, Any]:
@@ -374,17 +376,34 @@ class Run:
 
     def summary(self) -> str:
         """One line: cases by status, printed figures by verdict, the folder."""
-        return run_summary(self.rows(), self.tally(), self.directory.path)
+        rows, tally = self.rows(), self.tally()
+        statuses = Counter(str(row.get("status")) for row in rows)
+        counts = ", ".join(f"{number} {status}" for status, number in statuses.most_common())
+        cases = f"{len(rows)} {'case' if len(rows) == 1 else 'cases'}: {counts}"
+        parts = [cases if rows else "no cases", *([tally.text] if tally.total else [])]
+        return "; ".join([*parts, str(self.directory.path)])
 
     def __repr__(self) -> str:
         return f"<Run of {self.suite.name}: {self.summary()}>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the summary, the tables, failed cases with their causes."""
-        return notebook_page(self.suite.title, self.summary(), list(self.shown().values()))
+        head = f"<h4>{escape(self.suite.title)}</h4><p>{escape(self.summary())}</p>"
+        return "<div>" + head + "".join(map(html, self.shown().values())) + "</div>"
 
 
-# Runs from disk: `harness.load`, `harness.load_all`.
+def _plot_spec(asked: Mapping[str, Any]) -> PlotSpec:
+    """A plot as a suite would describe it; `NotThereError` where none can be drawn."""
+    given = {name: value for name, value in asked.items() if value is not None}
+    if isinstance(given.get("y"), list):
+        given["y"] = tuple(given["y"])
+    try:
+        return PlotSpec.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(step) for step in first["loc"][:1])
+        message = first["msg"].removeprefix("Value error, ")
+        raise NotThereError(f"{where}: {message}" if where else message) from error
 
 
 def load(path: str | Path = LATEST, *, root: str | Path = DEFAULT_ROOT) -> Run:
@@ -424,6 +443,57 @@ def _found(path: Path, root: Path) -> Path:
     if (root / path).is_dir():
         return root / path
     names = [each.name for each in root.iterdir() if each.is_dir()] if root.is_dir() else []
-    raise RunDirectoryError(
-        f"{path}: no such run; {suggest(path.name, names, f'suites in {root}')}"
-    )
+    cure = suggest(path.name, names, f"suites in {root}")
+    raise RunDirectoryError(f"{path}: no such run; {cure}")
+
+
+def report(
+    runs: Run | str | Path | Sequence[Run | str | Path], out: str | Path | None = None
+) -> Path:
+    """Write runs as one HTML file that needs neither network nor server.
+
+    Args:
+        runs: one or several, each a run or what `harness.load` takes; the same one counts once.
+        out: the file; if absent `report.html` in the run's directory, of several runs here.
+
+    Returns:
+        The file.
+
+    Raises:
+        HarnessError: a run cannot be read or has no records, Jinja is not installed, or the file
+            cannot be written.
+    """
+    from harness.present.report.page import report_html
+
+    given = [runs] if isinstance(runs, (Run, str, Path)) else runs
+    found = [each if isinstance(each, Run) else load(each) for each in given]
+    loaded = {run.directory.path.resolve(): run for run in found}
+    content = report_html([_reported(run) for run in loaded.values()])
+    place = next(iter(loaded)) if len(loaded) == 1 else Path()
+    file = place / "report.html" if out is None else Path(out)
+    write_whole(file, content.encode("utf-8"))
+    return file
+
+
+def _reported(run: Run) -> "ReportedRun":
+    from harness.present.report.tables import ReportedPart, ReportedRun
+
+    path = run.directory.path
+    if not run.records:
+        raise HarnessError(f"{path}: no case of this run has ended; nothing to report")
+    context, description = run.context, run.directory.description()
+    try:
+        run.rows()
+    except HarnessError as error:
+        # Of a run from elsewhere the printed figures may be missing here; its own numbers are not.
+        run = Run(_unreferenced(run.suite), run.directory, run.records)
+        said = f"printed figures and verdicts are left out: {error}"
+        context = replace(context, warnings=(*context.warnings, said))
+    every = [ReportedPart(part, run.part_rows(part)) for part in run.suite.parts()]
+    parts = tuple(each for each in every if each.rows)
+    return ReportedRun(path, description, context, parts, run.records, run.total)
+
+
+def _unreferenced(suite: Suite) -> Suite:
+    included = tuple(_unreferenced(each) for each in suite.included)
+    return replace(suite, reference=None, included=included)

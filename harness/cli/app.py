@@ -8,17 +8,16 @@ from typing import ParamSpec
 
 import typer
 
-from harness.cli.baseline import accept, list_baselines
 from harness.cli.calibrate import calibrate
-from harness.cli.compare import compare
-from harness.cli.export import export
+from harness.cli.compare import accept, compare, list_baselines
+from harness.cli.export import export, report
 from harness.cli.gate import gate
 from harness.cli.history import history
 from harness.cli.info import doctor, environment, list_modules, schema, validate
 from harness.cli.init import init
-from harness.cli.output import console, forgive_encodings
+from harness.cli.options import SUITE_ENDINGS
+from harness.cli.output import console, forgive_encodings, say
 from harness.cli.plan import plan
-from harness.cli.report import report
 from harness.cli.run import INTERRUPTED, run
 from harness.cli.show import show
 from harness.messages import HarnessError
@@ -26,7 +25,6 @@ from harness.messages import HarnessError
 # Options that take several values in a row: `--only PPM ASPP` as `--only PPM --only ASPP`.
 
 SEVERAL = ("--only", "--with")
-_SUITE_ENDINGS = (".yaml", ".yml")
 
 
 def spread(arguments: Sequence[str]) -> list[str]:
@@ -45,7 +43,7 @@ def spread(arguments: Sequence[str]) -> list[str]:
             option, first = argument, True
             result.append(argument)
             continue
-        if argument.startswith("--") or (not first and argument.endswith(_SUITE_ENDINGS)):
+        if argument.startswith("--") or (not first and argument.endswith(SUITE_ENDINGS)):
             option = None
         if option is not None and not first:
             result.append(option)
@@ -107,7 +105,7 @@ def main() -> None:
     try:
         app(args=spread(sys.argv[1:]))
     except HarnessError as error:
-        console(stderr=True).print(str(error), markup=False, soft_wrap=True)
+        say(str(error), console(stderr=True))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

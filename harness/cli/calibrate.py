@@ -10,8 +10,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.options import OptionError
-from harness.cli.output import console
+from harness.api.measure import OptionError
+from harness.cli.output import console, say
 from harness.measure.roofline.calibration import DEFAULT_FOLDER, Calibration, Entry, load, save
 from harness.measure.roofline.ceilings import Rate
 
@@ -44,8 +44,8 @@ def calibrate(
     else:
         console().print(_table(entry))
     for warning in entry.environment.get("warnings", ()):
-        errors.print(f"warning: {warning}", markup=False, soft_wrap=True, style="yellow")
-    errors.print(f"kept: {path}", markup=False, soft_wrap=True)
+        say(f"warning: {warning}", errors, style="yellow")
+    say(f"kept: {path}", errors)
 
 
 def _choices(device: str, threads: int | None) -> tuple[str, int]:

@@ -1,16 +1,29 @@
-"""`harness compare`: what one run has changed against another, or against its baseline."""
+"""What a run has changed: `harness compare`; and the accepted runs that it is compared with."""
 
 import json
 import math
 import sys
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
-from harness.cli.options import OptionError, runs
-from harness.cli.output import console
-from harness.judge.regression.baselines import BASELINES, find_for, observed
+from harness.api.measure import OptionError
+from harness.cli.options import KeptRunPath, runs
+from harness.cli.output import console, say
+from harness.judge.regression.baselines import (
+    BASELINES,
+    BaselineError,
+    every,
+    find_baseline,
+    find_for,
+    observed,
+)
+from harness.judge.regression.baselines import accept as accept_run
 from harness.judge.regression.compare import compare as compare_runs
 from harness.judge.regression.observed import noise_of_runs, observe
 from harness.judge.regression.verdict import ALPHA, MIN_EFFECT, Limits
@@ -82,8 +95,67 @@ def compare(  # noqa: PLR0917 - typer calls it with names
         if table.lines:
             where.print(console_table(table))
         for reason in why_changed(report):
-            where.print(f"- {reason}", markup=False, soft_wrap=True)
+            say(f"- {reason}", where)
         for note in (*report.notes, report.rule):
-            where.print(f"- {note}", markup=False, soft_wrap=True, style="dim")
-        where.print(counted(report), markup=False, soft_wrap=True)
+            say(f"- {note}", where, style="dim")
+        say(counted(report), where)
     raise typer.Exit(report.found.exit_code)
+
+
+def accept(
+    run: KeptRunPath,
+    noise: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="RUN", help="Another run of the same version: how it differs is noise."
+        ),
+    ] = None,
+    baselines: Baselines = BASELINES,
+) -> None:
+    """Make RUN the baseline of its suite on this kind of machine, in place of the earlier one."""
+    found = observe(run)
+    floor = noise_of_runs(found, map(observe, noise or ()))
+    lost: list[str] = []  # labels that the earlier baseline has; none where that is damaged
+    with suppress(BaselineError):
+        earlier = find_baseline(baselines, found.machine_key, found.suite)
+        if earlier is not None:
+            lost = [label for _, label in sorted(observed(earlier).labels - found.labels)]
+    made = accept_run(found, baselines, floor)
+    errors = console(stderr=True)
+    if lost:
+        labels = ", ".join(map(repr, lost))
+        say(f"no longer in the baseline: {labels}", errors)
+    if found.failures:
+        labels = ", ".join(repr(case.label) for case in found.failures)
+        say(f"failed in the baseline: {labels}", errors)
+    git = found.environment.get("git") or {}
+    if git.get("dirty"):
+        say(
+            f"measured with files that differ from commit {git['commit'][:12]}: nobody will find "
+            "this code again",
+            errors,
+        )
+    say(f"accepted: {made.path}")
+
+
+def list_baselines(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array on stdout.")] = False,
+    baselines: Baselines = BASELINES,
+) -> None:
+    """List the accepted runs by machine and suite."""
+    found = every(baselines)
+    if as_json:
+        data = [
+            {"machine_key": each.machine_key, "suite": each.suite}
+            | asdict(each)
+            | {"folder": str(each.folder)}
+            for each in found
+        ]
+        sys.stdout.write(json.dumps(data, indent=1) + "\n")
+        return
+    table = Table("machine", "suite", "run", "commit", "accepted", "noise", header_style="bold")
+    for each in found:
+        noise = ", ".join(f"{name} {floor:.1%}" for name, floor in each.noise_floor.items())
+        texts = (each.machine_key, each.suite, each.run, each.commit or "", each.accepted_at, noise)
+        table.add_row(*map(Text, texts))
+    console().print(table)

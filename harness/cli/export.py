@@ -1,4 +1,4 @@
-"""`harness export`: a run in the format of another tool."""
+"""A run for others: `harness report`, one HTML file; `harness export`, another tool's format."""
 
 import sys
 from pathlib import Path
@@ -6,19 +6,14 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import OptionError, export_formats, runs
-from harness.cli.output import console
+from harness.api.measure import OptionError
+from harness.cli.options import KeptRunPath, export_formats
+from harness.cli.options import runs as complete_runs
+from harness.cli.output import console, say
 
 
 def export(
-    run: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN",
-            help="A run directory, or the folder of a suite's runs.",
-            autocompletion=runs,
-        ),
-    ],
+    run: KeptRunPath,
     to: Annotated[
         str,
         typer.Option(
@@ -44,7 +39,7 @@ def export(
     if to == MLFLOW:
         from harness.present.exporters.mlflow import mlflow
 
-        console(stderr=True).print(mlflow(read_run(run), out), markup=False, soft_wrap=True)
+        say(mlflow(read_run(run), out), console(stderr=True))
         return
     if to not in EXPORTERS:
         known = ", ".join([*EXPORTERS, MLFLOW])
@@ -65,6 +60,33 @@ def export(
     if EXPORTERS[to].partial and failed:
         names = ", ".join(f"{row['label']} ({row['status']})" for row in failed[:10])
         more = f" and {len(failed) - 10} more" if len(failed) > 10 else ""
-        console(stderr=True).print(
-            f"left out, since they have no values: {names}{more}", markup=False, soft_wrap=True
-        )
+        say(f"left out, since they have no values: {names}{more}", console(stderr=True))
+
+
+def report(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...",
+            help="Run directories, folders of a suite's runs, names of suites, or latest.",
+            autocompletion=complete_runs,
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where to write; report.html in the run's directory, of several runs here.",
+        ),
+    ] = None,
+) -> None:
+    """Write RUNs as one HTML file: verdicts, tables, plots, failures, samples, environment.
+
+    The file needs neither network nor server; several runs stand side by side, suite by suite.
+    """
+    from harness.api.run import report as write
+
+    file = write(runs, out)
+    size = file.stat().st_size
+    text = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
+    say(f"report: {file} ({text})", console(stderr=True))

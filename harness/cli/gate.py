@@ -10,15 +10,23 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from harness.cli.options import Input, OptionError, parse_shapes, suites
-from harness.cli.output import console, strangers
+from harness.api.measure import OptionError
+from harness.cli.options import (
+    DeviceName,
+    FloatType,
+    Input,
+    Only,
+    Threads,
+    overrides_of,
+    suites,
+)
+from harness.cli.output import console, say, strangers
 from harness.judge.regression.gate import USUAL_BUDGET, Settings, Standing
 from harness.judge.regression.report import Report
 from harness.judge.regression.selftest import PAIRS, self_test
 from harness.judge.regression.session import PROCESS_SECONDS, gate_suite
 from harness.judge.regression.verdict import ALPHA, MIN_EFFECT
 from harness.suite.loader import load
-from harness.suite.suite import Overrides
 
 NOT_REACHED = 1
 _SAY_EVERY = 30.0  # seconds between two lines of progress where nobody looks at a terminal
@@ -36,15 +44,10 @@ def gate(  # noqa: PLR0917 - typer calls it with names
         ),
     ] = None,
     input_: Input = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option("--only", metavar="LABEL", help="Only this case; repeatable."),
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
-    dtype: Annotated[
-        str | None, typer.Option(help="float32, float64, float16 or bfloat16.")
-    ] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads of every case.")] = None,
+    only: Only = None,
+    device: DeviceName = None,
+    dtype: FloatType = None,
+    threads: Threads = None,
     budget: Annotated[
         float, typer.Option(min=0.001, help="Seconds that may be spent on replicates.")
     ] = USUAL_BUDGET,
@@ -88,13 +91,7 @@ def gate(  # noqa: PLR0917 - typer calls it with names
         raise OptionError("harness gate needs --against REF and a SUITE, or --self-test")
     if not math.isfinite(process_seconds):
         raise OptionError("--process-seconds: a number of seconds, such as 0.5")
-    overrides = Overrides(
-        inputs=parse_shapes(input_) if input_ else None,
-        device=device,
-        dtype=dtype,
-        threads=threads,
-        only=tuple(only) if only else None,
-    )
+    overrides = overrides_of(input_, only, device, dtype, threads)
     with strangers():
         suite = load(suite_file, overrides)
     try:
@@ -127,7 +124,7 @@ def _print_gated(report: Report, markdown: Path | None, as_json: bool) -> None:
         sys.stdout.write(json.dumps(report.as_json(), indent=1, allow_nan=False) + "\n")
     where = console(stderr=as_json)
     where.print(console_table(table))
-    where.print(said, markup=False, soft_wrap=True)
+    say(said, where)
     if markdown is not None:
         try:
             markdown.write_text(f"{markdown_of_table(table)}\n{said}\n", encoding="utf-8")
@@ -179,7 +176,7 @@ class _WrittenOver:
             self._over(text)
         elif time.monotonic() - self._said >= _SAY_EVERY:
             self._said = time.monotonic()
-            self._console.print(text, markup=False, soft_wrap=True)
+            say(text, self._console)
 
     def _over(self, text: str) -> None:
         width = self._console.width - 1

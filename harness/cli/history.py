@@ -10,8 +10,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.options import OptionError
-from harness.cli.output import console
+from harness.api.measure import OptionError
+from harness.cli.options import SUITE_ENDINGS, Only
+from harness.cli.output import console, say
 
 if TYPE_CHECKING:
     from harness.judge.regression.history import History, Series
@@ -34,10 +35,7 @@ def history(  # noqa: PLR0917 - typer calls it with names
         list[str] | None,
         typer.Option(metavar="NAME", help="latency, memory, params, ...; or all. Repeatable."),
     ] = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option("--only", metavar="LABEL", help="Only this case; repeatable."),
-    ] = None,
+    only: Only = None,
     machine: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY", help="Only runs of this machine; repeatable."),
@@ -73,7 +71,7 @@ def history(  # noqa: PLR0917 - typer calls it with names
     )
     errors = console(stderr=True)
     for warning in found.warnings:
-        errors.print(f"warning: {warning}", markup=False, soft_wrap=True, style="yellow")
+        say(f"warning: {warning}", errors, style="yellow")
     if as_json:
         # Without line feeds: indenting tens of thousands of points takes longer than finding them.
         sys.stdout.write(json.dumps(found.as_json(), allow_nan=False) + "\n")
@@ -81,15 +79,10 @@ def history(  # noqa: PLR0917 - typer calls it with names
         _print_changes(found)
     if plots is not None:
         number = _draw_all(found, plots)
-        errors.print(f"drawn: {number} plots in {plots}", markup=False, soft_wrap=True)
+        say(f"drawn: {number} plots in {plots}", errors)
 
 
 def _stored_metrics(names: list[str]) -> tuple[str, ...]:
-    """Stored names of the metrics asked for.
-
-    Raises:
-        OptionError: there is no such metric; names the nearest.
-    """
     from harness.messages import hint
     from harness.records.quantities.registry import ALIASES, COMPARED
 
@@ -106,7 +99,7 @@ def _stored_metrics(names: list[str]) -> tuple[str, ...]:
 def _suite_name(suite: str) -> str:
     """The name of a suite, also of one given as its file."""
     path = Path(suite)
-    if path.suffix not in (".yaml", ".yml"):
+    if path.suffix not in SUITE_ENDINGS:
         return suite
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
@@ -151,11 +144,10 @@ def _print_changes(found: "History") -> None:
         if len(newest) > _SHOWN:
             where.print(f"and {len(newest) - _SHOWN} older changes: --json has all of them")
     cases = len({(each.suite, each.case_key, each.label) for each in found.series})
-    where.print(
+    say(
         f"runs: {found.runs}; cases: {cases}; series: {len(found.series)}; "
         f"changes of at least {found.limits.min_change:.1%}: {len(found.changes)}",
-        markup=False,
-        soft_wrap=True,
+        where,
     )
 
 

@@ -12,11 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.options import SuiteFile
-from harness.cli.output import console, strangers
+from harness.cli.output import console, say, strangers
 from harness.present.check import check
 from harness.suite.loader import load
-
-# `harness list`: the modules that a suite can name.
 
 
 def list_modules(
@@ -38,9 +36,6 @@ def list_modules(
     where.print("arguments, shapes and costs: harness show MODULE", markup=False)
 
 
-# `harness doctor`: what is here, what is missing, what it is for and how to get it.
-
-
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array on stdout.")] = False,
 ) -> None:
@@ -60,7 +55,7 @@ def doctor(
     named = ", ".join(
         f"{name} {versions.get(name) or '(not installed)'}" for name in ("context-harness", "torch")
     )
-    where.print(f"python {platform.python_version()}, {named}", markup=False, soft_wrap=True)
+    say(f"python {platform.python_version()}, {named}", where)
     table = Table("", "", "found", "for", header_style="bold")
     for each in found:
         state = Text("here", style="green") if each.present else Text("missing", style="yellow")
@@ -68,13 +63,10 @@ def doctor(
     where.print(table)
     missing = [each for each in found if not each.present]
     for each in missing:
-        where.print(f"{each.name}: {each.get}", markup=False, soft_wrap=True)
+        say(f"{each.name}: {each.get}", where)
     where.print(
         f"{len(found) - len(missing)} here, {len(missing)} missing; the machine itself: harness env"
     )
-
-
-# `harness env`: the machine and versions that a run would record.
 
 
 def environment(
@@ -92,7 +84,7 @@ def environment(
         table.add_row(Text(name, style="bold"), Text(value))
     console().print(table)
     for warning in found["warnings"]:
-        console().print(f"warning: {warning}", markup=False, soft_wrap=True, style="yellow")
+        say(f"warning: {warning}", style="yellow")
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -109,14 +101,11 @@ def _flat(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     return rows
 
 
-# `harness schema`: the JSON Schema of suites, for editors.
-
-
 def schema() -> None:
     """Print the JSON Schema of suite files; editors complete and check with it."""
-    from harness.suite.json_schema import schema as suite_schema
+    from harness.suite.schema import json_schema
 
-    sys.stdout.write(json.dumps(suite_schema(), indent=2) + "\n")
+    sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
 
 
 def validate(suite_file: SuiteFile) -> None:
@@ -125,9 +114,7 @@ def validate(suite_file: SuiteFile) -> None:
         suite = load(suite_file)
         check(suite)
     parts, jobs = suite.parts(), suite.all_jobs()
-    console().print(
+    say(
         f"{suite_file}: {len(jobs)} {'case' if len(jobs) == 1 else 'cases'} in "
-        f"{len(parts)} {'suite' if len(parts) == 1 else 'suites'}, no mistakes",
-        markup=False,
-        soft_wrap=True,
+        f"{len(parts)} {'suite' if len(parts) == 1 else 'suites'}, no mistakes"
     )

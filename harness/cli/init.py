@@ -12,12 +12,10 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.output import console
+from harness.cli.output import console, say
 from harness.environment.searching import CHECKOUT, OWN
 from harness.messages import HarnessError
 from harness.present.write import write_whole
-
-# A starter: a suite, and on request a module with its test, that run at once.
 
 SUITE, SCHEMA = "suite.yaml", "suite.schema.json"
 
@@ -41,14 +39,14 @@ def starter(module: str | None = None) -> dict[str, str]:
     Raises:
         StarterError: no file or class can have that name, or an installed package has it.
     """
-    from harness.suite.json_schema import text as schema
+    from harness.suite.schema import schema_text
 
     if module is None:
-        return {SUITE: _suite({}), SCHEMA: schema()}
+        return {SUITE: _suite({}), SCHEMA: schema_text()}
     names = _names(module)
     return {
         SUITE: _suite(names),
-        SCHEMA: schema(),
+        SCHEMA: schema_text(),
         f"{names['file']}.py": _filled("module.py", names),
         f"test_{names['file']}.py": _filled("test_module.py", names),
     }
@@ -80,7 +78,10 @@ def _names(module: str) -> dict[str, str]:
             "such as my_attention"
         )
     file = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", module).lower().strip("_")
-    if keyword.iskeyword(file) or file in sys.stdlib_module_names or _installed(file):
+    others = (Path.cwd(), CHECKOUT)  # a file of the current folder is no installed package
+    folders = [each for each in sys.path if Path(each).resolve() not in others]
+    installed = file in OWN or PathFinder.find_spec(file, folders) is not None
+    if keyword.iskeyword(file) or file in sys.stdlib_module_names or installed:
         raise StarterError(
             f"--module {module}: {file}.py would stand in the way of a package of that name; "
             f"choose another, such as my_{file}"
@@ -90,13 +91,6 @@ def _names(module: str) -> dict[str, str]:
         module if in_capitals else "".join(word[:1].upper() + word[1:] for word in file.split("_"))
     )
     return {"file": file, "class_name": class_name}
-
-
-def _installed(name: str) -> bool:
-    """Whether a package of that name is installed; a file of the current folder is none."""
-    others = (Path.cwd(), CHECKOUT)
-    folders = [each for each in sys.path if Path(each).resolve() not in others]
-    return name in OWN or PathFinder.find_spec(name, folders) is not None
 
 
 def init(
@@ -127,10 +121,10 @@ def init(
         write_whole(folder / name, text.encode("utf-8"))
     where = console()
     written = ", ".join(str(folder / name) for name in texts)
-    where.print(f"written: {written}", markup=False, soft_wrap=True)
+    say(f"written: {written}", where)
     where.print("next:")
     if folder.resolve() != Path.cwd():
-        where.print(f"  cd {shlex.quote(str(folder))}", markup=False, soft_wrap=True)
+        say(f"  cd {shlex.quote(str(folder))}", where)
     where.print(f"  harness run {SUITE}")
     tests = [name for name in texts if name.startswith("test_")]
     if tests:

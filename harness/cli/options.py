@@ -1,25 +1,26 @@
 """Options that several commands take, and how their text is read."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from harness.api.measure import OptionError, names_of
 from harness.case import Shape
-from harness.messages import HarnessError
 from harness.records.run_directory import DESCRIPTION, LATEST
 from harness.runner import DEFAULT_ROOT
+from harness.suite.suite import Overrides
 
-# What the shell completes: suites, runs, modules, metrics and formats, read when it asks.
-
-_SUITE_ENDINGS = (".yaml", ".yml")
+SUITE_ENDINGS = (".yaml", ".yml")
+_DEVICES = ("auto", "cpu", "cuda")
+_DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 
 def suites(incomplete: str) -> list[str]:
     """YAML files; where there are none, the shell completes folders by itself."""
-    return [path for path in _beside(incomplete) if path.endswith(_SUITE_ENDINGS)]
+    return [path for path in _beside(incomplete) if path.endswith(SUITE_ENDINGS)]
 
 
 def runs(incomplete: str) -> list[str]:
@@ -55,16 +56,6 @@ def metrics(incomplete: str) -> list[str]:
     return [f"{before}{comma}{name}" for name in _starting(names, last)]
 
 
-def devices(incomplete: str) -> list[str]:
-    """Where cases can run."""
-    return _starting(("auto", "cpu", "cuda"), incomplete)
-
-
-def dtypes(incomplete: str) -> list[str]:
-    """Floating types."""
-    return _starting(("float32", "float64", "float16", "bfloat16"), incomplete)
-
-
 def engines(incomplete: str) -> list[str]:
     """Names of engines."""
     from harness.engines.engine import ENGINES, LOCAL
@@ -74,7 +65,7 @@ def engines(incomplete: str) -> list[str]:
 
 def table_formats(incomplete: str) -> list[str]:
     """Formats of tables."""
-    from harness.api.text import TABLE_FORMATS
+    from harness.api.run import TABLE_FORMATS
 
     return _starting(TABLE_FORMATS, incomplete)
 
@@ -84,6 +75,13 @@ def export_formats(incomplete: str) -> list[str]:
     from harness.present.exporters.formats import EXPORTERS, MLFLOW
 
     return _starting((*EXPORTERS, MLFLOW), incomplete)
+
+
+def _among(names: tuple[str, ...]) -> Callable[[str], list[str]]:
+    def complete(incomplete: str) -> list[str]:
+        return _starting(names, incomplete)
+
+    return complete
 
 
 def _beside(incomplete: str) -> list[str]:
@@ -115,6 +113,29 @@ Input = Annotated[
         metavar="B,C,H,W",
         help="Shape of the input of every case; several inputs are separated by ';'.",
     ),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="LABEL", help="Only this case; repeatable."),
+]
+Metrics = Annotated[
+    str | None,
+    typer.Option(
+        help="'static', or names separated by commas: params,flops,memory,latency.",
+        autocompletion=metrics,
+    ),
+]
+DeviceName = Annotated[
+    str | None, typer.Option(help="auto, cpu or cuda.", autocompletion=_among(_DEVICES))
+]
+FloatType = Annotated[
+    str | None,
+    typer.Option(help="float32, float64, float16 or bfloat16.", autocompletion=_among(_DTYPES)),
+]
+Threads = Annotated[int | None, typer.Option(help="CPU threads of every case.")]
+KeptRunPath = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="A run, or a suite's folder.", autocompletion=runs),
 ]
 
 EngineName = Annotated[
@@ -155,10 +176,6 @@ Jobs = Annotated[
 ]
 
 
-class OptionError(HarnessError):
-    """An option's text cannot be read."""
-
-
 def parse_shapes(text: str) -> tuple[Shape, ...]:
     """`1,2048,64,96` or `1,1024,97,97;1,2048,97,97`.
 
@@ -178,9 +195,24 @@ def parse_shapes(text: str) -> tuple[Shape, ...]:
     return shapes
 
 
-def parse_names(text: str | None) -> tuple[str, ...] | None:
-    """`params,flops` as a tuple; `None` stays."""
-    return tuple(name.strip() for name in text.split(",") if name.strip()) if text else None
+def overrides_of(
+    input_: str | None,
+    only: list[str] | None,
+    device: str | None,
+    dtype: str | None,
+    threads: int | None,
+    *,
+    metrics: str | None = None,
+) -> Overrides:
+    """What the options of a command change in every case."""
+    return Overrides(
+        inputs=parse_shapes(input_) if input_ else None,
+        metrics=names_of(metrics),
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        only=tuple(only) if only else None,
+    )
 
 
 def parse_pairs(option: str, texts: list[str] | None) -> dict[str, str]:
@@ -198,3 +230,24 @@ def parse_pairs(option: str, texts: list[str] | None) -> dict[str, str]:
             raise OptionError(f"{option} {text}: {key.strip()} is given twice; leave one")
         pairs[key.strip()] = value.strip()
     return pairs
+
+
+def parse_arguments(option: str, texts: list[str]) -> dict[str, Any]:
+    """`["bins=[1, 2]"]` as keyword arguments of a module, their values read as YAML.
+
+    Raises:
+        OptionError: a value that is no YAML, or a text without `=`.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    arguments = {}
+    for given in texts:
+        name, equals, value = given.partition("=")
+        try:
+            arguments[name] = YAML(typ="safe", pure=True).load(value)
+        except YAMLError as error:
+            raise OptionError(f"{option} {given}: the value is not YAML; quote it") from error
+        if not equals or not name:
+            raise OptionError(f"{option} {given}: no value; write {option} NAME=VALUE")
+    return arguments

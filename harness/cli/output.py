@@ -50,6 +50,11 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, width=WIDE)
 
 
+def say(text: str, where: Console | None = None, *, style: str = "") -> None:
+    """Print a line as it is, neither marked up nor wrapped; to stdout if nowhere else."""
+    (where or console()).print(text, markup=False, soft_wrap=True, style=style)
+
+
 def forgive_encodings() -> None:
     """Let characters that the output cannot encode become question marks, not errors."""
     for stream in (sys.stdout, sys.stderr):

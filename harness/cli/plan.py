@@ -6,19 +6,28 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.options import Input, OptionError, SuiteFile, parse_names, parse_shapes
+from harness.api.measure import OptionError
+from harness.cli.options import (
+    DeviceName,
+    FloatType,
+    Input,
+    Metrics,
+    Only,
+    SuiteFile,
+    Threads,
+    overrides_of,
+)
 from harness.cli.output import console, shown_bytes, shown_duration, strangers
 from harness.engines.local import LocalEngine, start_server
 from harness.messages import quote
 from harness.runner import DEFAULT_ROOT, STATIC_SLOTS
 from harness.suite.loader import load
-from harness.suite.suite import Overrides
 
 if TYPE_CHECKING:
     from harness.planning.plan import Plan, PlannedCase
@@ -43,18 +52,11 @@ def plan(  # noqa: PLR0917 - typer calls it with names
         typer.Option(metavar="SECONDS", help="For predictions of memory; 0 predicts none."),
     ] = None,
     input_: Input = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option("--only", metavar="LABEL", help="Only this case; repeatable."),
-    ] = None,
-    metrics: Annotated[
-        str | None, typer.Option(help="'static', or names separated by commas.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
-    dtype: Annotated[
-        str | None, typer.Option(help="float32, float64, float16 or bfloat16.")
-    ] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads of every case.")] = None,
+    only: Only = None,
+    metrics: Metrics = None,
+    device: DeviceName = None,
+    dtype: FloatType = None,
+    threads: Threads = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object with every case on stdout.")
     ] = False,
@@ -66,14 +68,7 @@ def plan(  # noqa: PLR0917 - typer calls it with names
     """
     if budget is not None and not 0 <= budget < float("inf"):
         raise OptionError(f"--budget {budget}: give seconds, 0 or more")
-    overrides = Overrides(
-        inputs=parse_shapes(input_) if input_ else None,
-        metrics=parse_names(metrics),
-        device=device,
-        dtype=dtype,
-        threads=threads,
-        only=tuple(only) if only else None,
-    )
+    overrides = overrides_of(input_, only, device, dtype, threads, metrics=metrics)
     if suite_file.is_file() and budget != 0:
         start_server()  # its imports take as long as reading the suite
     with _uncollected(), strangers():
@@ -93,7 +88,7 @@ def plan(  # noqa: PLR0917 - typer calls it with names
             checkpoints=checkpoint_folder(),
         )
     if as_json:
-        sys.stdout.write(json.dumps(_plain(made), allow_nan=False) + "\n")
+        sys.stdout.write(json.dumps(made.as_json(), allow_nan=False) + "\n")
         return
     where, shown = console(), list(made.cases)
     if len(shown) > _MOST:
@@ -164,35 +159,3 @@ def _summary(made: "Plan") -> list[str]:
             f"the same or similar cases on machine {made.machine}"
         )
     return lines + [f"note: {note}" for note in made.notes]
-
-
-def _plain(made: "Plan") -> dict[str, Any]:
-    return {
-        "suite": made.suite,
-        "machine_key": made.machine,
-        "runs": made.runs,
-        "notes": list(made.notes),
-        "distinct_cases": made.distinct_cases,
-        "seconds": made.seconds,
-        "trainings": [
-            {"case_key": t.job.case.key, "label": t.job.label, "seed": t.seed, "kept": t.kept}
-            for t in made.trainings
-        ],
-        "cases": [
-            {
-                "suite": case.job.suite,
-                "label": case.job.label,
-                "replicate": case.job.replicate,
-                "case_key": case.job.case.key,
-                "device": case.job.case.device,
-                "metrics": list(case.job.metrics),
-                "memory_bytes": case.memory.bytes if case.memory else None,
-                "memory_basis": case.memory.basis if case.memory else None,
-                "seconds": case.time.seconds if case.time else None,
-                "seconds_basis": case.time.basis if case.time else None,
-                "seconds_records": case.time.records if case.time else 0,
-                "trainings": case.trainings,
-            }
-            for case in made.cases
-        ],
-    }

@@ -10,19 +10,23 @@ import typer
 
 from harness.api.measure import measure, validate, write_results
 from harness.api.progress import Reporter
-from harness.cli import options as completion
 from harness.cli.options import (
     Address,
+    DeviceName,
     EngineName,
     EngineOptions,
+    FloatType,
     Input,
     Jobs,
+    Metrics,
     MixMachines,
+    Only,
     SuiteFile,
+    Threads,
     parse_pairs,
     parse_shapes,
 )
-from harness.cli.output import console, strangers
+from harness.cli.output import console, say, strangers
 from harness.cli.show import print_run
 from harness.engines.engine import LOCAL, make_engine
 from harness.engines.local import start_server
@@ -35,28 +39,11 @@ FAILED, INTERRUPTED = 1, 130
 def run(  # noqa: PLR0917 - typer calls it with names
     suite_file: SuiteFile,
     input_: Input = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option("--only", metavar="LABEL", help="Only this case; repeatable."),
-    ] = None,
-    metrics: Annotated[
-        str | None,
-        typer.Option(
-            help="'static', or names separated by commas: params,flops,memory,latency.",
-            autocompletion=completion.metrics,
-        ),
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(help="auto, cpu or cuda.", autocompletion=completion.devices),
-    ] = None,
-    dtype: Annotated[
-        str | None,
-        typer.Option(
-            help="float32, float64, float16 or bfloat16.", autocompletion=completion.dtypes
-        ),
-    ] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads of every case.")] = None,
+    only: Only = None,
+    metrics: Metrics = None,
+    device: DeviceName = None,
+    dtype: FloatType = None,
+    threads: Threads = None,
     weights: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Backbone weights: safetensors, or a torch file."),
@@ -114,11 +101,10 @@ def run(  # noqa: PLR0917 - typer calls it with names
         name = Path(sys.argv[0]).name
         program = ["python", "-m", "harness"] if name == "__main__.py" else [name]
         command = shlex.join([*program, *sys.argv[1:], *([] if resume else ["--resume"])])
-        errors.print(
+        say(
             f"interrupted; {len(result.records)} of {result.total} cases are kept; "
             f"go on with: {command}",
-            markup=False,
-            soft_wrap=True,
+            errors,
         )
     if as_json:
         rows = finite(result.rows())

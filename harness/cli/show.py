@@ -10,22 +10,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.api.run import Run, load
+from harness.api.measure import OptionError
+from harness.api.run import TABLE_FORMATS, FormatError, Run, formatted, load
 from harness.api.show import DEFAULT_INPUT, PASSES, Description, ModuleCosts, costs, describe
-from harness.api.text import TABLE_FORMATS, FormatError, formatted
 from harness.case import Case
-from harness.cli.options import Input, OptionError, modules_or_runs, parse_shapes, table_formats
-from harness.cli.output import console, strangers
+from harness.cli.options import (
+    Input,
+    modules_or_runs,
+    parse_arguments,
+    parse_shapes,
+    table_formats,
+)
+from harness.cli.output import console, say, strangers
 from harness.messages import suggest
 from harness.present.formats import Table as ShownTable
 from harness.records.run_directory import LATEST
-
-# `harness show RUN`: the tables of a run that was kept.
-
-
-def is_run(name: str) -> bool:
-    """Whether a name means a run, not a module."""
-    return name == LATEST or "/" in name or Path(name).is_dir()
 
 
 def show_run(path: str, which: str | None, form: str | None, *, best: bool | None = None) -> None:
@@ -59,8 +58,8 @@ def show_run(path: str, which: str | None, form: str | None, *, best: bool | Non
 def print_run(run: Run, where: Console) -> None:
     """Print a run's tables, its folder, and how many printed figures are reproduced."""
     print_tables(run.shown(), where)
-    where.print(f"run: {run.directory.path}", markup=False, soft_wrap=True)
-    where.print(run.tally().text, markup=False, soft_wrap=True)
+    say(f"run: {run.directory.path}", where)
+    say(run.tally().text, where)
 
 
 def print_tables(tables: dict[str, ShownTable], where: Console) -> None:
@@ -117,7 +116,7 @@ def show(  # noqa: PLR0917 - typer calls it with names
     ] = None,
 ) -> None:
     """Show what MODULE takes and costs at a size, layer by layer; or the tables of RUN again."""
-    if is_run(what):
+    if what == LATEST or "/" in what or Path(what).is_dir():
         given = {"--input": input_, "--with": with_, "--pass": pass_, "--picture": picture}
         _refuse(given, f"is for modules, and {what} is a run")
         show_run(what, table, form, best=best)
@@ -141,7 +140,7 @@ def _show_module(
     if pass_ not in PASSES:
         raise OptionError(f"--pass {pass_}: no such pass; write inference or training")
     shapes = parse_shapes(input_) if input_ else (DEFAULT_INPUT,)
-    given = _arguments(with_)
+    given = parse_arguments("--with", with_)
     where = console()
     with strangers():
         found = describe(module)
@@ -156,7 +155,7 @@ def _show_module(
             raise OptionError(
                 f"{picture}: cannot be written: {error}; name a .png or .svg file"
             ) from error
-        where.print(f"drawn: {picture}", markup=False, soft_wrap=True)
+        say(f"drawn: {picture}", where)
         return
     case = Case(module, given, shapes, pass_=pass_)  # type: ignore[arg-type]
     with strangers():
@@ -173,22 +172,6 @@ def _description(where: Console, found: Description) -> None:
         default = "required" if each.required else repr(each.default)
         table.add_row(Text(each.name), Text(each.type), Text(default))
     where.print(table)
-
-
-def _arguments(texts: list[str]) -> dict[str, Any]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    arguments = {}
-    for given in texts:
-        name, equals, value = given.partition("=")
-        try:
-            arguments[name] = YAML(typ="safe", pure=True).load(value)
-        except YAMLError as error:
-            raise OptionError(f"--with {given}: the value is not YAML; quote it") from error
-        if not equals or not name:
-            raise OptionError(f"--with {given}: no value; write --with NAME=VALUE")
-    return arguments
 
 
 def _costs(where: Console, counted: ModuleCosts) -> None:

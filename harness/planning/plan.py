@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from harness.case import Case, Job
+from harness.case import Job
 from harness.engines.engine import Engine
 from harness.planning.predict import Durations, Earlier, Estimate, Needs, Prediction
 from harness.suite.suite import Suite
@@ -30,6 +31,24 @@ class PlannedCase:
     time: Estimate | None
     trainings: int = 0  # how many of its trainings it is the first to ask for and are not kept
 
+    def as_json(self) -> dict[str, Any]:
+        """Plain data, what is not known as `None`."""
+        job, memory, time = self.job, self.memory, self.time
+        return {
+            "suite": job.suite,
+            "label": job.label,
+            "replicate": job.replicate,
+            "case_key": job.case.key,
+            "device": job.case.device,
+            "metrics": list(job.metrics),
+            "memory_bytes": memory.bytes if memory else None,
+            "memory_basis": memory.basis if memory else None,
+            "seconds": time.seconds if time else None,
+            "seconds_basis": time.basis if time else None,
+            "seconds_records": time.records if time else 0,
+            "trainings": self.trainings,
+        }
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -51,6 +70,22 @@ class Plan:
     def seconds(self) -> float:
         """Sum of the known times: all cases one after another."""
         return sum(planned.time.seconds for planned in self.cases if planned.time is not None)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data: all cases and trainings, seconds and bytes."""
+        return {
+            "suite": self.suite,
+            "machine_key": self.machine,
+            "runs": self.runs,
+            "notes": list(self.notes),
+            "distinct_cases": self.distinct_cases,
+            "seconds": self.seconds,
+            "trainings": [
+                {"case_key": t.job.case.key, "label": t.job.label, "seed": t.seed, "kept": t.kept}
+                for t in self.trainings
+            ],
+            "cases": [planned.as_json() for planned in self.cases],
+        }
 
 
 def make_plan(
@@ -104,8 +139,8 @@ def make_plan(
         own = [identity for identity in dict.fromkeys(identities) if identity not in done]
         done.update(own)
         of_network = [trainings.distinct[identity].network for identity in identities[:1]]
-        memory, time = _memory(needs, job, of_network), _time(durations, job, len(own))
-        cases.append(PlannedCase(job, memory, time, trainings=len(own)))
+        memory = needs.largest(job.case, *of_network)
+        cases.append(PlannedCase(job, memory, durations.of_all(job, len(own)), len(own)))
     found = tuple(trainings.distinct.values())
     return Plan(suite.name, machine, tuple(cases), found, earlier.runs, tuple(notes))
 
@@ -114,32 +149,3 @@ def _budget(asked: float | None, number: int) -> float:
     if asked is not None:
         return asked
     return LONG if number <= FEW else SHORT
-
-
-def _memory(needs: Needs, job: Job, networks: list[Case | None]) -> Prediction | None:
-    """The largest need of a case's own pass and of its trainings; `None` if one is unknown."""
-    own = needs.of(job.case)
-    for network in networks:
-        trained = needs.of(network) if network is not None else None
-        if own is None or trained is None:
-            return None
-        own = max(own, trained, key=lambda each: each.bytes)
-    return own
-
-
-def _time(durations: Durations, job: Job, trainings: int) -> Estimate | None:
-    """A case's time with its share of the trainings, never beyond its timeout."""
-    found = durations.of(job)
-    if found is None:
-        return None
-    if trainings:
-        one = durations.training(job)
-        if one is None:
-            return None
-        known = (found, one)
-        found = Estimate(
-            found.seconds + trainings * one.seconds,
-            "same case" if all(e.basis == "same case" for e in known) else "similar cases",
-            min(e.records for e in known),
-        )
-    return replace(found, seconds=min(found.seconds, job.timeout))

@@ -18,8 +18,6 @@ from harness.records.record import Record
 from harness.records.run_directory import RECORDS
 from harness.records.stored_runs import find_runs
 
-# Predicted time of a case: from the same case on the same machine, else from similar ones.
-
 Basis = Literal["same case", "similar cases"]
 
 LATEST = 5
@@ -59,7 +57,8 @@ class Durations:
         similar: dict[tuple[str, ...], list[tuple[float, float]]] = defaultdict(list)
         self._trainings: dict[tuple[str, ...], list[float]] = defaultdict(list)
         for record in own:
-            same = self._same[_condition_of(record)]
+            timing = {**asdict(DEFAULT_TIMING), **record.timing}  # of a time with fewer options
+            same = self._same[_condition(record.case_key, record.threads, _canonical(timing))]
             if len(same) < LATEST:
                 same.append(record)
             self._learn(record, similar)
@@ -93,12 +92,27 @@ class Durations:
                 return Estimate(statistics.median(found[:LATEST]), basis, len(found[:LATEST]))
         return None
 
+    def of_all(self, job: Job, trainings: int) -> Estimate | None:
+        """Seconds of a case with so many trainings, never beyond its timeout."""
+        found = self.of(job)
+        if found is not None and trainings:
+            one = self.training(job)
+            if one is None:
+                return None
+            same = found.basis == one.basis == "same case"
+            found = Estimate(
+                found.seconds + trainings * one.seconds,
+                "same case" if same else "similar cases",
+                min(found.records, one.records),
+            )
+        return found and replace(found, seconds=min(found.seconds, job.timeout))
+
     def _metric(self, job: Job, name: str, same: Sequence[Record]) -> Estimate | None:
         times = [times[name] for record in same if name in (times := _seconds(record))]
         if times:
             return Estimate(statistics.median(times), "same case", len(times))
         size = _size(job.case.inputs)
-        for kind in self._kinds(name, _plain(job), job.accuracy):
+        for kind in self._kinds(name, vars(job.case), job.accuracy):
             if kind in self._similar:
                 return self._similar[kind].near(size)
         return None
@@ -127,7 +141,7 @@ class Durations:
 
     def _trained_alike(self, what: Job | Record) -> tuple[tuple[str, ...], ...]:
         """What a training's time is alike in: the same arguments, the same module, any module."""
-        case = what.case if isinstance(what, Record) else _plain(what)
+        case = what.case if isinstance(what, Record) else vars(what.case)
         accuracy = what.accuracy or {}
         asked = (self._texts.of(accuracy.get(name)) for name in ("recipe", "data"))
         common = (case["device"], str(what.threads), *asked)
@@ -187,23 +201,9 @@ def _size(inputs: Iterable[Sequence[int]]) -> float:
     return log(max(1, sum(prod(shape) for shape in inputs)))
 
 
-def _plain(job: Job) -> Mapping[str, Any]:
-    """The case as a record says it, without copies: grids have thousands."""
-    case = job.case
-    return {name: getattr(case, name) for name in _COMPARED}
-
-
-_COMPARED = ("module", "arguments", "inputs", "device", "dtype", "pass_")
-
-
 def _condition(case_key: str, threads: int | None, timing: str) -> tuple[str, ...]:
     """What has to be alike for two measurements to take the same time."""
     return (case_key, str(threads), timing)
-
-
-def _condition_of(record: Record) -> tuple[str, ...]:
-    timing = {**asdict(DEFAULT_TIMING), **record.timing}  # of a time with fewer options
-    return _condition(record.case_key, record.threads, _canonical(timing))
 
 
 @functools.cache
@@ -314,20 +314,24 @@ class Needs:
         self._known: dict[str, _Known] = {}
         for record in records:
             if all(record.values.get(name) is not None for name in _STATE):
-                self._known.setdefault(
-                    _of_record(record.case), _Known(record.values, "earlier run")
-                )
+                self._known.setdefault(_identity(record.case), _Known(record.values, "earlier run"))
 
     def of(self, case: Case) -> Prediction | None:
         """The need of a case; `None` where it is not known (yet)."""
-        found = self._known.get(_identity(case))
+        found = self._known.get(_identity(vars(case)))
         return found.need(case.pass_) if found is not None else None
+
+    def largest(self, *cases: Case | None) -> Prediction | None:
+        """The largest need of cases; `None` if one is not known."""
+        needs = [self.of(case) if case is not None else None for case in cases]
+        known = [need for need in needs if need is not None]
+        return max(known, key=lambda each: each.bytes) if len(known) == len(needs) else None
 
     def unknown(self, jobs: Iterable[Job]) -> list[Job]:
         """One static job for each distinct module and input that is not known, largest first."""
         asked: dict[str, Job] = {}
         for job in jobs:
-            identity = _identity(job.case)
+            identity = _identity(vars(job.case))
             if identity not in asked and self.of(job.case) is None:
                 # Reduced to what the prediction needs; it runs without the case's device.
                 case = replace(job.case, device="cpu", compile=False)
@@ -364,7 +368,7 @@ class Needs:
                 if isinstance(event, Finished):
                     done += 1
                     known = _Known(event.outcome.values, "fake tensors")
-                    self._known[_identity(event.job.case)] = known
+                    self._known[_identity(vars(event.job.case))] = known
                 if clock() >= end:
                     break
         finally:
@@ -372,20 +376,7 @@ class Needs:
         return done
 
 
-def _identity(case: Case) -> str:
-    inputs = [list(shape) for shape in case.inputs]
-    return _text(case.module, case.arguments, inputs, case.dtype, case.channels_last)
-
-
-def _of_record(case: Mapping[str, Any]) -> str:
-    return _text(
-        case["module"],
-        case["arguments"],
-        case["inputs"],
-        case["dtype"],
-        case.get("channels_last", False),
-    )
-
-
-def _text(*parts: object) -> str:
-    return json.dumps(parts, sort_keys=True)
+def _identity(case: Mapping[str, Any]) -> str:
+    """What a need depends on, of the fields of a case: all but device and pass."""
+    known = ("module", "arguments", "inputs", "dtype")
+    return _canonical([*(case[name] for name in known), case.get("channels_last", False)])

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 import harness
 from harness.messages import suggest
-from harness.suite import explain, reader
+from harness.suite import reader
 from harness.suite.document import Problem
 from harness.suite.entry import Place, Recipe
 from harness.suite.recipe import GENERATED, DataSpec, EvaluationSpec, RecipeSpec
@@ -17,7 +17,6 @@ from harness.suite.schema import Conditions, SuiteSpec
 from harness.suite.tree import Source
 
 ENDINGS = (".yaml", ".yml")
-_ADAPTER = TypeAdapter(RecipeSpec)
 
 
 @dataclass(eq=False)
@@ -42,13 +41,8 @@ class Accuracies:
                 )
             return None
         path = self._find(name, place)
-        if path is None:
-            return None
-        if path not in self._read:
-            self._read[path], problems = read_recipe(path)
-            self.source.document.problems.extend(problems)
-        found = self._read[path]
-        if found is None:
+        found = self._read[path] if path is not None else None
+        if path is None or found is None:
             return None
         data: DataSpec | None = self._word(recipe, "data")[0] or found.data
         if data is None:
@@ -60,7 +54,7 @@ class Accuracies:
             chosen = found.for_data(data.name)
             chosen = chosen.changed(changes) if changes else chosen
         except ValidationError as error:
-            explain.report(self.source.document, error, RecipeSpec, where)
+            self.source.document.report_invalid(error, RecipeSpec, where)
             return None
         return {
             "recipe": _plain(chosen, path),
@@ -95,22 +89,27 @@ class Accuracies:
         return EvaluationSpec.of(merged).model_dump(mode="json")
 
     def _find(self, name: str, place: Place) -> Path | None:
-        folder = self.source.document.path.parent
-        if name.endswith(ENDINGS):
-            path = folder / name
-            if path.is_file():
-                return path
-            what, cure = "no such file", "check the path, it is taken from the suite's folder"
-            self.source.document.report(place, f"{what}: {name}", cure)
-            return None
+        """The file of a recipe, read when it is first asked for."""
+        document, folder = self.source.document, self.source.document.path.parent
         known: dict[str, Path] = {}
-        for shelf in shelves(folder):
-            for file in sorted(shelf.glob("*.yaml")):
-                known.setdefault(file.stem, file)
-        if name not in known:
-            cure = suggest(name, known, "recipes") if known else "write the path of its YAML file"
-            self.source.document.report(place, f"no recipe is called {name}", cure)
-        return known.get(name)
+        if not name.endswith(ENDINGS):
+            for shelf in shelves(folder):
+                for file in sorted(shelf.glob("*.yaml")):
+                    known.setdefault(file.stem, file)
+            if name not in known:
+                cure = "write the path of its YAML file"
+                cure = suggest(name, known, "recipes") if known else cure
+                document.report(place, f"no recipe is called {name}", cure)
+        elif (folder / name).is_file():
+            known[name] = folder / name
+        else:
+            cure = "check the path, it is taken from the suite's folder"
+            document.report(place, f"no such file: {name}", cure)
+        path = known.get(name)
+        if path is not None and path not in self._read:
+            self._read[path], problems = read_recipe(path)
+            document.problems.extend(problems)
+        return path
 
 
 def shelves(start: Path) -> Iterator[Path]:
@@ -135,15 +134,15 @@ def read_recipe(path: Path) -> tuple[RecipeSpec | None, list[Problem]]:
             document.report((), "empty", "begin with recipe: name")
         return None, document.problems
     try:
-        spec: RecipeSpec = explain.validate(_ADAPTER, document.root.plain())
+        spec = RecipeSpec.of(document.root.plain())
     except ValidationError as error:
-        explain.report(document, error, RecipeSpec)
+        document.report_invalid(error, RecipeSpec)
         return None, document.problems
     for name in spec.per_data:
         try:
             spec.for_data(name)
         except ValidationError as error:
-            explain.report(document, error, RecipeSpec, ("per_data", name))
+            document.report_invalid(error, RecipeSpec, ("per_data", name))
     return (None if document.problems else spec), document.problems
 
 

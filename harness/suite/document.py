@@ -1,16 +1,19 @@
-"""A YAML file as a tree in which every key and value knows its line and column."""
+"""A YAML file as a tree in which every key and value knows its place, and what is wrong with it."""
 
+import json
 import math
 import os
 import re
+import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.messages import HarnessError, escaped, one_line
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
-# What is wrong with a suite, where, and what to do about it.
+from harness.messages import HarnessError, escaped, one_line, quote, suggest
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,7 @@ class Problem:
     cure: str  # what to do
 
     def __str__(self) -> str:
-        parts = (one_line(text) for text in (self.where, self.what, self.cure))
-        where, what, cure = parts
+        where, what, cure = map(one_line, (self.where, self.what, self.cure))
         at = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         return f"{at}: {where}: {what}; {cure}"
 
@@ -69,10 +71,6 @@ def resolve(text: str) -> Scalar:
         return None
     if text in _TRUE or text in _FALSE:
         return text in _TRUE
-    return _number(text)
-
-
-def _number(text: str) -> int | float | str:
     if _NOT_FINITE.fullmatch(text):
         raise ValueError("a suite has no use for a number that is not finite")
     bases = ((_DECIMAL, 10), (_OCTAL, 8), (_HEXADECIMAL, 16))
@@ -82,7 +80,7 @@ def _number(text: str) -> int | float | str:
     if len(text) > LONGEST_NUMBER:
         raise ValueError(f"a number of {len(text)} characters")
     if base is not None:
-        return int(text, 10) if base == 10 else int(text[2:], base)
+        return int(text if base == 10 else text[2:], base)
     number = float(text)
     if not math.isfinite(number):
         raise ValueError("a number beyond the range of float64")
@@ -149,38 +147,51 @@ class Document:
         """Add a mistake.
 
         Args:
-            location: keys and indices from the root to the value.
+            location: keys and indices from the root to the value; those that the tree lacks are
+                passed over, since they are branches of a type, not of the file.
             what: what is wrong.
             cure: what to do.
             key: the mistake is the key itself, not its value.
             absent: a key that is missing at `location`; shown as part of the path.
         """
-        line, column, found = self._place(location, key)
+        node = self.root
+        place: Node | Entry | None = node
+        found: list[str | int] = []
+        for part in location:
+            content = node.content if node is not None else None
+            if isinstance(content, dict) and str(part) in content:
+                entry = content[str(part)]
+                node, place = entry.node, entry if key else entry.node
+            elif isinstance(content, list) and isinstance(part, int) and 0 <= part < len(content):
+                node = place = content[part]
+            else:
+                continue
+            found.append(part)
+        line, column = (place.line, place.column) if place is not None else (1, 1)
         where = ".".join(str(part) for part in (*found, *([absent] if absent else [])))
         self.problems.append(Problem(self.shown, line, column, where or "file", what, cure))
 
-    def _place(self, location: Location, key: bool) -> tuple[int, int, list[str | int]]:
-        """Line, column and the part of the location that the tree has.
+    def report_invalid(
+        self, error: ValidationError, model: type[BaseModel], prefix: Location = ()
+    ) -> None:
+        """Add every mistake of a validation.
 
-        Parts that the tree lacks are passed over: they are branches of a type, not of the file.
+        Args:
+            error: what the model found.
+            model: the model, which knows the keys that exist.
+            prefix: location of the value in the document.
         """
-        node, entry = self.root, None
-        found: list[str | int] = []
-        for part in location:
-            step = _below(node, part) if node is not None else None
-            if step is not None:
-                (node, entry), found = step, [*found, part]
-        place = entry if key and entry is not None else node
-        return (place.line, place.column, found) if place is not None else (1, 1, found)
-
-
-def _below(node: Node, part: str | int) -> tuple[Node, Entry | None] | None:
-    content = node.content
-    if isinstance(content, dict) and str(part) in content:
-        return content[str(part)].node, content[str(part)]
-    if isinstance(content, list) and isinstance(part, int) and 0 <= part < len(content):
-        return content[part], None
-    return None
+        for detail in details(error):
+            location = (*prefix, *detail["loc"])
+            kind, last = detail["type"], str(location[-1]) if location else ""
+            if kind == "extra_forbidden":
+                cure = suggest(last, _keys_at(model, detail["loc"][:-1]), "keys")
+                self.report(location, "unknown key", cure, key=True)
+            elif kind == "missing":
+                what, cure = "missing required key", f"add {last}: ..."
+                self.report(location[:-1], what, cure, absent=last)
+            else:
+                self.report(location, *words(detail))
 
 
 def shown(path: Path) -> str:
@@ -188,3 +199,119 @@ def shown(path: Path) -> str:
     # abspath, not resolve: a user knows the file under the name that was given.
     absolute, here = Path(os.path.abspath(path)), Path.cwd()  # noqa: PTH100
     return escaped(str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute))
+
+
+# Mistakes that the models find, in the words of the file: what is wrong and what to do.
+
+_KINDS = {
+    "int": ("a whole number", "write a plain number such as 3"),
+    "float": ("a number", "write a plain number such as 0.5"),
+    "string": ("text", "put it in quotes"),
+    "bool": ("true or false", "write true or false without quotes"),
+    "list": ("a list", "write [a, b] or one line per item that begins with a hyphen"),
+    "tuple": ("a list", "write [a, b] or one line per item that begins with a hyphen"),
+    "dict": ("a mapping", "write key: value"),
+    "model": ("a mapping", "write key: value"),
+}
+
+FEW_VALUES = 3
+"""Up to so many are listed; of more, the nearest is named (`gpu` is nearer to cpu than to cuda)."""
+
+_BOUNDS = {
+    "greater_than": ("gt", "greater than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+}
+
+
+def validated(adapter: "TypeAdapter[Any]", value: Any) -> Any:
+    """A plain value through a model as strict JSON: lists may be tuples, nothing else is converted.
+
+    Raises:
+        ValidationError: as pydantic does.
+    """
+    return adapter.validate_json(json.dumps(value), strict=True)
+
+
+def details(error: ValidationError) -> list[ErrorDetails]:
+    """The mistakes of a validation, each once.
+
+    A list is also counted too short by pydantic when it is so only for an item that is wrong.
+    """
+    found = error.errors(include_url=False)
+    places = [detail["loc"] for detail in found]
+    return [
+        detail
+        for detail in found
+        if detail["type"] != "too_short"
+        or not any(
+            len(place) > len(detail["loc"]) and place[: len(detail["loc"])] == detail["loc"]
+            for place in places
+        )
+    ]
+
+
+def words(detail: ErrorDetails) -> tuple[str, str]:
+    """What is wrong with a value, and the cure."""
+    kind, value = str(detail["type"]), written(detail["input"])
+    context: dict[str, Any] = detail.get("ctx") or {}
+    noun = "characters" if kind.startswith("string") else "entries"
+    if (expected := _KINDS.get(kind.removesuffix("_type"))) and kind.endswith("_type"):
+        what, cure = f"expected {expected[0]}, not {value}", expected[1]
+    elif kind in _BOUNDS:
+        name, bound = _BOUNDS[kind]
+        what, cure = f"expected {bound} {context[name]}, not {value}", "correct the number"
+    elif kind == "literal_error":
+        names = re.findall(r"'([^']*)'", str(context["expected"]))
+        given = "" if len(names) <= FEW_VALUES else str(detail["input"])
+        what, cure = f"unknown value {value}", suggest(given, names, "values")
+    elif kind == "string_pattern_mismatch":
+        what, cure = f"{value} is no name", f"use a text that matches {context['pattern']}"
+    elif kind.endswith("too_short") and (least := context.get("min_length", 1)) == 1:
+        what, cure = "empty", "fill it in or remove the key"
+    elif kind.endswith("too_short"):
+        what, cure = f"fewer than {least} {noun}", "add what is missing"
+    elif kind.endswith("too_long"):
+        what, cure = f"more than {context.get('max_length')} {noun}", "shorten it"
+    else:  # ours are written as `what; cure`, those of pydantic as a sentence
+        message = str(context["error"]) if kind == "value_error" else str(detail["msg"])
+        what, _, cure = message.partition("; ")
+        what, cure = what[:1].lower() + what[1:], cure or "correct the value"
+    return what, cure
+
+
+def written(value: Any) -> str:
+    """A value as the file writes it: null, true, quoted text."""
+    return quote(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _keys_at(hint: Any, location: Location) -> tuple[str, ...]:
+    """The keys that a model knows at a location; none where any key may stand."""
+    alternatives = _unwrap(hint)
+    models = [
+        each for each in alternatives if isinstance(each, type) and issubclass(each, BaseModel)
+    ]
+    known = {f.alias or name: f.annotation for m in models for name, f in m.model_fields.items()}
+    if not location:
+        return tuple(known)
+    part, *rest = location
+    if part in known:
+        return _keys_at(known[str(part)], rest)
+    for each in alternatives:
+        origin, inner = typing.get_origin(each), typing.get_args(each)
+        if origin in (list, tuple) and isinstance(part, int):
+            return _keys_at(inner[0], rest)
+        if origin is dict and isinstance(part, str):
+            return _keys_at(inner[1], rest)
+    return ()
+
+
+def _unwrap(hint: Any) -> list[Any]:
+    """The alternatives of a union, annotations removed."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return _unwrap(inner[0])
+    if origin is typing.Union or type(hint).__name__ == "UnionType":
+        return [alternative for one in inner for alternative in _unwrap(one)]
+    return [hint]

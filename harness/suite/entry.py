@@ -5,38 +5,17 @@ import itertools
 import json
 import math
 import string
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from harness.case import DType, Pass
-from harness.messages import LONGEST_LABEL, axis_text, quote, shorten, suggest
-from harness.suite import explain
-from harness.suite.document import Document
-from harness.suite.schema import CASE_AXES, Conditions, Input, ModuleName, SuiteSpec
-
-# Axes to combinations: `grid` is a product, `zip` advances together, `exclude` leaves out.
+from harness.messages import LONGEST_LABEL, axis_text, quote, shorten, suggest, with_axes
+from harness.suite.document import Document, validated
+from harness.suite.schema import CASE_AXES, CASE_AXIS_TYPES, Conditions, SuiteSpec
 
 Combination = dict[str, Any]
-
-
-def count(grid: Mapping[str, Sequence[Any]], zipped: Mapping[str, Sequence[Any]]) -> int:
-    """Number of combinations before `exclude`, without making them."""
-    together = min((len(values) for values in zipped.values()), default=1)
-    return math.prod(len(values) for values in grid.values()) * together
-
-
-def all_combinations(
-    grid: Mapping[str, Sequence[Any]], zipped: Mapping[str, Sequence[Any]]
-) -> list[Combination]:
-    """Every combination, the last axis of the grid fastest, the zipped axes last of all."""
-    product = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    if not zipped:
-        return product
-    rows = [dict(zip(zipped, row, strict=True)) for row in zip(*zipped.values(), strict=True)]
-    return [{**combination, **row} for combination in product for row in rows]
 
 
 def identity_of(value: Any) -> str:
@@ -68,49 +47,6 @@ def matching(
     }
 
 
-# Names of the cases of a grid: templates such as `k={kernel_size}`.
-
-
-class TemplateError(ValueError):
-    """A template cannot be filled in; `field` is the unknown axis, if that is the reason."""
-
-    def __init__(self, what: str, field: str | None = None) -> None:
-        super().__init__(what)
-        self.field = field
-
-
-def check(template: str, axes: Collection[str]) -> None:
-    """Raise `TemplateError` unless every field of the template is the name of an axis."""
-    try:
-        parts = list(string.Formatter().parse(template))
-    except ValueError as error:
-        raise TemplateError(f"not a template ({error})") from error
-    for _, axis, form, conversion in parts:
-        if axis is None:
-            continue
-        if form or conversion:
-            raise TemplateError(f"{{{axis}}} has a format")
-        if axis not in axes:
-            raise TemplateError(f"unknown axis {axis or '{}'}", axis)
-
-
-def fill(template: str, texts: Mapping[str, str]) -> str:
-    """The template with each `{axis}` replaced by its value as `axis_text` writes it."""
-    label = "".join(
-        literal + (texts[axis] if axis is not None else "")
-        for literal, axis, _, _ in string.Formatter().parse(template)
-    )
-    return shorten(label, LONGEST_LABEL)
-
-
-CASE_AXIS_TYPES: dict[str, TypeAdapter[Any]] = {
-    "module": TypeAdapter(list[ModuleName]),
-    "input": TypeAdapter(list[Input]),
-    "dtype": TypeAdapter(list[DType]),
-    "pass": TypeAdapter(list[Pass]),
-}
-assert set(CASE_AXIS_TYPES) == set(CASE_AXES)
-
 Place = tuple[str | int, ...]
 
 
@@ -135,12 +71,43 @@ class Recipe:
         index = self._indices.get((axis, id(value)))
         return (*self.place, kind, axis, *(() if index is None else (index,)))
 
-    def texts(self, combination: Combination) -> dict[str, str]:
-        """The values of a combination as labels write them, each written once."""
-        for axis, value in combination.items():
+    def label(self, module: str, combination: Combination) -> str:
+        """Name of a case: the entry's, a template filled in, or the module and its axes."""
+        for axis, value in combination.items():  # each value is written once
             if (axis, id(value)) not in self._texts:
                 self._texts[axis, id(value)] = axis_text(value)
-        return {axis: self._texts[axis, id(value)] for axis, value in combination.items()}
+        texts = {axis: self._texts[axis, id(value)] for axis, value in combination.items()}
+        label = self.spec.label
+        if label is None:
+            return with_axes(module, {a: v for a, v in texts.items() if a != "module"})
+        if not texts or not _is_template(label):
+            return with_axes(label, texts)
+        known = {**texts, "module": module}
+        fields = string.Formatter().parse(label)
+        filled = (text + (known[axis] if axis is not None else "") for text, axis, _, _ in fields)
+        return shorten("".join(filled), LONGEST_LABEL)
+
+    def check_label(self) -> bool:
+        """Whether the label, if it is a template such as `k={kernel_size}`, can be filled in."""
+        template = self.spec.label
+        if template is None or not self.axes or not _is_template(template):
+            return True
+        axes = {*self.axes, "module"}
+        cure = "write {axis} for each axis, {{ and }} for braces"
+        try:
+            fields = list(string.Formatter().parse(template))
+        except ValueError as error:
+            self.report(("label",), f"not a template ({error})", cure)
+            return False
+        for _, axis, form, conversion in fields:
+            if axis is not None and (form or conversion):
+                self.report(("label",), f"{{{axis}}} has a format", cure)
+                return False
+            if axis is not None and axis not in axes:
+                cure = suggest(axis, axes, "axes") if axis else cure
+                self.report(("label",), f"unknown axis {axis or '{}'}", cure)
+                return False
+        return True
 
     @functools.cached_property
     def _values(self) -> dict[str, list[Any]]:
@@ -169,11 +136,18 @@ class Recipe:
         self._check_axes()
         if len(self.document.problems) > mistakes:
             return None
-        if (number := count(self.spec.grid, self.spec.zip_)) > most:
+        grid, zipped = self.spec.grid, self.spec.zip_
+        together = min(map(len, zipped.values()), default=1)
+        if (number := math.prod(map(len, grid.values())) * together) > most:
             what = f"{number} combinations, {most} more cases are allowed"
             self.report(("grid",), what, "take fewer values or split the suite")
             return None
-        return self._without_excluded(all_combinations(self.spec.grid, self.spec.zip_))
+        made = [dict(zip(grid, row, strict=True)) for row in itertools.product(*grid.values())]
+        if zipped:  # the zipped axes vary fastest, then the last of the grid
+            values = zip(*zipped.values(), strict=True)
+            rows = [dict(zip(zipped, row, strict=True)) for row in values]
+            made = [{**each, **row} for each in made for row in rows]
+        return self._without_excluded(made)
 
     def _check_axes(self) -> None:
         spec = self.spec
@@ -198,10 +172,10 @@ class Recipe:
     def _check_values(self, kind: str, axis: str, values: list[Any]) -> None:
         if (adapter := CASE_AXIS_TYPES.get(axis)) is not None:
             try:
-                explain.validate(adapter, values)
+                validated(adapter, values)
             except ValidationError as error:
                 prefix = (*self.place, kind, axis)
-                explain.report(self.document, error, SuiteSpec, prefix)
+                self.document.report_invalid(error, SuiteSpec, prefix)
         seen: set[str] = set()
         for index, value in enumerate(values if kind == "grid" else ()):
             identity = identity_of(value)
@@ -227,12 +201,15 @@ class Recipe:
         if not kept and len(self.document.problems) == mistakes:
             cure = "exclude fewer combinations"
             self.report(("exclude",), "no combination is left", cure, key=True)
-        return None if len(self.document.problems) > mistakes else self._forced(kept)
-
-    def _forced(self, combinations: list[Combination]) -> list[Combination]:
-        """Axes that the command line fixes take its value; combinations that become equal merge."""
+        if len(self.document.problems) > mistakes:
+            return None
+        # Axes that the command line fixes take its value; combinations that become equal merge.
         forced = {axis: value for axis, value in self.forced.items() if axis in self.axes}
         if not forced:
-            return combinations
-        merged = ({**combination, **forced} for combination in combinations)
+            return kept
+        merged = ({**combination, **forced} for combination in kept)
         return list({identity_of(combination): combination for combination in merged}.values())
+
+
+def _is_template(text: str) -> bool:
+    return "{" in text or "}" in text

@@ -11,17 +11,14 @@ from harness.case import Case, Device, Job
 from harness.instantiate import ArgumentTypeError, ModuleError, Signature
 from harness.measure import STATIC
 from harness.measure.own import Declared, MetricError, is_own, own_function
-from harness.messages import quote, suggest, with_axes
+from harness.messages import quote, suggest
 from harness.records.quantities.registry import is_taken
-from harness.suite import explain
 from harness.suite.accuracy import Accuracies
-from harness.suite.document import Problem
-from harness.suite.entry import Combination, Place, Recipe, TemplateError, check, fill
-from harness.suite.schema import CASE_AXES, MOST_CASES, Conditions, SuiteSpec, timing
+from harness.suite.document import Problem, written
+from harness.suite.entry import Combination, Place, Recipe
+from harness.suite.schema import CASE_AXES, MOST_CASES, SuiteSpec, timing
 from harness.suite.suite import Overrides
 from harness.suite.tree import Source
-
-# Checks of modules and their arguments against the constructors' signatures.
 
 
 @dataclass(eq=False)
@@ -69,18 +66,14 @@ class Constructors:
                     try:
                         instantiate.convert(value, parameter.hint)
                     except ArgumentTypeError as error:
-                        what = f"{error} as {module} takes it, not {explain.written(value)}"
+                        what = f"{error} as {module} takes it, not {written(value)}"
                         recipe.document.report(place, what, "correct the value")
                 elif not signature.takes_any:
-                    self._report_unknown(recipe, module, name, place)
-
-    def _report_unknown(self, recipe: Recipe, module: str, name: str, place: Place) -> None:
-        key_place = place[: len(recipe.place) + 2]  # without an axis' index
-        if self._first(recipe, key_place, module, "unknown"):
-            signature = self._known[module]
-            known = signature.parameters if isinstance(signature, Signature) else ()
-            what, cure = f"{module} has no argument {name}", suggest(name, known, "arguments")
-            recipe.document.report(key_place, what, cure, key=True)
+                    key_place = place[: len(recipe.place) + 2]  # without an axis' index
+                    if self._first(recipe, key_place, module, "unknown"):
+                        cure = suggest(name, signature.parameters, "arguments")
+                        what = f"{module} has no argument {name}"
+                        recipe.document.report(key_place, what, cure, key=True)
 
     def check_missing(
         self, recipe: Recipe, module: str, signature: Signature, given: Mapping[str, Any]
@@ -120,7 +113,10 @@ class OwnMetrics:
         found: dict[str, Mapping[str, Any]] = {}
         for name in filter(is_own, measured):
             if name not in self._known:
-                self._known[name] = self._read(name)
+                try:
+                    self._known[name] = own_function(name, _search_path(self.source))[1]
+                except MetricError as error:
+                    self._known[name] = error
             said = self._known[name]
             wrong = said if isinstance(said, MetricError) else self._taken(recipe, name, said)
             if wrong is not None:
@@ -128,12 +124,6 @@ class OwnMetrics:
             elif not isinstance(said, MetricError):
                 found.update(said)
         return found
-
-    def _read(self, name: str) -> Declared | MetricError:
-        try:
-            return own_function(name, _search_path(self.source))[1]
-        except MetricError as error:
-            return error
 
     def _taken(self, recipe: Recipe, metric: str, said: Declared) -> MetricError | None:
         for name in said:
@@ -188,25 +178,29 @@ class Expansion:
     notes: dict[str, str] = field(default_factory=dict)
     _used_defaults: set[str] = field(default_factory=set)
     _unchecked: bool = False
-    _own: "OwnMetrics" = field(init=False)
+    _constructors: Constructors = field(init=False)
+    _own: OwnMetrics = field(init=False)
     _accuracies: Accuracies = field(init=False)
     _repeats: dict[str, int] = field(default_factory=dict)
 
     def run(self) -> None:
         """Fill `jobs` and `notes`."""
-        self._check_top()
-        constructors = Constructors(_search_path(self.source))
+        self._constructors = Constructors(_search_path(self.source))
         self._own = OwnMetrics(self.source, by_option=self.overrides.metrics is not None)
         self._accuracies = Accuracies(self.source, self.spec, self.overrides.data_root)
         first: dict[str, str] = {}
         for recipe in self._recipes():
-            made = list(self._jobs(recipe, constructors))
+            made = list(self._jobs(recipe))
             self._check_labels(recipe, made, first)
             self.jobs += made
             self._repeats.update({job.label: self._processes(recipe) for job in made})
             if recipe.spec.note is not None and recipe.place:
                 self.notes.update({job.label: recipe.spec.note for job in made})
-        self._check_defaults(constructors)
+        if not self._unchecked and self.source.complete and not self.source.lost_cases:
+            for name in self.spec.with_.keys() - self._used_defaults:  # misspelt ones
+                what = "no case's module has this argument"
+                cure = suggest(name, self._constructors.parameters(), "arguments")
+                self.source.document.report(("with", name), what, cure, key=True)
         # Every case once, then every case a second time, and so on: processes of one case are so
         # spread over the run, and what drifts meets all cases alike.
         self.jobs = [
@@ -216,46 +210,47 @@ class Expansion:
             if number <= self._repeats[job.label]
         ]
 
-    def _check_top(self) -> None:
-        document, spec = self.source.document, self.spec
+    def _recipes(self) -> Iterator[Recipe]:
+        """The entries that make cases, after what is wrong at the top is reported."""
+        document, spec, forced = self.source.document, self.spec, _forced(self.overrides)
         if spec.cases is not None:
             for key in ("module", "label", "grid", "zip", "exclude"):
                 if key in self.source.data:
                     what, cure = "stands beside cases", f"move {key} into a case, or remove cases"
                     document.report((key,), what, cure, key=True)
-        elif not self.source.complete or self.source.lost_cases:
-            return
-        elif spec.module or spec.label or spec.grid or spec.zip_ or spec.exclude:
-            if spec.module is None and "module" not in {*spec.grid, *spec.zip_}:
-                document.report((), "missing required key", "add module: ...", absent="module")
-        elif not spec.include:
-            document.report((), "nothing to measure", "add cases, module or include")
-
-    def _recipes(self) -> Iterator[Recipe]:
-        forced = _forced(self.overrides)
-        document = self.source.document
-        if self.spec.cases is not None:
-            for index, case in zip(self.source.original, self.spec.cases, strict=True):
+            for index, case in zip(self.source.original, spec.cases, strict=True):
                 yield Recipe(document, ("cases", index), case, forced)
-        elif self.spec.module is not None or "module" in {*self.spec.grid, *self.spec.zip_}:
-            yield Recipe(document, (), self.spec, forced)
+            return
+        has_module = spec.module is not None or "module" in {*spec.grid, *spec.zip_}
+        if self.source.complete and not self.source.lost_cases:
+            if spec.module or spec.label or spec.grid or spec.zip_ or spec.exclude:
+                if not has_module:
+                    document.report((), "missing required key", "add module: ...", absent="module")
+            elif not spec.include:
+                document.report((), "nothing to measure", "add cases, module or include")
+        if has_module:
+            yield Recipe(document, (), spec, forced)
 
-    def _jobs(self, recipe: Recipe, constructors: Constructors) -> Iterator[Job]:
+    def _jobs(self, recipe: Recipe) -> Iterator[Job]:
         before = len(recipe.document.problems)
         processes = self._processes(recipe)
         combinations = recipe.combinations(self.budget.left // processes)
-        if combinations is None or not self._has_module(recipe):
+        if combinations is None or not self._has(
+            recipe, "module", recipe.spec.module, "add module: name"
+        ):
             self._unchecked = True
             return
         self.budget.left -= len(combinations) * processes
-        has_input = self._has_input(recipe)
-        has_label = _check_template(recipe)
+        shape = recipe.spec.input or self.spec.input or self.overrides.inputs
+        cure = "add input: [B, C, H, W] here or for the whole suite"
+        has_input = self._has(recipe, "input", shape, cure, sure=self.source.complete)
+        has_label = recipe.check_label()
         measured = self._metrics(recipe)
         declared = self._own.declared(recipe, measured)
         accuracy = self._accuracies.of(recipe) if "accuracy" in measured else None
         for combination in combinations:
             module = str(combination.get("module", recipe.spec.module))
-            arguments = self._arguments(recipe, module, combination, constructors)
+            arguments = self._arguments(recipe, module, combination)
             if arguments is not None and has_input and has_label:
                 job = self._job(
                     recipe, module, arguments, combination, measured=measured, accuracy=accuracy
@@ -266,30 +261,21 @@ class Expansion:
     def _processes(self, recipe: Recipe) -> int:
         return int(_first(recipe.spec.repeats, self.spec.repeats, 1))
 
-    def _has_module(self, recipe: Recipe) -> bool:
-        if recipe.spec.module is not None or "module" in recipe.axes:
+    def _has(self, recipe: Recipe, key: str, given: Any, cure: str, *, sure: bool = True) -> bool:
+        if given is not None or key in recipe.axes:
             return True
-        cure = "add module: name"
-        recipe.document.report(recipe.place, "missing required key", cure, absent="module")
-        return False
-
-    def _has_input(self, recipe: Recipe) -> bool:
-        given = recipe.spec.input or self.spec.input or self.overrides.inputs
-        if given is not None or "input" in recipe.axes:
-            return True
-        if self.source.complete:
-            cure = "add input: [B, C, H, W] here or for the whole suite"
-            recipe.document.report(recipe.place, "missing required key", cure, absent="input")
+        if sure:
+            recipe.document.report(recipe.place, "missing required key", cure, absent=key)
         return False
 
     def _arguments(
-        self, recipe: Recipe, module: str, combination: Combination, constructors: Constructors
+        self, recipe: Recipe, module: str, combination: Combination
     ) -> dict[str, Any] | None:
         """Arguments of a case: the suite's defaults, then the case's, then the axes'."""
         place: Place = (*recipe.place, "module")
         if "module" in combination:
             place = recipe.place_of("module", module)
-        signature = constructors.signature(recipe, place, module)
+        signature = self._constructors.signature(recipe, place, module)
         if signature is None:
             return None
         given: dict[str, tuple[Place, Any]] = {
@@ -308,9 +294,9 @@ class Expansion:
             for axis, value in combination.items()
             if axis not in CASE_AXES
         }
-        constructors.check(recipe, module, signature, given)
+        self._constructors.check(recipe, module, signature, given)
         if self.source.complete:
-            constructors.check_missing(recipe, module, signature, given)
+            self._constructors.check_missing(recipe, module, signature, given)
         return {name: value for name, (_, value) in given.items()}
 
     def _job(
@@ -340,7 +326,7 @@ class Expansion:
         )
         return Job(
             suite=self.spec.suite,
-            label=_label(spec, module, recipe.texts(combination)),
+            label=recipe.label(module, combination),
             case=case,
             metrics=measured,
             timeout=_first(spec.timeout, self.spec.timeout, DEFAULT_TIMEOUT),
@@ -387,50 +373,12 @@ class Expansion:
                 return
             first[job.label] = ".".join(map(str, recipe.place)) or "the same label"
 
-    def _check_defaults(self, constructors: Constructors) -> None:
-        """A default that nothing takes is a misspelt one."""
-        if self._unchecked or not self.source.complete or self.source.lost_cases:
-            return
-        for name in self.spec.with_.keys() - self._used_defaults:
-            cure = suggest(name, constructors.parameters(), "arguments")
-            self.source.document.report(
-                ("with", name), "no case's module has this argument", cure, key=True
-            )
-
 
 def metrics(choice: str | tuple[str, ...]) -> tuple[str, ...]:
     """Names of metrics, `static` written out, each once."""
     chosen = (choice,) if isinstance(choice, str) else choice
     expanded = (name for one in chosen for name in (STATIC if one == "static" else (one,)))
     return tuple(dict.fromkeys(expanded))
-
-
-def _check_template(recipe: Recipe) -> bool:
-    template = recipe.spec.label
-    if template is None or not recipe.axes or not _is_template(template):
-        return True
-    axes = {*recipe.axes, "module"}
-    try:
-        check(template, axes)
-    except TemplateError as error:
-        cure = "write {axis} for each axis, {{ and }} for braces"
-        if error.field:
-            cure = suggest(error.field, axes, "axes")
-        recipe.report(("label",), str(error), cure)
-        return False
-    return True
-
-
-def _is_template(text: str) -> bool:
-    return "{" in text or "}" in text
-
-
-def _label(spec: Conditions, module: str, texts: dict[str, str]) -> str:
-    if spec.label is None:
-        return with_axes(module, {a: v for a, v in texts.items() if a != "module"})
-    if texts and _is_template(spec.label):
-        return fill(spec.label, {**texts, "module": module})
-    return with_axes(spec.label, texts)
 
 
 def _forced(overrides: Overrides) -> Combination:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,15 +9,13 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from harness.case import DType, Job
 from harness.messages import HarnessError, suggest
-from harness.suite import explain, reader, tree
-from harness.suite.document import Document, Problem, SuiteError
+from harness.suite import reader, tree
+from harness.suite.document import Document, Problem, SuiteError, details, validated, words
 from harness.suite.expand import Budget, Expansion
 from harness.suite.reader import SHOWN, Given, read_mapping
 from harness.suite.schema import DeviceChoice, MetricChoice, Shape, Threads
 from harness.suite.suite import Overrides, Suite
 from harness.suite.tree import Source
-
-# The option `weights`: published backbone weights for the cases of a suite.
 
 ARGUMENTS = ("weights", "backbone_weights")  # of a backbone, of a network that holds one
 
@@ -36,7 +33,7 @@ def with_weights(suite: Suite, file: Path) -> Suite:
     if not file.is_file():
         raise WeightsError(f"weights {file}: there is no such file; give a .safetensors or .pth")
     path = str(file.resolve())
-    found = _with_weights(suite, path)
+    found = suite.with_jobs(lambda job: _with_argument(job, path))
     if found == suite:
         raise WeightsError(
             f"weights {file}: no case takes weights; they belong to resnet, hrnet and segmentor"
@@ -44,23 +41,13 @@ def with_weights(suite: Suite, file: Path) -> Suite:
     return found
 
 
-def _with_weights(suite: Suite, path: str) -> Suite:
-    return replace(
-        suite,
-        jobs=tuple(_job(job, path) for job in suite.jobs),
-        included=tuple(_with_weights(part, path) for part in suite.included),
-    )
-
-
-def _job(job: Job, path: str) -> Job:
+def _with_argument(job: Job, path: str) -> Job:
     from harness.instantiate import parameters_of, resolve
 
     taken = parameters_of(resolve(job.case.module, job.search_path)).parameters
-    for name in ARGUMENTS:
-        if name in taken:
-            return replace(
-                job, case=replace(job.case, arguments={**job.case.arguments, name: path})
-            )
+    for name in filter(taken.__contains__, ARGUMENTS):
+        case = replace(job.case, arguments={**job.case.arguments, name: path})
+        return replace(job, case=case)
     return job
 
 
@@ -85,7 +72,13 @@ def load(suite: Path | Given, overrides: Overrides | None = None) -> Suite:
     """
     overrides = overrides or Overrides()
     document = read_mapping(suite) if isinstance(suite, Mapping) else reader.read_file(suite)
-    problems = _check_overrides(document, overrides)
+    problems = []
+    for name, adapter in _OVERRIDE_TYPES.items():
+        try:
+            if (value := getattr(overrides, name)) is not None:
+                validated(adapter, value)
+        except ValidationError as error:
+            problems += [_of_option(document, name, *words(each)) for each in details(error)]
     folder = suite.parent if isinstance(suite, Path) else document.path.parent
     root = tree.read(document, folder)
     loaded = _suite(root, Overrides() if problems else overrides, Budget())
@@ -122,20 +115,6 @@ def _suite(source: Source, overrides: Overrides, budget: Budget) -> Suite | None
     )
 
 
-def _check_overrides(document: Document, overrides: Overrides) -> list[Problem]:
-    problems = []
-    for name, adapter in _OVERRIDE_TYPES.items():
-        if (value := getattr(overrides, name)) is None:
-            continue
-        try:
-            explain.validate(adapter, value)
-        except ValidationError as error:
-            for detail in explain.details(error):
-                what, cure = explain.words(detail)
-                problems.append(_of_option(document, name, what, cure))
-    return problems
-
-
 def _of_option(document: Document, name: str, what: str, cure: str) -> Problem:
     at = 0 if document.shown == SHOWN else 1  # the beginning of the file
     return Problem(document.shown, at, at, f"option {name}", what, cure)
@@ -149,21 +128,13 @@ def keep_only(suite: Suite, only: tuple[str, ...]) -> Suite:
     """
     assert suite.document is not None
     labels = {job.label for job in suite.all_jobs()}
-    near = partial(suggest, names=labels, noun="labels")
-    unknown = [label for label in only if label not in labels]
-    if unknown:
-        raise SuiteError(
-            [
-                _of_option(suite.document, "only", f"no case is labelled {label}", near(label))
-                for label in unknown
-            ]
+    problems = [
+        _of_option(
+            suite.document, "only", f"no case is labelled {label}", suggest(label, labels, "labels")
         )
-    return _keep(suite, frozenset(only))
-
-
-def _keep(suite: Suite, labels: frozenset[str]) -> Suite:
-    return replace(
-        suite,
-        jobs=tuple(job for job in suite.jobs if job.label in labels),
-        included=tuple(_keep(below, labels) for below in suite.included),
-    )
+        for label in only
+        if label not in labels
+    ]
+    if problems:
+        raise SuiteError(problems)
+    return suite.with_jobs(lambda job: job if job.label in only else None)

@@ -27,8 +27,6 @@ from harness.instantiate import ModuleError, name_of
 from harness.messages import quote
 from harness.suite.document import Document, Entry, Node, Problem, Scalar, resolve, shown
 
-# YAML events to a tree of places and values, without recursion, within limits.
-
 DEEPEST = 32
 """Levels of nesting of one suite file."""
 
@@ -65,7 +63,10 @@ class _Open:
 
 @dataclass(eq=False)
 class Composer:
-    """Builds a document's tree; mistakes after which reading can go on go to the document."""
+    """Builds a document's tree from YAML events, without recursion, within limits.
+
+    Mistakes after which reading can go on go to the document.
+    """
 
     document: Document  # gets the mistakes
     root: Node | None = None  # the tree, once its last event is taken
@@ -112,14 +113,19 @@ class Composer:
                     line, column, "a second document begins", "keep one suite per file"
                 )
         elif isinstance(event, CollectionEndEvent):
-            self._close()
+            opened = self.stack.pop()
+            node = opened.node
+            node.size += sum(child.size for child in node.children())
+            node.height += max((child.height for child in node.children()), default=0)
+            self._anchor(opened.anchor, node)
+            self._place(node, node.line, node.column)
         elif isinstance(event, AliasEvent):
-            node = self.anchors.get(event.anchor)
-            if node is None:
+            known = self.anchors.get(event.anchor)
+            if known is None:
                 what = f"alias *{quote(event.anchor)} has no anchor before it"
                 raise UnreadableError(line, column, what, "write the value out")
-            self._count(node.size, line, column)
-            self._place(node, line, column)
+            self._count(known.size, line, column)
+            self._place(known, line, column)
         elif isinstance(event, NodeEvent):
             self._node(event, line, column)
 
@@ -163,14 +169,6 @@ class Composer:
     def _anchor(self, name: str | None, node: Node) -> None:
         if name is not None:
             self.anchors[name] = node
-
-    def _close(self) -> None:
-        opened = self.stack.pop()
-        node = opened.node
-        node.size += sum(child.size for child in node.children())
-        node.height += max((child.height for child in node.children()), default=0)
-        self._anchor(opened.anchor, node)
-        self._place(node, node.line, node.column)
 
     def _place(self, node: Node, line: int, column: int) -> None:
         """Put a finished node into the collection that is open."""
@@ -220,8 +218,6 @@ def _too_deep(line: int, column: int) -> UnreadableError:
     return UnreadableError(line, column, what, "a suite needs four levels; write it flat")
 
 
-# Reading a suite that is given as a Python mapping, as a notebook has it.
-
 SHOWN = "suite"
 """What messages call it in place of a file's name."""
 
@@ -258,7 +254,8 @@ class _Reading:
         if len(place) > DEEPEST or self.left < 0:
             what = f"nested more than {DEEPEST} levels deep, or more than {MOST_NODES} values"
             raise UnreadableError(0, 0, what, "a suite needs four levels; write it flat")
-        value = _plain(value)
+        if hasattr(value, "tolist") and not isinstance(value, type):  # of NumPy and PyTorch
+            value = value.tolist()
         if isinstance(value, Mapping):
             entries = {}
             for key, below in value.items():
@@ -268,7 +265,7 @@ class _Reading:
                     what = f"the key {quote(key)} is not text"
                     self._report(place, what, "write the key as text")
             return Node(0, 0, entries)
-        if isinstance(value, list):
+        if isinstance(value, (Sequence, Set)) and not isinstance(value, (str, bytes)):
             items = [self.node(each, (*place, str(index))) for index, each in enumerate(value)]
             return Node(0, 0, items)
         return Node(0, 0, self._scalar(value, place))
@@ -284,6 +281,8 @@ class _Reading:
             what = "a suite has no use for a number that is not finite"
             self._report(place, what, "write a finite number")
             return None
+        if isinstance(value, Path):
+            return str(value)
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
         what = f"{quote(value)} is a {type(value).__name__}"
@@ -293,17 +292,6 @@ class _Reading:
     def _report(self, place: tuple[str, ...], what: str, cure: str) -> None:
         where = ".".join(place) or "file"
         self.document.problems.append(Problem(SHOWN, 0, 0, where, what, cure))
-
-
-def _plain(value: Any) -> Any:
-    """A value in the types that YAML would have given."""
-    if hasattr(value, "tolist") and not isinstance(value, type):  # of NumPy and PyTorch
-        value = value.tolist()
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, (Sequence, Set)) and not isinstance(value, (str, bytes)):
-        return list(value)
-    return value
 
 
 LARGEST_FILE = 1 << 20
@@ -338,10 +326,6 @@ def _text(path: Path) -> str:
         ) from None
     if len(data) > LARGEST_FILE:
         raise UnreadableError(1, 1, f"larger than {LARGEST_FILE} bytes", "split it and use include")
-    return _decode(data)
-
-
-def _decode(data: bytes) -> str:
     data = data.removeprefix(codecs.BOM_UTF8)
     try:
         return data.decode("utf-8")

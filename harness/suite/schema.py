@@ -1,11 +1,14 @@
-"""What a suite file may contain, as models; the JSON Schema for editors is made from the same.
+"""What a suite file may contain, as models, and from the same the JSON Schema for editors.
 
+`python -m harness.suite.schema > suites/schema.json` renews the committed copy of it.
 Values are read as JSON in strict mode: a list may become a tuple and a whole number a float, but
 no string becomes a number and no boolean an integer.
 """
 
+import json
 import math
 import re
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -16,6 +19,7 @@ from pydantic import (
     Field,
     StringConstraints,
     Tag,
+    TypeAdapter,
     WithJsonSchema,
     model_validator,
 )
@@ -27,8 +31,6 @@ from harness.measure.own import OWN_METRIC, is_own
 from harness.messages import quote
 from harness.suite.presentation import PlotSpec, ReferenceSpec, TableSpec
 from harness.suite.recipe import DataSpec, EvaluationSpec, Strict
-
-# What a suite or case says under `latency`, and how the two are merged.
 
 MOST_SAMPLES = 1_000_000
 LONGEST_SAMPLING = 24 * 3600.0
@@ -148,10 +150,6 @@ Input = Annotated[
 ]
 
 
-def _name_or_list(value: Any) -> str:
-    return "list" if isinstance(value, (list, tuple)) else "name"
-
-
 if TYPE_CHECKING:
     KnownMetric: TypeAlias = str
     Convention: TypeAlias = str
@@ -181,7 +179,7 @@ MetricChoice = Annotated[
 Measure = Annotated[
     Annotated[MetricChoice, Tag("name")]
     | Annotated[Annotated[tuple[MetricChoice, ...], Field(min_length=1)], Tag("list")],
-    Discriminator(_name_or_list),
+    Discriminator(lambda value: "list" if isinstance(value, (list, tuple)) else "name"),
 ]
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
@@ -293,3 +291,61 @@ class SuiteSpec(Conditions):
     reference: ReferenceSpec | None = None
     tables: tuple[TableSpec, ...] = ()
     plots: tuple[PlotSpec, ...] = ()
+
+
+CASE_AXIS_TYPES: dict[str, TypeAdapter[Any]] = {
+    "module": TypeAdapter(list[ModuleName]),
+    "input": TypeAdapter(list[Input]),
+    "dtype": TypeAdapter(list[DType]),
+    "pass": TypeAdapter(list[Pass]),
+}
+assert set(CASE_AXIS_TYPES) == set(CASE_AXES)
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+USER_CLASS = r"^[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*$"
+"""`package.file:Class`."""
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema. Modules are the catalog's, or user classes by their pattern.
+
+    Names that other packages add by entry points differ from machine to machine and are left out:
+    an editor marks them, the loader takes them.
+    """
+    from context_modules.catalog import BY_NAME
+
+    module = {"anyOf": [{"enum": sorted(BY_NAME)}, {"type": "string", "pattern": USER_CLASS}]}
+    axes = {n: {**_tidy(a.json_schema()), "minItems": 1} for n, a in CASE_AXIS_TYPES.items()}
+    axes["module"]["items"] = module
+    made = _tidy(SuiteSpec.model_json_schema(by_alias=True))
+    made["description"] = "What to measure: modules, their arguments and inputs."
+    for properties in (made["properties"], made["$defs"]["CaseSpec"]["properties"]):
+        properties["module"] = {**module, "description": properties["module"]["description"]}
+        for kind in ("grid", "zip"):
+            properties[kind]["properties"] = axes
+    return {"$schema": DRAFT, "title": "Suite", **made}
+
+
+def schema_text() -> str:
+    """The schema as the repository keeps it."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _tidy(value: Any) -> Any:
+    """Without what only repeats the keys, or is the default that some versions write out."""
+    if isinstance(value, list):
+        return [_tidy(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: _tidy(below)
+        for key, below in value.items()
+        if not (key == "title" and isinstance(below, str))
+        and not (key == "default" and below is None)
+        and not (key == "additionalProperties" and below is True)
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(schema_text())

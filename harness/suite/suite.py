@@ -1,7 +1,7 @@
 """A suite as loaded: plain, frozen, with every case written out."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,12 @@ class Suite:
         """The jobs of all parts."""
         return tuple(job for part in self.parts() for job in part.jobs)
 
+    def with_jobs(self, change: Callable[[Job], Job | None]) -> "Suite":
+        """The suite with other jobs, here and below; those that become `None` are left out."""
+        jobs = tuple(job for job in map(change, self.jobs) if job is not None)
+        included = tuple(suite.with_jobs(change) for suite in self.included)
+        return replace(self, jobs=jobs, included=included)
+
     def describe(self) -> dict[str, Any]:
         """The suite as resolved, as plain data, for `run.json`."""
         return {
@@ -94,15 +100,6 @@ def _describe_job(job: Job, note: str | None) -> dict[str, Any]:
     }
 
 
-def _described_job(suite: str, described: Mapping[str, Any]) -> Job:
-    case = from_plain(Case, described, pass_=described["pass"])
-    timing = from_plain(Timing, described.get("latency") or {})
-    return from_plain(Job, described, suite=suite, case=case, timing=timing)
-
-
-# A suite back from what a run's `run.json` says of it: its cases, tables, plots and reference.
-
-
 class DescriptionError(HarnessError):
     """What a run says of its suite cannot be read."""
 
@@ -132,19 +129,23 @@ def suite_of(described: Mapping[str, Any]) -> Suite:
 def _described_suite(described: Mapping[str, Any]) -> Suite:
     name = str(described["suite"])
     reference = described.get("reference")
-    jobs = described["jobs"]
+    jobs = []
+    for each in described["jobs"]:
+        case = from_plain(Case, each, pass_=each["pass"])
+        timing = from_plain(Timing, each.get("latency") or {})
+        jobs.append(from_plain(Job, each, suite=name, case=case, timing=timing))
     return Suite(
         name=name,
         title=str(described.get("title") or name),
         path=Path(described["path"]),
-        jobs=tuple(_described_job(name, each) for each in jobs),
+        jobs=tuple(jobs),
         tables=tuple(_described_table(each) for each in described.get("tables") or ()),
         plots=tuple(PlotSpec.model_validate(each) for each in described.get("plots") or ()),
         reference=None if reference is None else ReferenceSpec.model_validate(reference),
         convention=str(described.get("convention") or "flops"),
         included=tuple(_described_suite(each) for each in described.get("included") or ()),
         note=described.get("note"),
-        notes={str(each["label"]): each["note"] for each in jobs if each.get("note")},
+        notes={str(each["label"]): each["note"] for each in described["jobs"] if each.get("note")},
     )
 
 

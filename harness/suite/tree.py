@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from harness.messages import suggest
-from harness.suite import explain, reader
+from harness.suite import reader
 from harness.suite.document import Document, shown
 from harness.suite.schema import SuiteSpec
 
@@ -19,8 +19,6 @@ MOST_INCLUDED = 1000
 
 DEEPEST_INCLUDE = 32
 """Files in one chain of includes."""
-
-_ADAPTER = TypeAdapter(SuiteSpec)
 
 
 @dataclass(eq=False)
@@ -119,9 +117,9 @@ def _validate(source: Source) -> None:
     source.original = list(range(len(data["cases"]))) if isinstance(data.get("cases"), list) else []
     try:
         source.complete = not document.problems
-        source.spec = explain.validate(_ADAPTER, data)
+        source.spec = SuiteSpec.of(data)
     except ValidationError as error:
-        explain.report(document, error, SuiteSpec)
+        document.report_invalid(error, SuiteSpec)
         _salvage(source, error)
 
 
@@ -142,6 +140,6 @@ def _salvage(source: Source, error: ValidationError) -> None:
             del data["cases"]
     data.setdefault("suite", "unnamed")
     try:
-        source.spec = explain.validate(_ADAPTER, data)
+        source.spec = SuiteSpec.of(data)
     except ValidationError:
         source.spec = None

@@ -17,7 +17,7 @@ from reader import Reader
 from ruamel.yaml import YAML
 
 from harness.cli.app import app
-from harness.suite.json_schema import schema
+from harness.suite.schema import json_schema
 
 PROGRAMS = ("harness", "make", "pip", "pytest", "python", "python3", "git", "mkdocs", "$")
 COMMANDS = typer.main.get_command(app)
@@ -115,7 +115,7 @@ def test_commands_within_sentences_exist():
 
 
 def test_keys_of_yaml_fragments_exist():
-    known = set(schema()["properties"])
+    known = set(json_schema()["properties"])
     found = 0
     for block in all_blocks():
         if block.language == "yaml" and not block.title:

@@ -5,9 +5,9 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from harness.suite import json_schema
 from harness.suite.document import SuiteError
 from harness.suite.loader import load
+from harness.suite.schema import json_schema
 
 SUITES = Path(__file__).parents[3] / "suites"
 CASE = "{module: 'torch.nn:ReLU', input: [1, 8, 4, 4]}"
@@ -37,14 +37,14 @@ BAD = [
 
 @pytest.fixture(scope="module")
 def validator():
-    schema = json_schema.schema()
+    schema = json_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)
 
 
 def test_the_committed_schema_is_current():
     text = (SUITES / "schema.json").read_text(encoding="utf-8")
-    assert json.loads(text) == json_schema.schema(), "python -m harness.suite.json_schema"
+    assert json.loads(text) == json_schema(), "python -m harness.suite.schema"
 
 
 @pytest.mark.parametrize("text", GOOD)
@@ -61,7 +61,7 @@ def test_what_does_not_load_is_invalid(validator, write, text):
 
 
 def test_every_key_of_a_case_and_a_suite_is_described():
-    schema = json_schema.schema()
+    schema = json_schema()
     for properties in (schema["properties"], schema["$defs"]["CaseSpec"]["properties"]):
         assert {"module", "with", "input", "grid", "zip", "exclude", "pass"} <= properties.keys()
         assert "with_" not in properties
