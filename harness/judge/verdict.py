@@ -7,13 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from harness.judge.counterpart import (
-    Counterpart,
-    counterpart,
-    ends_sweep,
-    range_text,
-    swept_with,
-)
+from harness.judge.counterpart import Counterpart, counterpart, ends_sweep, range_text, swept_with
 from harness.judge.part import Part, convention_of
 from harness.judge.printed import PrintedFigure, PrintedRow, PrintedTable, load_table
 from harness.messages import HarnessError

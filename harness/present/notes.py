@@ -68,11 +68,7 @@ _POWERS = {1e9: "1e9", 2.0**30: "2^30", 1e6: "1e6", 1.0: "1"}
 
 
 def footnotes(
-    spec: TableSpec,
-    part: Part,
-    rows: Sequence[Row],
-    readings: Sequence[Reading],
-    context: Context,
+    spec: TableSpec, part: Part, rows: Sequence[Row], readings: Sequence[Reading], context: Context
 ) -> tuple[str, ...]:
     """Lines for the foot of a table, in a fixed order.
 

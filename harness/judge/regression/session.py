@@ -100,12 +100,7 @@ def gate_suite(
 
 
 def report_of(
-    suite: str,
-    before: Checkout,
-    after: Checkout,
-    gated: Gated,
-    settings: Settings,
-    *notes: str,
+    suite: str, before: Checkout, after: Checkout, gated: Gated, settings: Settings, *notes: str
 ) -> Report:
     """What a gate has found, with what was compared and how."""
     rule = (

@@ -276,12 +276,7 @@ def settle(figure: Figure) -> None:
 
 
 def number_axis(
-    axes: Axes,
-    which: Literal["x", "y"],
-    values: Sequence[float],
-    log: bool,
-    *,
-    tight: bool = False,
+    axes: Axes, which: Literal["x", "y"], values: Sequence[float], log: bool, *, tight: bool = False
 ) -> None:
     """Linear, from zero where values are positive, or logarithmic with plain numbers as ticks.
 

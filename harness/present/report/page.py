@@ -104,10 +104,7 @@ def sections(
         compared = side_by_side(parts, its_names, f"{anchor}-compared") if several else None
         measured = tuple(
             _measured_suite(
-                part,
-                name,
-                f"{anchor}-run-{name.lower()}" if several else anchor,
-                pictures,
+                part, name, f"{anchor}-run-{name.lower()}" if several else anchor, pictures
             )
             for part, _, name in members
         )

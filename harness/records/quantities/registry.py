@@ -48,13 +48,7 @@ _OF_CASES = (
         read=derived.positions,
     ),
     Quantity(
-        "input_bytes",
-        "Input memory",
-        "bytes",
-        "MiB",
-        1,
-        better="neither",
-        read=derived.input_bytes,
+        "input_bytes", "Input memory", "bytes", "MiB", 1, better="neither", read=derived.input_bytes
     ),
     Quantity("processes", "Processes", "count", decimals=0, read=stored("processes")),
 )
