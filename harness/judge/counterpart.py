@@ -160,10 +160,7 @@ def counterpart(
     """The counterpart of a printed figure.
 
     Args:
-        key: of the printed figure.
         reference: says how; `USUAL_COUNTERPARTS` where it does not.
-        rows: of the suite.
-        convention: of the suite.
 
     Raises:
         HarnessError: the reference names an unknown quantity or unit.

@@ -53,7 +53,6 @@ def annotate(rows: Sequence[Row], part: Part) -> list[dict[str, Any]]:
 
     Args:
         rows: of one suite. Where the part has no reference, nothing is printed beside them.
-        part: the suite.
 
     Returns:
         Copies with `reported` (figure: printed number), `verdict` (of the row, or `None`) and
@@ -134,8 +133,6 @@ def judge(pair: FigurePair, row: Row, by_label: Mapping[str, Row]) -> FigureVerd
     """Judges one figure.
 
     Args:
-        pair: the printed figure and its counterpart.
-        row: that it stands beside.
         by_label: all rows of the suite, which overheads, ratios and exponents need.
     """
     printed, by = pair.printed, pair.by

@@ -51,7 +51,6 @@ def changes(report: Report, *, reasons: bool = True) -> Table:
     """Everything but `same`: regressions first.
 
     Args:
-        report: of two runs.
         reasons: whether the last column says why.
     """
     last: _TextsByHead = {"Why": lambda line: line.found.reason} if reasons else {}

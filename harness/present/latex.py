@@ -250,7 +250,6 @@ def latex(table: Table, label: str, *, best: bool | None = None) -> str:
     over pages.
 
     Args:
-        table: what to print.
         label: for `\ref`, without its `tab:`.
         best: whether the best value of a column is bold and the second underlined, by the digits
             shown; as the suite asks if absent.

@@ -70,15 +70,7 @@ _POWERS = {1e9: "1e9", 2.0**30: "2^30", 1e6: "1e6", 1.0: "1"}
 def footnotes(
     spec: TableSpec, part: Part, rows: Sequence[Row], readings: Sequence[Reading], context: Context
 ) -> tuple[str, ...]:
-    """Lines for the foot of a table, in a fixed order.
-
-    Args:
-        spec: of the table.
-        part: the suite.
-        rows: annotated.
-        readings: of the table's columns.
-        context: of the run.
-    """
+    """Lines for the foot of a table, in a fixed order."""
     lines = [note for note in (spec.note, part.note) if note]
     lines += _meanings(readings, convention_of(part))
     lines += setup(rows)
@@ -109,10 +101,7 @@ def footnotes(
 def setting(
     part: Part, rows: Sequence[Row], readings: Iterable[Reading], context: Context
 ) -> tuple[str, ...]:
-    """The lines of a foot without which a table cannot be read: what is counted, where, by what.
-
-    Arguments as for `footnotes`.
-    """
+    """The lines of a foot without which a table cannot be read: what is counted, where, by what."""
     counted = [_counted(each) for each in conventions(readings, convention_of(part))]
     lines = [*counted, *setup(rows), *pairs("Versions", context.versions)]
     return tuple(" ".join(line.split()) for line in lines)

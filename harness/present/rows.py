@@ -24,8 +24,6 @@ def rows_of(
     """The rows of one suite of a run, one per case, in the order of the records.
 
     Args:
-        records: of the run.
-        suite: name of the suite.
         convention: what it calls FLOPs.
         mix: whether times of different machines may stand in one column.
     """

@@ -21,11 +21,6 @@ def compare(a: Observed, b: Observed, limits: Limits = DEFAULT_LIMITS) -> Report
     machine, and of each case only where it was measured alike. A case that failed in b is one
     verdict, whatever it failed to measure, and a regression unless it failed in a as well.
 
-    Args:
-        a: run before.
-        b: run after.
-        limits: of verdicts.
-
     Raises:
         NothingInCommonError: the runs are of different cases altogether.
     """

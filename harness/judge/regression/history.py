@@ -78,7 +78,6 @@ def collect(
     Args:
         runs: as measurements index them.
         measurements: in the order of their files.
-        metrics: of the values of each measurement.
         committed: Unix time of commits; a run of another commit stands at the time of its start.
     """
     names = _last_labels(measurements)
@@ -275,10 +274,8 @@ def read_history(
     Args:
         folders: run directories, or folders of them at any depth.
         metrics: names of `harness.records.quantities.registry.COMPARED`.
-        suites: names of suites, run or included; empty for all.
-        labels: of cases; empty for all.
-        machines: keys; empty for all.
-        limits: of a change.
+        suites, labels, machines: names of suites (run or included), labels of cases, keys of
+            machines; empty for all.
         repository: the checkout whose commits are measured; the current directory if absent.
 
     Raises:

@@ -201,9 +201,6 @@ def noise_floor(
 
     The larger geometric mean over the smaller, less 1; the quantile is an order statistic, rounded
     up.
-
-    Args:
-        pairs: replicates of equal code, measured twice.
     """
     effects: dict[str, list[float]] = {}
     for a, b in pairs:

@@ -37,9 +37,6 @@ def measure_workload(units: int) -> Timed:
     The fork is the same as that of a fork server: a process of its own address space and moment,
     ready within a millisecond or two.
 
-    Args:
-        units: of work in each sample.
-
     Raises:
         WorkloadError: the process ended without an answer.
     """

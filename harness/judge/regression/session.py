@@ -47,9 +47,7 @@ def gate_suite(
     Args:
         suite: what to measure; only latency is, whatever it asks for.
         ref: branch, tag or commit of the suite's repository.
-        settings: how to decide.
         process_seconds: of samples in each process.
-        listener: told before each block.
 
     Raises:
         GitError: no repository, no such commit, or the checkout changed meanwhile.

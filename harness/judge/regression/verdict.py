@@ -170,8 +170,6 @@ def decide(
 
     Args:
         a: replicates before, in SI base units; those of one key are of different processes.
-        b: replicates after.
-        limits: of verdicts.
 
     Returns:
         In the order of b, what only a has after that.
@@ -254,12 +252,8 @@ def called(
     """What a test says of a ratio; see `decide`.
 
     Args:
-        ratio: with its interval.
-        p_adjusted: its p value.
-        alpha: what that has to be below.
         least: effect that a difference has to reach.
         same_within: effect that the interval of what is the same stays below; `least` if absent.
-        seconds: whether it is one of times.
     """
     if p_adjusted < alpha and ratio.ratio >= 1 + least:
         return "slower" if seconds else "more"
@@ -322,12 +316,6 @@ def replicates_needed(a: Replicates, b: Replicates, effect: float, *, alpha: flo
     n = 2 s^2 (z_(1 - alpha / 2) + z_power)^2 / log(1 + effect)^2 + z_(1 - alpha / 2)^2 / 4, s^2 the
     mean of both variances of logarithms; the last term corrects the normal distribution for
     Student's (Guenther 1981).
-
-    Args:
-        a: replicates of one side.
-        b: replicates of the other.
-        effect: to be found, such as 0.02.
-        alpha: of the two-sided test.
     """
     spreads = [variance(map(math.log, side)) for side in (a, b) if len(side) > 1]
     if not spreads or effect <= 0:

@@ -100,10 +100,6 @@ def worktree(root: Path, ref: str) -> Iterator[Checkout]:
     The checkout at `root` keeps its files, index and branch. No hook of the repository is run.
     Submodules stay empty, as git leaves them in a new worktree.
 
-    Args:
-        root: top folder of a checkout of the repository.
-        ref: what to check out.
-
     Raises:
         GitError: `ref` stands for no commit, git cannot check it out, or what git wrote
             differs from the commit (a filter that is not installed, colliding names).

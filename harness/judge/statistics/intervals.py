@@ -67,7 +67,6 @@ def median_interval(samples: Sequence[float], confidence: float = 0.95) -> Media
 
     Args:
         samples: at least one, independent.
-        confidence: asked for, between 0 and 1.
 
     Raises:
         ValueError: no samples.
@@ -132,10 +131,6 @@ def outliers(samples: Sequence[float], threshold: float = THRESHOLD) -> list[int
 
     Where more than half of the samples are equal, the median absolute deviation is 0 and the mean
     absolute deviation takes its place, as Iglewicz and Hoaglin advise.
-
-    Args:
-        samples: any number, in one unit.
-        threshold: robust standard deviations.
     """
     if len(samples) < 3:
         return []

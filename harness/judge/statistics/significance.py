@@ -190,9 +190,6 @@ def least_difference(groups: Sequence[Sequence[float]]) -> LeastDifference | Non
     Pooling is what makes two or three replicates enough; it takes the groups to scatter alike. The
     error is that of one comparison: among many pairs some exceed it by chance.
 
-    Args:
-        groups: replicates of each group.
-
     Returns:
         `None` with fewer than two groups, groups of one, or groups of unequal size.
     """

@@ -116,9 +116,6 @@ def demonstrate(seed: int = 0) -> Figure:
 
     Two layers start equal and learn to segment; one of them is supervised by the Affinity Loss as
     well (CPNet, Eq. 7, without the auxiliary loss). Deterministic; a few seconds on a CPU.
-
-    Args:
-        seed: of the scene, the parameters and the noise.
     """
     scene = Scene.made((20, 20), channels=16, noise=0.5, seed=seed)
     without, supervised = (_fitted_prior(scene, weight) for weight in (0.0, 1.0))

@@ -98,9 +98,6 @@ def demonstrate(seed: int = 0) -> Figure:
     """Fit a small Squeeze Reasoning module on the made scene and draw its nodes on an unseen view.
 
     Deterministic; about a second on a CPU.
-
-    Args:
-        seed: of the scene, the parameters and the noise.
     """
     scene = Scene.made((32, 40), channels=48, noise=0.5, seed=seed)
     with torch.random.fork_rng(devices=[]):

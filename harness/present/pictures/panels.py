@@ -115,7 +115,6 @@ def draw_labels(axes: Axes, labels: Tensor, *, void: int = 255) -> None:
     """Draw a label map, one colour per class, with a legend below.
 
     Args:
-        axes: where.
         labels: (H, W) integers.
         void: label of pixels without a class, drawn white.
     """

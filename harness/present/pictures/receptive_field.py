@@ -137,9 +137,6 @@ def demonstrate(seed: int = 0) -> Figure:
     They differ in the heads of GGCF alone: FULL against LOCAL and GRID. All of the classifier's
     input is context, and the noise is strong enough that one position does not tell its class.
     Deterministic; a few seconds on a CPU.
-
-    Args:
-        seed: of the scene, the parameters and the noise.
     """
     scene = Scene.made((40, 60), channels=3, noise=0.6, seed=seed)
     view, position = scene.view, (10, 15)  # inside of one of the two regions of class 1

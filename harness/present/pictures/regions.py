@@ -96,9 +96,6 @@ def demonstrate(seed: int = 0) -> Figure:
     """Fit boundary and category scores on the made scene and draw the regions of an unseen view.
 
     Deterministic; a few seconds on a CPU.
-
-    Args:
-        seed: of the scene, the parameters and the noise.
     """
     scene = Scene.made((32, 40), channels=24, noise=0.5, seed=seed)
     with torch.random.fork_rng(devices=[]):

@@ -165,7 +165,6 @@ def along(corners: Sequence[Point], step: float) -> list[Box]:
     """Small boxes along a line, so that labels keep off it.
 
     Args:
-        corners: of the line.
         step: from box to box, and the size of each.
     """
     boxes = []

@@ -95,10 +95,7 @@ def write_plots(
     """Writes `plots/<name>.png`, `.svg` and `.pdf` of every plot that a suite asks for.
 
     Args:
-        part: the suite.
-        rows: annotated.
         folder: in which `plots` is made.
-        context: of the run.
 
     Returns:
         The files, in the order written.

@@ -143,8 +143,6 @@ def annotate_points(
     """Labels beside points of settled axes, tied to them by thin lines where they stand apart.
 
     Args:
-        figure: of the axes.
-        axes: settled.
         points: in the units of the axes.
         labels: by number of the point.
         obstacles: that labels keep off, in points.

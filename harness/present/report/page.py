@@ -85,13 +85,7 @@ class Section:
 def sections(
     runs: Sequence[ReportedRun], names: Sequence[str], pictures: Pictures
 ) -> list[Section]:
-    """The suites of all runs, in the order of first appearance.
-
-    Args:
-        runs: reported.
-        names: by which the page calls them.
-        pictures: of the page.
-    """
+    """The suites of all runs, in the order of first appearance."""
     by_suite: dict[str, list[tuple[ReportedPart, ReportedRun, str]]] = {}
     for run, name in zip(runs, names, strict=True):
         for part in run.parts:

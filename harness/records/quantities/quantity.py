@@ -105,7 +105,6 @@ def supported(value: float, low: float | None, high: float | None) -> str:
     interval, or with one of no width (a single sample), `UNSUPPORTED_DIGITS` remain.
 
     Args:
-        value: the estimate.
         low: lower end of its interval, same unit.
         high: upper end of its interval, same unit.
     """
