@@ -47,10 +47,10 @@ def as_console(table: Table) -> str:
     """A table as a terminal without colours would show it."""
     from rich.console import Console
 
-    from harness.present.console import console_table
+    from harness.present.console import ConsoleTable
 
     out = io.StringIO()
-    Console(file=out, width=CONSOLE_WIDTH, highlight=False).print(console_table(table))
+    Console(file=out, width=CONSOLE_WIDTH, highlight=False).print(ConsoleTable(table))
     return out.getvalue()
 
 

@@ -291,9 +291,6 @@ def unmatched(rows: Sequence[Row], part: Part) -> tuple[str, ...]:
     )
 
 
-# How many of a paper's printed figures are reproduced.
-
-
 @dataclass(frozen=True)
 class VerdictTally:
     """Counts of printed figures by verdict."""

@@ -3,8 +3,14 @@
 from dataclasses import asdict, replace
 
 from harness.judge.regression.observed import CaseId, CaseMetric, Observed, notes, under_names_of
-from harness.judge.regression.report import Report
-from harness.judge.regression.verdict import DEFAULT_LIMITS, Finding, Findings, Limits, decide
+from harness.judge.regression.verdict import (
+    DEFAULT_LIMITS,
+    Finding,
+    Findings,
+    Limits,
+    Report,
+    decide,
+)
 from harness.judge.statistics.significance import CONFIDENCE
 from harness.messages import HarnessError
 from harness.records.quantities.registry import CASE, COMPARED

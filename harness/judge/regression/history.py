@@ -27,8 +27,6 @@ from harness.records.stored_runs import (
     read_runs,
 )
 
-# Series: one metric of one case over many runs.
-
 EVERY_MACHINE = ""
 """Machine of exact metrics, which are the same everywhere."""
 

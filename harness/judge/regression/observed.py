@@ -15,8 +15,6 @@ from harness.records.quantities.quantity import Quantity
 from harness.records.quantities.registry import COMPARED, own_quantities
 from harness.records.record import Record
 
-# Replicates: one number per fresh process, by case and metric.
-
 Replicates = Sequence[float]
 """One value per process: for latencies the median of its samples.
 
@@ -184,8 +182,6 @@ def _why_failed(records: Sequence[Record]) -> str | None:
     return None
 
 
-# The noise floor: by how much runs of equal code differ on one machine.
-
 QUANTILE = 0.95
 """Share of pairs of equal code that lie below the floor; with fewer than 20 pairs, all do."""
 
@@ -241,9 +237,6 @@ def noise_of_runs(run: Observed, others: Iterable[Observed]) -> dict[str, float]
     return floor
 
 
-# Which case of one run is which case of another, though its label may have changed.
-
-
 def renamed(a: Observed, b: Observed) -> dict[CaseId, CaseId]:
     """Cases of a that b has under another label, with their names in b.
 
@@ -282,8 +275,6 @@ def _by_key(cases: list[CaseId]) -> dict[tuple[str, str], list[CaseId]]:
         found.setdefault((case.suite, case.key), []).append(case)
     return found
 
-
-# What a reader has to know about two runs before believing a difference between them.
 
 _LISTED = 3
 """Names in one sentence; the rest is a number."""

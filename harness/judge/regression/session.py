@@ -13,7 +13,7 @@ from harness.environment.git import GitError
 from harness.instantiate import resolve
 from harness.judge.regression.gate import Gated, Settings, Side, Standing, Timed, gate
 from harness.judge.regression.observed import CaseMetric
-from harness.judge.regression.report import Report
+from harness.judge.regression.verdict import Report
 from harness.judge.regression.version import (
     Checkout,
     Version,

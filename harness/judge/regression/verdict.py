@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from harness.judge.regression.observed import CaseMetric, Replicates
 from harness.judge.statistics.significance import Ratio, adjusted, welch
+from harness.records.record import finite
 
 ChangeVerdict = Literal[
     "same", "faster", "slower", "less", "more", "unclear", "new", "gone", "failed"
@@ -122,6 +123,33 @@ class Findings:
     def rows(self) -> list[dict[str, Any]]:
         """Plain data of each case and metric."""
         return [key.as_json() | asdict(found) for key, found in self.comparisons.items()]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Two versions of a suite's cases held against each other."""
+
+    suite: str  # its name
+    before: str  # what the version before is, in words
+    after: str  # the same of the version after
+    found: Findings
+    rule: str  # what the verdicts mean, with the limits in force
+    notes: tuple[str, ...]  # sentences for the reader
+    conditions: Mapping[str, Any]  # plain data: what was compared, and with which limits
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; values in SI base units, effects as shares, infinite ones `None`."""
+        data: dict[str, Any] = finite(
+            {
+                "schema": 1,
+                **self.conditions,
+                "exit_code": self.found.exit_code,
+                **self.found.overview(),
+                "notes": list(self.notes),
+                "comparisons": self.found.rows(),
+            }
+        )
+        return data
 
 
 @dataclass(frozen=True)
@@ -296,8 +324,6 @@ def _geometric_mean(values: Replicates) -> float:
         return values[0]  # exact: processes agree
     return math.exp(math.fsum(map(math.log, values)) / len(values))
 
-
-# How many more processes a verdict needs.
 
 _POWER = 0.8
 """Probability with which a difference of the size asked for is to be found."""

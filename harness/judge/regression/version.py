@@ -23,8 +23,6 @@ from harness.judge.regression import version_worker
 from harness.judge.regression.gate import Timed
 from harness.messages import HarnessError, last_lines, printable
 
-# Another commit beside the user's checkout: a temporary git worktree that leaves no trace.
-
 _CHANGES_SHOWN = 3
 
 
@@ -150,8 +148,6 @@ def _undisturbed() -> Iterator[None]:
     if pending:
         raise KeyboardInterrupt
 
-
-# A process that measures with the files of one checkout.
 
 _UNTIL_IMPORTED = (
     300.0  # seconds until torch and the version are imported; a cold disk takes its time

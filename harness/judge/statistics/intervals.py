@@ -8,8 +8,6 @@ from math import exp, lgamma, log, sqrt
 
 from harness.judge.statistics.significance import CONFIDENCE, critical_t
 
-# The mean of a few independent values and its interval under Student's t.
-
 
 @dataclass(frozen=True)
 class MeanInterval:
@@ -42,9 +40,6 @@ def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Me
     deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))
     half = critical_t(1 - confidence, n - 1) * deviation / math.sqrt(n)
     return MeanInterval(mean, mean - half, mean + half, confidence)
-
-
-# The median with its distribution-free interval, and the quartiles.
 
 
 @dataclass(frozen=True)
@@ -113,8 +108,6 @@ def quartiles(samples: Sequence[float]) -> tuple[float, float]:
     first, _, third = statistics.quantiles(samples, n=4, method="inclusive")
     return first, third
 
-
-# Outliers by the median absolute deviation, which the outliers themselves cannot inflate.
 
 # Iglewicz and Hoaglin 1993, How to Detect and Handle Outliers, section 3.3: the median absolute
 # deviation of normal data is 0.6745 standard deviations, their mean absolute one 0.7979 of them.

@@ -1,6 +1,6 @@
 """What the pictures share: the made scene that a module is fitted on, and panels to draw it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -120,17 +120,7 @@ def draw_labels(axes: Axes, labels: Tensor, *, void: int = 255) -> None:
     """
     axes.set_title("labels", fontsize=TITLE_SIZE)
     classes = classes_of(labels, void=void)
-    index = labels.new_full(labels.shape, len(classes))
-    for place, label in enumerate(classes):
-        index[labels == label] = place
-    colours = [CLASS_COLOURS[place % len(CLASS_COLOURS)] for place in range(len(classes))]
-    axes.imshow(
-        index.cpu().numpy(),
-        cmap=ListedColormap([*colours, VOID_COLOUR]),
-        vmin=-0.5,
-        vmax=len(classes) + 0.5,
-        interpolation="nearest",
-    )
+    _, colours = draw_areas(axes, labels, classes, CLASS_COLOURS, VOID_COLOUR)
     names = [str(label) for label in classes]
     if bool((labels == void).any()):
         names, colours = [*names, "void"], [*colours, VOID_COLOUR]
@@ -148,7 +138,29 @@ def draw_labels(axes: Axes, labels: Tensor, *, void: int = 255) -> None:
         handletextpad=0.4,
         columnspacing=1.0,
     )
+
+
+def draw_areas(
+    axes: Axes, names: Tensor, shown: Sequence[int], colours: Sequence[str], rest: str
+) -> tuple[Tensor, list[str]]:
+    """Draw a map of names, (H, W) integers: the shown ones by their colours, all others alike.
+
+    Returns:
+        (H, W), the place of each pixel's name in `shown`, its length for others; and the colours.
+    """
+    places = names.new_full(names.shape, len(shown))
+    for place, name in enumerate(shown):
+        places[names == name] = place
+    used = [colours[place % len(colours)] for place in range(len(shown))]
+    axes.imshow(
+        places.cpu().numpy(),
+        cmap=ListedColormap([*used, rest]),
+        vmin=-0.5,
+        vmax=len(shown) + 0.5,
+        interpolation="nearest",
+    )
     bare(axes)
+    return places, used
 
 
 def classes_of(labels: Tensor, *, void: int = 255) -> list[int]:

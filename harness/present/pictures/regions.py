@@ -2,7 +2,6 @@
 
 import torch
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -13,7 +12,7 @@ from context_modules.region_losses import RegionLosses
 from harness.present.pictures.panels import (
     TITLE_SIZE,
     Scene,
-    bare,
+    draw_areas,
     draw_labels,
     draw_map,
     one_thread,
@@ -72,24 +71,13 @@ def _draw_grouped(axes: Axes, regions: Tensor, representatives: Tensor) -> None:
     largest = regions.cpu() == names[order[0]]
     enough = max(1, int(representatives.cpu()[largest].sum()))
     drawn = [int(names[place]) for place in order if int(sizes[place]) >= enough]
-    index = torch.full(regions.shape, len(drawn))
-    for place, name in enumerate(drawn):
-        index[regions.cpu() == name] = place
-    colours = [REGION_COLOURS[place % len(REGION_COLOURS)] for place in range(len(drawn))]
-    axes.imshow(
-        index.numpy(),
-        cmap=ListedColormap([*colours, SMALL_COLOUR]),
-        vmin=-0.5,
-        vmax=len(drawn) + 0.5,
-        interpolation="nearest",
-    )
+    index, _ = draw_areas(axes, regions.cpu(), drawn, REGION_COLOURS, SMALL_COLOUR)
     rows, columns = torch.nonzero(representatives.cpu() & (index < len(drawn)), as_tuple=True)
     axes.scatter(columns.numpy(), rows.numpy(), s=14, c=DOT, edgecolors="black", linewidths=0.5)
     axes.set_title("regions and representative pixels", fontsize=TITLE_SIZE)
     small = len(names) - len(drawn)
     many = "1 region" if len(drawn) == 1 else f"{len(drawn)} regions"
     axes.set_xlabel(many + (f" and {small} smaller, grey" if small else ""))
-    bare(axes)
 
 
 def demonstrate(seed: int = 0) -> Figure:

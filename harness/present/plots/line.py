@@ -20,7 +20,7 @@ from harness.present.plots.canvas import (
     thin_ticks,
     with_ends,
 )
-from harness.present.plots.placement import kept_apart
+from harness.present.plots.placement import in_points, kept_apart, room
 from harness.present.plots.view import View
 
 _NAME_SIZE = 8.0  # points
@@ -44,39 +44,20 @@ def name_ends(figure: Figure, axes: Axes, ends: Sequence[End]) -> None:
     """Names right of the axes at the height of the lines' ends, pushed apart where they meet."""
     longest = max((end.name for end in ends), key=len)
     # An invisible label keeps the room that the names need when the layout settles.
-    room = axes.text(
+    kept = axes.text(
         1.02, 0.5, longest, transform=axes.transAxes, size=_NAME_SIZE, alpha=0, gid="room"
     )
     settle(figure)
-    room.remove()
-    per_point = figure.dpi / 72
-    spots = axes.transData.transform([(end.x, end.y) for end in ends])
-    heights = [float(spot[1]) / per_point for spot in spots]
-    right = axes.get_window_extent().x1 / per_point
-    for end, spot, height, at in zip(
-        ends, spots, heights, kept_apart(heights, [_NAME_LINE] * len(ends)), strict=True
-    ):
-        axes.annotate(
-            end.name,
-            xy=(float(spot[0]) / per_point, height),
-            xycoords="figure points",
-            xytext=(right + 8, at),
-            textcoords="figure points",
-            size=_NAME_SIZE,
-            color=end.colour,
-            va="center",
-            ha="left",
-            annotation_clip=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": end.colour,
-                "alpha": 0.5,
-                "linewidth": 0.6,
-                "shrinkA": 0,
-                "shrinkB": 4,
-                "relpos": (0, 0.5),
-            },
-        )
+    kept.remove()
+    spots = in_points(figure, axes, [(end.x, end.y) for end in ends])
+    right = room(figure, axes).right
+    heights = kept_apart([height for _, height in spots], [_NAME_LINE] * len(ends))
+    look: dict[str, Any] = {"xycoords": "figure points", "textcoords": "figure points"}
+    look |= {"size": _NAME_SIZE, "va": "center", "ha": "left", "annotation_clip": False}
+    tie = {"arrowstyle": "-", "alpha": 0.5, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4}
+    for end, spot, at in zip(ends, spots, heights, strict=True):
+        arrow = tie | {"color": end.colour, "relpos": (0, 0.5)}
+        axes.annotate(end.name, spot, (right + 8, at), color=end.colour, arrowprops=arrow, **look)
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Scatter plot: one point per row, each with its label beside it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,13 +21,15 @@ from harness.present.plots.canvas import (
     short,
     with_ends,
 )
-from harness.present.plots.placement import LEADER, Box, Point, along, place
+from harness.present.plots.placement import LEADER, Box, Point, along, in_points, place, room
 from harness.present.plots.view import View, guide
 
 _LABEL_POINTS = 7.5
 _STEP = 5.0  # points between the boxes that keep labels off lines
 # More labels than that are a grey cloud, and finding places for them takes minutes.
 MOST_LABELS = 32
+_IN_FIGURE: dict[str, Any] = {"xycoords": "figure points", "textcoords": "figure points"}
+_TIE = {"arrowstyle": "-", "color": FAINT, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
 
 
 def draw(view: View) -> Figure:
@@ -101,8 +104,7 @@ def draw_points(axes: Axes, view: View) -> None:
 
 def path(figure: Figure, axes: Axes, corners: Sequence[Point]) -> list[Box]:
     """Boxes along a line of settled axes, in points."""
-    places = axes.transData.transform(list(corners)) / (figure.dpi / 72)
-    return along([(float(x), float(y)) for x, y in places], _STEP)
+    return along(in_points(figure, axes, corners), _STEP)
 
 
 def intervals(figure: Figure, axes: Axes, view: View) -> list[Box]:
@@ -150,48 +152,23 @@ def annotate_points(
     """
     if not labels:
         return
-    per_point = figure.dpi / 72
-    every = [
-        (float(x) / per_point, float(y) / per_point)
-        for x, y in axes.transData.transform(list(points))
-    ]
+    every = in_points(figure, axes, points)
     weights = {index: "bold" if index in bold else "normal" for index in labels}
     texts = [
         axes.text(0, 0, label, size=_LABEL_POINTS, weight=weights[index], transform=None)
         for index, label in labels.items()
     ]
     extents = [text.get_window_extent() for text in texts]
+    per_point = figure.dpi / 72
     sizes = [(each.width / per_point, each.height / per_point) for each in extents]
-    frame = axes.get_window_extent()
-    bounds = Box(
-        frame.x0 / per_point, frame.y0 / per_point, frame.x1 / per_point, frame.y1 / per_point
-    )
     for text in texts:
         text.remove()
     spots = [every[index] for index in labels]
     blocked = [*obstacles, *(Box(x, y, x, y).grown(3.5) for x, y in every)]
-    for (index, label), spot, box in zip(
-        labels.items(), spots, place(spots, sizes, bounds, blocked), strict=True
-    ):
-        axes.annotate(
-            label,
-            xy=spot,
-            xycoords="figure points",
-            xytext=(box.left, (box.bottom + box.top) / 2),
-            textcoords="figure points",
-            size=_LABEL_POINTS,
-            weight=weights[index],
-            va="center",
-            ha="left",
-            annotation_clip=False,
-        )
+    placed = place(spots, sizes, room(figure, axes), blocked)
+    look = _IN_FIGURE | {"size": _LABEL_POINTS, "annotation_clip": False}
+    for (index, label), spot, box in zip(labels.items(), spots, placed, strict=True):
+        at = (box.left, (box.bottom + box.top) / 2)
+        axes.annotate(label, spot, at, weight=weights[index], va="center", ha="left", **look)
         if box.distance(spot) > LEADER:
-            tie = {"arrowstyle": "-", "color": FAINT, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
-            axes.annotate(
-                "",
-                xy=spot,
-                xycoords="figure points",
-                xytext=box.nearest(spot),
-                textcoords="figure points",
-                arrowprops=tie,
-            )
+            axes.annotate("", spot, box.nearest(spot), arrowprops=_TIE, **_IN_FIGURE)
