@@ -23,14 +23,7 @@ _URGENCY: tuple[ChangeVerdict, ...] = (
 )  # fmt: skip
 _MILLISECONDS = unit("ms", "seconds")
 _DECIMALS = 3
-_AT_THE_LEFT = (
-    "Suite",
-    "Case",
-    "Metric",
-    "Verdict",
-    "Why",
-    "Rule",
-)  # at the left; numbers at the right
+_AT_THE_LEFT = ("Suite", "Case", "Metric", "Verdict", "Why", "Rule")  # others are numbers
 
 
 @dataclass(frozen=True)

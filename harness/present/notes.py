@@ -198,9 +198,10 @@ def _reference(part: Part, rows: Sequence[Row]) -> list[str]:
     if table is None or reference is None:
         return []
     caption = f', "{table.caption}"' if table.caption else ""
+    tally = tally_of(rows).text
     lines = [
         f"Reported: {table.paper}, {table.key}{caption}.",
-        f"Reproduced: {_within(reference)}. {_sentence(tally_of(rows).text)}",
+        f"Reproduced: {_within(reference)}. {tally[:1].upper()}{tally[1:]}.",
     ]
     missing = unmatched(rows, part)
     if missing:
@@ -230,10 +231,6 @@ def _within(reference: ReferenceSpec) -> str:
             f"digit{listed}",
         )
     return "; ".join(words)
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "."
 
 
 def _judgements(rows: Sequence[Row]) -> list[str]:

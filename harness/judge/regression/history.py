@@ -192,6 +192,21 @@ class Change:
             if before.get(name) != after.get(name)
         )
 
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; values in SI base units, the change as a share."""
+        last, first = self.commits or (None, None)
+        return {
+            "index": self.index,
+            "before": self.before,
+            "after": self.after,
+            "change": self.change if self.before else None,
+            "p": self.p,
+            "last_commit_before": last,
+            "first_commit_after": first,
+            "where": self.where,
+            "besides": list(self.besides),
+        }
+
 
 @dataclass(frozen=True)
 class History:
@@ -232,20 +247,7 @@ class History:
                         }
                         for point in series.points
                     ],
-                    "changes": [
-                        {
-                            "index": change.index,
-                            "before": change.before,
-                            "after": change.after,
-                            "change": change.change if change.before else None,
-                            "p": change.p,
-                            "last_commit_before": (change.commits or (None, None))[0],
-                            "first_commit_after": (change.commits or (None, None))[1],
-                            "where": change.where,
-                            "besides": list(change.besides),
-                        }
-                        for change in self.of(series)
-                    ],
+                    "changes": [change.as_json() for change in self.of(series)],
                 }
                 for series in self.series
             ],

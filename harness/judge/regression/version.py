@@ -149,9 +149,7 @@ def _undisturbed() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-_UNTIL_IMPORTED = (
-    300.0  # seconds until torch and the version are imported; a cold disk takes its time
-)
+_UNTIL_IMPORTED = 300.0  # seconds for torch and the version; a cold disk takes its time
 _BEYOND_TIMEOUT = 60.0  # beyond a job's own timeout, after which the engine has answered
 
 

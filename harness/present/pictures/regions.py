@@ -9,15 +9,7 @@ from context_modules.region_attention import RegionAuxiliaryHead
 from context_modules.region_construction import RegionConstruction, Regions
 from context_modules.region_interaction import select_representatives
 from context_modules.region_losses import RegionLosses
-from harness.present.pictures.panels import (
-    TITLE_SIZE,
-    Scene,
-    draw_areas,
-    draw_labels,
-    draw_map,
-    one_thread,
-    panel_grid,
-)
+from harness.present.pictures import panels
 from harness.present.plots.canvas import PALETTE, house
 
 REPRESENTATIVES = 4  # as in Figure 5
@@ -53,13 +45,13 @@ def draw_regions(
     height, width = labels.shape
     with house():
         heading = "Region Attention: object regions"
-        figure, axes = panel_grid(1.1 + 6.0 * height / width, 2, 2, heading)
+        figure, axes = panels.panel_grid(1.1 + 6.0 * height / width, 2, 2, heading)
         (scene, edges), (grouped, scored) = axes
-        draw_labels(scene, labels)
-        image = draw_map(edges, "boundary score map B", boundary)
+        panels.draw_labels(scene, labels)
+        image = panels.draw_map(edges, "boundary score map B", boundary)
         figure.colorbar(image, ax=edges, shrink=0.8, label="probability")
         _draw_grouped(grouped, regions, representatives)
-        image = draw_map(scored, "representative score map J", scores)
+        image = panels.draw_map(scored, "representative score map J", scores)
         figure.colorbar(image, ax=scored, shrink=0.8, label="score")
     return figure
 
@@ -71,10 +63,10 @@ def _draw_grouped(axes: Axes, regions: Tensor, representatives: Tensor) -> None:
     largest = regions.cpu() == names[order[0]]
     enough = max(1, int(representatives.cpu()[largest].sum()))
     drawn = [int(names[place]) for place in order if int(sizes[place]) >= enough]
-    index, _ = draw_areas(axes, regions.cpu(), drawn, REGION_COLOURS, SMALL_COLOUR)
+    index, _ = panels.draw_areas(axes, regions.cpu(), drawn, REGION_COLOURS, SMALL_COLOUR)
     rows, columns = torch.nonzero(representatives.cpu() & (index < len(drawn)), as_tuple=True)
     axes.scatter(columns.numpy(), rows.numpy(), s=14, c=DOT, edgecolors="black", linewidths=0.5)
-    axes.set_title("regions and representative pixels", fontsize=TITLE_SIZE)
+    axes.set_title("regions and representative pixels", fontsize=panels.TITLE_SIZE)
     small = len(names) - len(drawn)
     many = "1 region" if len(drawn) == 1 else f"{len(drawn)} regions"
     axes.set_xlabel(many + (f" and {small} smaller, grey" if small else ""))
@@ -85,7 +77,7 @@ def demonstrate(seed: int = 0) -> Figure:
 
     Deterministic; a few seconds on a CPU.
     """
-    scene = Scene.made((32, 40), channels=24, noise=0.5, seed=seed)
+    scene = panels.Scene.made((32, 40), channels=24, noise=0.5, seed=seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         head = RegionAuxiliaryHead(24, channels=16, categories=scene.classes)
@@ -97,7 +89,7 @@ def demonstrate(seed: int = 0) -> Figure:
         return total
 
     scene.fit(loss, head.parameters(), steps=80)
-    with torch.no_grad(), one_thread():
+    with torch.no_grad(), panels.one_thread():
         scores = head.eval()(scene.view)
         boundary = scores.boundary.sigmoid()
         found: Regions = RegionConstruction()(boundary, scores.categories.softmax(dim=1))

@@ -7,20 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.present.plots.canvas import (
-    FAINT,
-    canvas,
-    colour,
-    errors,
-    is_log,
-    legend,
-    marker,
-    may_leave_zero,
-    number_axis,
-    settle,
-    short,
-    with_ends,
-)
+from harness.present.plots import canvas as style
 from harness.present.plots.placement import LEADER, Box, Point, along, in_points, place, room
 from harness.present.plots.view import View, guide
 
@@ -29,37 +16,37 @@ _STEP = 5.0  # points between the boxes that keep labels off lines
 # More labels than that are a grey cloud, and finding places for them takes minutes.
 MOST_LABELS = 32
 _IN_FIGURE: dict[str, Any] = {"xycoords": "figure points", "textcoords": "figure points"}
-_TIE = {"arrowstyle": "-", "color": FAINT, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
+_TIE = {"arrowstyle": "-", "color": style.FAINT, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
 
 
 def draw(view: View) -> Figure:
     """Points with their intervals and a guide; labels are placed so that they cover nothing."""
     assert view.x is not None
-    figure, axes = canvas(4.4, view.title, view.notes)
+    figure, axes = style.canvas(4.4, view.title, view.notes)
     draw_points(axes, view)
     points = _spots(view)
     line = guide(view.x, view.y, points)
     if line is not None:
         axes.plot(
             *zip(*line.corners, strict=True),
-            color=FAINT,
+            color=style.FAINT,
             linewidth=1.1,
             linestyle="-" if line.kind == "front" else "--",
             zorder=1,
         )
     for which, reading in (("x", view.x), ("y", view.y)):
         values = [reading.ours(row) or 0.0 for row in view.rows]
-        number_axis(
+        style.number_axis(
             axes,
             which,  # type: ignore[arg-type]
-            with_ends(values, [reading.interval(row) for row in view.rows]),
-            is_log(view.spec.log, which, values),  # type: ignore[arg-type]
-            tight=may_leave_zero(reading.quantity, values),
+            style.with_ends(values, [reading.interval(row) for row in view.rows]),
+            style.is_log(view.spec.log, which, values),  # type: ignore[arg-type]
+            tight=style.may_leave_zero(reading.quantity, values),
         )
     axes.set_xlabel(view.x.head)
     axes.set_ylabel(view.y.head)
     axes.grid(visible=True)
-    settle(figure)
+    style.settle(figure)
     obstacles = intervals(figure, axes, view)
     if line is not None:
         obstacles += path(figure, axes, line.corners)
@@ -82,11 +69,11 @@ def draw_points(axes: Axes, view: View) -> None:
         axes.errorbar(
             x,
             y,
-            xerr=errors(x, [view.x.interval(row) for row in rows]),
-            yerr=errors(y, [view.y.interval(row) for row in rows]),
-            fmt=marker(number),
-            color=colour(number),
-            ecolor=FAINT,
+            xerr=style.errors(x, [view.x.interval(row) for row in rows]),
+            yerr=style.errors(y, [view.y.interval(row) for row in rows]),
+            fmt=style.marker(number),
+            color=style.colour(number),
+            ecolor=style.FAINT,
             elinewidth=1.0,
             markeredgecolor="white",
             markeredgewidth=0.6,
@@ -96,10 +83,10 @@ def draw_points(axes: Axes, view: View) -> None:
         )
     if view.series is not None:
         handles = [
-            Line2D([], [], color=colour(n), marker=marker(n), ls="none", label=name)
+            Line2D([], [], color=style.colour(n), marker=style.marker(n), ls="none", label=name)
             for n, name in enumerate(view.groups())
         ]
-        legend(axes, view.series.name, handles)
+        style.legend(axes, view.series.name, handles)
 
 
 def path(figure: Figure, axes: Axes, corners: Sequence[Point]) -> list[Box]:
@@ -127,7 +114,7 @@ def _visible(interval: Point, limits: Point) -> Point:
 
 def shown_labels(view: View, best: Sequence[int] = ()) -> dict[int, str]:
     """Labels by number of the row: all, or where they are too many those of the front."""
-    names = {index: short(str(row.get("label"))) for index, row in enumerate(view.rows)}
+    names = {index: style.short(str(row.get("label"))) for index, row in enumerate(view.rows)}
     if len(names) <= MOST_LABELS:
         return names
     return {index: names[index] for index in list(best)[:MOST_LABELS]}
