@@ -37,14 +37,6 @@ def compare(a: Observed, b: Observed, limits: Limits = DEFAULT_LIMITS) -> Report
             "compare two runs of one suite"
         )
     found = _compared_values(before, b, limits) | _failed_cases(before, b)
-    floors = ", ".join(f"{name} {floor:.1%}" for name, floor in limits.noise_floor.items())
-    rule = (
-        "faster, slower, less, more: adjusted p < "
-        f"{limits.alpha:g} (Welch's t on logarithms of per-process medians, Benjamini-Hochberg "
-        f"over the grid) and at least {limits.min_effect:.1%}"
-        + (f" and the noise floor ({floors})" if floors else "")
-        + "; same: the whole interval within that; exact metrics: compared exactly"
-    )
     cases = {case: place for place, case in enumerate(dict.fromkeys((*b.cases, *before.cases)))}
     metrics = {name: place for place, name in enumerate((CASE, *COMPARED))}
     order = sorted(found, key=lambda key: (cases[key.case], metrics.get(key.metric, len(metrics))))
@@ -53,7 +45,7 @@ def compare(a: Observed, b: Observed, limits: Limits = DEFAULT_LIMITS) -> Report
         _side(a),
         _side(b),
         Findings({key: found[key] for key in order}),
-        rule,
+        _rule(limits),
         notes(a, b),
         {
             "a": a.as_json(),
@@ -61,6 +53,17 @@ def compare(a: Observed, b: Observed, limits: Limits = DEFAULT_LIMITS) -> Report
             "same_machine": a.machine_key == b.machine_key,
             "limits": asdict(limits) | {"confidence": CONFIDENCE},
         },
+    )
+
+
+def _rule(limits: Limits) -> str:
+    floors = ", ".join(f"{name} {floor:.1%}" for name, floor in limits.noise_floor.items())
+    return (
+        "faster, slower, less, more: adjusted p < "
+        f"{limits.alpha:g} (Welch's t on logarithms of per-process medians, Benjamini-Hochberg "
+        f"over the grid) and at least {limits.min_effect:.1%}"
+        + (f" and the noise floor ({floors})" if floors else "")
+        + "; same: the whole interval within that; exact metrics: compared exactly"
     )
 
 

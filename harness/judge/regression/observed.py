@@ -128,7 +128,7 @@ def observe(path: Path) -> Observed:
         if record.machine_key == machine:
             case = CaseId(record.suite, record.label, record.case_key)
             by_case.setdefault(case, []).append(record)
-    environment = run.environment
+    environment, run_threads = run.environment, run.environment.get("threads")
     flags = {
         case: tuple(dict.fromkeys(f for r in each for f in r.values.get("latency_flags") or ()))
         for case, each in by_case.items()
@@ -142,13 +142,11 @@ def observe(path: Path) -> Observed:
         failures={case: cause for case, each in by_case.items() if (cause := _why_failed(each))},
         conditions={
             case: {
-                "threads": each[0].values.get("threads")
-                or each[0].threads
-                or environment.get("threads"),
-                "cache": each[0].timing.get("cache"),
-                "CUDA graph": each[0].timing.get("cuda_graph"),
+                "threads": first.values.get("threads") or first.threads or run_threads,
+                "cache": first.timing.get("cache"),
+                "CUDA graph": first.timing.get("cuda_graph"),
             }
-            for case, each in by_case.items()
+            for case, (first, *_) in by_case.items()
         },
         flags={case: names for case, names in flags.items() if names},
         expected=len(run.listed),

@@ -214,7 +214,6 @@ def decide(
     result: dict[CaseMetric, Finding] = {}
     for key in dict.fromkeys((*b, *a)):
         before, after = a.get(key, ()), b.get(key, ())
-        least = limits.effect(key.metric)
         if not (before and after):
             if before or after:
                 result[key] = Finding.between(before, after, "gone" if before else "new")
@@ -224,15 +223,19 @@ def decide(
                 key, before, after, ratios[key], p_values[key], limits=limits, alone=alone
             )
         elif key.quantity.is_measured:
-            needed = replicates_needed(before, after, least, alpha=limits.alpha)
-            reason = (
-                f"{len(before)} and {len(after)} processes; a verdict needs at least "
-                f"{LEAST_REPLICATES} a side, a good one {needed} (repeats: {needed} in the suite)"
-            )
+            reason = _too_few(before, after, limits.effect(key.metric), limits.alpha)
             result[key] = Finding.between(before, after, "unclear", reason)
         else:
             result[key] = _compared_exactly(key, before, after)
     return result
+
+
+def _too_few(a: Replicates, b: Replicates, effect: float, alpha: float) -> str:
+    needed = replicates_needed(a, b, effect, alpha=alpha)
+    return (
+        f"{len(a)} and {len(b)} processes; a verdict needs at least {LEAST_REPLICATES} a side, a "
+        f"good one {needed} (repeats: {needed} in the suite)"
+    )
 
 
 def _tested(

@@ -55,7 +55,7 @@ def draw_prior_maps(
             panels.draw_map(panel, title, prior[query].view(labels.shape))
             _mark_query(panel, query, labels.shape[1], name)
         panels.hide_empty(axes.flat)
-        bar = figure.colorbar(image, ax=axes, shrink=0.6, aspect=30, pad=0.02)
+        bar = figure.colorbar(image, ax=axes, **panels.BAR)
         bar.set_label("probability of the same class")
     return figure
 

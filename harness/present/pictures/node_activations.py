@@ -51,14 +51,8 @@ def draw_node_activations(activations: Tensor, labels: Tensor) -> Figure:
         for node, (each, channels) in enumerate(zip(others, activations, strict=False)):
             _draw_node(each, node, channels, labels)
         panels.hide_empty(axes.flat)
-        bar = figure.colorbar(
-            ScalarMappable(Normalize(0, 1), panels.MAP_COLOURS),
-            ax=axes,
-            shrink=0.6,
-            aspect=30,
-            pad=0.02,
-            ticks=[0, 1],
-        )
+        scale = ScalarMappable(Normalize(0, 1), panels.MAP_COLOURS)
+        bar = figure.colorbar(scale, ax=axes, ticks=[0, 1], **panels.BAR)
         bar.ax.set_yticklabels(["lowest", "highest"])
         bar.set_label("activation, scale of each channel")
     return figure

@@ -93,6 +93,7 @@ CLASS_COLOURS = ("#E8E8E8", *PALETTE)  # the first class is the background of mo
 VOID_COLOUR = "#FFFFFF"
 MAP_COLOURS = "Blues"  # of maps: deeper is higher, as in the papers' figures
 TITLE_SIZE, CAPTION_SIZE = 9, 7  # points
+BAR: dict[str, Any] = {"shrink": 0.6, "aspect": 30, "pad": 0.02}  # of colours, beside all panels
 
 
 def panel_grid(height: float, rows: int, columns: int, heading: str = "") -> tuple[Figure, Any]:

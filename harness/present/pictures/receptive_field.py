@@ -1,6 +1,6 @@
 """Effective receptive fields: which part of an image one output depends on (GGCF, Figure 6)."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from matplotlib.axes import Axes
@@ -64,7 +64,24 @@ def receptive_field(
         for x in _starts(width, window, step)
     ]
     total, hidden = torch.zeros(height, width), torch.zeros(height, width)
+    changes = _changes(network, image, position, places, batch)
+    for (rows, columns), change in zip(places, changes, strict=True):
+        total[rows, columns] += change
+        hidden[rows, columns] += 1
+    return total / hidden
+
+
+def _changes(
+    network: Callable[[Tensor], Tensor],
+    image: Tensor,
+    position: tuple[int, int],
+    places: Sequence[tuple[slice, slice]],
+    batch: int,
+) -> Tensor:
+    """How far the response moves when each of the places has the mean colour: (places,)."""
+    height, width = image.shape[1:]
     mean = image.mean(dim=(1, 2))[:, None, None]
+    found = []
     with torch.no_grad():
         response = _response(network(image[None]), position, (height, width))
         for first in range(0, len(places), batch):
@@ -73,11 +90,8 @@ def receptive_field(
             for each, (rows, columns) in zip(images, some, strict=True):
                 each[:, rows, columns] = mean
             changed = _response(network(images), position, (height, width))
-            distances = (changed - response).float().norm(dim=1).cpu()
-            for (rows, columns), distance in zip(some, distances, strict=True):
-                total[rows, columns] += distance
-                hidden[rows, columns] += 1
-    return total / hidden
+            found.append((changed - response).float().norm(dim=1).cpu())
+    return torch.cat(found)
 
 
 def draw_receptive_field(
