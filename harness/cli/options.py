@@ -72,7 +72,7 @@ def table_formats(incomplete: str) -> list[str]:
 
 def export_formats(incomplete: str) -> list[str]:
     """Formats of other tools."""
-    from harness.present.exporters.formats import EXPORTERS, MLFLOW
+    from harness.present.exporters.exported import EXPORTERS, MLFLOW
 
     return _starting((*EXPORTERS, MLFLOW), incomplete)
 

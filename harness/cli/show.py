@@ -64,10 +64,10 @@ def print_run(run: Run, where: Console) -> None:
 
 def print_tables(tables: dict[str, ShownTable], where: Console) -> None:
     """Print tables below one another."""
-    from harness.present.console import console_table
+    from harness.present.console import ConsoleTable
 
     for table in tables.values():
-        where.print(console_table(table))
+        where.print(ConsoleTable(table))
         where.print()
 
 
