@@ -242,13 +242,11 @@ def printed_row(row: Row, reference: ReferenceSpec, table: PrintedTable) -> Prin
         factors = row.get("factors") or {}
         wanted = [_axis(item) for item in reference.match]
         # A row outside of the grid, such as a baseline, can only be named.
-        named = label in reference.rows and not any(axis in factors for axis, _ in wanted)
-        fitting = [
-            each
-            for each in fitting
-            if named
-            or all(axis in factors and each.matches(key, factors[axis]) for axis, key in wanted)
-        ]
+        if label not in reference.rows or any(axis in factors for axis, _ in wanted):
+            for axis, key in wanted:
+                fitting = [
+                    each for each in fitting if axis in factors and each.matches(key, factors[axis])
+                ]
     if not reference.match or len(fitting) > 1 or label in reference.rows:
         fitting = [each for each in fitting if each.name == name]
     if len(fitting) > 1:
