@@ -326,12 +326,6 @@ def axes(rows: Iterable[Row]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _factor_value(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return shape_text(value) if value else ""
-    return json.dumps(value, sort_keys=True) if isinstance(value, Mapping) else value
-
-
 def factor(axis: str, rows: Iterable[Row]) -> Quantity:
     """The quantity that reads a grid axis; numeric where every row's value is a number."""
     values = [(row.get("factors") or {}).get(axis) for row in rows]
@@ -339,12 +333,19 @@ def factor(axis: str, rows: Iterable[Row]) -> Quantity:
     numeric = bool(present) and all(
         isinstance(value, (int, float)) and not isinstance(value, bool) for value in present
     )
+
+    def read(row: Row) -> Any:
+        value = (row.get("factors") or {}).get(axis)
+        if isinstance(value, (list, tuple)):
+            return shape_text(value) if value else ""
+        return json.dumps(value, sort_keys=True) if isinstance(value, Mapping) else value
+
     return Quantity(
         f"{FACTORS}{axis}",
         axis,
         "count" if numeric else "text",
         decimals=0 if all(isinstance(value, int) for value in present) else 3,
-        read=lambda row: _factor_value((row.get("factors") or {}).get(axis)),
+        read=read,
     )
 
 
