@@ -11,15 +11,7 @@ import typer
 from rich.console import Console
 
 from harness.api.measure import OptionError
-from harness.cli.options import (
-    DeviceName,
-    FloatType,
-    Input,
-    Only,
-    Threads,
-    overrides_of,
-    suites,
-)
+from harness.cli.options import DeviceName, FloatType, Input, Only, Threads, overrides_of, suites
 from harness.cli.output import console, say, strangers
 from harness.judge.regression.gate import USUAL_BUDGET, Settings, Standing
 from harness.judge.regression.selftest import PAIRS, self_test

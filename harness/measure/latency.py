@@ -10,14 +10,7 @@ import torch
 
 from harness.case import Job
 from harness.judge.statistics.intervals import median_interval, outliers, quartiles
-from harness.measure.passes import (
-    THROTTLED,
-    CudaPass,
-    clock_share,
-    compiled,
-    flush_of,
-    timed_pass,
-)
+from harness.measure.passes import THROTTLED, CudaPass, clock_share, compiled, flush_of, timed_pass
 from harness.measure.sampling import Clock, Sampled, criterion_of, sample_until, wall_budget
 from harness.measure.subject import real_subject
 from harness.measure.turns import InTurns, Turns

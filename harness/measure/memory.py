@@ -137,10 +137,7 @@ def measure_allocator(job: Job) -> dict[str, object]:
     require_finite(subject.forward())
     subject.clear_gradients()
     peak = allocator_peak(subject.forward)
-    return {
-        "allocator_peak_bytes": peak.allocated,
-        "allocator_reserved_bytes": peak.reserved,
-    }
+    return {"allocator_peak_bytes": peak.allocated, "allocator_reserved_bytes": peak.reserved}
 
 
 @dataclass(frozen=True)
@@ -168,8 +165,7 @@ def allocator_peak(run: Callable[[], object], cuda: Any = torch.cuda) -> Allocat
     out = run()
     cuda.synchronize()
     peak = AllocatorPeak(
-        allocated=max(0, cuda.max_memory_allocated() - before),
-        reserved=cuda.max_memory_reserved(),
+        allocated=max(0, cuda.max_memory_allocated() - before), reserved=cuda.max_memory_reserved()
     )
     del out
     return peak

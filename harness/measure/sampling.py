@@ -224,10 +224,7 @@ class Sampled:
 
 
 def sample_until(
-    take: Callable[[], float],
-    criterion: StoppingCriterion,
-    clock: Clock,
-    budget: float = MAX_TIME,
+    take: Callable[[], float], criterion: StoppingCriterion, clock: Clock, budget: float = MAX_TIME
 ) -> Sampled:
     """Warm up, then take samples.
 
