@@ -208,48 +208,22 @@ def _program(*commands: str) -> Probe:
 
 # Name, purpose, probe, and how to get it where it is missing.
 _KNOWN: tuple[tuple[str, str, Probe, str], ...] = (
-    (
-        "GPU",
-        "latency, memory and energy of cases on CUDA",
-        _cuda,
-        "use a machine with an NVIDIA GPU and its driver, which nvidia-smi shows; "
-        "for a PyTorch without CUDA: pip install --force-reinstall torch",
-    ),
-    (
-        "energy counter",
-        "the metric energy; clocks and throttling beside latencies",
-        _energy,
-        f"pip install '{PACKAGE}[gpu]', on a machine with an NVIDIA GPU of Volta or later",
-    ),
+    ("GPU", "latency, memory and energy of cases on CUDA", _cuda,
+     "use a machine with an NVIDIA GPU and its driver, which nvidia-smi shows; "
+     "for a PyTorch without CUDA: pip install --force-reinstall torch"),
+    ("energy counter", "the metric energy; clocks and throttling beside latencies", _energy,
+     f"pip install '{PACKAGE}[gpu]', on a machine with an NVIDIA GPU of Volta or later"),
     ("git", "the commit in each run; harness gate", _program("git"), "apt-get install git"),
-    (
-        "C++ compiler",
-        "compile: true in a suite (torch.compile)",
-        _program("c++", "g++", "clang++"),
-        "apt-get install g++",
-    ),
-    (
-        "LaTeX",
-        "to set tables/*.tex, and the test that does",
-        _latex,
-        "apt-get install texlive-latex-recommended texlive-latex-extra texlive-science",
-    ),
-    (
-        "browser",
-        "tests of the HTML report",
-        _program("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
-        "apt-get install chromium",
-    ),
-    (
-        "Slurm",
-        "harness run --engine slurm",
-        _program("sbatch"),
-        "call harness where sbatch is: on a login node of the cluster",
-    ),
-    (
-        "training data",
-        "accuracy",
-        lambda: (True, "scenes are generated; real images are read from the folder of --data-root"),
-        "",
-    ),
-)
+    ("C++ compiler", "compile: true in a suite (torch.compile)",
+     _program("c++", "g++", "clang++"), "apt-get install g++"),
+    ("LaTeX", "to set tables/*.tex, and the test that does", _latex,
+     "apt-get install texlive-latex-recommended texlive-latex-extra texlive-science"),
+    ("browser", "tests of the HTML report",
+     _program("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
+     "apt-get install chromium"),
+    ("Slurm", "harness run --engine slurm", _program("sbatch"),
+     "call harness where sbatch is: on a login node of the cluster"),
+    ("training data", "accuracy",
+     lambda: (True, "scenes are generated; real images are read from the folder of --data-root"),
+     ""),
+)  # fmt: skip

@@ -143,11 +143,7 @@ _ROWS = (
         columns=("energy_joules",),
     ),
     Metric(
-        "witness", "harness.measure.witness:measure_witness",
-        (
-            Value("witness"),
-        ),
-        static=True,
+        "witness", "harness.measure.witness:measure_witness", (Value("witness"),), static=True,
     ),
     Metric(
         "accuracy", "harness.training.accuracy:measure_accuracy",

@@ -13,18 +13,9 @@ from harness.messages import HarnessError, hint
 # Units: the names by which papers and tables scale stored SI base values.
 
 Dimension = Literal[
-    "operations",
-    "count",
-    "bytes",
-    "seconds",
-    "ratio",
-    "pixels",
-    "text",
-    "intensity",
-    "bandwidth",
-    "energy",
-    "power",
-]
+    "operations", "count", "bytes", "seconds", "ratio", "pixels", "text", "intensity", "bandwidth",
+    "energy", "power",
+]  # fmt: skip
 Direction = Literal["min", "max"]
 
 
