@@ -76,7 +76,7 @@ def test_mistakes_measure_nothing(tmp_path, asked):
 
 def test_env_shows_the_warnings(monkeypatch):
     described = describe_environment(conditions=Conditions(cores=2, on_battery=True))
-    monkeypatch.setattr("harness.environment.describe_environment", lambda: described)
+    monkeypatch.setattr("harness.environment.machine.describe_environment", lambda: described)
     result = CliRunner().invoke(app, ["env"])
     assert "warning: on battery" in result.stdout
     assert described["machine_key"] in result.stdout
