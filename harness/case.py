@@ -4,106 +4,14 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from functools import cache, cached_property
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-Read = TypeVar("Read")
-
-# What came back from the process of one case, and from where.
-
-Status = Literal["ok", "error", "oom", "timeout", "killed", "invalid", "unsupported"]
-
-
-UNKNOWN_MACHINE = "unknown"
-"""Key of a machine that was gone before it could describe itself."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """The machine that a case ran on, where that is not this one."""
-
-    node: str  # its name in the cluster
-    # hash of the machine, as `harness.environment.machine_key` makes it, or `UNKNOWN_MACHINE`
-    machine_key: str
-    # as `harness.environment.describe_environment` gives it there
-    environment: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Values, or why there are none."""
-
-    # `ok`; `error` (exception, exit); `oom` (allocation failed, or the kernel's out-of-memory
-    # killer); `timeout`; `killed` (a signal); `invalid` (non-finite output); `unsupported` (an
-    # operator that this device or dtype lacks)
-    status: Status
-    cause: str | None = None  # one line for everything but `ok`
-    # stored names and values of every metric that finished, also of a case that failed
-    values: dict[str, Any] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()  # sentences for the reader of the row
-    seconds: dict[str, float] = field(default_factory=dict)  # wall time of each metric
-    tail: tuple[str, ...] = ()  # last lines that a failed worker wrote to stdout and stderr
-    elapsed: float = 0.0  # seconds from the start of the process to its end
-    place: Place | None = None  # where it ran; `None`: on this machine
-
-
-# A slot: the part of a machine that one case has for itself.
-
-
-@dataclass(frozen=True)
-class Slot:
-    """What a case's process is confined to; `None` leaves it as it is."""
-
-    cores: tuple[int, ...] | None = None  # logical ones that its threads run on
-    # index or UUID of the only GPU that it sees, as `CUDA_VISIBLE_DEVICES` takes it
-    gpu: str | None = None
-
-    def confine(self) -> None:
-        """Confine this process; before CUDA is initialised, and before it starts threads."""
-        if self.gpu is not None:
-            os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu
-        if self.cores and hasattr(os, "sched_setaffinity"):  # Linux only
-            with suppress(OSError):  # a container may hold fewer cores than the machine has
-                os.sched_setaffinity(0, self.cores)
-
-
-ANYWHERE = Slot()
-
-
-# How long and under which conditions a latency is sampled. Data only, no torch.
-
-Criterion = Literal["settled_noise", "relative_stdev", "fixed", "budget"]
-Cache = Literal["hot", "cold"]
-
-
-@dataclass(frozen=True)
-class Timing:
-    """What a suite says under `latency`; `None`: the default of the criterion or the device."""
-
-    # `settled_noise` (little spread, or a spread that has settled), `relative_stdev` (little
-    # spread), `fixed` (so many samples), `budget` (so many seconds of samples)
-    criterion: Criterion = "settled_noise"
-    samples: int | None = None  # how many; the least number for the two criteria of spread
-    min_time: float | None = None  # seconds of samples that the criteria of spread ask for at least
-    # seconds after which sampling ends and the unmet condition is named; the budget itself for
-    # `budget`
-    max_time: float | None = None
-    # standard deviation over mean below which the criteria of spread stop
-    relative_stdev: float | None = None
-    # `hot` (passes back to back) or `cold` (caches flushed before every sample)
-    cache: Cache = "hot"
-    cuda_graph: bool = False  # whether passes on CUDA are captured once and replayed
-    # whether the processes of a case (`repeats`) live together and sample in turns; what the
-    # machine does meanwhile then meets all alike
-    turns: bool = False
-
-
-DEFAULT_TIMING = Timing()
-
+# What is asked.
 
 Shape = tuple[int, ...]
 Device = Literal["cpu", "cuda"]
@@ -137,6 +45,35 @@ class Case:
         used = {name: v for name, v in as_plain(self).items() if v or name not in _OPTIONS}
         canonical = json.dumps(used, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+Criterion = Literal["settled_noise", "relative_stdev", "fixed", "budget"]
+Cache = Literal["hot", "cold"]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What a suite says under `latency`; `None`: the default of the criterion or the device."""
+
+    # `settled_noise` (little spread, or a spread that has settled), `relative_stdev` (little
+    # spread), `fixed` (so many samples), `budget` (so many seconds of samples)
+    criterion: Criterion = "settled_noise"
+    samples: int | None = None  # how many; the least number for the two criteria of spread
+    min_time: float | None = None  # seconds of samples that the criteria of spread ask for at least
+    # seconds after which sampling ends and the unmet condition is named; the budget itself for
+    # `budget`
+    max_time: float | None = None
+    # standard deviation over mean below which the criteria of spread stop
+    relative_stdev: float | None = None
+    # `hot` (passes back to back) or `cold` (caches flushed before every sample)
+    cache: Cache = "hot"
+    cuda_graph: bool = False  # whether passes on CUDA are captured once and replayed
+    # whether the processes of a case (`repeats`) live together and sample in turns; what the
+    # machine does meanwhile then meets all alike
+    turns: bool = False
+
+
+DEFAULT_TIMING = Timing()
 
 
 @dataclass(frozen=True)
@@ -186,10 +123,69 @@ class Job:
         return (self.suite, self.label, self.case.key, self.replicate)
 
 
+# What it runs on, and what came back.
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The part of a machine that a case has for itself; `None` leaves its process as it is."""
+
+    cores: tuple[int, ...] | None = None  # logical ones that its threads run on
+    # index or UUID of the only GPU that it sees, as `CUDA_VISIBLE_DEVICES` takes it
+    gpu: str | None = None
+
+    def confine(self) -> None:
+        """Confine this process; before CUDA is initialised, and before it starts threads."""
+        if self.gpu is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu
+        if self.cores and hasattr(os, "sched_setaffinity"):  # Linux only
+            with suppress(OSError):  # a container may hold fewer cores than the machine has
+                os.sched_setaffinity(0, self.cores)
+
+
+ANYWHERE = Slot()
+
+
+Status = Literal["ok", "error", "oom", "timeout", "killed", "invalid", "unsupported"]
+
+
+UNKNOWN_MACHINE = "unknown"
+"""Key of a machine that was gone before it could describe itself."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The machine that a case ran on, where that is not this one."""
+
+    node: str  # its name in the cluster
+    # hash of the machine, as `harness.environment.machine_key` makes it, or `UNKNOWN_MACHINE`
+    machine_key: str
+    # as `harness.environment.describe_environment` gives it there
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Values, or why there are none."""
+
+    # `ok`; `error` (exception, exit); `oom` (allocation failed, or the kernel's out-of-memory
+    # killer); `timeout`; `killed` (a signal); `invalid` (non-finite output); `unsupported` (an
+    # operator that this device or dtype lacks)
+    status: Status
+    cause: str | None = None  # one line for everything but `ok`
+    # stored names and values of every metric that finished, also of a case that failed
+    values: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()  # sentences for the reader of the row
+    seconds: dict[str, float] = field(default_factory=dict)  # wall time of each metric
+    tail: tuple[str, ...] = ()  # last lines that a failed worker wrote to stdout and stderr
+    elapsed: float = 0.0  # seconds from the start of the process to its end
+    place: Place | None = None  # where it ran; `None`: on this machine
+
+
 # As plain data and back: the one form in which jobs, events, outcomes and records cross the border
 # of a process or lie in a file. Dicts, lists, strings, numbers, `None`; a name for each field.
 
-_Reader = Callable[[Any], Any]
+Read = TypeVar("Read")
 
 
 def as_plain(value: Any, *, defaults: bool = True) -> Any:
@@ -228,8 +224,7 @@ def from_plain(kind: type[Read], data: Any, **given: Any) -> Read:
     Raises:
         ValueError: names the first part that is missing or wrong: `place node is wrong`.
     """
-    of: Any = kind
-    value: Read = _read_fields(of, data, given) if given else _reader(of)(data)
+    value: Read = _read_fields(kind, data, given) if given else _value_of(kind, data)
     return value
 
 
@@ -237,83 +232,47 @@ def _default(of: Field[Any]) -> Any:
     return of.default if of.default_factory is MISSING else of.default_factory()
 
 
-@cache  # the types of a dataclass are resolved once, for thousands of records
-def _fields(kind: type) -> tuple[tuple[str, _Reader, bool], ...]:
-    """Name, reader and whether it has to be there, of each field."""
-    hints = get_type_hints(kind)
-    return tuple(
-        (each.name, _reader(hints[each.name]), _default(each) is MISSING) for each in fields(kind)
-    )
+@cache  # resolved once, for thousands of records
+def _fields(kind: Any) -> list[tuple[str, Any, bool]]:
+    """Name, type and whether it has to be there, of each field."""
+    types = get_type_hints(kind)
+    return [(each.name, types[each.name], _default(each) is MISSING) for each in fields(kind)]
 
 
 def _read_fields(kind: Any, data: Any, given: Mapping[str, Any]) -> Any:
     if not isinstance(data, dict):
         raise ValueError("is wrong")
     values = dict(given)
-    for name, reader, required in _fields(kind):
-        if name in values:
-            continue
-        if name in data:
+    for name, of, required in _fields(kind):
+        if name in data and name not in given:
             try:
-                values[name] = reader(data[name])
+                values[name] = _value_of(of, data[name])
             except ValueError as error:
                 raise ValueError(f"{name} {error}") from None
-        elif required:
+        elif required and name not in given:
             raise ValueError(f"{name} is missing")
     return kind(**values)
 
 
-@cache
-def _reader(kind: Any) -> _Reader:
-    """What reads a value of a type, and raises `ValueError` where it has another."""
-    origin, inner = get_origin(kind), get_args(kind)
-    if kind is Any:
-        return lambda data: data
-    if is_dataclass(kind):
-        return lambda data: _read_fields(kind, data, {})
-    if origin is UnionType:
-        (reader,) = (_reader(each) for each in inner if each is not NoneType)
-        return lambda data: None if data is None else reader(data)
-    if origin is tuple:
-        return _tuple_reader(inner)
-    if origin in (dict, Mapping):
-        return _mapping_reader(inner[1])
-    return _scalar_reader(kind, inner)
-
-
-def _tuple_reader(inner: tuple[Any, ...]) -> _Reader:
-    readers = [_reader(each) for each in inner if each is not ...]
-
-    def read_tuple(data: Any) -> tuple[Any, ...]:
-        if not isinstance(data, (list, tuple)):
-            raise ValueError("is wrong")
-        each = readers * len(data) if ... in inner else readers
-        if len(each) != len(data):
-            raise ValueError(f"has {len(data)} parts in place of {len(each)}")
-        return tuple(reader(part) for reader, part in zip(each, data, strict=True))
-
-    return read_tuple
-
-
-def _mapping_reader(kind: Any) -> _Reader:
-    reader = None if kind is Any else _reader(kind)
-
-    def read_mapping(data: Any) -> dict[str, Any]:
-        if not isinstance(data, dict):
-            raise ValueError("is wrong")
-        return {name: reader(each) for name, each in data.items()} if reader else dict(data)
-
-    return read_mapping
-
-
-def _scalar_reader(kind: Any, words: tuple[str, ...]) -> _Reader:
-    """Of a text, a finite number, a truth, or one of the words of a `Literal`."""
-    types = (str,) if words else (int, float) if kind is float else (kind,)
-
-    def read_scalar(data: Any) -> Any:
-        fits = type(data) in types and (not words or data in words)  # a bool is no int here
-        if not fits or (type(data) is float and not math.isfinite(data)):
-            raise ValueError("is wrong")
+def _value_of(kind: Any, data: Any) -> Any:
+    """A value of a type; raises `ValueError` where the data are of another."""
+    if kind is Any or kind is type(data) is not float:
         return data
-
-    return read_scalar
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        (of,) = (each for each in inner if each is not NoneType)
+        return None if data is None else _value_of(of, data)
+    if origin is tuple and isinstance(data, (list, tuple)):
+        kinds = inner[:1] * len(data) if ... in inner else inner
+        if len(kinds) != len(data):
+            raise ValueError(f"has {len(data)} parts in place of {len(kinds)}")
+        return tuple(map(_value_of, kinds, data))
+    if origin in (dict, Mapping) and isinstance(data, dict):
+        return {name: _value_of(inner[1], each) for name, each in data.items()}
+    if is_dataclass(kind):
+        return _read_fields(kind, data, {})
+    types = (str,) if origin is Literal else (int, float) if kind is float else (kind,)
+    fits = type(data) in types and (origin is not Literal or data in inner)  # a bool is no int
+    if not fits or (type(data) is float and not math.isfinite(data)):
+        raise ValueError("is wrong")
+    return data

@@ -19,7 +19,7 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from harness.case import Case
 from harness.environment.searching import searching
-from harness.messages import HarnessError, quote, suggest
+from harness.messages import CuredError, HarnessError, quote, suggest
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,17 +34,8 @@ Noun = Literal["class", "function"]
 _USER_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
-class ModuleError(HarnessError):
-    """A module cannot be found or imported.
-
-    Attributes:
-        what: what is wrong.
-        cure: what to do.
-    """
-
-    def __init__(self, what: str, cure: str) -> None:
-        self.what, self.cure = what, cure
-        super().__init__(f"{what}; {cure}")
+class ModuleError(CuredError):
+    """A module cannot be found or imported."""
 
 
 class BuildError(HarnessError):
@@ -77,11 +68,8 @@ class Signature:
 
     def missing(self, given: typing.Collection[str]) -> tuple[str, ...]:
         """Required parameters that neither `given` names nor `build` fills in."""
-        return tuple(
-            name
-            for name, parameter in self.parameters.items()
-            if parameter.required and name not in given and name not in FILLED
-        )
+        required = (name for name, each in self.parameters.items() if each.required)
+        return tuple(name for name in required if name not in given and name not in FILLED)
 
 
 FILLED = ("in_channels", "input_size")
@@ -188,12 +176,15 @@ def _in_main(name: str, noun: Noun) -> ModuleError:
 def _no_attribute(file: str, attribute: str, owner: Any, noun: Noun) -> ModuleError:
     from torch import nn
 
+    def fits(value: Any) -> bool:
+        if noun == "function":
+            return inspect.isfunction(value)
+        return isinstance(value, type) and issubclass(value, nn.Module)
+
     own = {name: value for name, value in vars(owner).items() if not name.startswith("_")}
-    if noun == "class":
-        known = [n for n, v in own.items() if isinstance(v, type) and issubclass(v, nn.Module)]
-        return ModuleError(f"{file} has no {attribute}", suggest(attribute, known, "classes"))
-    known = [name for name, value in own.items() if inspect.isfunction(value)]
-    return ModuleError(f"{file} has no {attribute}", suggest(attribute, known, "functions"))
+    known = [name for name, value in own.items() if fits(value)]
+    plural = "classes" if noun == "class" else "functions"
+    return ModuleError(f"{file} has no {attribute}", suggest(attribute, known, plural))
 
 
 def build(case: Case, search_path: Sequence[str] = ()) -> "nn.Module":

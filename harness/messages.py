@@ -1,12 +1,9 @@
 """Messages: errors that a user can mend, and texts of any origin as something printable."""
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
-
-# Errors that a user can cause; each says what to do, and none is shown as a traceback.
 
 
 class HarnessError(Exception):
@@ -15,7 +12,17 @@ class HarnessError(Exception):
     exit_code = 2
 
 
-# The nearest known name, for error messages.
+class CuredError(HarnessError):
+    """What is wrong and what to do about it, apart, for who shows them in places of their own."""
+
+    def __init__(self, what: str, cure: str) -> None:
+        self.what, self.cure = what, cure
+        super().__init__(f"{what}; {cure}")
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error that a library raised, cut when long."""
+    return str(error).strip().partition("\n")[0][:200]
 
 
 def hint(name: str, known: Iterable[str]) -> str:
@@ -23,9 +30,6 @@ def hint(name: str, known: Iterable[str]) -> str:
     by_folded = {each.casefold(): each for each in known}
     found = get_close_matches(name.casefold(), list(by_folded), n=1, cutoff=0.5)
     return f"; did you mean {by_folded[found[0]]!r}?" if found else ""
-
-
-# Text of unknown origin as lines that a terminal, a file and JSON can take.
 
 
 def printable(text: str) -> str:
@@ -65,12 +69,6 @@ def quote(value: object) -> str:
     return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 3] + "..."
 
 
-def nearest(word: str, names: Iterable[str]) -> str | None:
-    """The name that was probably meant, if any is near."""
-    found = difflib.get_close_matches(word[:LONGEST_QUOTE], list(names), n=1, cutoff=0.6)
-    return found[0] if found else None
-
-
 def suggest(word: str, names: Iterable[str], noun: str) -> str:
     """A cure for an unknown name: the nearest one, else the list of all.
 
@@ -80,8 +78,8 @@ def suggest(word: str, names: Iterable[str], noun: str) -> str:
         noun: what the names are, in plural ("keys", "arguments").
     """
     known = sorted(names)
-    if (near := nearest(word, known)) is not None:
-        return f"did you mean {near}?"
+    if near := get_close_matches(word[:LONGEST_QUOTE], known, n=1, cutoff=0.6):
+        return f"did you mean {near[0]}?"
     if not known:
         return f"leave it out, there are no {noun} here"
     shown = ", ".join(known[:LONGEST_LIST])

@@ -47,17 +47,14 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "SuiteFile
         key = _SUITE
     else:
         return None
-    if key.search(_start(file_path)) is None:
+    try:
+        with file_path.open("rb") as file:
+            start = file.read(_LONGEST_LOOK)
+    except OSError:
+        return None
+    if key.search(start) is None:
         return None
     from harness.api.pytest_suite import SuiteFile
 
-    file: SuiteFile = SuiteFile.from_parent(parent, path=file_path)
-    return file
-
-
-def _start(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(_LONGEST_LOOK)
-    except OSError:
-        return b""
+    collected: SuiteFile = SuiteFile.from_parent(parent, path=file_path)
+    return collected

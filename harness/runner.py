@@ -75,9 +75,6 @@ def execute(
 ) -> Execution:
     """Measure every case of a suite and keep each record as its case ends.
 
-    With several slots `ahead` goes first, say all trainings, each once; then the cases are measured
-    and find them done. What is timed still runs alone.
-
     Args:
         suite: what to measure.
         root: folder of run directories.
@@ -88,7 +85,7 @@ def execute(
         mix_machines: whether times of different machines may stand in one column; for engines that
             place cases on several.
         slots: cases at once on this machine that do not disturb one another.
-        ahead: what goes first where there are several slots.
+        ahead: what goes first where there are several slots, say all trainings, each once.
 
     Raises:
         DeviceError: a case asks for a GPU and there is none.
@@ -98,47 +95,36 @@ def execute(
     """
     jobs = suite.all_jobs()
     remote = isinstance(engine, RemoteEngine)
-    if slots > 1 and remote:
+    if not remote:
+        _require_devices(jobs)
+    elif slots > 1:
         raise EngineError(
             "--jobs is for the cases of this machine; this engine decides by itself how many run "
             "at once"
         )
-    if not remote:
-        _require_devices(jobs)
     environment = describe_environment(suite.path.parent)
-    machine = environment["machine_key"]
-    directory = _directory(suite, root, environment, resume)
-    if mix_machines:
-        directory.describe({**directory.description(), "mix_machines": True})
+    directory = _directory(suite, root, environment, resume, mix_machines)
+    here = None if remote else environment["machine_key"]
     with directory.writer() as writer:  # before anything is read: nobody else adds to it from here
-        here = None if remote else machine
-        earlier = _finished(directory, jobs, here) if resume else {}
-        if resume:
-            _note_resumption(directory, suite, environment)
+        earlier = _resumed(directory, suite, jobs, environment, here) if resume else {}
         pending = [job for job in jobs if job.identity not in earlier]
         if remote and not mix_machines:
             pending = _held_to_machines(pending, earlier.values())
-        clock = _Expectation(pending, directory)
         measuring = _Measuring(
-            directory, writer, machine, len(jobs), set(earlier), clock, listener or (lambda _: None)
+            directory,
+            writer,
+            environment["machine_key"],
+            len(jobs),
+            set(earlier),
+            _Expectation(pending, directory),
+            listener or (lambda _: None),
         )
         del earlier  # with all samples; from here on only the disk holds records
         static = all(map(is_static, pending))
         engine = engine or LocalEngine(max(slots, STATIC_SLOTS if static else 1))
-        try:
-            if resume and isinstance(engine, RemoteEngine):
-                engine.take_up()
-            if slots == 1 or ahead is None:
-                for job in pending:
-                    engine.submit(job)
-                events = engine.events()
-            else:
-                events = ahead(pending, engine, slots, measuring.heard)
-            measuring.follow(events)
-        except KeyboardInterrupt:
-            measuring.interrupted = True
-        finally:
-            engine.cancel()
+        if resume and isinstance(engine, RemoteEngine):
+            engine.take_up()
+        measuring.run(pending, engine, slots, ahead)
     records = _matching(directory, jobs, here)
     ended = tuple(record for name, record in records.items() if name in measuring.done)
     return Execution(directory, ended, len(jobs), measuring.interrupted)
@@ -157,6 +143,20 @@ class _Measuring:
     listener: Listener
     interrupted: bool = False
     places: set[tuple[str, str]] = field(default_factory=set)
+
+    def run(self, jobs: Sequence[Job], engine: Engine, slots: int, ahead: Ahead | None) -> None:
+        """Measure cases, until all have ended or Ctrl-C ends them."""
+        try:
+            if slots == 1 or ahead is None:
+                for job in jobs:
+                    engine.submit(job)
+                self.follow(engine.events())
+            else:
+                self.follow(ahead(jobs, engine, slots, self.heard))
+        except KeyboardInterrupt:
+            self.interrupted = True
+        finally:
+            engine.cancel()
 
     def heard(self, event: Event, done: int, total: int, remaining: float | None) -> None:
         """Tell of what goes ahead."""
@@ -188,12 +188,7 @@ class _Measuring:
 
 
 class _Expectation:
-    """Expected time of what is left, from what the same cases took before.
-
-    Args:
-        pending: cases that are to be measured.
-        directory: of this run; earlier ones lie beside it.
-    """
+    """Expected time of what is left, from what the same cases took in this run and earlier ones."""
 
     def __init__(self, pending: list[Job], directory: RunDirectory) -> None:
         self._known: dict[str, float] = {}
@@ -241,43 +236,39 @@ def _require_devices(jobs: Sequence[Job]) -> None:
 
 
 def _directory(
-    suite: Suite, root: Path, environment: Mapping[str, Any], resume: bool
+    suite: Suite, root: Path, environment: Mapping[str, Any], resume: bool, mix_machines: bool
 ) -> RunDirectory:
     if resume:
-        return RunDirectory.open(root / suite.name)
-    directory = RunDirectory.create(
-        root,
-        suite.name,
-        {
-            "schema": 1,
-            "suite": suite.describe(),
-            "environment": environment,
-            "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": shlex.join(sys.argv),
-        },
-    )
-    directory.mark_latest()
+        directory = RunDirectory.open(root / suite.name)
+    else:
+        said = {"schema": 1, "suite": suite.describe(), **_begun("started_at", environment)}
+        directory = RunDirectory.create(root, suite.name, said)
+        directory.mark_latest()
+    if mix_machines:
+        directory.describe({**directory.description(), "mix_machines": True})
     return directory
 
 
-def _note_resumption(directory: RunDirectory, suite: Suite, environment: Mapping[str, Any]) -> None:
-    """Keep `run.json` true: the suite as it is now, and that the run went on."""
-    description = directory.description()
-    resumption = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(sys.argv),
-        "environment": environment,
-    }
-    earlier = description.get("resumed", [])
-    directory.describe(
-        {**description, "suite": suite.describe(), "resumed": [*earlier, resumption]}
-    )
+def _begun(at: str, environment: Mapping[str, Any]) -> dict[str, Any]:
+    """When, where and how this process was started, for `run.json`."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"environment": environment, at: now, "command": shlex.join(sys.argv)}
 
 
-def _finished(
-    directory: RunDirectory, jobs: Sequence[Job], machine: str | None
+def _resumed(
+    directory: RunDirectory,
+    suite: Suite,
+    jobs: Sequence[Job],
+    environment: Mapping[str, Any],
+    machine: str | None,
 ) -> dict[Identity, Record]:
-    """Records that need no second measurement, whatever their status."""
+    """Records that need no second measurement, whatever their status.
+
+    `run.json` is kept true: it has the suite as it is now, and that the run went on.
+    """
+    description = directory.description()
+    resumptions = [*description.get("resumed", []), _begun("at", environment)]
+    directory.describe({**description, "suite": suite.describe(), "resumed": resumptions})
     forced = {job.identity for job in jobs if job.force}
     return {
         name: record
@@ -290,13 +281,8 @@ def _finished(
 def _matching(
     directory: RunDirectory, jobs: Sequence[Job], machine: str | None
 ) -> dict[Identity, Record]:
-    """The last record of each case, where it was measured as the suite asks for it now.
-
-    Args:
-        directory: the run.
-        jobs: the suite's, in whose order they come.
-        machine: key of the machine that counts; `None`: any.
-    """
+    """The last record of each case, in the order of the suite, where it was measured as the suite
+    asks for it now, on the machine of that key (`None`: on any)."""
     asked = {
         job.identity: (job.metrics, job.threads, job.seed, as_plain(job.timing), job.accuracy)
         for job in jobs
@@ -319,9 +305,7 @@ def _held_to_machines(pending: Sequence[Job], records: Iterable[Record]) -> list
         if record.machine_key != UNKNOWN_MACHINE:
             table = (record.suite, record.case["device"])
             machines.setdefault(table, set()).add(record.machine_key)
-    held = []
-    for job in pending:
-        known = machines.get((job.suite, job.case.device), set())
-        # Where several kinds had a part already, one more choice is as good as another.
-        held.append(replace(job, machine=next(iter(known))) if len(known) == 1 else job)
-    return held
+    # Where several kinds had a part already, one more choice is as good as another.
+    held = {table: next(iter(kinds)) for table, kinds in machines.items() if len(kinds) == 1}
+    tables = [(job, (job.suite, job.case.device)) for job in pending]
+    return [replace(job, machine=held[at]) if at in held else job for job, at in tables]

@@ -95,10 +95,10 @@ def formatted(table: Table, name: str, form: str, *, best: bool | None = None) -
     if form == "console":
         from rich.console import Console
 
-        from harness.present.console import console_table
+        from harness.present.console import ConsoleTable
 
         out = io.StringIO()
-        Console(file=out, width=CONSOLE_WIDTH, highlight=False).print(console_table(table))
+        Console(file=out, width=CONSOLE_WIDTH, highlight=False).print(ConsoleTable(table))
         return out.getvalue()
     makers = {"markdown": markdown, "csv": csv_text, "html": html}
     if form not in makers:

@@ -88,12 +88,12 @@ def compare(  # noqa: PLR0917 - typer calls it with names
         sys.stdout.write(comment(report))
     else:
         from harness.present.comparison import changes, counted, why_changed
-        from harness.present.console import console_table
+        from harness.present.console import ConsoleTable
 
         where = console()
         table = changes(report, reasons=False)
         if table.lines:
-            where.print(console_table(table))
+            where.print(ConsoleTable(table))
         for reason in why_changed(report):
             say(f"- {reason}", where)
         for note in (*report.notes, report.rule):

@@ -32,8 +32,7 @@ def export(
 ) -> None:
     """Write RUN in the format of another tool; values keep SI base units where it names none."""
     from harness.messages import hint
-    from harness.present.exporters.exported import read_run
-    from harness.present.exporters.formats import EXPORTERS, MLFLOW
+    from harness.present.exporters.exported import EXPORTERS, MLFLOW, read_run
     from harness.present.write import write_whole
 
     if to == MLFLOW:

@@ -11,21 +11,12 @@ import typer
 from rich.console import Console
 
 from harness.api.measure import OptionError
-from harness.cli.options import (
-    DeviceName,
-    FloatType,
-    Input,
-    Only,
-    Threads,
-    overrides_of,
-    suites,
-)
+from harness.cli.options import DeviceName, FloatType, Input, Only, Threads, overrides_of, suites
 from harness.cli.output import console, say, strangers
 from harness.judge.regression.gate import USUAL_BUDGET, Settings, Standing
-from harness.judge.regression.report import Report
 from harness.judge.regression.selftest import PAIRS, self_test
 from harness.judge.regression.session import PROCESS_SECONDS, gate_suite
-from harness.judge.regression.verdict import ALPHA, MIN_EFFECT
+from harness.judge.regression.verdict import ALPHA, MIN_EFFECT, Report
 from harness.suite.loader import load
 
 NOT_REACHED = 1
@@ -116,14 +107,14 @@ def gate(  # noqa: PLR0917 - typer calls it with names
 
 def _print_gated(report: Report, markdown: Path | None, as_json: bool) -> None:
     from harness.present.comparison import gate_table, outcome
-    from harness.present.console import console_table
+    from harness.present.console import ConsoleTable
     from harness.present.formats import markdown as markdown_of_table
 
     table, said = gate_table(report), outcome(report)
     if as_json:
         sys.stdout.write(json.dumps(report.as_json(), indent=1, allow_nan=False) + "\n")
     where = console(stderr=as_json)
-    where.print(console_table(table))
+    where.print(ConsoleTable(table))
     say(said, where)
     if markdown is not None:
         try:
@@ -138,7 +129,7 @@ def _self_test(pairs: int, seed: int, as_json: bool) -> None:
     from dataclasses import asdict
 
     from harness.present.comparison import self_test_table
-    from harness.present.console import console_table
+    from harness.present.console import ConsoleTable
 
     with _WrittenOver(console(stderr=True)) as line:
         verified = self_test(
@@ -147,7 +138,7 @@ def _self_test(pairs: int, seed: int, as_json: bool) -> None:
     if as_json:
         data = {**asdict(verified), "passed": verified.passed}
         sys.stdout.write(json.dumps(data, indent=1) + "\n")
-    console(stderr=as_json).print(console_table(self_test_table(verified)))
+    console(stderr=as_json).print(ConsoleTable(self_test_table(verified)))
     if not verified.passed:
         raise typer.Exit(NOT_REACHED)
 

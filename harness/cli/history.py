@@ -37,15 +37,13 @@ def history(  # noqa: PLR0917 - typer calls it with names
     ] = None,
     only: Only = None,
     machine: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY", help="Only runs of this machine; repeatable."),
+        list[str] | None, typer.Option(metavar="KEY", help="Only runs of this machine; repeatable.")
     ] = None,
     min_change: Annotated[
         float, typer.Option(metavar="PERCENT", help="Smallest change that is told.")
     ] = 2.0,
     plots: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Draw every case over commits (PNG and SVG)."),
+        Path | None, typer.Option(metavar="DIR", help="Draw every case over commits (PNG and SVG).")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object with every point on stdout.")

@@ -64,9 +64,8 @@ def doctor(
     missing = [each for each in found if not each.present]
     for each in missing:
         say(f"{each.name}: {each.get}", where)
-    where.print(
-        f"{len(found) - len(missing)} here, {len(missing)} missing; the machine itself: harness env"
-    )
+    here = len(found) - len(missing)
+    where.print(f"{here} here, {len(missing)} missing; the machine itself: harness env")
 
 
 def environment(

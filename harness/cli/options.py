@@ -72,7 +72,7 @@ def table_formats(incomplete: str) -> list[str]:
 
 def export_formats(incomplete: str) -> list[str]:
     """Formats of other tools."""
-    from harness.present.exporters.formats import EXPORTERS, MLFLOW
+    from harness.present.exporters.exported import EXPORTERS, MLFLOW
 
     return _starting((*EXPORTERS, MLFLOW), incomplete)
 
@@ -103,8 +103,7 @@ def _starting(names: Iterable[str], incomplete: str) -> list[str]:
 
 
 SuiteFile = Annotated[
-    Path,
-    typer.Argument(metavar="SUITE", help="A suite file (YAML).", autocompletion=suites),
+    Path, typer.Argument(metavar="SUITE", help="A suite file (YAML).", autocompletion=suites)
 ]
 Input = Annotated[
     str | None,
@@ -115,8 +114,7 @@ Input = Annotated[
     ),
 ]
 Only = Annotated[
-    list[str] | None,
-    typer.Option("--only", metavar="LABEL", help="Only this case; repeatable."),
+    list[str] | None, typer.Option("--only", metavar="LABEL", help="Only this case; repeatable.")
 ]
 Metrics = Annotated[
     str | None,
@@ -134,8 +132,7 @@ FloatType = Annotated[
 ]
 Threads = Annotated[int | None, typer.Option(help="CPU threads of every case.")]
 KeptRunPath = Annotated[
-    Path,
-    typer.Argument(metavar="RUN", help="A run, or a suite's folder.", autocompletion=runs),
+    Path, typer.Argument(metavar="RUN", help="A run, or a suite's folder.", autocompletion=runs)
 ]
 
 EngineName = Annotated[

@@ -14,13 +14,7 @@ from harness.api.measure import OptionError
 from harness.api.run import TABLE_FORMATS, FormatError, Run, formatted, load
 from harness.api.show import DEFAULT_INPUT, PASSES, Description, ModuleCosts, costs, describe
 from harness.case import Case
-from harness.cli.options import (
-    Input,
-    modules_or_runs,
-    parse_arguments,
-    parse_shapes,
-    table_formats,
-)
+from harness.cli.options import Input, modules_or_runs, parse_arguments, parse_shapes, table_formats
 from harness.cli.output import console, say, strangers
 from harness.messages import suggest
 from harness.present.formats import Table as ShownTable
@@ -64,10 +58,10 @@ def print_run(run: Run, where: Console) -> None:
 
 def print_tables(tables: dict[str, ShownTable], where: Console) -> None:
     """Print tables below one another."""
-    from harness.present.console import console_table
+    from harness.present.console import ConsoleTable
 
     for table in tables.values():
-        where.print(console_table(table))
+        where.print(ConsoleTable(table))
         where.print()
 
 

@@ -15,10 +15,8 @@ from harness.case import Job, Slot
 from harness.engines.engine import EngineError, is_timed
 from harness.messages import printable
 
-# Locks on the devices of this machine, between all harness processes of all its users.
-#
-# A lock is an advisory one of the kernel (`flock`): it ends with the process that holds it, however
-# that ends, so nothing has to be cleaned up after a crash.
+# Locks on the devices of this machine, between all harness processes of all its users, are advisory
+# ones of the kernel (`flock`): they end with the process that holds them, however that ends.
 
 LOCKS_VARIABLE = "HARNESS_LOCK_DIR"
 _TAKEN = (errno.EWOULDBLOCK, errno.EACCES)
@@ -50,12 +48,9 @@ def lock_folder() -> Path:
 
 
 class DeviceLock:
-    """A lock on one device.
+    """A lock on one device: `cpu`, or `gpu-` with an index or UUID.
 
-    Args:
-        device: `cpu`, or `gpu-` with an index or UUID.
-        holder: who asks, for those that find it taken.
-        folder: of the lock files.
+    `holder` says who asks, to those that find it taken.
     """
 
     def __init__(self, device: str, holder: str, folder: Path | None = None) -> None:
@@ -65,10 +60,7 @@ class DeviceLock:
         self._file: int | None = None
 
     def take(self, *, shared: bool = False) -> bool:
-        """Take the lock if it is free, without waiting.
-
-        Args:
-            shared: beside others that share it; without, alone.
+        """Take the lock if it is free, without waiting; alone, or beside others that share it.
 
         Raises:
             EngineError: the lock file cannot be opened, or its file system has no locks.
@@ -188,13 +180,12 @@ class Devices:
         Raises:
             EngineError: locks cannot be had here at all.
         """
-        grant = None
         with ExitStack() as held:
             gpu = self._take_gpu(job, held) if job.case.device == "cuda" else _NO_GPU
             if gpu is not None and (not is_timed(job) or self._take_cpu(job, held)):
                 slot = Slot(self.cores, gpu.visible if gpu is not _NO_GPU else None)
-                grant = Grant(slot, held.pop_all(), self._company(job), users)
-        return grant
+                return Grant(slot, held.pop_all(), self._company(job), users)
+        return None
 
     def _take_gpu(self, job: Job, held: ExitStack) -> Gpu | None:
         if self.gpus is None:
@@ -225,8 +216,7 @@ class Devices:
         if self.load is None or not is_timed(job):
             return ()
         cores = self.cores or own_cores()
-        busy = self.load(cores)
-        if busy <= _BUSY_SHARE * len(cores):
+        if (busy := self.load(cores)) <= _BUSY_SHARE * len(cores):
             return ()
         return (
             f"busy node: {busy:.1f} of {len(cores)} cores were in use before the case began; "

@@ -2,7 +2,7 @@
 
 import importlib
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -60,12 +60,7 @@ def words_of(event: Event) -> dict[str, Any]:
 
 
 def event_of(words: Mapping[str, Any], job: Job, place: Place | None = None) -> Event:
-    """The event that `words_of` has told of a job.
-
-    Args:
-        words: of any origin.
-        job: what they are about.
-        place: where an end has been, if that is not said.
+    """The event that `words_of` has told of a job; an end has been at `place`, if one is given.
 
     Raises:
         ValueError: they tell of none.
@@ -118,9 +113,6 @@ class RemoteEngine(Engine):
 MOST_LOSSES = 3
 """Nodes that a case may be lost with before it counts as the reason."""
 
-
-# What a job needs of a machine: the device alone, or a share of it.
-
 SHARING = frozenset({*STATIC, "accuracy"})
 """Metrics that neighbours do not change: counts, and trainings, whose result is no time."""
 
@@ -167,8 +159,6 @@ def _same_case(job: Job, other: Job) -> bool:
     return replace(job, replicate=other.replicate) == other
 
 
-# Engines by the names that `harness run --engine` takes.
-
 LOCAL = "local"
 ENGINES: dict[str, str] = {
     "ray": "harness.engines.ray.engine:RayEngine",
@@ -181,11 +171,7 @@ has anyway."""
 def make_engine(name: str, options: Mapping[str, str], mix_machines: bool = False) -> Engine | None:
     """The engine of a name; `None` for `local`, which the runner fits to its cases.
 
-    Args:
-        name: `local`, or one of `ENGINES`.
-        options: of that engine, as text.
-        mix_machines: whether timed cases of one suite may run on machines of different kinds; the
-            option `mix_machines=true` of engines that place cases on several.
+    `mix_machines` is the option `mix_machines=true` of engines that place cases on several.
 
     Raises:
         EngineError: unknown name or option, or the engine's package is not installed.
@@ -218,3 +204,26 @@ def require_known(engine: str, options: Mapping[str, str], known: tuple[str, ...
         if name not in known:
             cure = f"it has {', '.join(known)}" if known else "it has none"
             raise EngineError(f"--engine-option {name}: engine {engine} has no such option; {cure}")
+
+
+def number_of(name: str, text: str, least: float, kind: Callable[[str], float], cure: str) -> float:
+    """An option as a number from `least` on; `EngineError` with a cure where it is none."""
+    try:
+        value = kind(text)
+    except ValueError as error:
+        raise wrong_option(name, text, cure) from error
+    if not least <= value < float("inf"):
+        raise wrong_option(name, text, cure)
+    return value
+
+
+def truth_of(name: str, text: str) -> bool:
+    """An option as a truth; `EngineError` where it says neither."""
+    if text.lower() not in ("yes", "no", "true", "false"):
+        raise wrong_option(name, text, "yes or no")
+    return text.lower() in ("yes", "true")
+
+
+def wrong_option(name: str, text: str, cure: str) -> EngineError:
+    """The error on a value that an option cannot have."""
+    return EngineError(f"--engine-option {name}={text}: write {cure}")

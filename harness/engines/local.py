@@ -2,29 +2,31 @@
 
 import multiprocessing
 import os
+import platform
 import signal
 import sys
 import tempfile
 import time
 import types
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-from harness.case import Job, Outcome, Status, from_plain
-from harness.engines.devices import Devices, Grant
+from harness.case import Identity, Job, Outcome, Place, Status, from_plain
+from harness.engines.devices import Devices, Gpu, Grant, busy_cores, own_cores
 from harness.engines.engine import (
     Event,
     Finished,
     Measuring,
     Started,
     Waiting,
+    is_static,
     is_timed,
     next_ring,
     with_turns,
@@ -324,6 +326,57 @@ class LocalEngine:
                 finished = running.finish()
                 running.grant.release()
                 yield finished
+
+
+# A node of a cluster runs cases as one machine does; around that the locks on devices and a look at
+# the load, since on a cluster nobody sits beside the machine.
+
+
+def describe_node(name: str | None = None) -> Place:
+    """This machine as a place of that name in its cluster, or of its own; imports torch."""
+    from harness.environment.machine import describe_environment
+
+    environment = describe_environment()
+    return Place(name or platform.node(), environment["machine_key"], environment)
+
+
+def run_here(
+    jobs: Sequence[Job],
+    *,
+    cores: tuple[int, ...] | None = None,
+    gpus: Sequence[Gpu] | None = None,
+    slots: int = 1,
+) -> Iterator[tuple[int, Event]]:
+    """Run a job, or the processes of a case that sample in turns, on this node.
+
+    Args:
+        jobs: what to run; see `harness.engines.engine.next_ring`.
+        cores: those that this node owns, to which the cases are pinned; `None`: not pinned.
+        gpus: those that the cases may use; `None`: those that PyTorch sees.
+        slots: processes at once of jobs that neighbours do not disturb.
+
+    Yields:
+        Events, each after the number of its job in `jobs`; closing the generator ends what runs.
+    """
+    engine = LocalEngine(slots, Devices(cores=cores, gpus=gpus, load=busy_cores))
+    numbers: dict[Identity, int] = {}
+    threads = len(cores or own_cores())
+    for number, job in enumerate(jobs):
+        missing = [folder for folder in job.search_path if not Path(folder).is_dir()]
+        if missing:
+            cause = (
+                f"{missing[0]}: no such folder on node {platform.node()}; keep suites and modules "
+                "on a file system that all nodes share, or clone them to the same path"
+            )
+            yield number, Started(job)
+            yield number, Finished(job, Outcome("error", cause))
+            continue
+        numbers[job.identity] = number
+        # Left to PyTorch, the number would be that of the process that started the fork server.
+        own = job.threads if job.threads is not None or is_static(job) else threads
+        engine.submit(replace(job, threads=own))
+    for event in engine.events():
+        yield numbers[event.job.identity], event
 
 
 def _oom_kills() -> int:

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Where a run takes place: machine, equipment, conditions, git, files, and the import path."""

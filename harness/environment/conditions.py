@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import psutil
 
@@ -14,25 +13,6 @@ from harness.environment.gpu import GpuState, read_gpus
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 # Sensors of the processor die by the kernel driver that offers them (hwmon).
 _CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
-
-
-class Host(Protocol):
-    """Whoever can say how the processor of this machine is; `None`: it does not say."""
-
-    def load(self) -> float | None:
-        """Runnable threads, averaged over the last minute."""
-
-    def governor(self) -> str | None:
-        """Frequency governor of the first processor."""
-
-    def on_battery(self) -> bool | None:
-        """Whether no mains supply is connected."""
-
-    def clock_hz(self) -> float | None:
-        """Clock of the processor now."""
-
-    def temperature_celsius(self) -> float | None:
-        """Hottest sensor of the processor."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +29,7 @@ class Conditions:
 
 
 class SystemHost:
-    """This machine, by the operating system."""
+    """This machine, by the operating system; `None` where it does not say."""
 
     def load(self) -> float | None:
         """Load average of the last minute."""
@@ -88,7 +68,7 @@ class SystemHost:
 
 
 def read_conditions(
-    host: Host | None = None, gpus: tuple[GpuState, ...] | None = None
+    host: SystemHost | None = None, gpus: tuple[GpuState, ...] | None = None
 ) -> Conditions:
     """How the machine is now.
 
@@ -108,8 +88,6 @@ def read_conditions(
     )
 
 
-# Warnings about the conditions of a run: what may spoil its numbers, and what to do about it.
-
 # This project's own choices. One busy core of two already disturbs a pass that uses both; a lone
 # daemon on many cores does not.
 BUSY_SHARE = 0.25
@@ -128,46 +106,35 @@ _HARMLESS = frozenset({"idle", "application clocks setting", "sync boost", "disp
 
 def warnings_of(conditions: Conditions) -> tuple[str, ...]:
     """One sentence per trouble, each with its cure, the most disturbing first."""
-    found = [*_load(conditions), *_battery(conditions), *_governor(conditions)]
-    found += _processor(conditions)
-    for gpu in conditions.gpus:
-        found += _gpu(gpu)
-    return tuple(found)
-
-
-def _load(conditions: Conditions) -> Iterator[str]:
-    if conditions.load is not None and conditions.load > BUSY_SHARE * conditions.cores:
-        yield (
-            f"noisy machine: load average {conditions.load:.1f} on {conditions.cores} cores before "
-            "the run; end other work, or wait a minute if it was an earlier run"
+    load, cores = conditions.load, conditions.cores
+    governor, celsius = conditions.governor, conditions.cpu_temperature_celsius
+    found = []
+    if load is not None and load > BUSY_SHARE * cores:
+        found.append(
+            f"noisy machine: load average {load:.1f} on {cores} cores before the run; end other "
+            "work, or wait a minute if it was an earlier run"
         )
-
-
-def _battery(conditions: Conditions) -> Iterator[str]:
     if conditions.on_battery:
-        yield "on battery: the clock is held down; connect the power supply"
-
-
-def _governor(conditions: Conditions) -> Iterator[str]:
-    if conditions.governor not in (None, "performance"):
-        yield (
-            f"frequency governor {conditions.governor}: the clock follows the load; set it with "
+        found.append("on battery: the clock is held down; connect the power supply")
+    if governor not in (None, "performance"):
+        found.append(
+            f"frequency governor {governor}: the clock follows the load; set it with "
             "`sudo cpupower frequency-set -g performance`"
         )
-
-
-def _processor(conditions: Conditions) -> Iterator[str]:
-    celsius = conditions.cpu_temperature_celsius
     if celsius is not None and celsius >= HOT_CPU_CELSIUS:
-        yield f"processor at {celsius:.0f} °C before the run: it will slow down; let it cool"
+        found.append(
+            f"processor at {celsius:.0f} °C before the run: it will slow down; let it cool"
+        )
+    return (*found, *(each for gpu in conditions.gpus for each in _gpu_warnings(gpu)))
 
 
-def _gpu(gpu: GpuState) -> Iterator[str]:
-    name = f"GPU {gpu.index}"
-    if gpu.other_processes:
+def _gpu_warnings(gpu: GpuState) -> Iterator[str]:
+    name, others = f"GPU {gpu.index}", gpu.other_processes
+    if others:
+        listed = ", ".join(map(str, others[:5])) + (", ..." if len(others) > 5 else "")
         yield (
-            f"{name}: {_processes(gpu.other_processes)} on it; end them, or choose a free one with "
-            "CUDA_VISIBLE_DEVICES"
+            f"{name}: {len(others)} other {'process' if len(others) == 1 else 'processes'} "
+            f"({listed}) on it; end them, or choose a free one with CUDA_VISIBLE_DEVICES"
         )
     now, most = gpu.sm_clock_hz, gpu.max_sm_clock_hz
     if now is not None and most is not None and now < LOW_CLOCK_SHARE * most:
@@ -190,11 +157,6 @@ def _gpu(gpu: GpuState) -> Iterator[str]:
             f"with runs under the same cap (`sudo nvidia-smi -i {gpu.index} -pl {default:.0f}` "
             "lifts it)"
         )
-
-
-def _processes(ids: Sequence[int]) -> str:
-    listed = ", ".join(map(str, ids[:5])) + (", ..." if len(ids) > 5 else "")
-    return f"{len(ids)} other {'process' if len(ids) == 1 else 'processes'} ({listed})"
 
 
 def _cure(troubles: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, metadata, version
@@ -39,17 +39,12 @@ def extras(project: Path = PROJECT) -> tuple[Extra, ...]:
         project: `pyproject.toml` of a source checkout, which may be newer than what is installed;
             where it is not there, the installed package says.
     """
-    declared = _of_project(project) or _of_package()
-    return tuple(_look(name, list(_written_out(name, declared))) for name in declared)
-
-
-def _of_project(file: Path) -> dict[str, list[str]]:
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-        found: dict[str, list[str]] = content["project"]["optional-dependencies"]
-        return found if content["project"]["name"] == PACKAGE else {}
-    except (OSError, KeyError, ValueError):
-        return {}
+    declared: Mapping[str, Sequence[str]] = {}
+    with suppress(OSError, KeyError, ValueError):
+        said = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
+        declared = said["optional-dependencies"] if said["name"] == PACKAGE else {}
+    declared = declared or _of_package()
+    return tuple(_look(name, _written_out(name, declared)) for name in declared)
 
 
 def _of_package() -> dict[str, list[str]]:
@@ -84,7 +79,7 @@ def _written_out(
             yield requirement
 
 
-def _look(name: str, wanted: Sequence[Requirement]) -> Extra:
+def _look(name: str, wanted: Iterable[Requirement]) -> Extra:
     installed: dict[str, str] = {}
     missing: list[str] = []
     for requirement in wanted:
@@ -163,7 +158,7 @@ def torch_cuda() -> str | None:
     return None
 
 
-def _gpu() -> tuple[bool, str]:
+def _cuda() -> tuple[bool, str]:
     driver, cuda, torch = kernel_driver(), torch_cuda(), "(not installed)"
     with suppress(PackageNotFoundError):
         torch = version("torch")
@@ -216,7 +211,7 @@ _KNOWN: tuple[tuple[str, str, Probe, str], ...] = (
     (
         "GPU",
         "latency, memory and energy of cases on CUDA",
-        _gpu,
+        _cuda,
         "use a machine with an NVIDIA GPU and its driver, which nvidia-smi shows; "
         "for a PyTorch without CUDA: pip install --force-reinstall torch",
     ),

@@ -13,14 +13,9 @@ from harness.messages import HarnessError, printable
 # A hook of git runs its commands with these set; they would point our git at the hook's repository
 # and index (git-rev-parse(1), --local-env-vars).
 _OF_A_HOOK = (
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_PREFIX",
-    "GIT_COMMON_DIR",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-)
+    "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+)  # fmt: skip
 _USUAL_PATIENCE = 300.0  # seconds; a large repository on a slow disk
 _SHORT = 10.0  # seconds; a run begins, and a history is shown, without git rather than late
 

@@ -44,86 +44,8 @@ class GpuState:
     other_processes: tuple[int, ...] | None = None
 
 
-class NvmlSource:
-    """NVIDIA's management library, by the optional package `nvidia-ml-py`.
-
-    Args:
-        library: the module `pynvml`, or what stands for it in a test.
-        own: ids of processes that are not "another" one.
-    """
-
-    def __init__(self, library: Any, own: frozenset[int] | None = None) -> None:
-        self._nvml = library
-        self._own = frozenset({os.getpid()}) if own is None else own
-
-    def states(self) -> tuple[GpuState, ...]:
-        """One state per GPU of the driver.
-
-        Raises:
-            NVMLError: the driver does not answer.
-        """
-        with initialised(self._nvml):
-            driver = self._nvml.nvmlSystemGetDriverVersion()
-            return tuple(
-                self._state(index, str(driver)) for index in range(self._nvml.nvmlDeviceGetCount())
-            )
-
-    def _state(self, index: int, driver: str) -> GpuState:
-        nvml = self._nvml
-        handle = nvml.nvmlDeviceGetHandleByIndex(index)
-
-        def ask(question: Callable[..., Any], *more: Any, scale: float = 1.0) -> float | None:
-            # Each product and driver lacks some sensors; one that is missing costs one field.
-            try:
-                return float(question(handle, *more)) * scale
-            except nvml.NVMLError:
-                return None
-
-        return GpuState(
-            index=index,
-            name=str(nvml.nvmlDeviceGetName(handle)),
-            driver=driver,
-            sm_clock_hz=ask(nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_SM, scale=_MEGAHERTZ),
-            max_sm_clock_hz=ask(
-                nvml.nvmlDeviceGetMaxClockInfo, nvml.NVML_CLOCK_SM, scale=_MEGAHERTZ
-            ),
-            memory_clock_hz=ask(nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_MEM, scale=_MEGAHERTZ),
-            power_watts=ask(nvml.nvmlDeviceGetPowerUsage, scale=_MILLIWATT),
-            power_cap_watts=ask(nvml.nvmlDeviceGetEnforcedPowerLimit, scale=_MILLIWATT),
-            default_power_cap_watts=ask(
-                nvml.nvmlDeviceGetPowerManagementDefaultLimit, scale=_MILLIWATT
-            ),
-            temperature_celsius=ask(nvml.nvmlDeviceGetTemperature, nvml.NVML_TEMPERATURE_GPU),
-            throttle_reasons=_reasons(ask(nvml.nvmlDeviceGetCurrentClocksThrottleReasons)),
-            other_processes=self._others(handle),
-        )
-
-    def _others(self, handle: Any) -> tuple[int, ...] | None:
-        try:
-            found = self._nvml.nvmlDeviceGetComputeRunningProcesses(handle)
-        except self._nvml.NVMLError:
-            return None
-        return tuple(sorted({int(each.pid) for each in found} - self._own))
-
-
-class TorchSource:
-    """PyTorch alone: which GPUs there are, and the driver's version; nothing that drifts."""
-
-    def states(self) -> tuple[GpuState, ...]:
-        """One state per GPU that PyTorch sees, most fields unknown."""
-        import torch
-
-        if not torch.cuda.is_available():
-            return ()
-        driver = kernel_driver()
-        return tuple(
-            GpuState(index, torch.cuda.get_device_name(index), driver)
-            for index in range(torch.cuda.device_count())
-        )
-
-
 def read_gpus(library: Any = None) -> tuple[GpuState, ...]:
-    """The GPUs by the best source at hand.
+    """The GPUs by the best source at hand: NVML, or PyTorch, which knows nothing that drifts.
 
     Args:
         library: stands for `pynvml` in a test.
@@ -131,8 +53,59 @@ def read_gpus(library: Any = None) -> tuple[GpuState, ...]:
     nvml = library if library is not None else nvml_library()
     if nvml is not None:
         with suppress(nvml.NVMLError):  # no driver on this machine
-            return NvmlSource(nvml).states()
-    return TorchSource().states()
+            return nvml_states(nvml)
+    import torch
+
+    driver, count = kernel_driver(), torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return tuple(GpuState(i, torch.cuda.get_device_name(i), driver) for i in range(count))
+
+
+def nvml_states(nvml: Any, own: frozenset[int] | None = None) -> tuple[GpuState, ...]:
+    """One state per GPU of the driver.
+
+    Args:
+        nvml: the module `pynvml`, or what stands for it in a test.
+        own: ids of processes that are not "another" one; this process if absent.
+
+    Raises:
+        NVMLError: the driver does not answer.
+    """
+    own = frozenset({os.getpid()}) if own is None else own
+    with initialised(nvml):
+        driver = str(nvml.nvmlSystemGetDriverVersion())
+        return tuple(_state(nvml, i, driver, own) for i in range(nvml.nvmlDeviceGetCount()))
+
+
+def _state(nvml: Any, index: int, driver: str, own: frozenset[int]) -> GpuState:
+    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+
+    def ask(question: Callable[..., Any], *more: Any, scale: float | None = None) -> Any:
+        # Each product and driver lacks some sensors; one that is missing costs one field.
+        with suppress(nvml.NVMLError):
+            found = question(handle, *more)
+            return found if scale is None else float(found) * scale
+        return None
+
+    now, most = nvml.nvmlDeviceGetClockInfo, nvml.nvmlDeviceGetMaxClockInfo
+    usual_cap = nvml.nvmlDeviceGetPowerManagementDefaultLimit
+    mask = ask(nvml.nvmlDeviceGetCurrentClocksThrottleReasons)
+    reasons = None if mask is None else [name for bit, name in REASONS.items() if int(mask) & bit]
+    processes = ask(nvml.nvmlDeviceGetComputeRunningProcesses)
+    others = None if processes is None else sorted({int(each.pid) for each in processes} - own)
+    return GpuState(
+        index=index,
+        name=str(nvml.nvmlDeviceGetName(handle)),
+        driver=driver,
+        sm_clock_hz=ask(now, nvml.NVML_CLOCK_SM, scale=_MEGAHERTZ),
+        max_sm_clock_hz=ask(most, nvml.NVML_CLOCK_SM, scale=_MEGAHERTZ),
+        memory_clock_hz=ask(now, nvml.NVML_CLOCK_MEM, scale=_MEGAHERTZ),
+        power_watts=ask(nvml.nvmlDeviceGetPowerUsage, scale=_MILLIWATT),
+        power_cap_watts=ask(nvml.nvmlDeviceGetEnforcedPowerLimit, scale=_MILLIWATT),
+        default_power_cap_watts=ask(usual_cap, scale=_MILLIWATT),
+        temperature_celsius=ask(nvml.nvmlDeviceGetTemperature, nvml.NVML_TEMPERATURE_GPU, scale=1),
+        throttle_reasons=None if reasons is None else tuple(reasons),
+        other_processes=None if others is None else tuple(others),
+    )
 
 
 def nvml_library() -> Any:
@@ -160,9 +133,3 @@ def kernel_driver(path: Path = _DRIVER_FILE) -> str | None:
         found = re.search(r"\s(\d+\.\d+(?:\.\d+)?)\s", path.read_text(encoding="utf-8"))
         return found.group(1) if found else None
     return None
-
-
-def _reasons(mask: float | None) -> tuple[str, ...] | None:
-    if mask is None:
-        return None
-    return tuple(name for bit, name in REASONS.items() if int(mask) & bit)

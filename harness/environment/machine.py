@@ -1,4 +1,4 @@
-"""The environment of a run: machine and its key, libraries, threads, git state."""
+"""The environment of a run: machine, its key and caches, libraries, threads, git, conditions."""
 
 import hashlib
 import json
@@ -16,90 +16,22 @@ import psutil
 from harness.environment.conditions import Conditions, read_conditions, warnings_of
 from harness.environment.git import git_state
 
-# Versions of the libraries that a number depends on.
-
 LIBRARIES = ("context-harness", "torch", "fvcore", "numpy", "pandas", "matplotlib", "pydantic")
-
-
-def library_versions() -> dict[str, str | None]:
-    """Version by distribution; `None` for one that is not installed."""
-    return {name: _version(name) for name in LIBRARIES}
-
-
-def accelerator_libraries() -> dict[str, str | None]:
-    """CUDA and cuDNN that PyTorch was built with; `None` where it was built without."""
-    import torch
-
-    cudnn = torch.backends.cudnn.version() if torch.backends.cudnn.is_available() else None
-    return {"cuda": torch.version.cuda, "cudnn": None if cudnn is None else str(cudnn)}
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
-_GIB = 1 << 30
-
-# Memory sizes are left out: kernels and drivers reserve some of it for themselves, and another
-# version of them would move a machine across a rounding border.
-_KEY_FIELDS = ("architecture", "system", "cpu", "cores")
-
-
-def describe_machine() -> dict[str, Any]:
-    """Architecture, system, processor, logical cores, memory in GiB, accelerators."""
-    return {
-        "architecture": platform.machine(),
-        "system": platform.system(),
-        "cpu": _cpu_model(),
-        "cores": os.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / _GIB),
-        "gpus": _gpus(),
-    }
-
-
-def machine_key(machine: Mapping[str, Any]) -> str:
-    """Hash of what does not drift on one machine.
-
-    Args:
-        machine: as `describe_machine` gives it. Architecture, system, processor, cores and the
-            names of accelerators count; clocks, loads, versions, memory sizes do not.
-    """
-    stable: dict[str, Any] = {name: machine.get(name) for name in _KEY_FIELDS}
-    stable["gpus"] = [gpu.get("name") for gpu in machine.get("gpus") or ()]
-    canonical = json.dumps(stable, sort_keys=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
-
-
-def _gpus() -> list[dict[str, Any]]:
-    import torch
-
-    if not torch.cuda.is_available():
-        return []
-    found = []
-    for index in range(torch.cuda.device_count()):
-        properties = torch.cuda.get_device_properties(index)
-        found.append({"name": properties.name, "memory_gib": round(properties.total_memory / _GIB)})
-    return found
-
-
-def _cpu_model() -> str:
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or "unknown"
-
-
-# Everything that a reader of a number may ask about the machine that made it.
+"""Distributions that a number depends on."""
 
 # Settings of the threading libraries under PyTorch, which change what a thread count means.
 THREAD_SETTINGS = (
     "OMP_NUM_THREADS", "OMP_PROC_BIND", "OMP_PLACES", "KMP_AFFINITY", "MKL_NUM_THREADS",
     "CUDA_VISIBLE_DEVICES",
 )  # fmt: skip
+
+_GIB = 1 << 30
+_CPUS = Path("/sys/devices/system/cpu")
+_CACHE_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+# Memory sizes are left out: kernels and drivers reserve some of it for themselves, and another
+# version of them would move a machine across a rounding border.
+_KEY_FIELDS = ("architecture", "system", "cpu", "cores")
 
 
 def describe_environment(
@@ -120,11 +52,13 @@ def describe_environment(
     now = conditions or read_conditions()
     machine = describe_machine()
     drifting = asdict(now)
+    cudnn = torch.backends.cudnn.version() if torch.backends.cudnn.is_available() else None
+    built_with = {"cuda": torch.version.cuda, "cudnn": None if cudnn is None else str(cudnn)}
     return {
         "machine": machine,
         "machine_key": machine_key(machine),
         "python": platform.python_version(),
-        "libraries": library_versions() | accelerator_libraries(),
+        "libraries": library_versions() | built_with,
         "threads": torch.get_num_threads(),
         "thread_settings": {
             name: os.environ[name] for name in THREAD_SETTINGS if name in os.environ
@@ -137,6 +71,63 @@ def describe_environment(
     }
 
 
-# The environment of a run: machine, libraries, threads, git state, conditions, warnings.
+def library_versions() -> dict[str, str | None]:
+    """Version by distribution; `None` for one that is not installed."""
+    found: dict[str, str | None] = dict.fromkeys(LIBRARIES)
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
-__all__ = ["LIBRARIES", "describe_environment", "git_state", "machine_key", "warnings_of"]
+
+def describe_machine() -> dict[str, Any]:
+    """Architecture, system, processor, logical cores, memory in GiB, accelerators."""
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    gpus = [torch.cuda.get_device_properties(index) for index in range(count)]
+    return {
+        "architecture": platform.machine(),
+        "system": platform.system(),
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / _GIB),
+        "gpus": [{"name": gpu.name, "memory_gib": round(gpu.total_memory / _GIB)} for gpu in gpus],
+    }
+
+
+def _cpu_model() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"
+
+
+def machine_key(machine: Mapping[str, Any]) -> str:
+    """Hash of what does not drift on one machine.
+
+    Args:
+        machine: as `describe_machine` gives it. Architecture, system, processor, cores and the
+            names of accelerators count; clocks, loads, versions, memory sizes do not.
+    """
+    stable: dict[str, Any] = {name: machine.get(name) for name in _KEY_FIELDS}
+    stable["gpus"] = [gpu.get("name") for gpu in machine.get("gpus") or ()]
+    canonical = json.dumps(stable, sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def last_level_bytes(cpus: Path = _CPUS) -> int | None:
+    """Sum of all last-level caches of this machine, each counted once; `None` if unknown."""
+    found: dict[tuple[int, str], int] = {}
+    for index in cpus.glob("cpu[0-9]*/cache/index[0-9]*"):
+        with suppress(OSError, ValueError, KeyError):
+            kind, level, sharing, size = (
+                (index / name).read_text(encoding="utf-8").strip()
+                for name in ("type", "level", "shared_cpu_list", "size")
+            )
+            # The processors that share a cache name it: one entry however many of them list it.
+            if kind != "Instruction":
+                found[int(level), sharing] = int(size[:-1]) * _CACHE_UNITS[size[-1]]
+    last = max((level for level, _ in found), default=0)
+    return sum(size for (level, _), size in found.items() if level == last) or None

@@ -32,7 +32,9 @@ def searching(search_path: tuple[str, ...]) -> Iterator[None]:
     Two suites may each have a `blocks.py` beside them, and `sys.modules` knows one of that name. A
     notebook may write its file anew, which every process of a case reads as it is now.
     """
-    for name in [name for name, known in _origin.items() if known != (search_path, _time(name))]:
+    for name in [
+        name for name, known in _origin.items() if known != (search_path, _changed_at(name))
+    ]:
         sys.modules.pop(name, None)
         del _origin[name]
     before, saved = set(sys.modules), list(sys.path)
@@ -44,7 +46,7 @@ def searching(search_path: tuple[str, ...]) -> Iterator[None]:
         sys.path[:] = saved
         for name in set(sys.modules) - before:
             if _is_users(name, search_path, saved):
-                _origin[name] = (search_path, _time(name))
+                _origin[name] = (search_path, _changed_at(name))
 
 
 def with_folders(folders: tuple[str, ...]) -> list[str]:
@@ -103,19 +105,13 @@ def _is_users(name: str, search_path: tuple[str, ...], path: list[str]) -> bool:
     if name.partition(".")[0] in OWN:
         return False
     file = getattr(sys.modules[name], "__file__", None) or ""
-    nearest = max(
-        (folder.rstrip("/") for folder in (*search_path, *path) if _lies_in(file, folder)),
-        key=len,
-        default="",
-    )
+    folders = (folder.rstrip("/") for folder in (*search_path, *path) if folder)
+    around = (folder for folder in folders if file.startswith(folder + "/"))
+    nearest = max(around, key=len, default="")
     return any(nearest == folder.rstrip("/") for folder in search_path)
 
 
-def _lies_in(file: str, folder: str) -> bool:
-    return bool(folder) and file.startswith(folder.rstrip("/") + "/")
-
-
-def _time(name: str) -> int:
+def _changed_at(name: str) -> int:
     """When the file of an imported module was last changed; 0 if it is gone."""
     try:
         return Path(getattr(sys.modules.get(name), "__file__", None) or "").stat().st_mtime_ns

@@ -160,10 +160,7 @@ def counterpart(
     """The counterpart of a printed figure.
 
     Args:
-        key: of the printed figure.
         reference: says how; `USUAL_COUNTERPARTS` where it does not.
-        rows: of the suite.
-        convention: of the suite.
 
     Raises:
         HarnessError: the reference names an unknown quantity or unit.
@@ -195,7 +192,10 @@ def _given(
     quantity = find(spec.value, rows)
     over = None if spec.over is None else find(spec.over, rows)
     if over is not None:
-        numeric(over)
+        if over.dimension == "text":
+            raise HarnessError(
+                f"{over.name!r} is text; name a size to grow over, such as positions"
+            )
         shown = EXPONENT
     elif spec.relative_to is not None:
         shown = unit(spec.unit or "1", "ratio")
@@ -221,14 +221,3 @@ def _given(
         minus_of=spec.minus_of,
         over=over,
     )
-
-
-def numeric(over: Quantity) -> Quantity:
-    """A quantity that something can grow over.
-
-    Raises:
-        HarnessError: it is text.
-    """
-    if over.dimension == "text":
-        raise HarnessError(f"{over.name!r} is text; name a size to grow over, such as positions")
-    return over

@@ -7,13 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from harness.judge.counterpart import (
-    Counterpart,
-    counterpart,
-    ends_sweep,
-    range_text,
-    swept_with,
-)
+from harness.judge.counterpart import Counterpart, counterpart, ends_sweep, range_text, swept_with
 from harness.judge.part import Part, convention_of
 from harness.judge.printed import PrintedFigure, PrintedRow, PrintedTable, load_table
 from harness.messages import HarnessError
@@ -59,7 +53,6 @@ def annotate(rows: Sequence[Row], part: Part) -> list[dict[str, Any]]:
 
     Args:
         rows: of one suite. Where the part has no reference, nothing is printed beside them.
-        part: the suite.
 
     Returns:
         Copies with `reported` (figure: printed number), `verdict` (of the row, or `None`) and
@@ -140,8 +133,6 @@ def judge(pair: FigurePair, row: Row, by_label: Mapping[str, Row]) -> FigureVerd
     """Judges one figure.
 
     Args:
-        pair: the printed figure and its counterpart.
-        row: that it stands beside.
         by_label: all rows of the suite, which overheads, ratios and exponents need.
     """
     printed, by = pair.printed, pair.by
@@ -251,13 +242,11 @@ def printed_row(row: Row, reference: ReferenceSpec, table: PrintedTable) -> Prin
         factors = row.get("factors") or {}
         wanted = [_axis(item) for item in reference.match]
         # A row outside of the grid, such as a baseline, can only be named.
-        named = label in reference.rows and not any(axis in factors for axis, _ in wanted)
-        fitting = [
-            each
-            for each in fitting
-            if named
-            or all(axis in factors and each.matches(key, factors[axis]) for axis, key in wanted)
-        ]
+        if label not in reference.rows or any(axis in factors for axis, _ in wanted):
+            for axis, key in wanted:
+                fitting = [
+                    each for each in fitting if axis in factors and each.matches(key, factors[axis])
+                ]
     if not reference.match or len(fitting) > 1 or label in reference.rows:
         fitting = [each for each in fitting if each.name == name]
     if len(fitting) > 1:
@@ -298,9 +287,6 @@ def unmatched(rows: Sequence[Row], part: Part) -> tuple[str, ...]:
         else each.name
         for each in left
     )
-
-
-# How many of a paper's printed figures are reproduced.
 
 
 @dataclass(frozen=True)

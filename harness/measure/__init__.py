@@ -18,179 +18,97 @@ TRAFFIC = (
     "the memory some of them"
 )
 
+# fmt: off
 _ROWS = (
     Metric(
-        "params",
-        "harness.measure.operations:measure_params",
+        "params", "harness.measure.operations:measure_params",
         (
             Value("params", "Parameters", "count", "M", better="lower", compared="exactly"),
             Value("param_bytes", "Parameter memory", "bytes", "MiB", 1),
             Value("buffer_bytes", "Buffer memory", "bytes", "MiB", 1, compared="exactly"),
         ),
-        columns=("params",),
-        static=True,
+        columns=("params",), static=True,
     ),
     Metric(
-        "flops",
-        "harness.measure.operations:measure_operations",
+        "flops", "harness.measure.operations:measure_operations",
         (
             Value("conv_macs", "Convolution MACs", "operations", "G", compared="exactly"),
-            Value(
-                "transposed_conv_macs",
-                "Transposed convolution MACs",
-                "operations",
-                "G",
-                compared="exactly",
-            ),
+            Value("transposed_conv_macs", "Transposed convolution MACs", "operations", "G",
+                  compared="exactly"),
             Value("matmul_macs", "Matmul MACs", "operations", "G", compared="exactly"),
             Value("module_output_bytes"),
             Value("functional_output_bytes"),
-            Value(
-                "algorithmic_macs",
-                "Algorithmic MACs",
-                "operations",
-                "G",
-                note="the closed form that the module declares: every edge computed once",
-            ),
+            Value("algorithmic_macs", "Algorithmic MACs", "operations", "G",
+                  note="the closed form that the module declares: every edge computed once"),
             Value("elementwise_ops"),
             Value("elementwise_ops_once"),
             Value("uncounted_ops"),
-            Value(
-                "coverage",
-                "Counter coverage",
-                "ratio",
-                "%",
-                1,
-                "share of the work whose operators have a counting rule",
-            ),
+            Value("coverage", "Counter coverage", "ratio", "%", 1,
+                  "share of the work whose operators have a counting rule"),
             Value("flops"),
             Value("bytes_moved", "Bytes moved", "bytes", "MiB", 1, TRAFFIC, compared="exactly"),
-            Value(
-                "affinity_elements",
-                "Affinity elements",
-                "count",
-                decimals=0,
-                note="elements of the relations between positions, channels or nodes that the "
-                "module declares for one forward at batch 1; logits and their softmax count once",
-                better="lower",
-                always=False,
-            ),
+            Value("affinity_elements", "Affinity elements", "count", decimals=0,
+                  note="elements of the relations between positions, channels or nodes that the "
+                       "module declares for one forward at batch 1; logits and their softmax count "
+                       "once", better="lower", always=False),
         ),
-        columns=("operations",),
-        static=True,
+        columns=("operations",), static=True,
     ),
     Metric(
-        "memory",
-        "harness.measure.memory:measure_memory",
+        "memory", "harness.measure.memory:measure_memory",
         (
-            Value(
-                "live_peak_bytes",
-                "Live peak",
-                "bytes",
-                "MiB",
-                1,
-                f"{_LIVE}, inference; input and parameters left out",
-                compared="exactly",
-            ),
-            Value(
-                "live_peak_training_bytes",
-                "Live peak, training",
-                "bytes",
-                "MiB",
-                1,
-                "largest sum of live storages during forward and backward; input and parameters "
-                "left out",
-                compared="exactly",
-            ),
+            Value("live_peak_bytes", "Live peak", "bytes", "MiB", 1,
+                  f"{_LIVE}, inference; input and parameters left out", compared="exactly"),
+            Value("live_peak_training_bytes", "Live peak, training", "bytes", "MiB", 1,
+                  "largest sum of live storages during forward and backward; input and parameters "
+                  "left out", compared="exactly"),
             Value("input_bytes"),
         ),
-        columns=("live_peak_bytes", "live_peak_training_bytes"),
-        static=True,
+        columns=("live_peak_bytes", "live_peak_training_bytes"), static=True,
     ),
     Metric(
-        "resident",
-        "harness.measure.memory:measure_resident",
+        "resident", "harness.measure.memory:measure_resident",
         (
-            Value(
-                "resident_peak_bytes",
-                "Resident peak",
-                "bytes",
-                "MiB",
-                1,
-                "largest resident set of the whole process, framework included",
-                compared="statistically",
-            ),
+            Value("resident_peak_bytes", "Resident peak", "bytes", "MiB", 1,
+                  "largest resident set of the whole process, framework included",
+                  compared="statistically"),
         ),
         columns=("resident_peak_bytes",),
     ),
     Metric(
-        "memory_model",
-        "harness.measure.memory_model:measure_memory_model",
+        "memory_model", "harness.measure.memory_model:measure_memory_model",
         (
-            Value(
-                "predicted_peak_bytes",
-                "Predicted peak",
-                "bytes",
-                "MiB",
-                1,
-                "live storages when an operator begins plus all that this operator, run alone at "
-                "the same size, takes of the allocator; largest over the pass; input and "
-                "parameters left out",
-            ),
-            Value(
-                "measured_peak_bytes",
-                "Measured peak",
-                "bytes",
-                "MiB",
-                1,
-                "peak of one real pass: on the CPU what its allocator was asked for, as the "
-                "profiler records it, on CUDA max_memory_allocated; input and parameters left out",
-                compared="statistically",
-            ),
+            Value("predicted_peak_bytes", "Predicted peak", "bytes", "MiB", 1,
+                  "live storages when an operator begins plus all that this operator, run alone at "
+                  "the same size, takes of the allocator; largest over the pass; input and "
+                  "parameters left out"),
+            Value("measured_peak_bytes", "Measured peak", "bytes", "MiB", 1,
+                  "peak of one real pass: on the CPU what its allocator was asked for, as the "
+                  "profiler records it, on CUDA max_memory_allocated; input and parameters left "
+                  "out", compared="statistically"),
             Value("predicted_peak_operator", "Operator at the peak", always=False),
         ),
         columns=("measured_peak_bytes",),
     ),
     Metric(
-        "allocator",
-        "harness.measure.memory:measure_allocator",
+        "allocator", "harness.measure.memory:measure_allocator",
         (
-            Value(
-                "allocator_peak_bytes",
-                "Allocator peak",
-                "bytes",
-                "MiB",
-                1,
-                "max_memory_allocated of one pass on CUDA over what was allocated before it; input "
-                "and parameters left out",
-                compared="statistically",
-            ),
-            Value(
-                "allocator_reserved_bytes",
-                "Reserved",
-                "bytes",
-                "MiB",
-                1,
-                "max_memory_reserved of the process, everything included",
-                compared="statistically",
-            ),
+            Value("allocator_peak_bytes", "Allocator peak", "bytes", "MiB", 1,
+                  "max_memory_allocated of one pass on CUDA over what was allocated before it; "
+                  "input and parameters left out", compared="statistically"),
+            Value("allocator_reserved_bytes", "Reserved", "bytes", "MiB", 1,
+                  "max_memory_reserved of the process, everything included",
+                  compared="statistically"),
         ),
         columns=("allocator_peak_bytes",),
     ),
     Metric(
-        "latency",
-        "harness.measure.latency:measure_latency",
+        "latency", "harness.measure.latency:measure_latency",
         (
-            Value(
-                "latency_seconds",
-                "Latency",
-                "seconds",
-                "ms",
-                note="median, with no more digits than its 95 % interval supports",
-                compared="statistically",
-                interval=_LATENCY,
-                interval_note="median and the 95 % interval of the median",
-            ),
+            Value("latency_seconds", "Latency", "seconds", "ms",
+                  note="median, with no more digits than its 95 % interval supports",
+                  compared="statistically", interval=_LATENCY,
+                  interval_note="median and the 95 % interval of the median"),
             Value(_LATENCY[0], "Latency, low", "seconds", "ms"),
             Value(_LATENCY[1], "Latency, high", "seconds", "ms"),
             Value("latency_confidence"),
@@ -203,33 +121,20 @@ _ROWS = (
             Value("latency_outlier_samples", always=False),
             Value("latency_throttled_samples", always=False),
             Value("latency_warnings", always=False),
-            Value(
-                "compile_seconds",
-                "Compilation",
-                "seconds",
-                "ms",
-                0,
-                "first pass of the compiled module, the compilation in it",
-            ),
+            Value("compile_seconds", "Compilation", "seconds", "ms", 0,
+                  "first pass of the compiled module, the compilation in it"),
             Value("latency_cache", "Cache", always=False),
             Value("threads", "Threads", "count", decimals=0, always=False),
         ),
         columns=("latency_seconds",),
     ),
     Metric(
-        "energy",
-        "harness.measure.energy:measure_energy",
+        "energy", "harness.measure.energy:measure_energy",
         (
-            Value(
-                "energy_joules",
-                "Energy",
-                "energy",
-                "J",
-                note="of one pass by the GPU's own counter over at least 1 s, idle power of the "
-                "board included",
-                compared="statistically",
-                compared_if="energy_valid",  # too short a window gives a number, no measurement
-            ),
+            # too short a window gives a number, no measurement
+            Value("energy_joules", "Energy", "energy", "J",
+                  note="of one pass by the GPU's own counter over at least 1 s, idle power of the "
+                       "board included", compared="statistically", compared_if="energy_valid"),
             Value("energy_valid"),
             Value("energy_window_seconds"),
             Value("energy_passes"),
@@ -238,69 +143,41 @@ _ROWS = (
         columns=("energy_joules",),
     ),
     Metric(
-        "witness",
-        "harness.measure.witness:measure_witness",
-        (Value("witness"),),
+        "witness", "harness.measure.witness:measure_witness",
+        (
+            Value("witness"),
+        ),
         static=True,
     ),
     Metric(
-        "accuracy",
-        "harness.training.accuracy:measure_accuracy",
+        "accuracy", "harness.training.accuracy:measure_accuracy",
         (
-            Value(
-                "miou",
-                "mIoU",
-                "ratio",
-                "%",
-                2,
-                "mean over the classes, of all validation pixels together; over several seeds the "
-                "mean of theirs",
-                better="higher",
-                interval=_MIOU,
-                interval_note="mean over the seeds and the 95 % interval of that mean",
-                # Papers print two decimals of it, and the interval of few seeds would leave none.
-                rounded=False,
-            ),
+            # Papers print two decimals of it, and the interval of few seeds would leave none.
+            Value("miou", "mIoU", "ratio", "%", 2,
+                  "mean over the classes, of all validation pixels together; over several seeds "
+                  "the mean of theirs", better="higher", interval=_MIOU,
+                  interval_note="mean over the seeds and the 95 % interval of that mean",
+                  rounded=False),
             Value(_MIOU[0], "mIoU, low", "ratio", "%", 2),
             Value(_MIOU[1], "mIoU, high", "ratio", "%", 2),
             Value("miou_confidence"),
             Value("miou_seeds"),
             Value("pixel_acc", "Pixel accuracy", "ratio", "%", 2, better="higher"),
             Value("class_iou"),
-            Value(
-                "boundary_f",
-                "Boundary F",
-                "ratio",
-                "%",
-                2,
-                "mean over the classes at the first tolerance of the evaluation",
-                better="higher",
-            ),
+            Value("boundary_f", "Boundary F", "ratio", "%", 2,
+                  "mean over the classes at the first tolerance of the evaluation",
+                  better="higher"),
             Value("class_boundary_f"),
             Value("train_steps", "Training steps", "count", decimals=0),
             Value("train_loss", "Training loss", "ratio"),
             Value("train_seconds", "Training time", "seconds", "s", 0),
             Value("train_keys"),
             Value("data_version", "Data version"),
-            Value(
-                "miou_ceiling",
-                "mIoU ceiling",
-                "ratio",
-                "%",
-                2,
-                "the most, in expectation, that any network can reach that sees no farther than "
-                "this one; computed from the data's structure",
-                always=False,
-            ),
-            Value(
-                "reach_pixels",
-                "Reach",
-                "pixels",
-                "px",
-                0,
-                "farthest row or column that a prediction depends on",
-                always=False,
-            ),
+            Value("miou_ceiling", "mIoU ceiling", "ratio", "%", 2,
+                  "the most, in expectation, that any network can reach that sees no farther than "
+                  "this one; computed from the data's structure", always=False),
+            Value("reach_pixels", "Reach", "pixels", "px", 0,
+                  "farthest row or column that a prediction depends on", always=False),
             Value("context", "Context", always=False),
             Value("recipe", "Recipe", always=False),
             Value("train_seeds", always=False),
@@ -308,6 +185,7 @@ _ROWS = (
         columns=("miou",),
     ),
 )
+# fmt: on
 
 METRICS: Mapping[str, Metric] = {row.name: row for row in _ROWS}
 """By the name that suites use."""

@@ -1,12 +1,18 @@
-"""Conventions: how the three counters become the one number that a paper prints as "FLOPs".
+"""What counted work means: conventions, by which papers print it, and the roof over it.
 
-A convention is data, never a code path: weights of the counters and a unit. Sources: OCNet Table 4
+A convention makes the three counters the one number that a paper prints as "FLOPs". It is data,
+never a code path: weights of the counters and a unit. Sources: OCNet Table 4
 (two operations per multiply-accumulate), fvcore and thop (one), torchstat (one, plus bias, two per
 element of batch norm, one per element of ReLU and per input element of pooling), GGCF section 4.3.
+
+The roof over a case is peak arithmetic or memory bandwidth, whichever is lower: Williams, Waterman
+and Patterson, "Roofline: An Insightful Visual Performance Model for Multicore Architectures"
+(2009), attainable FLOP/s = min(peak FLOP/s, bandwidth x arithmetic intensity).
 """
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
@@ -104,3 +110,33 @@ def operations(row: Mapping[str, Any], convention: ConventionSpec) -> float | No
         + convention.matmul * matmul
         + sum(weight * elementwise.get(kind, 0) for kind, weight in convention.elementwise.items())
     )
+
+
+@dataclass(frozen=True)
+class Roof:
+    """What a machine can do at most with one data type."""
+
+    flops_per_second: float  # peak, two operations per multiply-accumulate
+    bytes_per_second: float  # bandwidth of the memory, reads and writes together
+
+    @property
+    def ridge(self) -> float:
+        """Arithmetic intensity (FLOP per byte) at which both roofs meet."""
+        return self.flops_per_second / self.bytes_per_second
+
+    def attainable(self, intensity: float) -> float:
+        """FLOP/s under the roof at an arithmetic intensity in FLOP per byte."""
+        return min(self.flops_per_second, self.bytes_per_second * intensity)
+
+    def bound(self, flops: float, moved: float) -> Literal["compute", "memory"]:
+        """Which roof limits work of so many operations and bytes; compute at the ridge itself."""
+        enough = flops / self.flops_per_second >= moved / self.bytes_per_second
+        return "compute" if enough else "memory"
+
+    def least_seconds(self, flops: float, moved: float) -> float:
+        """Time below which the machine cannot do the work.
+
+        Over the measured time this is achieved FLOP/s over attainable FLOP/s, and it stays defined
+        for work without any counted operation, which bandwidth alone limits.
+        """
+        return max(flops / self.flops_per_second, moved / self.bytes_per_second)

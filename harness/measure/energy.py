@@ -15,7 +15,8 @@ import torch
 
 from harness.case import Job
 from harness.environment.gpu import initialised, nvml_library
-from harness.measure.subject import Subject, real_subject, require_finite
+from harness.measure.sampling import Clock
+from harness.measure.subject import real_subject, require_finite
 from harness.messages import HarnessError
 
 MIN_WINDOW = 1.0  # seconds: steps of up to 100 ms then cost 10 % at most, usually 2 %
@@ -88,32 +89,31 @@ def measure_energy(job: Job) -> dict[str, object]:
         `energy_window_seconds`, `energy_passes`, `energy_watts` (mean power), `warnings`.
     """
     if job.case.device != "cuda":
-        return report(Energy(None, cause="no counter of the CPU's energy is read; use a GPU"))
+        return energy_values(
+            Energy(None, cause="no counter of the CPU's energy is read; use a GPU")
+        )
     try:
         counter = counter_of_gpu()
     except EnergyUnavailableError as error:
-        return report(Energy(None, cause=str(error)))
+        return energy_values(Energy(None, cause=str(error)))
     subject = real_subject(job.case, job.seed, job.search_path)
-    require_finite(_pass(subject))
-    return report(
-        energy_of(lambda: _pass(subject), torch.cuda.synchronize, counter, time.perf_counter)
-    )
+
+    def run() -> object:
+        out = subject.forward()
+        subject.clear_gradients()
+        return out
+
+    require_finite(run())
+    return energy_values(energy_of(run, torch.cuda.synchronize, counter, time.perf_counter))
 
 
 def energy_of(
     run: Callable[[], object],
     synchronize: Callable[[], object],
     counter: EnergyCounter,
-    clock: Callable[[], float],
+    clock: Clock,
 ) -> Energy:
-    """Energy of one pass.
-
-    Args:
-        run: starts one pass.
-        synchronize: waits until all started passes have ended.
-        counter: of energy.
-        clock: seconds that have passed.
-    """
+    """Energy of one pass, which `run` starts; `synchronize` waits for all that were started."""
     run()
     synchronize()
     planned = _planned(run, synchronize, clock)
@@ -141,9 +141,7 @@ def energy_of(
     return Energy(used / passes, seconds, passes)
 
 
-def _planned(
-    run: Callable[[], object], synchronize: Callable[[], object], clock: Callable[[], float]
-) -> int:
+def _planned(run: Callable[[], object], synchronize: Callable[[], object], clock: Clock) -> int:
     """Passes that fill the window, from the time of one that was waited for."""
     start = clock()
     run()
@@ -152,8 +150,8 @@ def _planned(
     return min(MAX_PASSES, math.ceil(MARGIN * MIN_WINDOW / seconds)) if seconds > 0 else MAX_PASSES
 
 
-def report(energy: Energy) -> dict[str, object]:
-    """The stored names of an energy."""
+def energy_values(energy: Energy) -> dict[str, object]:
+    """The energy_values names of an energy."""
     valid = energy.joules is not None
     figures: dict[str, object] = {
         "energy_joules": energy.joules,
@@ -185,9 +183,3 @@ def counter_of_gpu(library: Any = None) -> EnergyCounter:
     if uuid is None:
         raise EnergyUnavailableError("this PyTorch does not name its board; take a newer one")
     return NvmlEnergyCounter(nvml, str(uuid))
-
-
-def _pass(subject: Subject) -> object:
-    out = subject.forward()
-    subject.clear_gradients()
-    return out

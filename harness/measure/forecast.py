@@ -10,8 +10,6 @@ import psutil
 from harness.case import Device, Job
 from harness.messages import HarnessError
 
-# How much memory a case may take now.
-
 # Left to the kernel, to the other processes and to the worker itself: this project's own choice.
 MARGIN_SHARE = 0.05
 
@@ -40,17 +38,12 @@ def group_rooms(folders: Iterable[Path]) -> list[int]:
         with suppress(OSError, ValueError):
             limit = int((folder / "memory.max").read_text())  # "max" where there is none
             used = int((folder / "memory.current").read_text())
-            rooms.append(max(0, limit - used + _inactive_file(folder)))
+            inactive = 0
+            with suppress(OSError, StopIteration):
+                lines = (folder / "memory.stat").read_text().splitlines()
+                inactive = next(int(x.split()[1]) for x in lines if x.startswith("inactive_file "))
+            rooms.append(max(0, limit - used + inactive))
     return rooms
-
-
-def _inactive_file(folder: Path) -> int:
-    with suppress(OSError):
-        for line in (folder / "memory.stat").read_text().splitlines():
-            name, _, value = line.partition(" ")
-            if name == "inactive_file":
-                return int(value)
-    return 0
 
 
 def _own_group() -> list[Path]:
@@ -101,10 +94,6 @@ def _predicted_need(job: Job, known: Mapping[str, Any]) -> int | None:
     parts = [known.get(name) for name in (peak, "param_bytes", "buffer_bytes", "input_bytes")]
     if all(part is not None for part in parts):
         return sum(int(part) for part in parts if part is not None)
-    return _on_fake_tensors(job)
-
-
-def _on_fake_tensors(job: Job) -> int | None:
     from harness.measure.memory import live_peak
     from harness.measure.subject import fake_subject
 

@@ -2,32 +2,23 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 
 from harness.case import Job
 from harness.judge.statistics.intervals import median_interval, outliers, quartiles
-from harness.measure.passes import (
-    THROTTLED,
-    Clock,
-    CudaPass,
-    GraphPass,
-    TimedPass,
-    clock_share,
-    compiled,
-    cpu_flush,
-    cuda_flush,
-)
-from harness.measure.sampling import Sampled, criterion_of, sample_until, wall_budget
-from harness.measure.subject import Subject, real_subject
+from harness.measure.passes import THROTTLED, CudaPass, clock_share, compiled, flush_of, timed_pass
+from harness.measure.sampling import Clock, Sampled, criterion_of, sample_until, wall_budget
+from harness.measure.subject import real_subject
 from harness.measure.turns import InTurns, Turns
 
 NOISY, VERY_NOISY = 0.10, 0.25  # IQR over median; Georges et al. 2007 advise against reading beyond
 
 
-def measure_latency(job: Job, clock: Clock = time.perf_counter) -> dict[str, object]:
+def measure_latency(job: Job, clock: Clock = time.perf_counter) -> dict[str, Any]:
     """Time one pass of a case as `job.timing` says: fixed threads on the CPU, events on CUDA.
 
     Args:
@@ -35,31 +26,34 @@ def measure_latency(job: Job, clock: Clock = time.perf_counter) -> dict[str, obj
         clock: in seconds; a fake one in tests.
 
     Returns:
-        `latency_seconds` (median), `latency_low_seconds` and `latency_high_seconds` (interval of
-        the median), `latency_confidence` (its probability: 0.95 or more from 6 samples on),
-        `latency_q1_seconds`, `latency_q3_seconds`, `latency_samples_seconds` and
-        `latency_warmup_seconds` (every sample), `latency_flags` (of noisy, throttled, outlier,
-        too few, unmet, unsteady), `latency_outlier_samples` and `latency_throttled_samples`
-        (indices), `latency_unmet` (what the criterion lacked), `latency_cache`, `threads`,
-        `compile_seconds` of a compiled case, and `warnings` (those of the latency also as
-        `latency_warnings`).
+        What `summarise` says of the samples; `latency_cache`, `threads`, and `compile_seconds` of a
+        compiled case. Warnings about the circumstances are no `latency_warnings`.
     """
     subject = real_subject(job.case, job.seed, job.search_path)
-    figures: dict[str, object] = {
+    figures: dict[str, Any] = {
         "latency_cache": job.timing.cache,
         "threads": torch.get_num_threads(),
     }
     if job.case.compile:
         subject, figures["compile_seconds"] = compiled(subject, clock)
-    take = _pass(subject, job, clock)
+    cuda, share = job.case.device == "cuda", None
+    if cuda:
+        properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+        share = clock_share(str(getattr(properties, "uuid", "")))
+    take = timed_pass(subject, job, clock, flush_of(job), share)
     sampled = _sampled(take, job, clock)
     shares = take.clock_shares[len(sampled.warmup) :] if isinstance(take, CudaPass) else []
     summary = summarise(sampled, shares)
-    if job.timing.cuda_graph and job.case.device == "cpu":
-        _warnings(summary).append("no CUDA graph: the case runs on the CPU")
+    if job.timing.cuda_graph and not cuda:
+        summary["warnings"].append("no CUDA graph: the case runs on the CPU")
     if job.timing.turns and job.turn is None:
-        _warnings(summary).append("no turns: the case ran in one process, or on another device")
-    _warnings(summary).extend(_priority())
+        summary["warnings"].append("no turns: the case ran in one process, or on another device")
+    niceness = os.getpriority(os.PRIO_PROCESS, 0)
+    if niceness > 0:
+        summary["warnings"].append(
+            f"low priority: niceness {niceness}, so whatever else runs on the machine went first; "
+            "start what runs the cases at niceness 0 (nodes of Ray with RAY_worker_niceness=0)"
+        )
     return summary | figures
 
 
@@ -74,20 +68,11 @@ def _sampled(take: Callable[[], float], job: Job, clock: Clock) -> Sampled:
     return replace(sampled, warmup=(*sampled.warmup, *sliced.settling))
 
 
-def _pass(subject: Subject, job: Job, clock: Clock) -> TimedPass:
-    cold = job.timing.cache == "cold"
-    if job.case.device == "cpu":
-        return TimedPass(subject, clock, cpu_flush() if cold else None)
-    kind: Callable[..., CudaPass] = GraphPass if job.timing.cuda_graph else CudaPass
-    properties = torch.cuda.get_device_properties(torch.cuda.current_device())
-    share = clock_share(str(getattr(properties, "uuid", "")))
-    return kind(subject, clock, cuda_flush() if cold else None, share)
+def summarise(sampled: Sampled, clock_shares: list[float | None] | None = None) -> dict[str, Any]:
+    """The stored values of a latency: all samples, what they come to, flags and warnings.
 
-
-def summarise(
-    sampled: Sampled, clock_shares: list[float | None] | None = None
-) -> dict[str, object]:
-    """Median, interval, quartiles, flags and the warnings that the samples call for.
+    The interval is that of the median, its confidence 0.95 or more from 6 samples on; outliers and
+    throttled samples are kept, and told by their indices.
 
     Args:
         sampled: what sampling gave.
@@ -96,33 +81,15 @@ def summarise(
     samples = sampled.samples
     interval = median_interval(samples)
     first, third = quartiles(samples)
+    spread = (third - first) / interval.median if interval.median else 0.0
     strange = outliers(samples)
     throttled = [
         i for i, share in enumerate(clock_shares or ()) if share is not None and share < THROTTLED
     ]
     few = interval.confidence < 0.95
-    spread = (third - first) / interval.median if interval.median else 0.0
-    warnings = list(sampled.flags) + _noise(spread)
-    if few:
-        warnings.append(
-            f"{len(samples)} sample{'s' if len(samples) > 1 else ''}: the interval is their range "
-            f"(confidence {interval.confidence:.0%})"
-        )
-    if strange:
-        warnings.append("outliers among the samples: something else ran, or a clock changed")
-    if throttled:
-        warnings.append(
-            f"throttled: SM clock below {THROTTLED:.0%} of its default at {len(throttled)} of "
-            f"{len(samples)} samples"
-        )
-    flags = {
-        "noisy": spread >= NOISY,
-        "throttled": throttled,
-        "outlier": strange,
-        "too few": few,
-        "unmet": sampled.unmet,
-        "unsteady": not sampled.steady,
-    }
+    flags = {"noisy": spread >= NOISY, "throttled": throttled, "outlier": strange, "too few": few}
+    flags |= {"unmet": sampled.unmet, "unsteady": not sampled.steady}
+    warnings = [*sampled.flags, *_warnings(flags, len(samples), spread, interval.confidence)]
     return {
         "latency_seconds": interval.median,
         "latency_low_seconds": interval.low,
@@ -141,23 +108,20 @@ def summarise(
     }
 
 
-def _priority() -> list[str]:
-    niceness = os.getpriority(os.PRIO_PROCESS, 0)
-    if niceness <= 0:
-        return []
-    return [
-        f"low priority: niceness {niceness}, so whatever else runs on the machine went first; "
-        "start what runs the cases at niceness 0 (nodes of Ray with RAY_worker_niceness=0)"
-    ]
-
-
-def _noise(spread: float) -> list[str]:
+def _warnings(
+    flags: Mapping[str, Any], count: int, spread: float, confidence: float
+) -> Iterator[str]:
     if spread >= VERY_NOISY:
-        return [f"very noisy: IQR is {spread:.0%} of the median; do not compare this row"]
-    return [f"noisy: IQR is {spread:.0%} of the median"] if spread >= NOISY else []
-
-
-def _warnings(summary: dict[str, object]) -> list[str]:
-    warnings = summary["warnings"]
-    assert isinstance(warnings, list)
-    return warnings
+        yield f"very noisy: IQR is {spread:.0%} of the median; do not compare this row"
+    elif flags["noisy"]:
+        yield f"noisy: IQR is {spread:.0%} of the median"
+    if flags["too few"]:
+        samples = f"{count} sample{'s' if count > 1 else ''}"
+        yield f"{samples}: the interval is their range (confidence {confidence:.0%})"
+    if flags["outlier"]:
+        yield "outliers among the samples: something else ran, or a clock changed"
+    if flags["throttled"]:
+        yield (
+            f"throttled: SM clock below {THROTTLED:.0%} of its default at "
+            f"{len(flags['throttled'])} of {count} samples"
+        )

@@ -1,10 +1,11 @@
-"""Memory of a case: predicted live peak, allocator peak, resident set."""
+"""Memory of a case: predicted live peak, the allocator's peak, the resident set."""
 
 import ctypes
 import weakref
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, UntypedStorage
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.case import Case, Job
+from harness.case import Job, Pass
 from harness.measure.passes import as_run
 from harness.measure.subject import (
     Subject,
@@ -21,67 +22,48 @@ from harness.measure.subject import (
     require_finite,
     tensors_of,
 )
+from harness.messages import first_line
 
-# What PyTorch's caching allocator held on the GPU during one pass.
-
-
-@dataclass(frozen=True)
-class AllocatorPeak:
-    """Figures of one pass."""
-
-    allocated: int  # bytes of tensors and workspaces held at most, over what was held before
-    reserved: int  # bytes that the allocator had taken from the driver at most, all of the process
+_CLEAR_PEAK = "5"  # proc(5): writing 5 to clear_refs resets the peak of the resident set
 
 
-def allocator_peak(run: Callable[[], object], cuda: Any = torch.cuda) -> AllocatorPeak:
-    """Run a pass and read the allocator's own peaks.
+def measure_memory(job: Job) -> dict[str, object]:
+    """Predict the live peak on fake tensors, without taking the memory (real ones where needed).
 
-    Run it once before: the first pass allocates what the process keeps (cuBLAS workspaces, for
-    example), which no later pass pays for.
-
-    Args:
-        run: the pass; what it returns is kept until the peak is read.
-        cuda: `torch.cuda`, or what stands for it in a test.
-    """
-    cuda.synchronize()
-    cuda.empty_cache()  # what earlier passes reserved is not this one's
-    cuda.reset_peak_memory_stats()
-    before = cuda.memory_allocated()
-    out = run()
-    cuda.synchronize()
-    peak = AllocatorPeak(
-        allocated=max(0, cuda.max_memory_allocated() - before),
-        reserved=cuda.max_memory_reserved(),
-    )
-    del out
-    return peak
-
-
-# Allocator peak: what PyTorch's allocator held on the GPU at most, in a pass of its own.
-
-
-def measure_allocator(job: Job) -> dict[str, object]:
-    """Run one pass on CUDA after a warm-up and read the caching allocator (CUDA cases).
+    Inputs, parameters and buffers are left out; the gradients of parameters and inputs are part of
+    the training peak.
 
     Returns:
-        `allocator_peak_bytes`: most that was allocated, over what was allocated before the pass, so
-        that inputs, parameters and buffers are left out; `allocator_reserved_bytes`: most that was
-        reserved from the driver, everything of the process included. Both `None` on the CPU, whose
-        allocator keeps no such account (`memory_model` reads it through the profiler).
+        `live_peak_bytes` (forward without gradients), `live_peak_training_bytes` (forward and
+        backward), `input_bytes`. The training peak is `None` with a warning where a module has no
+        backward.
     """
-    if job.case.device != "cuda":
-        return {"allocator_peak_bytes": None, "allocator_reserved_bytes": None}
-    subject = as_run(real_subject(job.case, job.seed, job.search_path))
-    require_finite(subject.forward())
-    subject.clear_gradients()
-    peak = allocator_peak(subject.forward)
-    return {
-        "allocator_peak_bytes": peak.allocated,
-        "allocator_reserved_bytes": peak.reserved,
+
+    def peak(pass_: Pass) -> int:
+        case = replace(job.case, pass_=pass_)
+        return on_fake_or_real(case, job.seed, job.search_path, live_peak)[0]
+
+    item = getattr(torch, job.case.dtype).itemsize
+    figures: dict[str, object] = {
+        "live_peak_bytes": peak("inference"),
+        "input_bytes": sum(prod(shape) * item for shape in job.case.inputs),
     }
+    try:
+        figures["live_peak_training_bytes"] = peak("training")
+    except (RuntimeError, TypeError, ValueError) as error:
+        if job.case.pass_ == "training":
+            raise
+        figures["live_peak_training_bytes"] = None
+        figures["warnings"] = [f"no live peak of forward + backward: {first_line(error)}"]
+    return figures
 
 
-# Live peak: the largest sum of storages alive at one moment of a pass.
+def live_peak(subject: Subject) -> int:
+    """Bytes of the largest sum of storages alive during one pass of a subject."""
+    mode = LivePeak((*subject.inputs, *subject.state))
+    with mode:
+        subject.forward()
+    return mode.peak_bytes
 
 
 class LivePeak(TorchDispatchMode):
@@ -116,7 +98,12 @@ class LivePeak(TorchDispatchMode):
         """Run the operator, then follow the storages of what it returned."""
         out = func(*args, **(kwargs or {}))
         for tensor in tensors_of(out):
-            for part in _dense_parts(tensor):
+            parts: tuple[Tensor, ...] = ()
+            if tensor.layout is torch.sparse_coo:
+                parts = tensor._indices(), tensor._values()
+            elif tensor.layout is torch.strided:
+                parts = (tensor,)
+            for part in parts:
                 self._follow(part.untyped_storage())
         self.peak_bytes = max(self.peak_bytes, self.live_bytes)
         return out
@@ -135,16 +122,53 @@ class LivePeak(TorchDispatchMode):
         self.live_bytes -= self._sizes.pop(address)
 
 
-def _dense_parts(tensor: Tensor) -> tuple[Tensor, ...]:
-    """The tensors that hold a tensor's storages: itself, or indices and values of a sparse one."""
-    if tensor.layout is torch.sparse_coo:
-        return tensor._indices(), tensor._values()
-    return (tensor,) if tensor.layout is torch.strided else ()
+def measure_allocator(job: Job) -> dict[str, object]:
+    """Run one pass on CUDA after a warm-up and read the caching allocator (CUDA cases).
+
+    Returns:
+        `allocator_peak_bytes`: most that was allocated, over what was allocated before the pass, so
+        that inputs, parameters and buffers are left out; `allocator_reserved_bytes`: most that was
+        reserved from the driver, everything of the process included. Both `None` on the CPU, whose
+        allocator keeps no such account (`memory_model` reads it through the profiler).
+    """
+    if job.case.device != "cuda":
+        return {"allocator_peak_bytes": None, "allocator_reserved_bytes": None}
+    subject = as_run(real_subject(job.case, job.seed, job.search_path))
+    require_finite(subject.forward())
+    subject.clear_gradients()
+    peak = allocator_peak(subject.forward)
+    return {"allocator_peak_bytes": peak.allocated, "allocator_reserved_bytes": peak.reserved}
 
 
-# Resident set: how far the process's memory really grew during one pass on the CPU.
+@dataclass(frozen=True)
+class AllocatorPeak:
+    """Figures of one pass."""
 
-_CLEAR_PEAK = "5"  # proc(5): writing 5 to clear_refs resets the peak of the resident set
+    allocated: int  # bytes of tensors and workspaces held at most, over what was held before
+    reserved: int  # bytes that the allocator had taken from the driver at most, all of the process
+
+
+def allocator_peak(run: Callable[[], object], cuda: Any = torch.cuda) -> AllocatorPeak:
+    """Run a pass and read the allocator's own peaks.
+
+    Run it once before: the first pass allocates what the process keeps (cuBLAS workspaces, for
+    example), which no later pass pays for.
+
+    Args:
+        run: the pass; what it returns is kept until the peak is read.
+        cuda: `torch.cuda`, or what stands for it in a test.
+    """
+    cuda.synchronize()
+    cuda.empty_cache()  # what earlier passes reserved is not this one's
+    cuda.reset_peak_memory_stats()
+    before = cuda.memory_allocated()
+    out = run()
+    cuda.synchronize()
+    peak = AllocatorPeak(
+        allocated=max(0, cuda.max_memory_allocated() - before), reserved=cuda.max_memory_reserved()
+    )
+    del out
+    return peak
 
 
 def measure_resident(job: Job) -> dict[str, object]:
@@ -159,9 +183,13 @@ def measure_resident(job: Job) -> dict[str, object]:
     subject = as_run(real_subject(job.case, job.seed, job.search_path))
     for tensor in (*subject.state, *subject.inputs):
         tensor.detach().sum()  # touched, so that all pages of the state are resident
-    _give_back_free_memory()
-    before = _reset_peak()
-    if before is None:
+    with suppress(OSError, AttributeError):
+        # Memory that an earlier pass freed but malloc kept would hide what this one takes.
+        ctypes.CDLL(None).malloc_trim(0)  # malloc_trim(3), glibc
+    try:
+        Path("/proc/self/clear_refs").write_text(_CLEAR_PEAK)
+        before = _status_bytes("VmRSS")
+    except OSError:
         warning = "no resident set: this kernel does not let a process reset its peak"
         return {"resident_peak_bytes": None, "warnings": [warning]}
     out = subject.forward()
@@ -170,71 +198,8 @@ def measure_resident(job: Job) -> dict[str, object]:
     return {"resident_peak_bytes": max(0, after - before)}
 
 
-def _give_back_free_memory() -> None:
-    """Memory that an earlier pass freed but malloc kept would hide what this one takes."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)  # malloc_trim(3), glibc
-
-
-def _reset_peak() -> int | None:
-    try:
-        Path("/proc/self/clear_refs").write_text(_CLEAR_PEAK)
-        return _status_bytes("VmRSS")
-    except OSError:
-        return None
-
-
 def _status_bytes(field: str) -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(field + ":"):
             return int(line.split()[1]) * 1024
     raise OSError(f"/proc/self/status has no {field}")
-
-
-def measure_memory(job: Job) -> dict[str, object]:
-    """Predict the live peak on fake tensors, without taking the memory (real ones where needed).
-
-    Inputs, parameters and buffers are left out; the gradients of parameters and inputs are part of
-    the training peak.
-
-    Returns:
-        `live_peak_bytes` (forward without gradients), `live_peak_training_bytes` (forward and
-        backward), `input_bytes`. The training peak is `None` with a warning where a module has no
-        backward.
-    """
-    inference = replace(job.case, pass_="inference")
-    training = replace(job.case, pass_="training")
-    figures: dict[str, object] = {"live_peak_bytes": _peak(inference, job)}
-    figures["input_bytes"] = _input_bytes(job.case)
-    try:
-        figures["live_peak_training_bytes"] = _peak(training, job)
-    except (RuntimeError, TypeError, ValueError) as error:
-        if job.case.pass_ == "training":
-            raise
-        first_line = str(error).partition("\n")[0]
-        figures["live_peak_training_bytes"] = None
-        figures["warnings"] = [f"no live peak of forward + backward: {first_line}"]
-    return figures
-
-
-def _peak(case: Case, job: Job) -> int:
-    return on_fake_or_real(case, job.seed, job.search_path, live_peak)[0]
-
-
-def live_peak(subject: Subject) -> int:
-    """Bytes of the largest sum of storages alive during one pass of a subject."""
-    mode = LivePeak((*subject.inputs, *subject.state))
-    with mode:
-        subject.forward()
-    return mode.peak_bytes
-
-
-def _input_bytes(case: Case) -> int:
-    item = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}[case.dtype]
-    total = 0
-    for shape in case.inputs:
-        elements = 1
-        for size in shape:
-            elements *= size
-        total += elements * item
-    return total

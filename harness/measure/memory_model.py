@@ -1,4 +1,13 @@
-"""The memory model: a predicted peak with temporaries of operators beside the measured one."""
+"""The memory model: a predicted peak with temporaries of operators beside the measured one.
+
+Predicted from two parts that never see the whole pass: the sequence of operators on fake tensors,
+which says what is alive when each begins, and each distinct operator run alone at its own size,
+which says what it holds while it runs. Measured in one real pass. Where the two agree, the live
+peak is understood: what it lacks is exactly those temporaries.
+
+In training the prediction may be too high where two gradients of one tensor meet: autograd adds
+them in place if nobody else holds them, and the trace does.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +24,36 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 from harness.case import Job
 from harness.measure.memory import LivePeak, allocator_peak
 from harness.measure.subject import Subject, on_fake_or_real, real_subject, require_finite
+
+
+def measure_memory_model(job: Job) -> dict[str, object]:
+    """Predict the peak of one pass, then measure it.
+
+    Inputs, parameters and buffers are left out of both. Of a case that is compiled, the module as
+    written is predicted and measured: a compiler changes the operators.
+
+    Returns:
+        `predicted_peak_bytes`; `predicted_peak_operator`, which runs at that peak;
+        `measured_peak_bytes`: the peak of what the CPU allocator was asked for, as the profiler
+        records it; on CUDA the caching allocator's own peak.
+    """
+    cuda = job.case.device == "cuda"
+    steps, _ = on_fake_or_real(job.case, job.seed, job.search_path, operator_steps)
+    predicted = predict(steps, cuda_workspaces if cuda else cpu_workspaces)
+    figures: dict[str, object] = {
+        "predicted_peak_bytes": predicted.bytes,
+        "predicted_peak_operator": predicted.operator,
+    }
+    subject = real_subject(job.case, job.seed, job.search_path)
+    require_finite(subject.forward())  # also fills what libraries keep for the process
+    subject.clear_gradients()
+    run = subject.forward
+    figures["measured_peak_bytes"] = allocator_peak(run).allocated if cuda else measured_peak(run)
+    if predicted.unmeasured:
+        names = ", ".join(f"{name} ({n}x)" for name, n in sorted(predicted.unmeasured.items()))
+        figures["warnings"] = [f"temporaries unknown of {names}"]
+    return figures
+
 
 # What an allocator was asked for, in order, as PyTorch's profiler records it.
 
@@ -132,15 +171,14 @@ class Call:
 
     def arguments(self, device: torch.device) -> tuple[Any, dict[str, Any]]:
         """Arguments of these layouts on a device."""
-        leaves = [self._leaf(leaf, device) for leaf in self.leaves]
-        args, kwargs = tree_unflatten(leaves, self.structure)
-        return args, kwargs
 
-    @staticmethod
-    def _leaf(leaf: Any, device: torch.device) -> Any:
-        if isinstance(leaf, TensorLayout):
-            return leaf.tensor(device)
-        return device if isinstance(leaf, torch.device) else leaf
+        def made(leaf: Any) -> Any:
+            if isinstance(leaf, TensorLayout):
+                return leaf.tensor(device)
+            return device if isinstance(leaf, torch.device) else leaf
+
+        args, kwargs = tree_unflatten(map(made, self.leaves), self.structure)
+        return args, kwargs
 
 
 @dataclass(frozen=True)
@@ -180,13 +218,21 @@ class OperatorTrace(LivePeak):
         return out
 
 
+def operator_steps(subject: Subject) -> list[Step]:
+    """The operators of one pass of a subject."""
+    trace = OperatorTrace((*subject.inputs, *subject.state))
+    with trace:
+        subject.forward()
+    return trace.steps
+
+
 # Workspace: what one operator allocates at most while it runs, its outputs included.
 #
 # A library may copy an operator's arguments into a layout of its own or take a scratchpad: oneDNN
 # reorders the weights and maps of a convolution, cuDNN and cuBLAS take workspaces. None of it is a
 # tensor of the module, so no sequence of tensors shows it; the operator run alone does.
 
-_MARK = "workspace of call "
+_SPAN = "workspace of call "
 
 # What an operator raises that made-up values, or another device than the one it was written for, do
 # not suit.
@@ -233,9 +279,9 @@ def cpu_workspaces(calls: Sequence[Call]) -> dict[Call, int]:
     The tensors of one call exist at a time. Calls that fail on made-up values are left out.
     """
     done: dict[str, Call] = {}
-    with recorded(_MARK) as recording:
+    with recorded(_SPAN) as recording:
         for number, (call, run) in enumerate(_runs(calls, torch.device("cpu"))):
-            name = f"{_MARK}{number}"
+            name = f"{_SPAN}{number}"
             try:
                 with torch.profiler.record_function(name):
                     out = run()
@@ -274,53 +320,3 @@ def _runs(
             args, kwargs = call.arguments(device)
             yield call, bound(call.operator, args, kwargs)
         del args, kwargs
-
-
-# The memory model: a predicted peak with operators' temporaries beside the measured peak.
-#
-# Predicted from two parts that never see the whole pass: the sequence of operators on fake tensors,
-# which says what is alive when each begins, and each distinct operator run alone at its own size,
-# which says what it holds while it runs. Measured in one real pass. Where the two agree, the live
-# peak is understood: what it lacks is exactly those temporaries.
-#
-# In training the prediction may be too high where two gradients of one tensor meet: autograd adds
-# them in place if nobody else holds them, and the trace does.
-
-
-def measure_memory_model(job: Job) -> dict[str, object]:
-    """Predict the peak of one pass, then measure it.
-
-    Inputs, parameters and buffers are left out of both. Of a case that is compiled, the module as
-    written is predicted and measured: a compiler changes the operators.
-
-    Returns:
-        `predicted_peak_bytes`; `predicted_peak_operator`, which runs at that peak;
-        `measured_peak_bytes`: the peak of what the CPU allocator was asked for, as the profiler
-        records it; on CUDA the caching allocator's own peak.
-    """
-    cuda = job.case.device == "cuda"
-    steps, _ = on_fake_or_real(job.case, job.seed, job.search_path, operator_steps)
-    predicted = predict(steps, cuda_workspaces if cuda else cpu_workspaces)
-    figures: dict[str, object] = {
-        "predicted_peak_bytes": predicted.bytes,
-        "predicted_peak_operator": predicted.operator,
-        "measured_peak_bytes": _measured(real_subject(job.case, job.seed, job.search_path), cuda),
-    }
-    if predicted.unmeasured:
-        names = ", ".join(f"{name} ({n}x)" for name, n in sorted(predicted.unmeasured.items()))
-        figures["warnings"] = [f"temporaries unknown of {names}"]
-    return figures
-
-
-def operator_steps(subject: Subject) -> list[Step]:
-    """The operators of one pass of a subject."""
-    trace = OperatorTrace((*subject.inputs, *subject.state))
-    with trace:
-        subject.forward()
-    return trace.steps
-
-
-def _measured(subject: Subject, cuda: bool) -> int:
-    require_finite(subject.forward())  # also fills what libraries keep for the process
-    subject.clear_gradients()
-    return allocator_peak(subject.forward).allocated if cuda else measured_peak(subject.forward)

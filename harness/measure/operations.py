@@ -1,9 +1,10 @@
-"""Parameters and operations of a case, with a census of what no rule counted."""
+"""Parameters and operations of a case, in all and by layer, and what no rule counted."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain, starmap
 from typing import Any
 
 import torch
@@ -11,243 +12,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.case import Case, Job
-from harness.measure.cost import FREE, Cost, bytes_moved
-from harness.measure.operators import cost, has_named_rule
+from harness.measure.operators import FREE, Cost, bytes_moved, changed_by, cost, has_named_rule
 from harness.measure.subject import Subject, on_fake_or_real, tensors_of
-
-# Counters: convolution MACs, matmul MACs, elementwise operations of a module, by layer.
-
-
-@dataclass
-class Tally:
-    """Sums over operator calls."""
-
-    conv_macs: int = 0  # multiply-accumulates of convolutions
-    transposed_conv_macs: int = 0  # those of transposed convolutions, which conv_macs holds too
-    matmul_macs: int = 0  # multiply-accumulates of matrix products, attention included
-    elementwise: Counter[str] = field(default_factory=Counter)  # elements processed, by kind
-    # calls of operators without a rule, by name
-    uncounted: Counter[str] = field(default_factory=Counter)
-    covered_elements: int = 0  # elements written by operators with a rule
-    elements: int = 0  # elements written by all operators that are not free
-    # output of a module without children, what torchstat calls its memory
-    module_output_bytes: int = 0
-    # outputs of operators that no such module called, views left out
-    functional_output_bytes: int = 0
-    bytes_moved: int = 0  # read and written by all operators that are not free
-    is_leaf: bool = False  # whether the call is that of a module without children
-
-    def add(self, name: str, call: Cost, written: int) -> None:
-        """Count one operator call that wrote `written` elements."""
-        self.conv_macs += call.conv_macs
-        self.transposed_conv_macs += call.transposed_conv_macs
-        self.matmul_macs += call.matmul_macs
-        self.elementwise.update(dict(call.elementwise))
-        if not call.known:
-            self.uncounted[name] += 1
-        if call.known and not (call.conv_macs or call.matmul_macs or call.elementwise):
-            return
-        self.elements += written
-        if call.known:
-            self.covered_elements += written
-
-    def merge(self, other: "Tally") -> None:
-        """Add another tally to this one."""
-        self.conv_macs += other.conv_macs
-        self.transposed_conv_macs += other.transposed_conv_macs
-        self.matmul_macs += other.matmul_macs
-        self.elementwise.update(other.elementwise)
-        self.uncounted.update(other.uncounted)
-        self.covered_elements += other.covered_elements
-        self.elements += other.elements
-        self.module_output_bytes += other.module_output_bytes
-        self.functional_output_bytes += other.functional_output_bytes
-        self.bytes_moved += other.bytes_moved
-
-    @property
-    def coverage(self) -> float:
-        """Share, 0 to 1, of written elements that an operator with a rule wrote."""
-        return self.covered_elements / self.elements if self.elements else 1.0
-
-
-class OperatorCounter(TorchDispatchMode):
-    """Counts every operator that runs below it, by the module that called it.
-
-    Works on fake and on real tensors, under `torch.no_grad()` or with gradients; not under
-    `torch.inference_mode()`, where composite operators hide what they call.
-
-    Attributes:
-        calls: one tally per call of a module, by its path ("" for the root), in order.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.calls: dict[str, list[Tally]] = defaultdict(list)
-        self._stack: list[Tally] = []
-        self._outside = Tally()
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Run the operator, count it for the innermost module."""
-        kwargs = kwargs or {}
-        if func.namespace == "prim":  # questions such as `tensor.device`, not work
-            return func(*args, **kwargs)
-        # Some operators (nearest interpolation) are composite only in Python, and would be taken
-        # apart into index arithmetic that does not run.
-        if _is_composite(func) and not has_named_rule(func):
-            with self:
-                decomposed = func.decompose(*args, **kwargs)
-                if decomposed is not NotImplemented:
-                    return decomposed
-        out = func(*args, **kwargs)
-        tally = self._stack[-1] if self._stack else self._outside
-        call = cost(func, args, kwargs, out)
-        tally.add(_name(func), call, _written(func, args, out))
-        if call != FREE:
-            tally.bytes_moved += bytes_moved(func, args, kwargs, out)
-        if call != FREE and not tally.is_leaf and not func._schema.is_mutable:
-            tally.functional_output_bytes += _bytes(out)
-        return out
-
-    @contextmanager
-    def attribute(self, module: nn.Module) -> Iterator[None]:
-        """Attribute operator calls to the submodules of `module` while the context lasts."""
-        handles = []
-        for path, submodule in module.named_modules():
-            handles.append(submodule.register_forward_pre_hook(self._enter(path)))
-            handles.append(submodule.register_forward_hook(self._leave, always_call=True))
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
-    def _enter(self, path: str) -> Callable[..., None]:
-        def hook(module: nn.Module, _args: Any) -> None:
-            tally = Tally(is_leaf=next(module.children(), None) is None)
-            self.calls[path].append(tally)
-            self._stack.append(tally)
-
-        return hook
-
-    def _leave(self, _module: nn.Module, _args: Any, out: Any) -> None:
-        tally = self._stack.pop()
-        if tally.is_leaf:
-            tally.module_output_bytes += _bytes(out)
-
-    def total(self) -> Tally:
-        """Sum over all calls, those outside of every module (the backward pass) included."""
-        total = Tally()
-        total.merge(self._outside)
-        for tallies in self.calls.values():
-            for tally in tallies:
-                total.merge(tally)
-        return total
-
-    def once(self, module: nn.Module) -> Tally:
-        """Sum in which a module without parameters counts at its last call only.
-
-        Counters that hang on module hooks overwrite what an earlier call stored (torchstat does),
-        so that the one ReLU of a residual block counts once.
-        """
-        total = Tally()
-        total.merge(self._outside)
-        without = {path for path, m in module.named_modules() if _is_parameterless_leaf(m)}
-        for path, tallies in self.calls.items():
-            for tally in tallies[-1:] if path in without else tallies:
-                total.merge(tally)
-        return total
-
-
-def _is_parameterless_leaf(module: nn.Module) -> bool:
-    no_parameters = next(module.parameters(), None) is None
-    return no_parameters and next(module.children(), None) is None
-
-
-def _is_composite(func: Any) -> bool:
-    has = getattr(func, "has_kernel_for_dispatch_key", None)
-    if has is None:
-        return False
-    return bool(has(torch._C.DispatchKey.CompositeImplicitAutograd))
-
-
-def _name(func: Any) -> str:
-    return str(getattr(func, "overloadpacket", func)).replace("aten.", "aten::")
-
-
-def _written(func: Any, args: Sequence[Any], out: Any) -> int:
-    """Elements that a call wrote: its output; without one, the arguments that it changed."""
-    written = tensors_of(out)
-    schema = getattr(func, "_schema", None)
-    if not written and schema is not None:
-        for declared, given in zip(schema.arguments, args, strict=False):
-            if declared.alias_info is not None and declared.alias_info.is_write:
-                written += tensors_of(given)
-    return sum(t.numel() for t in written)
-
-
-def _bytes(out: Any) -> int:
-    return sum(t.numel() * t.element_size() for t in tensors_of(out))
-
-
-# Costs layer by layer: what `harness show` prints.
-
-
-@dataclass(frozen=True)
-class LayerCost:
-    """One submodule's own work, that of its children left out."""
-
-    path: str  # dotted name; "" for the module itself
-    kind: str  # class name
-    output: tuple[int, ...]  # shape of its first output at its last call
-    calls: int  # how often it ran
-    params: int  # its own parameters, its children's left out
-    tally: Tally  # counters, summed over calls
-
-
-def layer_costs(case: Case, search_path: tuple[str, ...] = ()) -> list[LayerCost]:
-    """Costs of every submodule that works or has parameters, in the order of first calls.
-
-    Counted on fake tensors, so any size costs milliseconds; on real ones where the module needs
-    values. A backward pass belongs to no submodule and is left out.
-    """
-    return on_fake_or_real(case, 0, search_path, _layers)[0]
-
-
-def _layers(subject: Subject) -> list[LayerCost]:
-    outputs: dict[str, tuple[int, ...]] = {}
-    for path, module in subject.module.named_modules():
-        module.register_forward_hook(_remember(outputs, path))
-    counter = OperatorCounter()
-    with counter, counter.attribute(subject.module):
-        subject.forward()
-    modules = dict(subject.module.named_modules())
-    return [
-        _layer(path, modules[path], tallies, outputs.get(path, ()))
-        for path, tallies in counter.calls.items()
-    ]
-
-
-def _layer(
-    path: str, module: nn.Module, tallies: list[Tally], output: tuple[int, ...]
-) -> LayerCost:
-    total = Tally()
-    for tally in tallies:
-        total.merge(tally)
-    params = sum(p.numel() for p in module.parameters(recurse=False))
-    return LayerCost(path, type(module).__name__, output, len(tallies), params, total)
-
-
-def _remember(outputs: dict[str, tuple[int, ...]], path: str) -> Any:
-    def hook(_module: nn.Module, _args: Any, out: Any) -> None:
-        first = next(iter(tensors_of(out)), None)
-        outputs[path] = tuple(first.shape) if first is not None else ()
-
-    return hook
-
-
-# Parameters: how many, how many bytes.
 
 
 def measure_params(job: Job) -> dict[str, object]:
@@ -336,3 +102,208 @@ def affinity_elements(module: nn.Module, shape: tuple[int, ...]) -> int | None:
 def _declared(module: nn.Module, name: str, shape: tuple[int, ...]) -> int | None:
     declared = getattr(module, name, None)
     return int(declared(shape)) if callable(declared) else None
+
+
+@dataclass
+class Tally:
+    """Sums over operator calls."""
+
+    conv_macs: int = 0  # multiply-accumulates of convolutions
+    transposed_conv_macs: int = 0  # those of transposed convolutions, which conv_macs holds too
+    matmul_macs: int = 0  # multiply-accumulates of matrix products, attention included
+    elementwise: Counter[str] = field(default_factory=Counter)  # elements processed, by kind
+    # calls of operators without a rule, by name
+    uncounted: Counter[str] = field(default_factory=Counter)
+    covered_elements: int = 0  # elements written by operators with a rule
+    elements: int = 0  # elements written by all operators that are not free
+    # output of a module without children, what torchstat calls its memory
+    module_output_bytes: int = 0
+    # outputs of operators that no such module called, views left out
+    functional_output_bytes: int = 0
+    bytes_moved: int = 0  # read and written by all operators that are not free
+    is_leaf: bool = False  # whether the call is that of a module without children
+
+    def add(self, name: str, call: Cost, written: int) -> None:
+        """Count one operator call that wrote `written` elements."""
+        self.conv_macs += call.conv_macs
+        self.transposed_conv_macs += call.transposed_conv_macs
+        self.matmul_macs += call.matmul_macs
+        self.elementwise.update(dict(call.elementwise))
+        if not call.known:
+            self.uncounted[name] += 1
+        if call.known and not (call.conv_macs or call.matmul_macs or call.elementwise):
+            return
+        self.elements += written
+        if call.known:
+            self.covered_elements += written
+
+    @classmethod
+    def sum(cls, tallies: Iterable["Tally"]) -> "Tally":
+        """One tally of all calls."""
+        total = cls()
+        for tally in tallies:
+            total.merge(tally)
+        return total
+
+    def merge(self, other: "Tally") -> None:
+        """Add another tally to this one."""
+        self.conv_macs += other.conv_macs
+        self.transposed_conv_macs += other.transposed_conv_macs
+        self.matmul_macs += other.matmul_macs
+        self.elementwise.update(other.elementwise)
+        self.uncounted.update(other.uncounted)
+        self.covered_elements += other.covered_elements
+        self.elements += other.elements
+        self.module_output_bytes += other.module_output_bytes
+        self.functional_output_bytes += other.functional_output_bytes
+        self.bytes_moved += other.bytes_moved
+
+    @property
+    def coverage(self) -> float:
+        """Share, 0 to 1, of written elements that an operator with a rule wrote."""
+        return self.covered_elements / self.elements if self.elements else 1.0
+
+
+class OperatorCounter(TorchDispatchMode):
+    """Counts every operator that runs below it, by the module that called it.
+
+    Works on fake and on real tensors, under `torch.no_grad()` or with gradients; not under
+    `torch.inference_mode()`, where composite operators hide what they call.
+
+    Attributes:
+        calls: one tally per call of a module, by its path ("" for the root), in order.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.calls: dict[str, list[Tally]] = defaultdict(list)
+        self._stack: list[Tally] = []
+        self._outside = Tally()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run the operator, count it for the innermost module."""
+        kwargs = kwargs or {}
+        if func.namespace == "prim":  # questions such as `tensor.device`, not work
+            return func(*args, **kwargs)
+        # Some operators (nearest interpolation) are composite only in Python, and would be taken
+        # apart into index arithmetic that does not run.
+        if _is_composite(func) and not has_named_rule(func):
+            with self:
+                decomposed = func.decompose(*args, **kwargs)
+                if decomposed is not NotImplemented:
+                    return decomposed
+        out = func(*args, **kwargs)
+        tally = self._stack[-1] if self._stack else self._outside
+        call = cost(func, args, kwargs, out)
+        name = str(getattr(func, "overloadpacket", func)).replace("aten.", "aten::")
+        # What a call wrote: its output; without one, the arguments that it changed.
+        written = tensors_of(out) or changed_by(func, args)
+        tally.add(name, call, sum(t.numel() for t in written))
+        if call != FREE:
+            tally.bytes_moved += bytes_moved(func, args, kwargs, out)
+        if call != FREE and not tally.is_leaf and not func._schema.is_mutable:
+            tally.functional_output_bytes += _output_bytes(out)
+        return out
+
+    @contextmanager
+    def attribute(self, module: nn.Module) -> Iterator[None]:
+        """Attribute operator calls to the submodules of `module` while the context lasts."""
+
+        paths = {submodule: path for path, submodule in module.named_modules()}
+
+        def enter(submodule: nn.Module, _args: Any) -> None:
+            tally = Tally(is_leaf=next(submodule.children(), None) is None)
+            self.calls[paths[submodule]].append(tally)
+            self._stack.append(tally)
+
+        def leave(_module: nn.Module, _args: Any, out: Any) -> None:
+            tally = self._stack.pop()
+            if tally.is_leaf:
+                tally.module_output_bytes += _output_bytes(out)
+
+        handles = []
+        for submodule in paths:
+            handles.append(submodule.register_forward_pre_hook(enter))
+            handles.append(submodule.register_forward_hook(leave, always_call=True))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def total(self) -> Tally:
+        """Sum over all calls, those outside of every module (the backward pass) included."""
+        return Tally.sum([self._outside, *chain(*self.calls.values())])
+
+    def once(self, module: nn.Module) -> Tally:
+        """Sum in which a module without parameters counts at its last call only.
+
+        Counters that hang on module hooks overwrite what an earlier call stored (torchstat does),
+        so that the one ReLU of a residual block counts once.
+        """
+        modules = dict(module.named_modules())
+
+        def counted(path: str, tallies: list[Tally]) -> list[Tally]:
+            part = next(chain(modules[path].parameters(), modules[path].children()), None)
+            return tallies[-1:] if part is None else tallies
+
+        return Tally.sum([self._outside, *chain(*starmap(counted, self.calls.items()))])
+
+
+def _is_composite(func: Any) -> bool:
+    has = getattr(func, "has_kernel_for_dispatch_key", None)
+    return has is not None and bool(has(torch._C.DispatchKey.CompositeImplicitAutograd))
+
+
+def _output_bytes(out: Any) -> int:
+    return sum(t.numel() * t.element_size() for t in tensors_of(out))
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One submodule's own work, that of its children left out."""
+
+    path: str  # dotted name; "" for the module itself
+    kind: str  # class name
+    output: tuple[int, ...]  # shape of its first output at its last call
+    calls: int  # how often it ran
+    params: int  # its own parameters, its children's left out
+    tally: Tally  # counters, summed over calls
+
+
+def layer_costs(case: Case, search_path: tuple[str, ...] = ()) -> list[LayerCost]:
+    """Costs of every submodule that works or has parameters, in the order of first calls.
+
+    Counted on fake tensors, so any size costs milliseconds; on real ones where the module needs
+    values. A backward pass belongs to no submodule and is left out.
+    """
+    return on_fake_or_real(case, 0, search_path, _layers)[0]
+
+
+def _layers(subject: Subject) -> list[LayerCost]:
+    modules = dict(subject.module.named_modules())
+    paths = {module: path for path, module in modules.items()}
+    outputs: dict[str, tuple[int, ...]] = {}
+
+    def remember(module: nn.Module, _args: Any, out: Any) -> None:
+        first = next(iter(tensors_of(out)), None)
+        outputs[paths[module]] = tuple(first.shape) if first is not None else ()
+
+    for module in modules.values():
+        module.register_forward_hook(remember)
+    counter = OperatorCounter()
+    with counter, counter.attribute(subject.module):
+        subject.forward()
+    return [
+        LayerCost(
+            path=path,
+            kind=type(modules[path]).__name__,
+            output=outputs.get(path, ()),
+            calls=len(tallies),
+            params=sum(p.numel() for p in modules[path].parameters(recurse=False)),
+            tally=Tally.sum(tallies),
+        )
+        for path, tallies in counter.calls.items()
+    ]

@@ -1,6 +1,15 @@
-"""What one call of one PyTorch operator costs."""
+"""The cost of one call of one PyTorch operator: operations, and the bytes that it moves.
 
-from collections.abc import Callable, Sequence
+Every operator is of exactly one class: a convolution, a matrix product, elementwise work of a
+named kind, free (a view, an allocation), or unknown. Unknown operators are never silently zero:
+the census in `harness.measure.operations` names them.
+
+Convolutions and matrix products go through PyTorch's own registry (`torch.utils.flop_counter`,
+two operations per multiply-accumulate), extended here by the operators that it misses.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -9,181 +18,37 @@ from torch import Tensor
 from torch.utils.flop_counter import flop_registry
 
 from context_modules.line_maximum import boundary_line_samples
-from harness.measure.cost import FREE, UNKNOWN, Cost
 from harness.measure.subject import tensors_of
 
-# Costs of the operators that hold a whole attention, which PyTorch's registry counts in part.
 
-Rule = Callable[[Sequence[Any], dict[str, Any], Any], Cost]
+@dataclass(frozen=True)
+class Cost:
+    """Cost of one operator call."""
 
-
-def _products(query: Sequence[int], key: Sequence[int], value: Sequence[int]) -> int:
-    """Q K^T and A V: (..., Nq, D), (..., Nk, D), (..., Nk, Dv), every pair of positions once."""
-    *batch, queries, width = query
-    keys = key[-2]
-    return prod(batch) * queries * keys * (width + value[-1])
-
-
-def _attention(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
-    query, key, value = args[:3]
-    pairs = prod(query.shape[:-1]) * key.shape[-2]
-    return Cost(
-        matmul_macs=_products(query.shape, key.shape, value.shape),
-        elementwise=(("softmax", pairs),),
-    )
+    conv_macs: int = 0  # multiply-accumulates of a convolution
+    transposed_conv_macs: int = 0  # the same if the convolution is transposed, else 0
+    matmul_macs: int = 0  # multiply-accumulates of a matrix product
+    elementwise: tuple[tuple[str, int], ...] = ()  # elements processed, by kind
+    known: bool = True  # whether a rule said so; `False` for an operator that no rule covers
 
 
-def _attention_backward(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
-    # dV, dA, dQ, dK and the recomputed logits: five products, three of width D and two of width Dv
-    # (Dao et al. 2022, FlashAttention, algorithm 4).
-    query, key, value = args[1:4]
-    pairs = prod(query.shape[:-1]) * key.shape[-2]
-    macs = pairs * (3 * query.shape[-1] + 2 * value.shape[-1])
-    return Cost(matmul_macs=macs, elementwise=(("softmax", pairs),))
-
-
-def _multi_head_attention(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
-    """`nn.MultiheadAttention`'s fast path: four projections and the attention, in one operator."""
-    query, key, _, width = args[:4]
-    batch, queries, _ = query.shape
-    keys = key.shape[1]
-    projections = batch * width * width * (2 * queries + 2 * keys)
-    return Cost(
-        matmul_macs=projections + 2 * batch * queries * keys * width,
-        elementwise=(
-            ("bias", batch * width * (2 * queries + 2 * keys)),
-            ("softmax", batch * int(args[4]) * queries * keys),
-        ),
-    )
-
-
-def _transformer_encoder_layer(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
-    """`nn.TransformerEncoderLayer`'s fast path: attention, two norms, two linear layers."""
-    x, width, heads = args[:3]
-    hidden, activation = args[14].shape[0], "activation" if args[7] else "relu"
-    batch, positions = x.shape[0], x.shape[1]
-    tokens, pairs = batch * positions, batch * positions * positions
-    return Cost(
-        matmul_macs=tokens * (4 * width * width + 2 * width * hidden) + 2 * pairs * width,
-        elementwise=(
-            ("bias", tokens * (5 * width + hidden)),
-            ("softmax", pairs * int(heads)),
-            ("layer_norm", 2 * tokens * width),
-            (activation, tokens * hidden),
-            ("add", 2 * tokens * width),
-        ),
-    )
-
-
-ATTENTION: dict[str, Rule] = {
-    "_transformer_encoder_layer_fwd": _transformer_encoder_layer,
-    "_scaled_dot_product_flash_attention_for_cpu": _attention,
-    "_scaled_dot_product_flash_attention": _attention,
-    "_scaled_dot_product_efficient_attention": _attention,
-    "_scaled_dot_product_cudnn_attention": _attention,
-    "_scaled_dot_product_fused_attention_overrideable": _attention,
-    "_scaled_dot_product_flash_attention_for_cpu_backward": _attention_backward,
-    "_scaled_dot_product_flash_attention_backward": _attention_backward,
-    "_scaled_dot_product_efficient_attention_backward": _attention_backward,
-    "_scaled_dot_product_cudnn_attention_backward": _attention_backward,
-    "_native_multi_head_attention": _multi_head_attention,
-}
-
-
-# What Region Attention's own operators cost.
-#
-# They are opaque to a dispatch mode, so their work is written down here; none holds a product of
-# matrices. N = H * W.
-
-
-def _line_maximum(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
-    # Each line is walked once for both directions; the papers' figure counts ordered pairs.
-    images, height, width = args[0].shape
-    samples = images * (boundary_line_samples(height, width) // 2)
-    return Cost(elementwise=(("line_sample", samples),))
-
-
-def _per_line(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
-    return Cost(elementwise=(("line_sample", args[0].numel()),))
-
-
-def _join_maps(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
-    maps, categories, semantic = args[:3]
-    return _divergence(maps, categories, semantic)
-
-
-def _split_gradient(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
-    maps, _, categories, semantic = args[:4]
-    return _divergence(maps, categories, semantic)
-
-
-def _divergence(maps: Any, categories: Any, semantic: bool) -> Cost:
-    """One term per pair and category, each unordered pair once (RANet, Eq. 2)."""
-    pairs = maps.numel()
-    terms = ("divergence", pairs * categories.shape[1] // 2)
-    return Cost(elementwise=(("pointwise", pairs), *((terms,) if semantic else ())))
-
-
-def _connected_components(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
-    # How many rounds there are depends on the values; one look at every pair is the least.
-    return Cost(elementwise=(("graph", args[0].numel()),))
-
-
-def _region_mean(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
-    return Cost(elementwise=(("reduce", args[0].numel()),))
-
-
-REGION_OPERATORS: dict[str, Rule] = {
-    "line_maximum": _line_maximum,
-    "line_values": _per_line,
-    "line_gradient": _per_line,
-    "join_maps": _join_maps,
-    "split_gradient": _split_gradient,
-    "connected_components": _connected_components,
-    "region_mean": _region_mean,
-}
-
-
-# What one call of one PyTorch operator costs.
-#
-# Every operator is of exactly one class: a convolution, a matrix product, elementwise work of a
-# named kind, free (a view, an allocation), or unknown. Unknown operators are never silently zero:
-# the census in `harness.measure.operations` names them.
-#
-# Convolutions and matrix products go through PyTorch's own registry (`torch.utils.flop_counter`,
-# two operations per multiply-accumulate), extended here by the operators that it misses.
+FREE = Cost()
+UNKNOWN = Cost(known=False)
 
 CONVOLUTIONS = {
-    "convolution",
-    "_convolution",
-    "cudnn_convolution",
-    "mkldnn_convolution",
-    "_slow_conv2d_forward",
-    "convolution_overrideable",
-}
+    "convolution", "_convolution", "cudnn_convolution", "mkldnn_convolution",
+    "_slow_conv2d_forward", "convolution_overrideable",
+}  # fmt: skip
 
 # Kinds whose work is one step per *input* element, as torchstat has it for pooling.
 POOLING = {
-    "avg_pool1d",
-    "avg_pool2d",
-    "avg_pool3d",
-    "_adaptive_avg_pool2d",
-    "_adaptive_avg_pool3d",
-    "adaptive_max_pool2d",
-    "adaptive_max_pool3d",
-    "max_pool2d_with_indices",
+    "avg_pool1d", "avg_pool2d", "avg_pool3d", "_adaptive_avg_pool2d", "_adaptive_avg_pool3d",
+    "adaptive_max_pool2d", "adaptive_max_pool3d", "max_pool2d_with_indices",
     "max_pool3d_with_indices",
-}
+}  # fmt: skip
 SORTING = {
-    "sort",
-    "topk",
-    "kthvalue",
-    "argsort",
-    "unique_dim",
-    "_unique2",
-    "median",
-    "searchsorted",
-}
+    "sort", "topk", "kthvalue", "argsort", "unique_dim", "_unique2", "median", "searchsorted",
+}  # fmt: skip
 REDUCTIONS = {
     "sum", "mean", "amax", "amin", "max", "min", "argmax", "argmin", "prod", "std", "var",
     "var_mean", "std_mean", "logsumexp", "norm", "linalg_vector_norm", "any", "all", "cumsum",
@@ -266,7 +131,7 @@ CREATION = {
 
 
 def cost(func: Any, args: Sequence[Any], kwargs: dict[str, Any], out: Any) -> Cost:
-    """Cost of `out = func(*args, **kwargs)`.
+    """Operations of `out = func(*args, **kwargs)`.
 
     Args:
         func: operator overload, as a `TorchDispatchMode` sees it.
@@ -276,7 +141,7 @@ def cost(func: Any, args: Sequence[Any], kwargs: dict[str, Any], out: Any) -> Co
     """
     packet = getattr(func, "overloadpacket", func)
     name = _stem(func)
-    rule = _EXTRA.get(name)
+    rule = RULES.get(name)
     if rule is not None:
         return rule(args, kwargs, out)
     if packet in flop_registry and name != "_native_multi_head_attention":
@@ -289,7 +154,7 @@ def cost(func: Any, args: Sequence[Any], kwargs: dict[str, Any], out: Any) -> Co
 def has_named_rule(func: Any) -> bool:
     """Whether an operator is counted under its own name, so that it need not be decomposed."""
     name = _stem(func)
-    return name in KINDS or name in POOLING or name in SORTING or name in _EXTRA
+    return name in KINDS or name in POOLING or name in SORTING or name in RULES
 
 
 def _stem(func: Any) -> str:
@@ -303,15 +168,16 @@ def _from_registry(
     packet: Any, name: str, args: Sequence[Any], kwargs: dict[str, Any], out: Any
 ) -> Cost:
     macs = int(flop_registry[packet](*args, **kwargs, out_val=out)) // 2
-    if name in CONVOLUTIONS:
-        has_bias = len(args) > 2 and isinstance(args[2], Tensor)
-        transposed = len(args) > 6 and args[6] is True
-        return Cost(
-            conv_macs=macs,
-            transposed_conv_macs=macs if transposed else 0,
-            elementwise=(("bias", out.numel()),) if has_bias else (),
-        )
-    has_bias = name in {"addmm", "baddbmm"} and kwargs.get("beta", 1) != 0
+    if name not in CONVOLUTIONS:
+        has_bias = name in {"addmm", "baddbmm"} and kwargs.get("beta", 1) != 0
+        return _matmul(macs, out, has_bias=has_bias)
+    has_bias = len(args) > 2 and isinstance(args[2], Tensor)
+    transposed = len(args) > 6 and args[6] is True
+    bias = (("bias", out.numel()),) if has_bias else ()
+    return Cost(macs, macs if transposed else 0, elementwise=bias)
+
+
+def _matmul(macs: int, out: Any, *, has_bias: bool) -> Cost:
     return Cost(matmul_macs=macs, elementwise=(("bias", out.numel()),) if has_bias else ())
 
 
@@ -326,21 +192,24 @@ def _is_view(func: Any) -> bool:
 
 
 def _elementwise(func: Any, name: str, args: Sequence[Any], out: Any) -> Cost:
-    elements = _numel(out)
     inputs = max((t.numel() for t in tensors_of(args)), default=0)
+    # Of several outputs the first: the others are statistics and indices.
+    elements = next((t.numel() for t in tensors_of(out)), 0)
     forward = _forward_name(name)
     if forward in POOLING or (name == "mean" and _is_global_pooling(args)):
-        return Cost(elementwise=(("pool", inputs),))
+        return _steps("pool", inputs)
     if forward in SORTING:
-        return Cost(elementwise=(("sort", inputs),))
+        return _steps("sort", inputs)
     if forward in REDUCTIONS:
-        return Cost(elementwise=(("reduce", inputs),))
+        return _steps("reduce", inputs)
     kind = KINDS.get(name) or KINDS.get(forward)
-    if kind is not None:
-        return Cost(elementwise=((kind, elements),))
-    if torch.Tag.pointwise in getattr(func, "tags", ()):
-        return Cost(elementwise=(("pointwise", elements),))
-    return UNKNOWN
+    if kind is None and torch.Tag.pointwise in getattr(func, "tags", ()):
+        kind = "pointwise"
+    return UNKNOWN if kind is None else _steps(kind, elements)
+
+
+def _steps(kind: str, elements: int) -> Cost:
+    return Cost(elementwise=((kind, elements),))
 
 
 def _forward_name(name: str) -> str:
@@ -361,29 +230,88 @@ def _is_global_pooling(args: Sequence[Any]) -> bool:
     return {axis % 4 for axis in args[1]} == {2, 3}
 
 
-def _numel(out: Any) -> int:
-    """Elements of the first tensor of an output (the others are statistics and indices)."""
-    return next((t.numel() for t in tensors_of(out)), 0)
+# Rules of the operators that PyTorch's registry lacks, or counts in part. An attention and Region
+# Attention's own operators are opaque to a dispatch mode, so their work is written down here.
+
+Rule = Callable[[Sequence[Any], dict[str, Any], Any], Cost]
 
 
-def _vectors(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
-    """`mv(A, x)` and `dot(x, y)`: one multiply-accumulate per element of the first argument."""
-    return Cost(matmul_macs=args[0].numel())
+def _attention(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
+    # Q K^T and A V: (..., Nq, D), (..., Nk, D), (..., Nk, Dv), every pair of positions once.
+    query, key, value = args[:3]
+    pairs = prod(query.shape[:-1]) * key.shape[-2]
+    macs = pairs * (query.shape[-1] + value.shape[-1])
+    return Cost(matmul_macs=macs, elementwise=(("softmax", pairs),))
 
 
-def _addmv(args: Sequence[Any], _kwargs: dict[str, Any], out: Any) -> Cost:
-    return Cost(matmul_macs=args[1].numel(), elementwise=(("bias", out.numel()),))
+def _attention_backward(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
+    # dV, dA, dQ, dK and the recomputed logits: five products, three of width D and two of width Dv
+    # (Dao et al. 2022, FlashAttention, algorithm 4).
+    query, key, value = args[1:4]
+    pairs = prod(query.shape[:-1]) * key.shape[-2]
+    macs = pairs * (3 * query.shape[-1] + 2 * value.shape[-1])
+    return Cost(matmul_macs=macs, elementwise=(("softmax", pairs),))
+
+
+def _multi_head_attention(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
+    """`nn.MultiheadAttention`'s fast path: four projections and the attention, in one operator."""
+    query, key, _, width = args[:4]
+    batch, queries, _ = query.shape
+    keys = key.shape[1]
+    projections = batch * width * width * (2 * queries + 2 * keys)
+    return Cost(
+        matmul_macs=projections + 2 * batch * queries * keys * width,
+        elementwise=(
+            ("bias", batch * width * (2 * queries + 2 * keys)),
+            ("softmax", batch * int(args[4]) * queries * keys),
+        ),
+    )
+
+
+def _transformer_encoder_layer(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
+    """`nn.TransformerEncoderLayer`'s fast path: attention, two norms, two linear layers."""
+    x, width, heads = args[:3]
+    hidden, activation = args[14].shape[0], "activation" if args[7] else "relu"
+    batch, positions = x.shape[0], x.shape[1]
+    tokens, pairs = batch * positions, batch * positions * positions
+    return Cost(
+        matmul_macs=tokens * (4 * width * width + 2 * width * hidden) + 2 * pairs * width,
+        elementwise=(
+            ("bias", tokens * (5 * width + hidden)),
+            ("softmax", pairs * int(heads)),
+            ("layer_norm", 2 * tokens * width),
+            (activation, tokens * hidden),
+            ("add", 2 * tokens * width),
+        ),
+    )
+
+
+def _line_maximum(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
+    # Each line is walked once for both directions; the papers' figure counts ordered pairs.
+    images, height, width = args[0].shape
+    return _steps("line_sample", images * (boundary_line_samples(height, width) // 2))
+
+
+def _divergence(maps: Any, categories: Any, semantic: bool) -> Cost:
+    """One term per pair and category, each unordered pair once (RANet, Eq. 2)."""
+    pairs = maps.numel()
+    terms = ("divergence", pairs * categories.shape[1] // 2)
+    return Cost(elementwise=(("pointwise", pairs), *((terms,) if semantic else ())))
+
+
+def _per_element(kind: str) -> Rule:
+    """One step per element of the first argument."""
+    return lambda args, _kwargs, _out: _steps(kind, args[0].numel())
 
 
 def _addbmm(args: Sequence[Any], kwargs: dict[str, Any], out: Any) -> Cost:
-    batch, rows, inner = args[1].shape
-    bias = (("bias", out.numel()),) if kwargs.get("beta", 1) != 0 else ()
-    return Cost(matmul_macs=batch * rows * inner * args[2].shape[-1], elementwise=bias)
+    macs = args[1].numel() * args[2].shape[-1]
+    return _matmul(macs, out, has_bias=kwargs.get("beta", 1) != 0)
 
 
 def _linear(args: Sequence[Any], _kwargs: dict[str, Any], out: Any) -> Cost:
-    bias = (("bias", out.numel()),) if len(args) > 2 and args[2] is not None else ()
-    return Cost(matmul_macs=out.numel() * args[0].shape[-1], elementwise=bias)
+    has_bias = len(args) > 2 and args[2] is not None
+    return _matmul(out.numel() * args[0].shape[-1], out, has_bias=has_bias)
 
 
 def _convolution_backward(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
@@ -399,20 +327,94 @@ def _convolution_backward(args: Sequence[Any], _kwargs: dict[str, Any], _out: An
     return Cost(conv_macs=forward * (int(mask[0]) + int(mask[1])))
 
 
-def _pairwise_distances(args: Sequence[Any], _kwargs: dict[str, Any], out: Any) -> Cost:
-    """`cdist` without matrix products: one step per pair of rows and per column."""
-    return Cost(elementwise=(("reduce", out.numel() * args[0].shape[-1]),))
-
-
-_EXTRA: dict[str, Rule] = {
-    **ATTENTION,
-    **REGION_OPERATORS,
+RULES: dict[str, Rule] = {
+    "_transformer_encoder_layer_fwd": _transformer_encoder_layer,
+    "_native_multi_head_attention": _multi_head_attention,
+    "_scaled_dot_product_flash_attention_for_cpu": _attention,
+    "_scaled_dot_product_flash_attention": _attention,
+    "_scaled_dot_product_efficient_attention": _attention,
+    "_scaled_dot_product_cudnn_attention": _attention,
+    "_scaled_dot_product_fused_attention_overrideable": _attention,
+    "_scaled_dot_product_flash_attention_for_cpu_backward": _attention_backward,
+    "_scaled_dot_product_flash_attention_backward": _attention_backward,
+    "_scaled_dot_product_efficient_attention_backward": _attention_backward,
+    "_scaled_dot_product_cudnn_attention_backward": _attention_backward,
+    "line_maximum": _line_maximum,
+    "line_values": _per_element("line_sample"),
+    "line_gradient": _per_element("line_sample"),
+    "join_maps": lambda args, _kwargs, _out: _divergence(*args[:3]),
+    "split_gradient": lambda args, _kwargs, _out: _divergence(args[0], *args[2:4]),
+    # How many rounds there are depends on the values; one look at every pair is the least.
+    "connected_components": _per_element("graph"),
+    "region_mean": _per_element("reduce"),
     "convolution_backward": _convolution_backward,
-    "_cdist_forward": _pairwise_distances,
-    "mv": _vectors,
-    "dot": _vectors,
-    "vdot": _vectors,
-    "addmv": _addmv,
+    # `cdist` without matrix products: one step per pair of rows and per column.
+    "_cdist_forward": lambda args, _, out: _steps("reduce", out.numel() * args[0].shape[-1]),
+    # One multiply-accumulate per element of the matrix, or of the first vector.
+    "mv": lambda args, _kwargs, out: _matmul(args[0].numel(), out, has_bias=False),
+    "dot": lambda args, _kwargs, out: _matmul(args[0].numel(), out, has_bias=False),
+    "vdot": lambda args, _kwargs, out: _matmul(args[0].numel(), out, has_bias=False),
+    "addmv": lambda args, _kwargs, out: _matmul(args[1].numel(), out, has_bias=True),
     "addbmm": _addbmm,
     "linear": _linear,
 }
+
+
+# Traffic: the bytes that one operator call must read and write.
+
+# Read as many elements of their first argument as they return, however large it is.
+_SELECTING = {
+    "gather", "index", "_unsafe_index", "index_select", "embedding", "take", "masked_select",
+}  # fmt: skip
+
+
+def bytes_moved(func: Any, args: Sequence[Any], kwargs: dict[str, Any], out: Any) -> int:
+    """Bytes of the tensors that a call reads plus those that it writes, each once per call.
+
+    This is the compulsory traffic of operators that run one by one: what stays in a cache between
+    two calls moves less, an operator that reads its input several times moves more. Broadcast
+    tensors count the elements that they store.
+
+    Args:
+        func: operator overload, as a `TorchDispatchMode` sees it.
+        args: its positional arguments.
+        kwargs: its keyword arguments.
+        out: what it returned.
+    """
+    returned = sum(map(_bytes, _distinct(tensors_of(out))))
+    given = list(args)
+    name = func.overloadpacket.__name__
+    changed = changed_by(func, args) if out is None else []
+    written = returned + sum(map(_bytes, _distinct(changed)))
+    read = 0
+    if name.rstrip("_") == "copy" and given:
+        given = given[1:]  # the target is written, not read
+    elif name in _SELECTING and given:
+        read += min(_bytes(given[0]), returned)
+        given = given[1:]
+    # What `out=` names is written, not read.
+    named = [value for key, value in kwargs.items() if key != "out"]
+    return read + written + sum(map(_bytes, _distinct(tensors_of([given, named]))))
+
+
+def changed_by(func: Any, args: Sequence[Any]) -> list[Tensor]:
+    """Tensors among the arguments of an operator that it changes in place."""
+    schema = getattr(func, "_schema", None)
+    declared = zip(schema.arguments if schema else (), args, strict=False)
+    written = (given for each, given in declared if each.alias_info and each.alias_info.is_write)
+    return tensors_of(list(written))
+
+
+def _distinct(tensors: list[Tensor]) -> Iterable[Tensor]:
+    return {id(tensor): tensor for tensor in tensors}.values()
+
+
+def _bytes(value: Tensor) -> int:
+    if value.layout is torch.sparse_coo:
+        return _bytes(value._indices()) + _bytes(value._values())
+    if value.layout is not torch.strided:
+        return value.numel() * value.itemsize
+    sides = zip(value.shape, value.stride(), strict=True)
+    # A stride of 0 repeats what is stored once; overlapping windows repeat within the storage.
+    stored = prod(side if stride else min(side, 1) for side, stride in sides) * value.itemsize
+    return min(stored, value.untyped_storage().nbytes())

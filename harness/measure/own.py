@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from harness.case import Job
 from harness.measure.metric import SCALES, Better, Compared, Dimension, Value
-from harness.messages import HarnessError, quote, suggest
+from harness.messages import CuredError, quote, suggest
 
 METRICS_GROUP = "context_harness.metrics"
 """Entry points under which an installed package adds names of metrics."""
@@ -37,17 +37,8 @@ Declared = Mapping[str, Mapping[str, Any]]
 Declaring = TypeVar("Declaring", bound=Callable[..., Mapping[str, Any]])
 
 
-class MetricError(HarnessError):
-    """A user's metric that cannot be had, or that gave what it did not declare.
-
-    Attributes:
-        what: what is wrong.
-        cure: what to do.
-    """
-
-    def __init__(self, what: str, cure: str) -> None:
-        self.what, self.cure = what, cure
-        super().__init__(f"{what}; {cure}")
+class MetricError(CuredError):
+    """A user's metric that cannot be had, or that gave what it did not declare."""
 
 
 def metric(**values: Mapping[str, Any]) -> Callable[[Declaring], Declaring]:

@@ -4,24 +4,33 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import nn
 
+from harness.case import Job
 from harness.environment.gpu import nvml_library
-from harness.measure.caches import last_level_bytes
+from harness.environment.machine import last_level_bytes
+from harness.measure.sampling import Clock
 from harness.measure.subject import Subject, require_finite
 from harness.messages import HarnessError
 
-# Emptying the caches before a sample, for cold timings.
-
-Flush = Callable[[], None]
+Flush = Callable[[], object]
+"""Empties the caches before a sample, for cold timings."""
 
 # Twice the cache, since a processor's replacement is not strictly by age; where the cache is
 # unknown, more than one socket of 2026 has (768 MiB).
 CPU_BUFFER_OVER_CACHE = 2
 CPU_BUFFER_IF_UNKNOWN = 1 << 30
+
+
+def flush_of(job: Job) -> Flush | None:
+    """What empties the caches before each sample of a job; `None` if they are to stay warm."""
+    if job.timing.cache == "hot":
+        return None
+    return cpu_flush() if job.case.device == "cpu" else cuda_flush()
 
 
 def cpu_flush(cache_bytes: int | None = None) -> Flush:
@@ -33,11 +42,7 @@ def cpu_flush(cache_bytes: int | None = None) -> Flush:
     known = cache_bytes if cache_bytes is not None else last_level_bytes()
     size = CPU_BUFFER_OVER_CACHE * known if known else CPU_BUFFER_IF_UNKNOWN
     buffer = torch.zeros(max(1, size), dtype=torch.uint8)
-
-    def flush() -> None:
-        buffer.add_(1)
-
-    return flush
+    return lambda: buffer.add_(1)
 
 
 def cuda_flush(l2_bytes: int | None = None, device: str = "cuda") -> Flush:
@@ -59,8 +64,6 @@ def cuda_flush(l2_bytes: int | None = None, device: str = "cuda") -> Flush:
 
     return flush
 
-
-# The clock of a GPU's streaming multiprocessors against its default, read between samples.
 
 # NVBench: --throttle-threshold 75 (per cent of the default SM clock).
 THROTTLED = 0.75
@@ -99,13 +102,22 @@ def clock_share(uuid: str, library: Any = None) -> Callable[[], float | None] | 
     return read
 
 
-# One timed pass of a subject on the CPU; its output is checked once, outside of its time.
-
-Clock = Callable[[], float]
+def timed_pass(
+    subject: Subject,
+    job: Job,
+    clock: Clock,
+    flush: Flush | None = None,
+    clock_share: Callable[[], float | None] | None = None,
+) -> "TimedPass":
+    """The passes of a job on its device, eager or as a CUDA graph; see their classes."""
+    if job.case.device == "cpu":
+        return TimedPass(subject, clock, flush)
+    kind = GraphPass if job.timing.cuda_graph else CudaPass
+    return kind(subject, clock, flush, clock_share)
 
 
 class TimedPass:
-    """Runs one pass per call and gives its duration in seconds.
+    """Runs one pass on the CPU per call and gives its duration in seconds.
 
     The first pass is a warm-up in any case, so that the check of its output costs no pass.
 
@@ -117,6 +129,7 @@ class TimedPass:
 
     def __init__(self, subject: Subject, clock: Clock, flush: Flush | None = None) -> None:
         self._subject = subject
+        self._run: Callable[[], object] = partial(forward, subject)
         self._clock = clock
         self._flush = flush
         self._checked = False
@@ -139,7 +152,7 @@ class TimedPass:
     def timed(self) -> tuple[float, object]:
         """Duration of one pass, and what it returned."""
         start = self._clock()
-        out = forward(self._subject)
+        out = self._run()
         return self._clock() - start, out
 
 
@@ -149,9 +162,6 @@ def forward(subject: Subject) -> object:
         return subject.forward()
     with torch.inference_mode():
         return subject.module(*subject.inputs)
-
-
-# Compilation of a subject's module, timed apart.
 
 
 def as_run(subject: Subject) -> Subject:
@@ -219,15 +229,12 @@ class CudaPass(TimedPass):
         """Seconds between two events around the pass, and what it returned."""
         start, end = (self._cuda.Event(enable_timing=True) for _ in range(2))
         start.record()
-        out = self._launch()
+        out = self._run()
         end.record()
         end.synchronize()
         if self._clock_share is not None:
             self.clock_shares.append(self._clock_share())
         return float(start.elapsed_time(end)) / 1e3, out
-
-    def _launch(self) -> object:
-        return forward(self._subject)
 
 
 class GraphPass(CudaPass):
@@ -239,18 +246,10 @@ class GraphPass(CudaPass):
         CudaGraphError: the capture failed; the sentence has PyTorch's reason.
     """
 
-    def __init__(
-        self,
-        subject: Subject,
-        clock: Clock,
-        flush: Flush | None = None,
-        clock_share: Callable[[], float | None] | None = None,
-        cuda: Any = torch.cuda,
-    ) -> None:
-        super().__init__(subject, clock, flush, clock_share, cuda)
-        self._graph = cuda.CUDAGraph()
+    def __init__(self, *of_pass: Any, **options: Any) -> None:
+        super().__init__(*of_pass, **options)
         try:
-            self._out = self._capture()
+            self._run = self._captured()
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
@@ -259,8 +258,9 @@ class GraphPass(CudaPass):
                 f"CUDA graph: the capture failed: {reason.strip()}; set cuda_graph: false"
             ) from error
 
-    def _capture(self) -> object:
+    def _captured(self) -> Callable[[], object]:
         cuda, subject = self._cuda, self._subject
+        graph = cuda.CUDAGraph()
         side = cuda.Stream()
         side.wait_stream(cuda.current_stream())
         with cuda.stream(side):
@@ -269,9 +269,11 @@ class GraphPass(CudaPass):
                 forward(subject)
         cuda.current_stream().wait_stream(side)
         subject.clear_gradients()
-        with cuda.graph(self._graph):
-            return forward(subject)
+        with cuda.graph(graph):
+            out = forward(subject)
 
-    def _launch(self) -> object:
-        self._graph.replay()
-        return self._out
+        def replay() -> object:
+            graph.replay()
+            return out
+
+        return replay

@@ -12,8 +12,9 @@ from typing import Protocol, TypeVar
 
 from harness.case import Device, Timing
 
-# When enough samples have been taken: interchangeable criteria, their constants in one place.
-#
+Clock = Callable[[], float]
+"""Seconds that have passed."""
+
 # The criteria and most constants follow NVBench (`--min-time`, `--max-noise`, `--timeout`,
 # `--min-samples` of its `stdrel` criterion and of its noise-convergence check); where a constant is
 # this project's own, the comment says so.
@@ -112,10 +113,11 @@ class SettledNoise(RelativeStdev):
 
     def finished(self) -> bool:
         """Little spread, or a spread that has settled."""
-        return super().finished() or (self._long_enough() and self._settled())
-
-    def _settled(self) -> bool:
-        if len(self.noise) < self.window or self.moments.count % NOISE_CHECK_EVERY:
+        if super().finished():
+            return True
+        if not self._long_enough() or len(self.noise) < self.window:
+            return False
+        if self.moments.count % NOISE_CHECK_EVERY:
             return False
         spread = RunningMoments()
         for value in self.noise:
@@ -163,9 +165,7 @@ class TimeBudget:
         return f"{self.sampled:.3g} of {self.seconds:g} s sampled"
 
 
-# From what a suite asks for to a stopping criterion and the time that sampling may take.
-
-T = TypeVar("T")
+Limit = TypeVar("Limit")
 
 # A forward of a 2048-channel head takes seconds on a CPU; NVBench's 15 s would make a table of
 # twelve rows a matter of many minutes, and the interval says what the shorter budget costs.
@@ -200,7 +200,7 @@ def _max_time(timing: Timing, device: Device) -> float:
     return _or(timing.max_time, MAX_TIME if device == "cuda" else CPU_BUDGET)
 
 
-def _or(value: T | None, default: T) -> T:
+def _or(value: Limit | None, default: Limit) -> Limit:
     return default if value is None else value
 
 
@@ -224,10 +224,7 @@ class Sampled:
 
 
 def sample_until(
-    take: Callable[[], float],
-    criterion: StoppingCriterion,
-    clock: Callable[[], float],
-    budget: float = MAX_TIME,
+    take: Callable[[], float], criterion: StoppingCriterion, clock: Clock, budget: float = MAX_TIME
 ) -> Sampled:
     """Warm up, then take samples.
 
@@ -238,12 +235,14 @@ def sample_until(
         budget: seconds after which sampling ends even if the criterion is unmet; at least one
             sample is taken.
     """
-    start = clock()
-    warmup = _warm_up(take, clock, start + budget * WARMUP_SHARE)
+    until = clock() + budget * WARMUP_SHARE
+    warmup = [take()]
+    while not _steady(warmup) and len(warmup) < MAX_WARMUP_PASSES and clock() < until:
+        warmup.append(take())
     start = clock()
     samples: list[float] = []
     flags: list[str] = []
-    unmet: str | None = None
+    unmet = None
     shortest = inf  # kept, since a fast pass gives more samples than a search of them could bear
     while not samples or not criterion.finished():
         if samples and clock() - start + shortest > budget:
@@ -253,16 +252,10 @@ def sample_until(
         samples.append(take())
         shortest = min(shortest, samples[-1])
         criterion.add(samples[-1])
-    if not _steady(warmup):
+    steady = _steady(warmup)
+    if not steady:
         flags.append("the warm-up did not become steady")
-    return Sampled(tuple(warmup), tuple(samples), tuple(flags), unmet, _steady(warmup))
-
-
-def _warm_up(take: Callable[[], float], clock: Callable[[], float], until: float) -> list[float]:
-    passes = [take()]
-    while not _steady(passes) and len(passes) < MAX_WARMUP_PASSES and clock() < until:
-        passes.append(take())
-    return passes
+    return Sampled(tuple(warmup), tuple(samples), tuple(flags), unmet, steady)
 
 
 def _steady(passes: list[float]) -> bool:

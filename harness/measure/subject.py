@@ -18,8 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 from harness.case import Case
 from harness.instantiate import build
-
-# The tensors inside of what operators take and return.
+from harness.messages import first_line
 
 
 def tensors_of(value: Any) -> list[Tensor]:
@@ -43,11 +42,8 @@ def tensors_of(value: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
 
 
-# A module without a finite output was not measured: its time and memory mean nothing.
-
-
 class NonFiniteOutputError(Exception):
-    """The module returned NaN or infinity."""
+    """The module returned NaN or infinity, so that its time and memory mean nothing."""
 
 
 class NoOutputError(Exception):
@@ -147,29 +143,23 @@ def fake_subject(
     mode, subject = _unused.pop(key, None) or (FakeTensorMode(), None)
     # The module is built inside the mode, so that its parameters are fake too. Fake parameters
     # cannot be converted afterwards, so the dtype is set as the default while it is built.
-    with mode, _default_dtype(getattr(torch, case.dtype)):
-        if subject is None:
-            subject = _subject(case, build(case, search_path), torch.device("cpu"))
-        yield subject
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(getattr(torch, case.dtype))
+    try:
+        with mode:
+            if subject is None:
+                subject = _subject(case, build(case, search_path), torch.device("cpu"))
+            yield subject
+    finally:
+        torch.set_default_dtype(before)
     if untouched:
         _unused.clear()
         _unused[key] = (mode, subject)
 
 
-@contextmanager
-def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
 def _subject(case: Case, module: nn.Module, device: torch.device) -> Subject:
-    dtype = getattr(torch, case.dtype)
-    module.train(case.pass_ == "training")
-    gradients = case.pass_ == "training"
+    dtype, gradients = getattr(torch, case.dtype), case.pass_ == "training"
+    module.train(gradients)
     inputs = tuple(torch.randn(shape, device=device, dtype=dtype) for shape in case.inputs)
     if case.channels_last:
         for parameter in module.parameters():  # `module.to` cannot convert fake ones
@@ -185,14 +175,9 @@ def _channels_last(tensor: Tensor) -> Tensor:
 
 def shrunk(case: Case, side: int) -> Case:
     """The same case with each spatial side cut to at most `side`, for a cheap check."""
+    small = tuple((*s[:2], *(min(side, size) for size in s[2:])) for s in case.inputs)
+    return replace(case, inputs=small)
 
-    def small(shape: tuple[int, ...]) -> tuple[int, ...]:
-        return (*shape[:2], *(min(side, size) for size in shape[2:]))
-
-    return replace(case, inputs=tuple(small(shape) for shape in case.inputs))
-
-
-# Measuring without values where possible: on fake tensors, else on real ones.
 
 T = TypeVar("T")
 
@@ -233,16 +218,10 @@ def on_fake_or_real(
         with fake_subject(case, search_path, untouched=untouched) as subject:
             return measure(subject), None
     except Exception as error:
-        if not _needs_values(error):
+        if isinstance(error, _NEEDS_VALUES):
+            reason = type(error).__name__
+        elif isinstance(error, RuntimeError) and any(t in str(error) for t in _NEEDS_VALUES_TEXTS):
+            reason = first_line(error)
+        else:
             raise
-        reason = type(error).__name__ if isinstance(error, _NEEDS_VALUES) else _first_line(error)
     return measure(real_subject(case, seed, search_path)), f"counted on real tensors: {reason}"
-
-
-def _needs_values(error: Exception) -> bool:
-    texts = any(text in str(error) for text in _NEEDS_VALUES_TEXTS)
-    return isinstance(error, _NEEDS_VALUES) or (isinstance(error, RuntimeError) and texts)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:200]

@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 
 from harness.case import Turn
+from harness.environment.files import locked
+from harness.measure.sampling import Clock
 
 SLICE = 0.03
 """Seconds of one turn: several passes of a small module, and short against what disturbs a machine.
@@ -28,8 +29,6 @@ SETTLE = 3
 
 _JOINING = 20.0  # seconds in which the others may begin; one that failed before will not
 _POLL = 0.001
-
-Clock = Callable[[], float]
 
 
 class Turns:
@@ -54,58 +53,47 @@ class Turns:
         self._clock = clock
         self._sleep = sleep
         self._folder = Path(turn.folder)
+        self._baton = self._folder / "baton"
         self._stack = ExitStack()
         self.waited = 0.0
         """Seconds spent waiting for turns."""
 
     def __enter__(self) -> "Turns":
-        self._share_a_core()
-        own = self._stack.enter_context(self._member(self._turn.member).open("ab"))
-        fcntl.flock(own, fcntl.LOCK_EX)
+        # One computes at a time, and cores of a virtual machine differ by what they share.
+        if self._turn.one_core and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        self._stack.enter_context(locked(self._member(self._turn.member)))
         limit = self._clock() + _JOINING
-        while not all(map(self._present, range(self._turn.members))) and self._clock() < limit:
+        files = [self._member(number) for number in range(self._turn.members)]
+        while not all(file.exists() for file in files) and self._clock() < limit:
             self._wait_a_moment()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.give()
         self._stack.close()
 
     def take(self) -> None:
         """Wait for the turn."""
-        while not self._mine():
+        while True:
+            with locked(self._baton) as baton:
+                holder = self._holder(baton)
+                if holder != self._turn.member and not self._alive(holder):
+                    holder = self._next(holder + 1)
+                    self._hand(baton, holder)
+            if holder == self._turn.member:
+                return
             self._wait_a_moment()
 
     def give(self) -> None:
         """Hand the turn to the next living member."""
-        with self._baton() as baton:
+        with locked(self._baton) as baton:
             if self._holder(baton) == self._turn.member:
                 self._hand(baton, self._next(self._turn.member + 1))
-
-    def _share_a_core(self) -> None:
-        """One computes at a time, and cores of a virtual machine differ by what they share."""
-        if self._turn.one_core and hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-
-    def _mine(self) -> bool:
-        with self._baton() as baton:
-            holder = self._holder(baton)
-            if holder != self._turn.member and not self._alive(holder):
-                holder = self._next(holder + 1)
-                self._hand(baton, holder)
-            return holder == self._turn.member
 
     def _next(self, first: int) -> int:
         ring = [(first + step) % self._turn.members for step in range(self._turn.members)]
         return next(filter(self._alive, ring), self._turn.member)
-
-    def _present(self, member: int) -> bool:
-        return self._member(member).exists()
 
     def _alive(self, member: int) -> bool:
         if member == self._turn.member:
@@ -122,9 +110,6 @@ class Turns:
     def _member(self, number: int) -> Path:
         return self._folder / f"member-{number}"
 
-    def _baton(self) -> "_Locked":
-        return _Locked(self._folder / "baton")
-
     def _holder(self, baton: int) -> int:
         return int(os.pread(baton, 16, 0) or b"0")
 
@@ -135,26 +120,6 @@ class Turns:
         start = self._clock()
         self._sleep(_POLL)
         self.waited += self._clock() - start
-
-
-class _Locked:
-    """A file's descriptor while nobody else has it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> int:
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        return self._descriptor
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        os.close(self._descriptor)
 
 
 class InTurns:
@@ -182,15 +147,12 @@ class InTurns:
         if self._until is None:
             self._turns.take()
             self._until = self._clock() + SLICE
-            self._settle()
+            start = self._clock()
+            for _ in range(SETTLE):
+                self.settling.append(self._take())
+                if self._clock() - start >= SLICE / 2:
+                    break
         return self._take()
-
-    def _settle(self) -> None:
-        start = self._clock()
-        for _ in range(SETTLE):
-            self.settling.append(self._take())
-            if self._clock() - start >= SLICE / 2:
-                break
 
     def own_time(self) -> float:
         """The clock without the time that others had."""

@@ -11,6 +11,7 @@ from fvcore.nn import FlopCountAnalysis
 from harness.case import Job
 from harness.measure.operations import OperatorCounter, Tally
 from harness.measure.subject import Subject, on_fake_or_real, real_subject, shrunk
+from harness.messages import first_line
 
 # Sides large enough for every pyramid level (6 bins) and interlaced group (8), small enough that a
 # 2048-channel head takes a fraction of a second.
@@ -65,8 +66,7 @@ def measure_witness(job: Job) -> dict[str, object]:
 
 
 def _no_witness(what: str, error: Exception) -> dict[str, object]:
-    reason = str(error).strip().partition("\n")[0][:200]
-    return {"witness": None, "warnings": [f"no second witness: {what}: {reason}"]}
+    return {"witness": None, "warnings": [f"no second witness: {what}: {first_line(error)}"]}
 
 
 def _ours(subject: Subject) -> Tally:
@@ -86,9 +86,5 @@ def _fvcore(
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         by_operator: Counter[str] = Counter(analysis.by_operator())
         unsupported = analysis.unsupported_ops()
-    missed = sorted(
-        name.removeprefix("aten::")
-        for name in unsupported
-        if name.removeprefix("aten::") in MISSED_PRODUCTS
-    )
-    return by_operator, missed
+    names = (name.removeprefix("aten::") for name in unsupported)
+    return by_operator, sorted(name for name in names if name in MISSED_PRODUCTS)

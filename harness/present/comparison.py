@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.judge.regression.observed import CaseId, CaseMetric
-from harness.judge.regression.report import Report
 from harness.judge.regression.selftest import (
     LEAST_POWER,
     MOST_FALSE_ALARMS,
@@ -13,7 +12,7 @@ from harness.judge.regression.selftest import (
     Share,
     Verified,
 )
-from harness.judge.regression.verdict import ChangeVerdict, Finding
+from harness.judge.regression.verdict import ChangeVerdict, Finding, Report
 from harness.measure.metric import Unit, unit, unit_of_size
 from harness.present.formats import ABSENT, Cell, Column, Table, escape, markdown
 from harness.records.quantities.quantity import fixed, percent, supported
@@ -24,14 +23,7 @@ _URGENCY: tuple[ChangeVerdict, ...] = (
 )  # fmt: skip
 _MILLISECONDS = unit("ms", "seconds")
 _DECIMALS = 3
-_AT_THE_LEFT = (
-    "Suite",
-    "Case",
-    "Metric",
-    "Verdict",
-    "Why",
-    "Rule",
-)  # at the left; numbers at the right
+_AT_THE_LEFT = ("Suite", "Case", "Metric", "Verdict", "Why", "Rule")  # others are numbers
 
 
 @dataclass(frozen=True)
@@ -51,7 +43,6 @@ def changes(report: Report, *, reasons: bool = True) -> Table:
     """Everything but `same`: regressions first.
 
     Args:
-        report: of two runs.
         reasons: whether the last column says why.
     """
     last: _TextsByHead = {"Why": lambda line: line.found.reason} if reasons else {}
@@ -149,9 +140,6 @@ def _changed_lines(report: Report) -> list[_Line]:
     return _urgent_first(lines)
 
 
-# The texts of one finding.
-
-
 def _value(key: CaseMetric, value: float | None, found: Finding) -> str:
     if value is None:
         return ABSENT
@@ -197,9 +185,6 @@ def _interval_text(line: _Line) -> str:
     return f"{percent(found.low, 1)} to {percent(found.high, 1)}"
 
 
-# In a line or two.
-
-
 def why_changed(report: Report) -> list[str]:
     """Why the verdicts of `changes` are as they are, for where a column is too narrow."""
     return [
@@ -234,8 +219,6 @@ def outcome(report: Report) -> str:
     return f"passed: none of {number} cases worse"
 
 
-# A comparison as the comment of a pull request.
-
 LONGEST_COMMENT = 60_000
 """Characters; GitHub refuses a comment of more than 65,536."""
 
@@ -262,9 +245,6 @@ def comment(report: Report) -> str:
         room = LONGEST_COMMENT - sum(map(len, (*parts, rest)))
         parts.append(folded if len(folded) <= room else f"{number} the same.")
     return "\n\n".join((*parts, rest)) + "\n"
-
-
-# The self-test of the gate.
 
 
 def self_test_table(verified: Verified) -> Table:

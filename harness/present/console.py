@@ -1,6 +1,7 @@
 """A table in the terminal, in as many pieces as its width asks for."""
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table as RichTable
@@ -23,14 +24,14 @@ _LONGEST_WORD = 40
 
 
 class ConsoleTable:
-    """A rendering for rich; labels are never read as markup.
+    """A rendering for rich, with or without its foot; labels are never read as markup.
 
     Where the columns do not fit side by side, they are continued below, the first one repeated:
     numbers that wrap cannot be read. Columns of one head (ours, reported, difference) stay together
     as long as they fit.
     """
 
-    def __init__(self, table: Table, footnotes: bool) -> None:
+    def __init__(self, table: Table, *, footnotes: bool = True) -> None:
         self._table = table
         self._footnotes = footnotes
 
@@ -51,16 +52,12 @@ class ConsoleTable:
                 yield Text(f"- {line}", style="dim")
 
 
-def console_table(table: Table, *, footnotes: bool = True) -> ConsoleTable:
-    """A rich rendering of a table, with or without its foot."""
-    return ConsoleTable(table, footnotes)
-
-
 def pieces(columns: Sequence[Column], width: int) -> list[list[Column]]:
     """Columns in pieces that fit into a width, each led by the first column."""
     first, *rest = columns
     found: list[list[Column]] = [[first]]
-    for group in _groups(rest):
+    for _, alike in groupby(rest, key=lambda column: column.group or id(column)):
+        group = list(alike)
         fits = _width([*found[-1], *group]) <= width
         if not fits and len(found[-1]) > 1:
             found.append([first])
@@ -73,16 +70,6 @@ def pieces(columns: Sequence[Column], width: int) -> list[list[Column]]:
                 found.append([first])
             found[-1].append(column)
     return found
-
-
-def _groups(columns: Sequence[Column]) -> list[list[Column]]:
-    groups: list[list[Column]] = []
-    for column in columns:
-        if groups and column.group and groups[-1][0].group == column.group:
-            groups[-1].append(column)
-        else:
-            groups.append([column])
-    return groups
 
 
 def _width(columns: Sequence[Column]) -> int:

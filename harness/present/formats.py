@@ -24,10 +24,6 @@ def ranks(texts: Sequence[str], aim: Direction) -> list[int | None]:
     The shown digits count: two values that read the same are equally good, and a measured value
     shows no more digits than its interval supports. Where all are equal none is best; where two
     values share the first place there is no second one.
-
-    Args:
-        texts: of the cells.
-        aim: whether less or more is better.
     """
     values = {
         index: float(text) for index, text in enumerate(texts) if NUMBER.fullmatch(text) is not None

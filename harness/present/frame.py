@@ -127,11 +127,7 @@ _SAMPLES = ("suite", "label", "replicate", "sample", "seconds")
 
 
 def cases(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Rows as a table with categories, and units in `attrs["units"]`.
-
-    Args:
-        rows: annotated, one per case.
-    """
+    """Rows as a table with categories, and units in `attrs["units"]`."""
     table = frame(rows)
     words = [name for name in table.columns if name in _WORDS or str(name).startswith("verdict.")]
     table = table.astype(dict.fromkeys(words, "category"))

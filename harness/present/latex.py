@@ -9,114 +9,41 @@ from itertools import pairwise
 
 from harness.present.formats import NUMBER, Column, Table, ranks
 
-# Text as LaTeX prints it: nothing active, ASCII wherever LaTeX has a command for a character.
-_TEXT = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    # Straight quotes need T1 fonts; typographic ones are safe in every engine.
-    '"': "''",
-    "`": r"\`{}",
-    "[": "{[}",
-    "]": "{]}",
-    "*": "{*}",
-    "\u00a0": "~",
-    "–": "--",
-    "—": "---",
-    "‘": "`{}",
-    "’": "'{}",
-    "“": "``",
-    "”": "''",
-    "…": r"\ldots{}",
-    "ß": r"\ss{}",
-    "æ": r"\ae{}",
-    "Æ": r"\AE{}",
-    "œ": r"\oe{}",
-    "Œ": r"\OE{}",
-    "ø": r"\o{}",
-    "Ø": r"\O{}",
-    "ł": r"\l{}",
-    "Ł": r"\L{}",
-    "ı": r"\i{}",
-    "§": r"\S{}",
-    "©": r"\textcopyright{}",
-}
 
-_MATH = {
-    "×": r"\times",
-    "±": r"\pm",
-    "÷": r"\div",
-    "·": r"\cdot",
-    "−": "-",
-    "°": r"^{\circ}",
-    "²": "^{2}",
-    "³": "^{3}",
-    "≤": r"\leq",
-    "≥": r"\geq",
-    "≠": r"\neq",
-    "≈": r"\approx",
-    "∞": r"\infty",
-    "∈": r"\in",
-    "→": r"\rightarrow",
-    "←": r"\leftarrow",
-    "↑": r"\uparrow",
-    "↓": r"\downarrow",
-    "⊕": r"\oplus",
-    "⊗": r"\otimes",
-    "√": r"\surd",
-    "µ": r"\mu",
-    "ϵ": r"\epsilon",
-    "ε": r"\varepsilon",
-    "Γ": r"\Gamma",
-    "Δ": r"\Delta",
-    "Θ": r"\Theta",
-    "Λ": r"\Lambda",
-    "Ξ": r"\Xi",
-    "Π": r"\Pi",
-    "Σ": r"\Sigma",
-    "Φ": r"\Phi",
-    "Ψ": r"\Psi",
-    "Ω": r"\Omega",
-} | {
-    chr(code): f"\\{name}"
-    for code, name in zip(
-        (*range(0x3B1, 0x3B5), *range(0x3B6, 0x3BF), 0x3C0, 0x3C1, *range(0x3C3, 0x3CA)),
-        (
-            *("alpha", "beta", "gamma", "delta", "zeta", "eta", "theta", "iota", "kappa"),
-            *("lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "upsilon", "phi"),
-            *("chi", "psi", "omega"),
-        ),
-        strict=True,
-    )
-}
+def _pairs(words: str) -> dict[str, str]:
+    """Words that take turns as keys and values."""
+    every = words.split()
+    return dict(zip(every[::2], every[1::2], strict=True))
+
+
+# Text as LaTeX prints it: nothing active, ASCII wherever LaTeX has a command for a character.
+# Straight quotes need T1 fonts; typographic ones are safe in every engine.
+_TEXT = {"\u00a0": "~"} | _pairs(r"""
+    \ \textbackslash{}  { \{  } \}  $ \$  & \&  # \#  % \%  _ \_  ^ \textasciicircum{}
+    ~ \textasciitilde{}  < \textless{}  > \textgreater{}  | \textbar{}  " ''  ` \`{}  [ {[}
+    ] {]}  * {*}  – --  — ---  ‘ `{}  ’ '{}  “ ``  ” ''  … \ldots{}  ß \ss{}  æ \ae{}  Æ \AE{}
+    œ \oe{}  Œ \OE{}  ø \o{}  Ø \O{}  ł \l{}  Ł \L{}  ı \i{}  § \S{}  © \textcopyright{}
+""")
+
+_MATH = _pairs(r"""
+    × \times  ± \pm  ÷ \div  · \cdot  − -  ° ^{\circ}  ² ^{2}  ³ ^{3}  ≤ \leq  ≥ \geq  ≠ \neq
+    ≈ \approx  ∞ \infty  ∈ \in  → \rightarrow  ← \leftarrow  ↑ \uparrow  ↓ \downarrow  ⊕ \oplus
+    ⊗ \otimes  √ \surd  µ \mu  ϵ \epsilon  ε \varepsilon  Γ \Gamma  Δ \Delta  Θ \Theta  Λ \Lambda
+    Ξ \Xi  Π \Pi  Σ \Sigma  Φ \Phi  Ψ \Psi  Ω \Omega  α \alpha  β \beta  γ \gamma  δ \delta
+    ζ \zeta  η \eta  θ \theta  ι \iota  κ \kappa  λ \lambda  μ \mu  ν \nu  ξ \xi  π \pi  ρ \rho
+    σ \sigma  τ \tau  υ \upsilon  φ \phi  χ \chi  ψ \psi  ω \omega
+""")
 
 # Two of them in a row would become a dash or quotes.
 _LIGATURES = "-',"
 
-_ACCENTS = {
-    "\u0300": "`",
-    "\u0301": "'",
-    "\u0302": "^",
-    "\u0303": "~",
-    "\u0304": "=",
-    "\u0306": "u",
-    "\u0307": ".",
-    "\u0308": '"',
-    "\u030a": "r",
-    "\u030b": "H",
-    "\u030c": "v",
-    "\u0327": "c",
-}
+_ACCENTS = dict(
+    zip(
+        "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327",
+        "`'^~=u.\"rHvc",
+        strict=True,
+    )
+)
 
 CHARACTER = r"\harnesschar"
 """Prints a character that pdfTeX's fonts lack where the engine knows Unicode, else its code."""
@@ -250,7 +177,6 @@ def latex(table: Table, label: str, *, best: bool | None = None) -> str:
     over pages.
 
     Args:
-        table: what to print.
         label: for `\ref`, without its `tab:`.
         best: whether the best value of a column is bold and the second underlined, by the digits
             shown; as the suite asks if absent.

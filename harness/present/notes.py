@@ -68,21 +68,9 @@ _POWERS = {1e9: "1e9", 2.0**30: "2^30", 1e6: "1e6", 1.0: "1"}
 
 
 def footnotes(
-    spec: TableSpec,
-    part: Part,
-    rows: Sequence[Row],
-    readings: Sequence[Reading],
-    context: Context,
+    spec: TableSpec, part: Part, rows: Sequence[Row], readings: Sequence[Reading], context: Context
 ) -> tuple[str, ...]:
-    """Lines for the foot of a table, in a fixed order.
-
-    Args:
-        spec: of the table.
-        part: the suite.
-        rows: annotated.
-        readings: of the table's columns.
-        context: of the run.
-    """
+    """Lines for the foot of a table, in a fixed order."""
     lines = [note for note in (spec.note, part.note) if note]
     lines += _meanings(readings, convention_of(part))
     lines += setup(rows)
@@ -113,10 +101,7 @@ def footnotes(
 def setting(
     part: Part, rows: Sequence[Row], readings: Iterable[Reading], context: Context
 ) -> tuple[str, ...]:
-    """The lines of a foot without which a table cannot be read: what is counted, where, by what.
-
-    Arguments as for `footnotes`.
-    """
+    """The lines of a foot without which a table cannot be read: what is counted, where, by what."""
     counted = [_counted(each) for each in conventions(readings, convention_of(part))]
     lines = [*counted, *setup(rows), *pairs("Versions", context.versions)]
     return tuple(" ".join(line.split()) for line in lines)
@@ -213,9 +198,10 @@ def _reference(part: Part, rows: Sequence[Row]) -> list[str]:
     if table is None or reference is None:
         return []
     caption = f', "{table.caption}"' if table.caption else ""
+    tally = tally_of(rows).text
     lines = [
         f"Reported: {table.paper}, {table.key}{caption}.",
-        f"Reproduced: {_within(reference)}. {_sentence(tally_of(rows).text)}",
+        f"Reproduced: {_within(reference)}. {tally[:1].upper()}{tally[1:]}.",
     ]
     missing = unmatched(rows, part)
     if missing:
@@ -245,10 +231,6 @@ def _within(reference: ReferenceSpec) -> str:
             f"digit{listed}",
         )
     return "; ".join(words)
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "."
 
 
 def _judgements(rows: Sequence[Row]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.judge.statistics.intervals import median_interval, quartiles
-from harness.measure.roof import Roof
+from harness.measure.convention import Roof
 from harness.records.quantities.derived import BANDWIDTH, PEAK
 from harness.records.quantities.quantity import Row
 from harness.records.record import Record
@@ -24,16 +24,11 @@ def rows_of(
     """The rows of one suite of a run, one per case, in the order of the records.
 
     Args:
-        records: of the run.
-        suite: name of the suite.
         convention: what it calls FLOPs.
         mix: whether times of different machines may stand in one column.
     """
     own = [record.row(convention) for record in records if record.suite == suite]
     return combine(one_machine(own, mix))
-
-
-# Machines: times of different machines do not stand in one column unless that was asked for.
 
 
 def one_machine(rows: Sequence[Row], mix: bool = False) -> list[dict[str, Any]]:
@@ -76,9 +71,6 @@ def _times(row: Row) -> list[str]:
     """Names of what depends on the machine's speed; none where none of them has a value."""
     names = [name for name in row if name.startswith(_TIMED)]
     return names if any(row[name] is not None for name in names) else []
-
-
-# Replicates: several processes of one case become one row, the median of theirs.
 
 
 def combine(rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -34,8 +34,7 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | No
             continue
         reading = read(name, part, rows)
         # Whose best value is marked on request: the suite's word, else what the quantity is.
-        words = spec.best
-        aim = words.get(name) if isinstance(words, dict) else reading.quantity.direction
+        aim = spec.best.get(name) if isinstance(spec.best, dict) else reading.quantity.direction
         columns += _expand(reading, rows, failed, aim)
         readings.append(reading)
     columns += _unshown(columns, readings, rows)

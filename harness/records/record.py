@@ -51,8 +51,6 @@ class Record:
         """The record of a job that has ended just now.
 
         Args:
-            job: what was asked for.
-            outcome: what came back.
             machine_key: of this machine, for an outcome that has no place of its own.
         """
         place = outcome.place or Place(platform.node(), machine_key)

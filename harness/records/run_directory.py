@@ -1,18 +1,17 @@
 """The run directory: `run.json`, append-only `records.jsonl`, `tables/`, `plots/`."""
 
-import contextlib
 import errno
 import fcntl
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from harness.environment.files import write_atomically
+from harness.environment.files import sync, write_atomically
 from harness.messages import HarnessError
 from harness.records.record import Record, finite
 
@@ -122,7 +121,7 @@ class RunDirectory:
             temporary.symlink_to(self.path.name)
             temporary.replace(link)
         except OSError:  # a file system without links has no `latest`
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 temporary.unlink()
 
 
@@ -149,7 +148,7 @@ class RecordWriter:
                 whole = content.rfind(b"\n") + 1
                 if whole != len(content):
                     os.ftruncate(self._file, whole)
-                _sync_folder(path.parent)
+                sync(path.parent)
         except BaseException:
             os.close(self._file)
             raise
@@ -179,7 +178,7 @@ class RecordWriter:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file)
         except OSError as error:
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 os.ftruncate(self._file, size)
             raise RunDirectoryError(
                 f"{self._path}: cannot write the record of {record.label!r}: "
@@ -194,43 +193,17 @@ class RecordWriter:
     def __enter__(self) -> "RecordWriter":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
-def _sync_folder(path: Path) -> None:
-    """Make a new file's name in a folder survive a loss of power, as fsync does for its content."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with contextlib.suppress(OSError):  # some file systems cannot
-            os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-class _explaining:  # noqa: N801 - used as a statement
+@contextmanager
+def _explaining(path: Path, action: str) -> Iterator[None]:
     """Turn an OSError into one sentence that names the place and the cure."""
-
-    def __init__(self, path: Path, action: str) -> None:
-        self._path, self._action = path, action
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if isinstance(error, OSError):
-            raise RunDirectoryError(
-                f"{self._path}: cannot {self._action} the run directory: "
-                f"{error.strerror or error}; "
-                "choose another place with --out"
-            ) from error
+    try:
+        yield
+    except OSError as error:
+        raise RunDirectoryError(
+            f"{path}: cannot {action} the run directory: {error.strerror or error}; "
+            "choose another place with --out"
+        ) from error

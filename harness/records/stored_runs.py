@@ -168,8 +168,6 @@ def read_measurements(
     """What counts of the records of runs (`last_of_each`), and warnings about lines that are none.
 
     Args:
-        database: of `connect`.
-        runs: to read.
         structure: stored names that the expressions read, with their SQL types.
         expressions: SQL over `values`, each a number or NULL.
 

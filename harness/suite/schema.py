@@ -198,8 +198,7 @@ class Conditions(Strict):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=False)
 
     label: Line | None = Field(
-        default=None,
-        description="Name of the row; with a grid a template such as k={kernel_size}.",
+        default=None, description="Name of the row; with a grid a template such as k={kernel_size}."
     )
     module: ModuleName | None = Field(
         default=None, description="A name of the catalog, or package.file:Class."
@@ -257,9 +256,7 @@ class Conditions(Strict):
         "pass; every combination is a case.",
     )
     zip_: Axes = Field(
-        default_factory=dict,
-        alias="zip",
-        description="Axes of equal length that advance together.",
+        default_factory=dict, alias="zip", description="Axes of equal length that advance together."
     )
     exclude: list[Annotated[dict[str, Any], Field(min_length=1)]] = Field(
         default_factory=list,

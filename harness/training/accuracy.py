@@ -29,7 +29,7 @@ from harness.training.network import (
     trained_arguments,
 )
 from harness.training.source import source_digest
-from harness.training.trainer import Trained, Trainer, deterministic, resolve_precision
+from harness.training.trainer import Trainer, deterministic, resolve_precision
 
 ROOT_VARIABLE = "HARNESS_DATA_ROOT"
 """Environment variable: folder of real data sets where the suite names none."""
@@ -98,8 +98,7 @@ def measure_accuracy(job: Job) -> dict[str, object]:
         `train_keys`, `train_seeds`; `recipe`, `data` and `data_version` name what was trained and
         judged on. On `scenes` also `context`, what decides there, `reach_pixels`, how far the
         network sees, and `miou_ceiling`, the most that any network can reach that sees no farther.
-        With `judge: false` beside the
-        recipe (the pass of trainings ahead of a run) only what is said of the trainings.
+        With `judge: false` beside the recipe only what is said of the trainings.
 
     Raises:
         HarnessError: no recipe, data that is not there, a network that does not fit, a training
@@ -108,11 +107,12 @@ def measure_accuracy(job: Job) -> dict[str, object]:
     plan = training_plan(job)
     asked = job.accuracy or {}
     seeds = range(job.seed, job.seed + plan.evaluation.seeds)
-    trainings = []
-    scores = []
+    trainings, scores = [], []
     for seed in seeds:
-        network, trained, key = _train(plan, seed)
-        trainings.append((trained, key))
+        network = build_network(trained_arguments(plan.network), seed)
+        checkpoint = Checkpoint(checkpoint_folder(), plan.description(network, seed))
+        trainer = Trainer(network, plan.train, plan.recipe, seed, plan.device, checkpoint)
+        trainings.append((trainer.run(), checkpoint.key))
         if asked.get("judge", True):
             scores.append(_scores_of(plan, network, seed))
     of_trainings: dict[str, object] = {
@@ -207,14 +207,6 @@ def _ceiling(plan: TrainingPlan, seed: int) -> dict[str, object]:
         "reach_pixels": radius,
         "miou_ceiling": ceiling(plan.val, radius).miou,
     }
-
-
-def _train(plan: TrainingPlan, seed: int) -> tuple[Segmentor, Trained, str]:
-    """A trained network, how it was trained, and the training's key."""
-    network = build_network(trained_arguments(plan.network), seed)
-    checkpoint = Checkpoint(checkpoint_folder(), plan.description(network, seed))
-    trainer = Trainer(network, plan.train, plan.recipe, seed, plan.device, checkpoint)
-    return network, trainer.run(), checkpoint.key
 
 
 def _scores_of(plan: TrainingPlan, network: Segmentor, seed: int) -> Scores:

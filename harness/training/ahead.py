@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from harness.case import Case, Identity, Job, Outcome
 from harness.engines.engine import Engine, Event, Finished
@@ -20,28 +19,13 @@ from harness.instantiate import resolve
 from harness.runner import Heard
 from harness.suite.recipe import RecipeSpec
 
-if TYPE_CHECKING:
-    from harness.training.accuracy import TrainingPlan
-
 
 def train_ahead(
-    jobs: Sequence[Job],
-    engine: Engine,
-    slots: int,
-    heard: Heard,
-    trainer: Engine | None = None,
+    jobs: Sequence[Job], engine: Engine, slots: int, heard: Heard, trainer: Engine | None = None
 ) -> Iterator[Event]:
     """Do the trainings of cases, each once, then measure the cases; see `harness.runner.Ahead`.
 
-    Args:
-        jobs: cases; those without accuracy ask for none.
-        engine: measures what is left of them.
-        slots: trainings at once.
-        heard: told how the trainings go.
-        trainer: where they run; processes on this machine if absent.
-
-    Yields:
-        What happens to the cases.
+    `slots` trainings go at once in the `trainer`, which is processes on this machine if absent.
     """
     ahead = TrainingPass(jobs)
     if ahead.jobs:
@@ -54,21 +38,15 @@ def train_ahead(
 class TrainingPass:
     """The distinct trainings of some cases, each once whatever the number of cases that share it.
 
-    Args:
-        jobs: cases.
-
     Attributes:
         jobs: one per training, to be run in any order.
     """
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         trainings = Trainings(jobs)
-        self.jobs = [_job_of_training(training) for training in trainings.distinct.values()]
+        self.jobs = [training.alone() for training in trainings.distinct.values()]
         # A training is known by the first case that asks for it, and the seed.
-        names = {
-            identity: (each.job.identity, each.seed)
-            for identity, each in trainings.distinct.items()
-        }
+        names = {key: (each.job.identity, each.seed) for key, each in trainings.distinct.items()}
         self._asked = {
             job.identity: [names[each] for each in trainings.of(n)] for n, job in enumerate(jobs)
         }
@@ -78,10 +56,7 @@ class TrainingPass:
     def run(self, engine: Engine, slots: int, heard: Heard | None = None) -> None:
         """Train, up to `slots` at once; a failure is kept for the cases that asked for it.
 
-        Args:
-            engine: where; it is cancelled at the end, whatever that is.
-            slots: of the engine, for the time that is left.
-            heard: told how it goes.
+        The engine is cancelled at the end, whatever that is.
         """
         seconds: list[float] = []
         try:
@@ -101,19 +76,14 @@ class TrainingPass:
 
     def left(self, jobs: Sequence[Job]) -> list[Job]:
         """What is to be measured of cases: of one whose training failed, all but accuracy."""
+        failed = [self._failure(job) is not None for job in jobs]
         shortened = [
-            job if self._failure(job) is None else replace(job, metrics=_without(job))
-            for job in jobs
+            replace(j, metrics=_without(j)) if f else j for j, f in zip(jobs, failed, strict=True)
         ]
         return [job for job in shortened if job.metrics]
 
     def complete(self, jobs: Sequence[Job], events: Iterator[Event]) -> Iterator[Event]:
-        """The events of what `left` gave, as if each case had been measured as a whole.
-
-        Args:
-            jobs: the cases.
-            events: of the engine that they were given to.
-        """
+        """The events of what `left` gave, as if each case had been measured as a whole."""
         for job in jobs:
             failure = self._failure(job)
             if failure is not None and not _without(job):
@@ -132,19 +102,6 @@ class TrainingPass:
         """Of the first of a case's trainings that failed."""
         names = self._asked.get(job.identity, ())
         return next((self._failed[name] for name in names if name in self._failed), None)
-
-
-def _job_of_training(training: "Training") -> Job:
-    """A training as a job of its own; nothing is judged."""
-    asked = training.job.accuracy
-    assert asked is not None, "a training has a recipe"
-    evaluation = {**asked["evaluation"], "seeds": 1}
-    return replace(
-        training.job,
-        metrics=("accuracy",),
-        seed=training.seed,
-        accuracy={**asked, "evaluation": evaluation, "judge": False},
-    )
 
 
 def _without(job: Job) -> tuple[str, ...]:
@@ -166,8 +123,6 @@ def _joined(measured: Outcome, failure: Outcome) -> Outcome:
     )
 
 
-# The distinct trainings that cases ask for, and which of them are kept already.
-
 WHOLE = "weights.safetensors"
 """What the folder of a finished training holds; see `harness.training.checkpoint`."""
 
@@ -182,12 +137,16 @@ class Training:
     # the trained network as a case of its own, for its memory; `None` where unknown
     network: Case | None = None
 
+    def alone(self) -> Job:
+        """It as a job of its own; nothing is judged."""
+        asked = self.job.accuracy
+        assert asked is not None, "a training has a recipe"
+        said = {**asked, "evaluation": {**asked["evaluation"], "seeds": 1}, "judge": False}
+        return replace(self.job, metrics=("accuracy",), seed=self.seed, accuracy=said)
+
 
 class Trainings:
-    """The trainings of a suite.
-
-    Args:
-        jobs: cases; those without accuracy ask for none.
+    """The trainings of cases; those without accuracy ask for none.
 
     Attributes:
         distinct: by identity, in the order of the cases.
@@ -216,12 +175,8 @@ class Trainings:
 
         What is found holds for this machine: the version of PyTorch and, on the CPU, the number of
         threads are part of what a training is. Data that is not on this machine, or a network that
-        cannot be built, leaves its trainings unknown.
-
-        Args:
-            folder: of all trainings.
-            seconds: for all together; the first look at a data set may exceed it.
-            clock: in seconds.
+        cannot be built, leaves its trainings unknown. The first look at a data set may exceed the
+        seconds.
         """
         any_kept = any(folder.glob(f"*/{WHOLE}"))
         end = clock() + seconds
@@ -253,14 +208,21 @@ def _looked_up(training: Training, folder: Path | None) -> Training:
     import torch
 
     from harness.training.accuracy import training_plan
-    from harness.training.network import SEGMENTOR
+    from harness.training.checkpoint import training_key
+    from harness.training.network import SEGMENTOR, build_network, trained_arguments
 
     # As many CPU threads as the worker of a case has: their number is part of a training.
     before = torch.get_num_threads()
     torch.set_num_threads(training.job.threads or before)
+    kept = False
     try:
         plan = training_plan(training.job)
-        kept = folder is not None and _is_kept(plan, training, folder)
+        if folder is not None:
+            trained = {**trained_arguments(plan.network), "backbone_weights": None}
+            with torch.device("meta"):  # its classes are asked for, not its parameters
+                meta = build_network(trained, training.seed)
+            key = training_key(plan.description(meta, training.seed))
+            kept = (folder / key / WHOLE).is_file()
     except Exception:  # no data here, or a stranger's constructor: the case itself will say how
         return training
     finally:
@@ -269,16 +231,3 @@ def _looked_up(training: Training, folder: Path | None) -> Training:
     arguments = {**plan.network, "backbone_weights": None}
     network = Case(SEGMENTOR, arguments, inputs, training.job.case.device, pass_="training")
     return replace(training, kept=kept, network=network)
-
-
-def _is_kept(plan: "TrainingPlan", training: Training, folder: Path) -> bool:
-    import torch
-
-    from harness.training.checkpoint import training_key
-    from harness.training.network import build_network, trained_arguments
-
-    arguments = {**trained_arguments(plan.network), "backbone_weights": None}
-    with torch.device("meta"):  # its classes are asked for, not its parameters
-        network = build_network(arguments, training.seed)
-    key = training_key(plan.description(network, training.seed))
-    return (folder / key / WHOLE).is_file()

@@ -30,14 +30,7 @@ class Batches(Dataset[Batch]):
     """Batch number n: images (B, 3, H, W), normalised, and labels (B, H, W).
 
     The images are permuted anew in every pass over the data; a batch may end one pass and begin the
-    next, so that all have `recipe.batch` images.
-
-    Args:
-        data: training images.
-        recipe: batch, augmentation, mean and deviation.
-        seed: of order and augmentation.
-        first: number of the first batch.
-        steps: number behind the last one.
+    next, so that all have `recipe.batch` images. They are numbered from `first` on, below `steps`.
     """
 
     def __init__(
@@ -92,10 +85,7 @@ _MOST_READERS = 8
 def read_batches(batches: Batches, workers: int | None, device: torch.device) -> Iterator[Batch]:
     """The batches in order, read ahead by worker processes; the same for any number of them.
 
-    Args:
-        batches: what is read.
-        workers: how many processes; chosen by the device if `None`.
-        device: where the batches go; a GPU takes them from pinned memory.
+    `None` workers: chosen by the device. A GPU takes the batches from pinned memory.
     """
     on_gpu = device.type == "cuda"
     if workers is None:
@@ -142,9 +132,6 @@ def augment(
         spec: what varies.
         fill: (3,) colour of padding; the mean, so that it is 0 once the mean is subtracted.
         chance: source of all random numbers.
-
-    Returns:
-        Image and labels of the crop's size, or of the (scaled) image's where no crop is asked for.
     """
     if spec.flip and _uniform(chance) < 0.5:
         image, labels = image.flip(-1), labels.flip(-1)

@@ -69,14 +69,7 @@ class Checkpoint:
     """The folder of one training: `training.json`, and `weights` or `progress` as safetensors.
 
     Files appear whole or not at all. A damaged one counts as absent: the training is repeated.
-
-    Args:
-        root: folder of all trainings.
-        description: what is trained, as plain data; its hash names the folder.
-
-    Attributes:
-        key: that hash.
-        folder: of this training.
+    Of what is trained, as plain data, a hash (`key`) names the folder.
     """
 
     def __init__(self, root: Path, description: Mapping[str, Any]) -> None:

@@ -37,15 +37,7 @@ def evaluate(
     views: EvaluationSpec,
     device: torch.device | str = "cpu",
 ) -> Scores:
-    """Judge a network in evaluation mode.
-
-    Args:
-        network: (B, 3, H, W) -> (B, K, H, W) logits.
-        data: validation images with labels; sizes may differ from image to image.
-        recipe: mean and deviation of the images.
-        views: scales, mirroring and crops, `batch` images of one size together; tolerances of the
-            boundary F-score in pixels.
-        device: where the network is.
+    """Judge a network, (B, 3, H, W) -> (B, K, H, W) logits, in evaluation mode.
 
     Raises:
         LabelError: the data has labels that are no class of it.
@@ -77,11 +69,8 @@ def views_of(
 ) -> EvaluationSpec:
     """The views that an evaluation asks for, said in full.
 
-    Args:
-        spec: the evaluation.
-        recipe: has the scales of `multi_scale`.
-        bound_to: (H, W) of the only images that the network takes, if it is bound to one size;
-            crops of that size are taken where none are asked for.
+    Of a network that is bound to images of one size (H, W) crops of that size are taken where none
+    are asked for.
     """
     changes: dict[str, Any] = {"crop": spec.crop or bound_to}
     if spec.multi_scale:
@@ -119,13 +108,7 @@ def predict_probabilities(network: Logits, images: Tensor, views: EvaluationSpec
 
     Each view is brought to the size of the image and passed through a softmax before the mean.
 
-    Args:
-        network: its logits are taken.
-        images: (B, 3, H, W), normalised.
-        views: `scales`, `flip`, `crop`, `overlap`, and `batch` for crops; see `views_of`.
-
-    Returns:
-        (B, K, H, W) float32, sums of 1 over K.
+    (B, 3, H, W), normalised -> (B, K, H, W) float32, sums of 1 over K.
     """
     size = images.shape[-2:]
     total: Tensor | None = None
@@ -213,23 +196,13 @@ class Confusion:
     Scores are those of Cityscapes and ADE20K (CPNet, Section 4.1: mIoU and pixAcc): the counts of
     all images are summed first, void pixels take no part, and a class that neither the annotation
     nor the prediction has is left out of the mean.
-
-    Args:
-        classes: K.
-
-    Attributes:
-        counts: (K, K) int64.
     """
 
     def __init__(self, classes: int) -> None:
-        self.counts = torch.zeros(classes, classes, dtype=torch.int64)
+        self.counts = torch.zeros(classes, classes, dtype=torch.int64)  # (K, K)
 
     def add(self, predicted: Tensor, labels: Tensor) -> None:
-        """Count images.
-
-        Args:
-            predicted: (..., H, W) classes in 0 ... K - 1.
-            labels: (..., H, W) classes, void 255.
+        """Count images: (..., H, W) classes in 0 ... K - 1, void 255 in the labels.
 
         Raises:
             LabelError: a class is not below K, or the shapes differ.
@@ -289,9 +262,7 @@ class BoundaryScore:
         * An image counts for the classes that its annotation has. Where a class fills all that is
           labelled and is predicted so, there is no boundary to miss: F is 1.
 
-    Args:
-        classes: K.
-        tolerances: in pixels; 12, 9, 5 and 3 in OCNet's Table 6.
+    Tolerances are in pixels; 12, 9, 5 and 3 in OCNet's Table 6.
     """
 
     def __init__(self, classes: int, tolerances: Sequence[int]) -> None:
@@ -300,12 +271,7 @@ class BoundaryScore:
         self._images = torch.zeros(classes, dtype=torch.int64)
 
     def add(self, predicted: Tensor, labels: Tensor) -> None:
-        """Count one image.
-
-        Args:
-            predicted: (H, W) classes.
-            labels: (H, W) classes, void 255.
-        """
+        """Count one image: (H, W) classes, void 255 in the labels."""
         known = labels != VOID
         present = torch.unique(labels[known]).long()
         if present.numel() == 0 or not self.tolerances:
@@ -335,13 +301,7 @@ class BoundaryScore:
 
 
 def class_boundaries(segmentation: Tensor, known: Tensor, classes: Tensor) -> Tensor:
-    """Boundary pixels of classes: (H, W) classes -> (C, H, W) booleans, see `BoundaryScore`.
-
-    Args:
-        segmentation: (H, W).
-        known: (H, W) booleans; other pixels have no class.
-        classes: (C,) the classes asked for.
-    """
+    """Boundary pixels of (C,) classes: (H, W) classes, (H, W) known -> (C, H, W) booleans."""
     edge = torch.zeros_like(known)
     for axis in (0, 1):
         low = segmentation.narrow(axis, 0, segmentation.shape[axis] - 1)
@@ -378,8 +338,7 @@ def _f_scores(guessed: Tensor, annotated: Tensor, tolerance: int) -> Tensor:
     found = (annotated & dilate(guessed, tolerance)).flatten(1).sum(1).double()
     guesses = guessed.flatten(1).sum(1)
     truths = annotated.flatten(1).sum(1)
-    precision = hits / guesses.clamp_min(1)
-    recall = found / truths.clamp_min(1)
+    precision, recall = hits / guesses.clamp_min(1), found / truths.clamp_min(1)
     both = precision + recall
     score = 2 * precision * recall / torch.where(both > 0, both, 1.0)
     return torch.where((guesses == 0) & (truths == 0), 1.0, score)
@@ -393,9 +352,6 @@ class CoarseSegmentation(nn.Module):
     """The semantic score maps C of RANet as a segmentation of their own (Section 5.3, Table 4).
 
     (B, 3, H, W) -> (B, classes, H, W) logits, upsampled as the final ones are.
-
-    Args:
-        network: whose context module offers `categories` beside its features.
     """
 
     def __init__(self, network: Segmentor) -> None:

@@ -37,11 +37,8 @@ _Named = tuple[str, str]
 def source_digest(network: nn.Module, also: Iterable[Callable[..., Any]] = ()) -> str:
     """Hash of the code that the classes of a network are made of, and of all that it reaches.
 
-    Installed libraries are left out; the version of PyTorch is a matter of its own.
-
-    Args:
-        network: whose classes count.
-        also: further classes and functions, such as the training loop.
+    Installed libraries are left out; the version of PyTorch is a matter of its own. `also` are
+    further classes and functions, such as the training loop.
     """
     roots: list[Any] = [*{type(part) for part in network.modules()}, *also]
     waiting = [(root.__module__, root.__qualname__.partition(".")[0]) for root in roots]

@@ -22,16 +22,9 @@ from harness.training.checkpoint import Checkpoint, State
 from harness.training.data.dataset import SegmentationData
 from harness.training.network import map_size
 
-SAVE_EVERY = 10.0
-"""Seconds of work that an interruption costs, where a save takes little time."""
-
-
-SAVE_SHARE = 0.05
-"""Largest share of the time that saves may take; on slow disks they become rarer."""
-
-
-CHECK_EVERY = 50
-"""Steps between two looks at the loss; each waits for the GPU."""
+SAVE_EVERY = 10.0  # seconds of work that an interruption costs, where a save takes little time
+SAVE_SHARE = 0.05  # largest share of the time that saves may take; on slow disks they become rarer
+CHECK_EVERY = 50  # steps between two looks at the loss; each waits for the GPU
 
 
 class DivergenceError(HarnessError):
@@ -229,8 +222,7 @@ class TrainingLoss(nn.Module):
     - `semantic`, `boundary`: RANet's (Section 4) of `extras["categories"]` and
       `extras["boundary"]`, which with `main` and `auxiliary` make its four.
 
-    Args:
-        spec: weights; 0 leaves a term out.
+    A weight of 0 leaves a term out.
     """
 
     def __init__(self, spec: LossSpec) -> None:
@@ -246,15 +238,12 @@ class TrainingLoss(nn.Module):
     def forward(
         self, output: SegmentorOutput, labels: Tensor, map_size: tuple[int, int]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Compare with the annotation.
+        """What to minimise, and the terms before their weights, without gradients.
 
         Args:
             output: of a `Segmentor` in training.
             labels: (B, H, W) integers, void 255.
             map_size: (h, w) of the context module's map.
-
-        Returns:
-            What to minimise, and the terms before their weights, without gradients.
         """
         terms = {"main": (1.0, self.segmentation(output.logits, labels))}
         if output.auxiliary is not None and self.spec.auxiliary > 0:
@@ -314,11 +303,7 @@ def make_optimizer(network: nn.Module, spec: OptimizerSpec) -> torch.optim.Optim
         betas = (spec.momentum, spec.second_momentum)
         return torch.optim.AdamW(parts, lr=spec.learning_rate, betas=betas, fused=fused)
     return torch.optim.SGD(
-        parts,
-        lr=spec.learning_rate,
-        momentum=spec.momentum,
-        nesterov=spec.nesterov,
-        fused=fused,
+        parts, lr=spec.learning_rate, momentum=spec.momentum, nesterov=spec.nesterov, fused=fused
     )
 
 

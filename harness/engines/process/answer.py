@@ -21,11 +21,7 @@ class AnswerError(Exception):
 
 
 class AnswerWriter:
-    """Writing end of a pipe.
-
-    Args:
-        descriptor: of the pipe; stays the caller's.
-    """
+    """Writing end of a pipe, whose descriptor stays the caller's."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -44,18 +40,11 @@ class AnswerWriter:
 
 
 class AnswerReader:
-    """Reading end of a pipe; never blocks.
-
-    Args:
-        descriptor: of the pipe; stays the caller's.
-
-    Attributes:
-        closed: whether nobody can write any more.
-    """
+    """Reading end of a pipe, whose descriptor stays the caller's; never blocks."""
 
     def __init__(self, descriptor: int) -> None:
         os.set_blocking(descriptor, False)
-        self.closed = False
+        self.closed = False  # whether nobody can write any more
         self._descriptor = descriptor
         self._rest = bytearray()  # of a line whose end has not arrived
         self._lines: deque[bytes] = deque()

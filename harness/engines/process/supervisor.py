@@ -39,11 +39,6 @@ def supervise(connection: Connection, job: Job, slot: Slot = ANYWHERE) -> None:
     """Measure a job in a child process; `("exited", code, last lines of its output)` is sent last.
 
     Exits without returning. SIGTERM ends the case and still sends that message.
-
-    Args:
-        connection: writing end of the answer pipe.
-        job: what to measure.
-        slot: what the case is confined to.
     """
     slot.confine()
     os.setsid()  # Ctrl-C in the terminal reaches only the engine, which decides

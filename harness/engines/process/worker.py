@@ -40,7 +40,7 @@ _STATUS_OF: dict[str, Status] = {
 _LINES_OF_TRACE = 12
 _LONGEST_CAUSE = 500
 
-Send = Callable[..., None]
+Send = Callable[..., None]  # takes the parts of one message
 
 
 def work(job: Job, send: Send) -> None:
@@ -49,10 +49,6 @@ def work(job: Job, send: Send) -> None:
     Messages: `("metric", name)`, `("values", name, values, seconds)`, then `("done",)` or
     `("failed", status, cause, last lines of the traceback)`. Whatever else ends the process, the
     engine learns from its exit.
-
-    Args:
-        job: what to measure.
-        send: takes the parts of one message.
     """
     from harness.measure.forecast import require_room
 

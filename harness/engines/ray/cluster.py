@@ -13,20 +13,14 @@ from typing import Any
 from harness.case import Job, Place
 from harness.engines.devices import Gpu, own_cores, visible_gpus
 from harness.engines.engine import EngineError, words_of
-from harness.engines.node import describe_node, run_here
+from harness.engines.local import describe_node, run_here
 from harness.engines.ray.placement import ClusterNode
-
-# The connection to a Ray cluster, quiet and polite: it prints nothing and leaves signals alone.
 
 _LOCAL = "local"
 
 
 class Connection:
-    """Connects to a cluster for as long as the statement lasts; one that was there stays.
-
-    Args:
-        address: see `RayEngine`.
-    """
+    """Connects to a cluster for as long as the statement lasts; one that was there stays."""
 
     def __init__(self, address: str | None) -> None:
         self._address = address
@@ -100,10 +94,8 @@ class Connection:
             ray.shutdown()
 
 
-# What runs on the nodes of a Ray cluster, in Ray's worker processes.
-#
-# A worker process of Ray only holds the fork server and passes on what it says: cases run in
-# processes of their own, as on one machine, and Ray's process never sees a stranger's module.
+# On a node, a worker process of Ray only holds the fork server and passes on what it says: cases
+# run in processes of their own, as on one machine, and Ray's process sees no stranger's module.
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
@@ -171,11 +163,7 @@ class Member:
 
 
 class Cluster:
-    """Looks at the cluster that this process is connected to.
-
-    Args:
-        ray: the package.
-    """
+    """Looks at the cluster that this process is connected to."""
 
     def __init__(self, ray: Any) -> None:
         self._ray = ray

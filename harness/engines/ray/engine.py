@@ -14,7 +14,9 @@ from harness.engines.engine import (
     RemoteEngine,
     Waiting,
     event_of,
+    number_of,
     require_known,
+    truth_of,
 )
 from harness.engines.ray.cluster import Cluster, Connection, Member, run_unit
 from harness.engines.ray.placement import ClusterNode, Placement, WorkUnit
@@ -57,11 +59,7 @@ class RayEngine(RemoteEngine):
     """
 
     def __init__(
-        self,
-        address: str | None = None,
-        *,
-        mix_machines: bool = False,
-        patience: float = 60.0,
+        self, address: str | None = None, *, mix_machines: bool = False, patience: float = 60.0
     ) -> None:
         self._connection = Connection(address)
         self._placement = Placement(mix_machines)
@@ -79,17 +77,10 @@ class RayEngine(RemoteEngine):
         import ray  # noqa: F401 - to say at once that it is missing
 
         require_known("ray", options, ("address", "mix_machines", "patience"))
-        mix = options.get("mix_machines", "false").lower()
-        if mix not in ("true", "false"):
-            raise EngineError(f"--engine-option mix_machines={mix}: write true or false")
-        text = options.get("patience", "60")
-        try:
-            patience = float(text)
-        except ValueError:
-            patience = -1.0
-        if not 0 <= patience < float("inf"):
-            raise EngineError(f"--engine-option patience={text}: write seconds, e.g. patience=600")
-        return cls(options.get("address"), mix_machines=mix == "true", patience=patience)
+        mix = truth_of("mix_machines", options.get("mix_machines", "no"))
+        said, cure = options.get("patience", "60"), "seconds, e.g. patience=600"
+        patience = number_of("patience", said, 0, float, cure)
+        return cls(options.get("address"), mix_machines=mix, patience=patience)
 
     def submit(self, job: Job) -> None:
         """Queue a job."""

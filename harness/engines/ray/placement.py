@@ -27,11 +27,7 @@ class ClusterNode:
 
     def could(self, unit: "WorkUnit") -> bool:
         """Whether an empty node of this make can run a unit at all."""
-        if (
-            unit.job.machine is not None
-            and not unit.static
-            and unit.job.machine != self.machine_key
-        ):
+        if not unit.static and unit.job.machine not in (None, self.machine_key):
             return False
         return self.gpus > 0 if unit.cuda else self.cpus > 0
 
@@ -40,10 +36,7 @@ class ClusterNode:
 
         What is timed on a processor is alone on its machine; what is timed on a GPU has that GPU,
         with others of its sort on the other GPUs and nothing else on the machine.
-
-        Args:
-            unit: what is to begin.
-            company: what runs on all nodes of this machine.
+        `company` is what runs on all nodes of this machine.
         """
         if unit.timed and not unit.cuda:
             return not company
@@ -92,9 +85,7 @@ class Placement:
 
     A unit that finds no room reserves the emptiest machine that could run it: nobody behind it
     begins there, so a case that needs all of one is not overtaken for ever by those that share.
-
-    Args:
-        mix_machines: whether timed cases of one suite may run on nodes of different kinds.
+    With `mix_machines` timed cases of one suite may run on nodes of different kinds.
     """
 
     def __init__(self, mix_machines: bool = False) -> None:
@@ -158,7 +149,7 @@ class Placement:
 
     def homeless(self) -> list[WorkUnit]:
         """Units that no node of the cluster can run, as it is now."""
-        return [unit for unit in self._queue if not any(True for _ in self._able(unit))]
+        return [unit for unit in self._queue if not self._able(unit)]
 
     def stuck(self) -> tuple[WorkUnit, str]:
         """Of what waits while nothing runs: the first unit, and why no node takes it."""
@@ -174,26 +165,18 @@ class Placement:
             f"{unit.job.suite}, which {name} wait for (--mix-machines takes others)"
         )
 
-    def _able(self, unit: WorkUnit) -> Iterator[ClusterNode]:
-        kind = self._kind(unit)
-        for node in self.nodes.values():
-            if node.could(unit) and (kind is None or node.kind == kind):
-                yield node
-
-    def _kind(self, unit: WorkUnit) -> str | None:
-        """Kind of node that a unit is held to; chosen when the first of its comparison begins."""
+    def _able(self, unit: WorkUnit) -> list[ClusterNode]:
+        """Nodes that could run a unit, of the kind that its comparison is held to, or will be."""
+        able = [node for node in self.nodes.values() if node.could(unit)]
         if self._mix or unit.static:
-            return None
-        held = self._kinds.get(_comparison(unit))
-        if held is not None:
-            return held
-        power: Counter[str] = (
-            Counter()
-        )  # how much of the comparison the nodes of a kind run at once
-        for node in self.nodes.values():
-            if node.could(unit):
+            return able
+        kind = self._kinds.get(_comparison(unit))
+        if kind is None:  # the one whose nodes run most of the comparison at once
+            power: Counter[str] = Counter()
+            for node in able:
                 power[node.kind] += node.gpus if unit.cuda else 1
-        return max(power, key=lambda kind: (power[kind], kind), default=None)
+            kind = max(power, key=lambda kind: (power[kind], kind), default=None)
+        return [node for node in able if node.kind == kind]
 
 
 def _comparison(unit: WorkUnit) -> tuple[str, str]:

@@ -1,6 +1,5 @@
 """The desk: jobs as orders, orders handed in as arrays, and what nobody followed taken up again."""
 
-import fcntl
 import hashlib
 import json
 import math
@@ -8,8 +7,7 @@ import os
 import secrets
 import shutil
 from collections import deque
-from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -22,13 +20,14 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 from harness.case import Job, as_plain, from_plain
 from harness.engines.engine import EngineError, is_static, is_timed, next_ring
 from harness.engines.slurm.scheduler import SlurmOptions, most_tasks
-from harness.engines.slurm.task import JournalReader, Task, run_task
+from harness.engines.slurm.task import JournalReader, Task, agreed, run_task
+from harness.environment.files import locked
 
 STATIC_TASK = 50
 """Static cases of one task: each takes a fraction of what starting Python on a node does."""
 
+# Files of a run's folder: held while its engine lives; what was handed in.
 LOCK, TASKS = "lock", "tasks.jsonl"
-"""Files of a run's folder: held while its engine lives; what was handed in."""
 
 _START_UP = 300.0  # seconds of a task beside its cases: importing PyTorch from a cold disk
 
@@ -74,16 +73,12 @@ def orders_of(queue: deque[Job], options: SlurmOptions, most_tasks: int) -> list
 
 
 class Desk:
-    """Hands tasks in.
-
-    Args:
-        options: partition, limits and the like.
-    """
+    """Hands tasks in, by options such as partition and limits."""
 
     def __init__(self, options: SlurmOptions) -> None:
         self._options = options
         self._folder: Path | None = None
-        self._locks: list[int] = []
+        self._locks = ExitStack()
         self._logs: dict[str, Path] = {}
         self._avoided: dict[tuple[str, str], list[str]] = {}
         self._taken_up: list[Path] = []
@@ -107,8 +102,12 @@ class Desk:
             self._number += 1
             journal.touch()  # so that no node's file system remembers its absence
             tasks.append(Task(jobs, JournalReader(journal), order.comparison))
-        held = order.comparison is not None and not self._options.mix_machines
-        kind = str(_file_of_kind(folder, order)) if held else None
+        kind = None  # the file that names the kind of machine of a comparison
+        if order.comparison is not None and not self._options.mix_machines:
+            digest = hashlib.sha256(repr(order.comparison).encode()).hexdigest()[:16]
+            kind = str(folder / "kinds" / digest)
+            if order.machine is not None:
+                agreed(Path(kind), order.machine)
         try:
             executor = submitit.SlurmExecutor(folder / "submitit", python=self._options.python)
             executor.update_parameters(**self._parameters(order))
@@ -124,7 +123,9 @@ class Desk:
             for task, job in zip(tasks, handed, strict=True):
                 task.slurm_id = job.job_id
                 self._logs[job.job_id] = job.paths.stdout
-                file.write(json.dumps(as_plain(_Handed.of(task))) + "\n")
+                marks = tuple(job_fingerprint(job) for job in task.jobs if job)
+                said = _Handed(job.job_id, str(task.reader.path), task.comparison, marks)
+                file.write(json.dumps(as_plain(said)) + "\n")
             file.flush()
             os.fsync(file.fileno())
         return tasks
@@ -137,10 +138,33 @@ class Desk:
         """Where the output of a task lies."""
         return self._logs.get(task.slurm_id)
 
-    def take_up(self, folder: Path, lock: int) -> None:
-        """Be responsible for the folder of an engine that died, whose lock we hold now."""
-        self._taken_up.append(folder)
-        self._locks.append(lock)
+    def adopt(self, queue: deque[Job]) -> list[Task]:
+        """Take over tasks whose engine was killed and could not end them, with their folders.
+
+        Jobs of the queue that a task runs, or has run, leave it.
+        """
+        wanted: dict[str, list[Job]] = {}
+        for job in queue:
+            wanted.setdefault(job_fingerprint(job), []).append(job)
+        adopted = []
+        for run in sorted(self._options.folder.glob(f"*/{TASKS}"), reverse=True):
+            try:
+                self._locks.enter_context(locked(run.parent / LOCK, wait=False))
+            except OSError:
+                continue  # its engine lives, or it is somebody else's
+            self._taken_up.append(run.parent.resolve())
+            for line in run.read_text(encoding="utf-8").splitlines():
+                with suppress(ValueError):  # half a line: the engine died while it wrote
+                    handed = from_plain(_Handed, json.loads(line))
+                    jobs = [wanted[e].pop(0) if wanted.get(e) else None for e in handed.jobs]
+                    reader = JournalReader(Path(handed.journal))
+                    if any(jobs):
+                        adopted.append(Task(jobs, reader, handed.comparison, handed.slurm_id))
+        left = {id(job) for jobs in wanted.values() for job in jobs}
+        kept = [job for job in queue if id(job) in left]
+        queue.clear()
+        queue.extend(kept)
+        return adopted
 
     def close(self, *, keep: bool) -> None:
         """Give the folders back: remove them, or leave what somebody may want to read."""
@@ -150,11 +174,9 @@ class Desk:
                 (folder / TASKS).unlink()  # nobody takes these tasks up again
             if not keep:
                 shutil.rmtree(folder, ignore_errors=True)
-        for lock in self._locks:
-            os.close(lock)
+        self._locks.close()
         self._folder = None
         self._taken_up.clear()
-        self._locks.clear()
         self.__dict__.pop("most", None)
 
     def _own_folder(self) -> Path:
@@ -164,7 +186,7 @@ class Desk:
             try:
                 for part in ("journals", "kinds", "submitit"):
                     (folder / part).mkdir(parents=True)
-                self._locks.append(hold(folder / LOCK))
+                self._locks.enter_context(locked(folder / LOCK, wait=False))
             except OSError as error:
                 raise EngineError(
                     f"{folder}: cannot be written: {error.strerror}; name a folder that all nodes "
@@ -200,45 +222,13 @@ class Desk:
             "stderr_to_stdout": True,
             **given,
             # A task that Slurm itself began anew would measure its cases twice.
-            "additional_parameters": {
-                "no_requeue": True,
-                **given.get("additional_parameters", {}),
-            },
+            "additional_parameters": {"no_requeue": True, **given.get("additional_parameters", {})},
         }
-
-
-def _file_of_kind(folder: Path, order: Order) -> Path:
-    """The file that names the kind of machine of a comparison."""
-    digest = hashlib.sha256(repr(order.comparison).encode()).hexdigest()[:16]
-    path = folder / "kinds" / digest
-    if order.machine is not None and not path.exists():
-        path.write_text(order.machine, encoding="utf-8")
-    return path
-
-
-def hold(path: Path) -> int:
-    """Lock a file for as long as this process lives.
-
-    Raises:
-        BlockingIOError: another process holds it.
-        OSError: it cannot be opened.
-    """
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(file)
-        raise
-    except OSError:
-        pass  # a file system without locks
-    return file
 
 
 def job_fingerprint(job: Job) -> str:
     """Hash of what a job asks for; where it has to run is left out."""
-    what: Mapping[str, Any] = {
-        name: value for name, value in as_plain(job).items() if name not in ("machine", "turn")
-    }
+    what = {name: v for name, v in as_plain(job).items() if name not in ("machine", "turn")}
     text = json.dumps(what, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
@@ -252,12 +242,6 @@ class _Handed:
     comparison: tuple[str, str] | None
     jobs: tuple[str, ...]  # fingerprints
 
-    @classmethod
-    def of(cls, task: Task) -> "_Handed":
-        """A task that was handed in."""
-        jobs = tuple(job_fingerprint(job) for job in task.jobs if job)
-        return cls(task.slurm_id, str(task.reader.path), task.comparison, jobs)
-
 
 def _refusal(error: Exception) -> str:
     text = " ".join(str(error).split())
@@ -267,47 +251,3 @@ def _refusal(error: Exception) -> str:
     if said:
         return "Slurm refuses: " + "; ".join(line.removeprefix("sbatch: error: ") for line in said)
     return f"Slurm refuses: {text[:300]}"
-
-
-# Abandoned runs: tasks whose engine was killed and could not end them.
-
-
-class Abandoned:
-    """The folders of runs whose engine lives no more.
-
-    Args:
-        folder: of all runs.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def adopt(self, queue: deque[Job], desk: Desk) -> list[Task]:
-        """Take over the tasks that run, or have run, jobs of a queue; these leave the queue.
-
-        Args:
-            queue: jobs that have no record yet.
-            desk: becomes responsible for the folders.
-        """
-        wanted: dict[str, list[Job]] = {}
-        for job in queue:
-            wanted.setdefault(job_fingerprint(job), []).append(job)
-        adopted = []
-        for run in sorted(self._folder.glob(f"*/{TASKS}"), reverse=True):
-            try:
-                lock = hold(run.parent / LOCK)
-            except OSError:
-                continue  # its engine lives, or it is somebody else's
-            desk.take_up(run.parent.resolve(), lock)
-            for line in run.read_text(encoding="utf-8").splitlines():
-                with suppress(ValueError):  # half a line: the engine died while it wrote
-                    handed = from_plain(_Handed, json.loads(line))
-                    jobs = [wanted[e].pop(0) if wanted.get(e) else None for e in handed.jobs]
-                    reader = JournalReader(Path(handed.journal))
-                    if any(jobs):
-                        adopted.append(Task(jobs, reader, handed.comparison, handed.slurm_id))
-        left = {id(job) for jobs in wanted.values() for job in jobs}
-        kept = [job for job in queue if id(job) in left]
-        queue.clear()
-        queue.extend(kept)
-        return adopted

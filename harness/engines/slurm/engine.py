@@ -15,7 +15,7 @@ from harness.engines.engine import (
     Started,
     Waiting,
 )
-from harness.engines.slurm.desk import Abandoned, Desk, orders_of
+from harness.engines.slurm.desk import Desk, orders_of
 from harness.engines.slurm.scheduler import (
     SchedulerError,
     SlurmOptions,
@@ -39,11 +39,7 @@ class SlurmEngine(RemoteEngine):
     differ. Cases of one comparison (suite and device) that are timed stay on one kind of machine:
     the first task decides, and a node of another kind is left out from then on.
 
-    Args:
-        options: partition, limits and the like.
-        settle: seconds from the end of a task until its journal is believed to be whole.
-        sleep: waits so many seconds.
-        clock: in seconds.
+    `settle` seconds after the end of a task its journal is believed to be whole.
     """
 
     def __init__(
@@ -62,11 +58,9 @@ class SlurmEngine(RemoteEngine):
         self._leaving: list[str] = []  # tasks that have told all and are about to end
         self._losses: dict[int, list[str]] = {}  # by the identity of the job: causes
         self._kept: list[Job] = []  # whose identity is a key above
-        self._asked = float("-inf")
-        self._ordinary_told = False
-        self._refused = ""
+        self._asked, self._refused = float("-inf"), ""
+        self._ordinary_told = self._going_on = False
         self._untold = False  # a task ended without telling; its files are kept
-        self._going_on = False
 
     @classmethod
     def from_options(cls, options: Mapping[str, str]) -> "SlurmEngine":
@@ -93,17 +87,14 @@ class SlurmEngine(RemoteEngine):
         """
         try:
             if self._going_on and self._queue:
-                self._tasks += Abandoned(self._options.folder).adopt(self._queue, self._desk)
+                self._tasks += self._desk.adopt(self._queue)
             while self._queue or self._tasks:
                 yield from self._place()
-                before = len(self._tasks)
-                told = False
+                before, told = len(self._tasks), False
                 for event in self._follow():
                     told = True
                     yield event
-                if self._queue or len(self._tasks) < before or told:
-                    continue
-                if self._tasks:
+                if not (self._queue or told) and len(self._tasks) >= before > 0:
                     self._sleep(min(_LOOK_AT_JOURNALS, self._options.poll))
             self._see_off()
         finally:
@@ -159,9 +150,9 @@ class SlurmEngine(RemoteEngine):
                 # Keep the tasks of a comparison off a node of another kind than theirs.
                 assert task.comparison is not None, "other tasks run anywhere"
                 self._desk.avoid(task.comparison, task.elsewhere)
-                self._queue.extend(task.left)
+                self._queue.extend(task.left.values())
                 cause = f"node {task.elsewhere} is of another kind than the table's other rows"
-                yield Waiting(task.left[0], cause)
+                yield Waiting(next(iter(task.left.values())), cause)
             elif task.is_over(self._clock(), self._settle):
                 yield from self._marked(task.news())  # what came with the end
                 if task in self._tasks:
@@ -199,32 +190,28 @@ class SlurmEngine(RemoteEngine):
             return
         task.reason = reason
         self._ordinary_told |= reason in _ORDINARY
-        yield Waiting(task.left[0], f"Slurm: {reason}")
+        yield Waiting(next(iter(task.left.values())), f"Slurm: {reason}")
 
     def _end(self, task: Task) -> Iterator[Event]:
         """What becomes of the jobs of a task that ended without telling."""
         self._untold = True
         fates = end_task(task, self._options, self._desk.log_of(task))
         yield from self._marked(fates.ended)
-        under_way = task.under_way_jobs
-        for job in fates.again:
+        under_way = task.under_way
+        for number, job in fates.again.items():
+            self._kept.append(job)
+            losses = self._losses.setdefault(id(job), [])
             # A loss is that of the case that was under way; of all, if none was.
-            counts = fates.lost and (job in under_way or not under_way)
-            yield from self._lose(task, job, fates.cause, counts=counts)
-
-    def _lose(self, task: Task, job: Job, cause: str, *, counts: bool) -> Iterator[Event]:
-        self._kept.append(job)
-        losses = self._losses.setdefault(id(job), [])
-        if counts:
-            losses.append(cause)
-            if len(losses) >= MOST_LOSSES:
-                times = f"its node was lost {len(losses)} times, at last: {cause}"
-                if job not in task.under_way_jobs:
-                    yield Started(job)
-                yield task.end_job(job, "killed", times)
-                return
-        self._queue.append(job)
-        yield Waiting(job, cause)
+            if fates.lost and (number in under_way or not under_way):
+                losses.append(fates.cause)
+                if len(losses) >= MOST_LOSSES:
+                    if number not in under_way:
+                        yield Started(job)
+                    times = f"its node was lost {len(losses)} times, at last: {fates.cause}"
+                    yield task.end(number, "killed", times)
+                    continue
+            self._queue.append(job)
+            yield Waiting(job, fates.cause)
 
     def _marked(self, events: Sequence[Event]) -> Iterator[Event]:
         """Events, with a warning on cases whose node was lost before."""

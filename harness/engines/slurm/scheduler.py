@@ -2,14 +2,12 @@
 
 import re
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.engines.engine import EngineError, require_known
-
-# Options of the Slurm engine: what `--engine-option NAME=VALUE` may say.
+from harness.engines.engine import number_of, require_known, truth_of, wrong_option
 
 SLURM_FOLDER = Path("results/slurm")
 DEFAULT_POLL = 10.0
@@ -59,9 +57,7 @@ def parse_options(options: Mapping[str, str]) -> SlurmOptions:
     given = {name: value for name, value in options.items() if not name.startswith(_RAW)}
     require_known("slurm", given, (*KNOWN, f"{_RAW}NAME"))
     parameters: dict[str, Any] = {name: given[name] for name in _TEXTS if name in given}
-    for name, to in _COUNTED.items():
-        if name in given:
-            parameters[to] = _whole(name, given[name])
+    parameters |= {to: _whole(n, given[n]) for n, to in _COUNTED.items() if n in given}
     if "setup" in given:
         parameters["setup"] = [part.strip() for part in given["setup"].split(";") if part.strip()]
     if raw:
@@ -69,12 +65,12 @@ def parse_options(options: Mapping[str, str]) -> SlurmOptions:
     return SlurmOptions(
         parameters=parameters,
         minutes=_minutes(given["time"]) if "time" in given else None,
-        exclusive=_yes("exclusive", given.get("exclusive", "yes")),
-        mix_machines=_yes("mix_machines", given.get("mix_machines", "no")),
+        exclusive=truth_of("exclusive", given.get("exclusive", "yes")),
+        mix_machines=truth_of("mix_machines", given.get("mix_machines", "no")),
         per_task=_whole("per_task", given["per_task"]) if "per_task" in given else None,
         folder=Path(given.get("folder", SLURM_FOLDER)),
-        poll=_at_least(
-            1e-3, "poll", given.get("poll", str(DEFAULT_POLL)), float, "seconds, more than 0"
+        poll=number_of(
+            "poll", given.get("poll", str(DEFAULT_POLL)), 1e-3, float, "seconds, more than 0"
         ),
         python=given.get("python"),
     )
@@ -84,71 +80,33 @@ def _minutes(text: str) -> int:
     """Slurm's forms: minutes, minutes:seconds, hours:minutes:seconds, days-hours[:minutes]."""
     found = _TIME.fullmatch(text)
     if found is None:
-        raise _wrong("time", text, "minutes, e.g. 90, or as Slurm writes it, e.g. 1-12:00")
-    days, *rest = (int(part) if part else None for part in found.groups())
-    parts = [part for part in rest if part is not None]
-    if days is not None:
-        hours, minutes, seconds = (*parts, 0, 0)[:3]
-        total = days * 86400 + hours * 3600 + minutes * 60 + seconds
-    elif len(parts) == 3:
-        total = parts[0] * 3600 + parts[1] * 60 + parts[2]
-    else:
-        total = parts[0] * 60 + (parts[1] if len(parts) > 1 else 0)
+        raise wrong_option("time", text, "minutes, e.g. 90, or as Slurm writes it, e.g. 1-12:00")
+    days, *parts = (int(part or 0) for part in found.groups())
+    if found[1] is None and found[4] is None:
+        parts = [0, *parts[:2]]  # no hours
+    total = days * 86400 + parts[0] * 3600 + parts[1] * 60 + parts[2]
     if total <= 0:
-        raise _wrong("time", text, "more than 0")
+        raise wrong_option("time", text, "more than 0")
     return -(-total // 60)
 
 
 def _whole(name: str, text: str) -> int:
-    return int(_at_least(1, name, text, int, "a whole number of 1 or more"))
-
-
-def _at_least(least: float, name: str, text: str, kind: Callable[[str], float], cure: str) -> float:
-    try:
-        value = kind(text)
-    except ValueError as error:
-        raise _wrong(name, text, cure) from error
-    if not least <= value < float("inf"):
-        raise _wrong(name, text, cure)
-    return value
-
-
-def _yes(name: str, text: str) -> bool:
-    if text not in ("yes", "no", "true", "false"):
-        raise _wrong(name, text, "yes or no")
-    return text in ("yes", "true")
-
-
-def _wrong(name: str, text: str, cure: str) -> EngineError:
-    return EngineError(f"--engine-option {name}={text}: write {cure}")
+    return int(number_of(name, text, 1, int, "a whole number of 1 or more"))
 
 
 Fate = Literal["waits", "runs", "done", "lost", "timeout", "oom", "cancelled", "failed"]
 
-_FATES: dict[str, Fate] = {
-    "PENDING": "waits",
-    "REQUEUED": "waits",
-    "REQUEUE_HOLD": "waits",
-    "SPECIAL_EXIT": "waits",
-    "CONFIGURING": "runs",
-    "RUNNING": "runs",
-    "COMPLETING": "runs",
-    "SUSPENDED": "runs",
-    "STOPPED": "runs",
-    "RESIZING": "runs",
-    "SIGNALING": "runs",
-    "STAGE_OUT": "runs",
-    "COMPLETED": "done",
-    "NODE_FAIL": "lost",
-    "BOOT_FAIL": "lost",
-    "PREEMPTED": "lost",
-    "REVOKED": "lost",
-    "TIMEOUT": "timeout",
-    "DEADLINE": "timeout",
-    "OUT_OF_MEMORY": "oom",
-    "CANCELLED": "cancelled",
-    "FAILED": "failed",
+_CODES: dict[Fate, str] = {
+    "waits": "PENDING REQUEUED REQUEUE_HOLD SPECIAL_EXIT",
+    "runs": "CONFIGURING RUNNING COMPLETING SUSPENDED STOPPED RESIZING SIGNALING STAGE_OUT",
+    "done": "COMPLETED",
+    "lost": "NODE_FAIL BOOT_FAIL PREEMPTED REVOKED",
+    "timeout": "TIMEOUT DEADLINE",
+    "oom": "OUT_OF_MEMORY",
+    "cancelled": "CANCELLED",
+    "failed": "FAILED",
 }
+_FATES = {code: fate for fate, codes in _CODES.items() for code in codes.split()}
 """Job state codes of squeue(1) and sacct(1). One that is new to us counts as running."""
 
 FORGOTTEN = "FORGOTTEN"
@@ -182,10 +140,7 @@ class SchedulerError(Exception):
 
 
 def read_states(ids: Iterable[str]) -> dict[str, TaskState]:
-    """States by task id (`123_4`, or `123` for a task that is no array).
-
-    Args:
-        ids: of tasks. What neither command knows is missing in the answer.
+    """States by task id (`123_4`, or `123` for a task that is no array), where they are known.
 
     Raises:
         SchedulerError: the controller cannot be asked.

@@ -24,33 +24,26 @@ from harness.engines.engine import (
     is_static,
     words_of,
 )
-from harness.engines.local import start_server
-from harness.engines.node import describe_node, run_here
+from harness.engines.local import describe_node, run_here, start_server
 from harness.engines.slurm.scheduler import FORGOTTEN, SlurmOptions, TaskState
 from harness.messages import last_lines
 
-# The journal of a task: what a node tells this machine, one line of JSON at a time.
-#
-# A file on the file system that both see. The node appends whole lines and waits until the disk has
-# them; the reader opens the file anew each time, which is when NFS asks the server for news.
+# The journal of a task: what a node tells this machine, a line of JSON at a time, in a file that
+# both see. The node waits until the disk has a line; the reader opens the file anew each time,
+# which is when NFS asks the server for news.
 
 
 class JournalWriter:
-    """The node's side.
-
-    Args:
-        path: of the journal; it exists, so that no file system remembers that it does not.
-    """
+    """The node's side; the file exists, so that no file system remembers that it does not."""
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self._file = path.open("ab")
 
     def write(self, message: dict[str, Any]) -> None:
         """Append a message; when this returns, it survives the node."""
-        data = memoryview(json.dumps(message).encode() + b"\n")
-        while data:
-            data = data[os.write(self._file, data) :]
-        os.fsync(self._file)
+        self._file.write(json.dumps(message).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
 
     def event(self, number: int, event: Event) -> None:
         """Append what happened to the job of a number."""
@@ -58,15 +51,11 @@ class JournalWriter:
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._file)
+        self._file.close()
 
 
 class JournalReader:
-    """The engine's side.
-
-    Args:
-        path: of the journal.
-    """
+    """The engine's side."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -90,20 +79,15 @@ class JournalReader:
         return [message for message in messages if isinstance(message, dict)]
 
 
-# What a task of a Slurm array runs on its node.
-
+# Names of messages that are about the task and not about one of its jobs.
 ELSEWHERE, PLACE, END = "elsewhere", "place", "end"
-"""Names of messages that are about the task and not about one of its jobs."""
 
 
 def run_task(journal: str, jobs: Sequence[Job], kind: str | None) -> None:
     """Run jobs on this node and tell of them in a journal.
 
-    Args:
-        journal: path of the journal.
-        jobs: what to run, in order.
-        kind: file that names the kind of machine for all tasks of a comparison; the first of them
-            writes it, and a task on a machine of another kind runs nothing. `None`: any machine.
+    `kind` is the path of a file that names the kind of machine for all tasks of a comparison; the
+    first of them writes it, and a task on a machine of another kind runs nothing.
     """
     # submitit ends a task at these signals in its own way; ours is to end at once.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -118,8 +102,7 @@ def run_task(journal: str, jobs: Sequence[Job], kind: str | None) -> None:
             log.close()
             return
     log.write({PLACE: as_plain(place)})
-    slots = len(own_cores()) if all(map(is_static, jobs)) else 1
-    for number, event in run_here(jobs, slots=slots):
+    for number, event in run_here(jobs, slots=len(own_cores()) if all(map(is_static, jobs)) else 1):
         log.event(number, event)
     log.write({END: True})
     log.close()
@@ -173,8 +156,7 @@ class Task:
     slurm_id: str = ""  # `123_4`; empty before it is submitted
     state: TaskState | None = None  # as the scheduler said last
     place: Place | None = None  # where it runs, as the node described itself
-    # node that it was sent to and that is of another kind than it needs
-    elsewhere: str | None = None
+    elsewhere: str | None = None  # node that it was sent to and that is of another kind
     told_all: bool = False  # whether the node has told of every job
     over_since: float | None = None  # when the scheduler first said that it is over
     reason: str = ""  # for which it waits, as told
@@ -204,7 +186,7 @@ class Task:
         events = []
         for message in self.reader.news():
             if isinstance(number := message.get("job"), int):
-                if number in self._left:
+                if number in self.left:
                     events.append(self._event(number, message))
             elif PLACE in message:
                 with suppress(ValueError):  # then its cases name the node that the scheduler knows
@@ -217,10 +199,8 @@ class Task:
 
     def _event(self, number: int, message: Mapping[str, Any]) -> Event:
         """What a message says of a job; one that says nothing known is the end of it."""
-        job = self.jobs[number]
-        assert job is not None, "the caller has looked"
         try:
-            event = event_of(message, job, self.place)
+            event = event_of(message, self.left[number], self.place)
         except ValueError as error:
             return self.end(number, "error", f"the journal of its node cannot be read: {error}")
         if isinstance(event, Started):
@@ -232,28 +212,14 @@ class Task:
         return event
 
     @property
-    def under_way(self) -> list[int]:
-        """Numbers of jobs that began and have not ended."""
-        return [n for n in self._left if n in self._begun]
+    def left(self) -> dict[int, Job]:
+        """Jobs that have not ended, by number."""
+        return {n: job for n, job in enumerate(self.jobs) if job and n not in self._ended}
 
     @property
-    def under_way_jobs(self) -> list[Job]:
-        """Jobs that began and have not ended."""
-        return [job for number in self.under_way if (job := self.jobs[number])]
-
-    @property
-    def waiting(self) -> list[Job]:
-        """Jobs that have not begun."""
-        return [job for n in self._left if n not in self._begun and (job := self.jobs[n])]
-
-    @property
-    def left(self) -> list[Job]:
-        """Jobs that have not ended."""
-        return [job for n in self._left if (job := self.jobs[n])]
-
-    @property
-    def _left(self) -> list[int]:
-        return [n for n, job in enumerate(self.jobs) if job is not None and n not in self._ended]
+    def under_way(self) -> dict[int, Job]:
+        """Jobs that began and have not ended, by number."""
+        return {n: job for n, job in self.left.items() if n in self._begun}
 
     @property
     def first_begun(self) -> int | None:
@@ -269,8 +235,7 @@ class Task:
 
     def end(self, number: int, status: Status, cause: str, rest: str = "") -> Finished:
         """The end of a job of which the node could not tell any more."""
-        job = self.jobs[number]
-        assert job is not None, "only jobs that somebody asks for end"
+        job = self.left[number]
         self._ended.add(number)
         metric = self._metric.get(number)
         where = f", in metric {metric}" if metric else ""
@@ -278,20 +243,15 @@ class Task:
         place = self.place or Place(self.node or "unknown", UNKNOWN_MACHINE)
         return Finished(job, Outcome(status, cause + where + rest, elapsed=elapsed, place=place))
 
-    def end_job(self, job: Job, status: Status, cause: str, rest: str = "") -> Finished:
-        """The same, of a job that may not have begun."""
-        number = next(n for n, own in enumerate(self.jobs) if own is job)
-        return self.end(number, status, cause, rest)
 
-
-@dataclass
+@dataclass(frozen=True)
 class Fates:
     """What becomes of the jobs of a task that ended without telling, by the scheduler's word."""
 
     cause: str  # why, in words
+    again: Mapping[int, Job]  # jobs to be placed again, by number
+    ended: Sequence[Event] = ()  # of the others, in the order of the jobs
     lost: bool = False  # whether the node was at fault, so that only so many attempts are made
-    ended: list[Event] = field(default_factory=list)  # events, in the order of the jobs
-    again: Sequence[Job] = ()  # jobs to be placed again
 
 
 def end_task(task: Task, options: SlurmOptions, log: Path | None) -> Fates:
@@ -300,90 +260,60 @@ def end_task(task: Task, options: SlurmOptions, log: Path | None) -> Fates:
     A job that was under way ends with the status that fits: `timeout`, `oom`, `killed` or `error`.
     One that had not begun is placed again, unless somebody cancelled the task, or the task failed
     before any of its jobs began: then it would fail again. After a loss of the node all are.
-
-    Args:
-        task: over, its journal read to the end.
-        options: whose limits are named in causes.
-        log: where the task's own output lies.
+    Its journal has been read to the end; its own output lies in `log`.
     """
     state = task.state
     fate = state.fate if state is not None and state.is_over else "failed"
     where = f" on node {task.node}" if task.node else ""
-    if fate == "lost":
-        assert state is not None, "a fate has a state"
+    if state is not None and fate == "lost":
         known = {"PREEMPTED": "preempted by Slurm", "NODE_FAIL": "node failure"}
         words = known.get(state.code, state.code.lower().replace("_", " "))
-        return Fates(f"{words}{where}", lost=True, again=task.left)
-    if fate == "timeout":
-        return _timed_out(task, options, where)
-    if fate == "oom":
-        limit = options.parameters.get("mem")
-        limit = f" (mem={limit})" if limit else ""
-        return _under_way(
-            task, "oom", f"ended by Slurm at the memory limit{limit}{where}{_when(task)}"
-        )
+        return Fates(f"{words}{where}", task.left, lost=True)
     if fate == "cancelled":
-        return _all(task, "killed", f"cancelled in Slurm{where}")
-    return _fates_of_failed(task, where, log)
+        return _ended(task, task.left, "killed", f"cancelled in Slurm{where}")
+    begun = task.first_begun is not None
+    ending = task.under_way if begun else task.left
+    where += "" if begun else " before a case began"
+    if fate == "timeout":
+        # The first job of a task had all the time that there was; a later one gets it now.
+        ending = {n: job for n, job in ending.items() if not begun or n == task.first_begun}
+        limit = f" of {options.minutes} min" if options.minutes else ""
+        return _ended(task, ending, "timeout", f"ended by Slurm at the time limit{limit}{where}")
+    if fate == "oom":
+        memory = options.parameters.get("mem")
+        limit = f" (mem={memory})" if memory else ""
+        return _ended(task, ending, "oom", f"ended by Slurm at the memory limit{limit}{where}")
+    return _ended(task, ending, *_how_failed(state, where, log))
 
 
-def _timed_out(task: Task, options: SlurmOptions, where: str) -> Fates:
-    """The first job of a task had all the time that there was; a later one gets it now."""
-    limit = f" of {options.minutes} min" if options.minutes else ""
-    cause = f"ended by Slurm at the time limit{limit}{where}{_when(task)}"
-    fates = Fates(cause)
-    again = list(task.waiting)
-    for number in task.under_way:
-        job = task.jobs[number]
-        if number == task.first_begun:
-            fates.ended.append(task.end(number, "timeout", cause))
-        elif job is not None:
-            again.insert(0, job)
-    if not fates.ended and not task.under_way and task.first_begun is None:
-        return _all(task, "timeout", cause)
-    fates.again = again
-    return fates
-
-
-def _under_way(task: Task, status: Status, cause: str, rest: str = "") -> Fates:
-    """Jobs that had begun end; the others are placed again, if any had begun at all."""
-    if task.first_begun is None:
-        return _all(task, status, cause, rest)
-    ended: list[Event] = [task.end(number, status, cause, rest) for number in task.under_way]
-    return Fates(cause, ended=ended, again=task.waiting)
-
-
-def _fates_of_failed(task: Task, where: str, log: Path | None) -> Fates:
+def _how_failed(state: TaskState | None, where: str, log: Path | None) -> tuple[Status, str, str]:
+    """Status, cause, and what is said behind the cause, from the end of the task's output."""
     output = ""
     with suppress(OSError):  # the file has not come, or never will
         output = log.read_text(encoding="utf-8", errors="replace") if log is not None else ""
     told = [line for line in output.splitlines()[-20:] if "slurmstepd" in line]
     if any(words in line for line in told for words in ("memory limit", "oom-kill", "oom_kill")):
         # Killed for it where Slurm has no control groups.
-        return _under_way(task, "oom", f"ended by Slurm at the memory limit{where}{_when(task)}")
-    state = task.state
+        return "oom", f"ended by Slurm at the memory limit{where}", ""
     code, _, number = state.reason.partition(":") if state is not None else ("", "", "")
     if number.isdigit() and int(number):
-        cause = f"the task was killed by signal {number}{where}{_when(task)}"
-        return _under_way(task, "killed", cause)
+        return "killed", f"the task was killed by signal {number}{where}", ""
     said = f" with exit code {code}" if code.isdigit() else ""
     if state is None or not state.is_over:
         said = ", and Slurm no longer knows how"
     last = "".join(f": {line}" for line in last_lines(output, 1))
     look = "see" if log is None or log.exists() else "its output would be"
     rest = f"{last}; {look} {log}" if log is not None else ""
-    return _under_way(task, "error", f"the task ended{said}{where}{_when(task)}", rest)
+    return "error", f"the task ended{said}{where}", rest
 
 
-def _all(task: Task, status: Status, cause: str, rest: str = "") -> Fates:
+def _ended(
+    task: Task, ending: Mapping[int, Job], status: Status, cause: str, rest: str = ""
+) -> Fates:
+    """Some jobs end; the others are placed again."""
     events: list[Event] = []
-    under_way = task.under_way_jobs
-    for job in task.left:
-        if job not in under_way:
+    for number, job in ending.items():
+        if number not in task.under_way:
             events.append(Started(job))
-        events.append(task.end_job(job, status, cause, rest))
-    return Fates(cause, ended=events)
-
-
-def _when(task: Task) -> str:
-    return " before a case began" if task.first_begun is None else ""
+        events.append(task.end(number, status, cause, rest))
+    return Fates(cause, task.left, events)

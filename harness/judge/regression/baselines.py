@@ -60,8 +60,6 @@ def accept(
 
     Args:
         run: a complete run. Failed cases are part of it: they are known to fail.
-        root: folder of baselines.
-        noise_floor: see `harness.judge.regression.observed`.
 
     Raises:
         BaselineError: the run is not complete, or the folder cannot be written.

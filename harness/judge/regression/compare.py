@@ -3,8 +3,14 @@
 from dataclasses import asdict, replace
 
 from harness.judge.regression.observed import CaseId, CaseMetric, Observed, notes, under_names_of
-from harness.judge.regression.report import Report
-from harness.judge.regression.verdict import DEFAULT_LIMITS, Finding, Findings, Limits, decide
+from harness.judge.regression.verdict import (
+    DEFAULT_LIMITS,
+    Finding,
+    Findings,
+    Limits,
+    Report,
+    decide,
+)
 from harness.judge.statistics.significance import CONFIDENCE
 from harness.messages import HarnessError
 from harness.records.quantities.registry import CASE, COMPARED
@@ -21,11 +27,6 @@ def compare(a: Observed, b: Observed, limits: Limits = DEFAULT_LIMITS) -> Report
     machine, and of each case only where it was measured alike. A case that failed in b is one
     verdict, whatever it failed to measure, and a regression unless it failed in a as well.
 
-    Args:
-        a: run before.
-        b: run after.
-        limits: of verdicts.
-
     Raises:
         NothingInCommonError: the runs are of different cases altogether.
     """
@@ -36,14 +37,6 @@ def compare(a: Observed, b: Observed, limits: Limits = DEFAULT_LIMITS) -> Report
             "compare two runs of one suite"
         )
     found = _compared_values(before, b, limits) | _failed_cases(before, b)
-    floors = ", ".join(f"{name} {floor:.1%}" for name, floor in limits.noise_floor.items())
-    rule = (
-        "faster, slower, less, more: adjusted p < "
-        f"{limits.alpha:g} (Welch's t on logarithms of per-process medians, Benjamini-Hochberg "
-        f"over the grid) and at least {limits.min_effect:.1%}"
-        + (f" and the noise floor ({floors})" if floors else "")
-        + "; same: the whole interval within that; exact metrics: compared exactly"
-    )
     cases = {case: place for place, case in enumerate(dict.fromkeys((*b.cases, *before.cases)))}
     metrics = {name: place for place, name in enumerate((CASE, *COMPARED))}
     order = sorted(found, key=lambda key: (cases[key.case], metrics.get(key.metric, len(metrics))))
@@ -52,7 +45,7 @@ def compare(a: Observed, b: Observed, limits: Limits = DEFAULT_LIMITS) -> Report
         _side(a),
         _side(b),
         Findings({key: found[key] for key in order}),
-        rule,
+        _rule(limits),
         notes(a, b),
         {
             "a": a.as_json(),
@@ -60,6 +53,17 @@ def compare(a: Observed, b: Observed, limits: Limits = DEFAULT_LIMITS) -> Report
             "same_machine": a.machine_key == b.machine_key,
             "limits": asdict(limits) | {"confidence": CONFIDENCE},
         },
+    )
+
+
+def _rule(limits: Limits) -> str:
+    floors = ", ".join(f"{name} {floor:.1%}" for name, floor in limits.noise_floor.items())
+    return (
+        "faster, slower, less, more: adjusted p < "
+        f"{limits.alpha:g} (Welch's t on logarithms of per-process medians, Benjamini-Hochberg "
+        f"over the grid) and at least {limits.min_effect:.1%}"
+        + (f" and the noise floor ({floors})" if floors else "")
+        + "; same: the whole interval within that; exact metrics: compared exactly"
     )
 
 

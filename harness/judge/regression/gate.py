@@ -113,10 +113,6 @@ def floor_of_pairs(cases: Sequence[Interleaved], pairs: int) -> float:
     few do not count); the mean of n of them stays within 2 s / sqrt(n). It shrinks as replicates
     are added, and a single process pair shows how noisy the machine is at all.
 
-    Args:
-        cases: all cases of the grid.
-        pairs: of each comparison.
-
     Returns:
         A share such as 0.02; 0 where nothing is known yet.
     """
@@ -219,10 +215,8 @@ def gate(
     `min_effect`, hardly one of twice its size.
 
     Args:
-        keys: the grid.
         measure: runs one case of one version in a fresh process.
         clock: in seconds.
-        settings: see there.
         listener: told before each block.
     """
     run = _Run(tuple(keys), measure, clock, settings, listener)

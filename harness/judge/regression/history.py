@@ -27,8 +27,6 @@ from harness.records.stored_runs import (
     read_runs,
 )
 
-# Series: one metric of one case over many runs.
-
 EVERY_MACHINE = ""
 """Machine of exact metrics, which are the same everywhere."""
 
@@ -78,7 +76,6 @@ def collect(
     Args:
         runs: as measurements index them.
         measurements: in the order of their files.
-        metrics: of the values of each measurement.
         committed: Unix time of commits; a run of another commit stands at the time of its start.
     """
     names = _last_labels(measurements)
@@ -195,6 +192,21 @@ class Change:
             if before.get(name) != after.get(name)
         )
 
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; values in SI base units, the change as a share."""
+        last, first = self.commits or (None, None)
+        return {
+            "index": self.index,
+            "before": self.before,
+            "after": self.after,
+            "change": self.change if self.before else None,
+            "p": self.p,
+            "last_commit_before": last,
+            "first_commit_after": first,
+            "where": self.where,
+            "besides": list(self.besides),
+        }
+
 
 @dataclass(frozen=True)
 class History:
@@ -235,20 +247,7 @@ class History:
                         }
                         for point in series.points
                     ],
-                    "changes": [
-                        {
-                            "index": change.index,
-                            "before": change.before,
-                            "after": change.after,
-                            "change": change.change if change.before else None,
-                            "p": change.p,
-                            "last_commit_before": (change.commits or (None, None))[0],
-                            "first_commit_after": (change.commits or (None, None))[1],
-                            "where": change.where,
-                            "besides": list(change.besides),
-                        }
-                        for change in self.of(series)
-                    ],
+                    "changes": [change.as_json() for change in self.of(series)],
                 }
                 for series in self.series
             ],
@@ -275,10 +274,8 @@ def read_history(
     Args:
         folders: run directories, or folders of them at any depth.
         metrics: names of `harness.records.quantities.registry.COMPARED`.
-        suites: names of suites, run or included; empty for all.
-        labels: of cases; empty for all.
-        machines: keys; empty for all.
-        limits: of a change.
+        suites, labels, machines: names of suites (run or included), labels of cases, keys of
+            machines; empty for all.
         repository: the checkout whose commits are measured; the current directory if absent.
 
     Raises:

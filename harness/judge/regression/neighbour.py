@@ -23,12 +23,7 @@ _BURDEN = 1 << 24
 
 @contextmanager
 def noisy_neighbours(count: int, seed: int) -> Iterator[None]:
-    """Let so many processes burst and rest until the block ends.
-
-    Args:
-        count: processes.
-        seed: of their rhythm.
-    """
+    """Let so many processes burst and rest until the block ends."""
     started = [
         subprocess.Popen(
             [sys.executable, "-S", __file__, str(seed + number)],

@@ -15,8 +15,6 @@ from harness.records.quantities.quantity import Quantity
 from harness.records.quantities.registry import COMPARED, own_quantities
 from harness.records.record import Record
 
-# Replicates: one number per fresh process, by case and metric.
-
 Replicates = Sequence[float]
 """One value per process: for latencies the median of its samples.
 
@@ -130,7 +128,7 @@ def observe(path: Path) -> Observed:
         if record.machine_key == machine:
             case = CaseId(record.suite, record.label, record.case_key)
             by_case.setdefault(case, []).append(record)
-    environment = run.environment
+    environment, run_threads = run.environment, run.environment.get("threads")
     flags = {
         case: tuple(dict.fromkeys(f for r in each for f in r.values.get("latency_flags") or ()))
         for case, each in by_case.items()
@@ -144,13 +142,11 @@ def observe(path: Path) -> Observed:
         failures={case: cause for case, each in by_case.items() if (cause := _why_failed(each))},
         conditions={
             case: {
-                "threads": each[0].values.get("threads")
-                or each[0].threads
-                or environment.get("threads"),
-                "cache": each[0].timing.get("cache"),
-                "CUDA graph": each[0].timing.get("cuda_graph"),
+                "threads": first.values.get("threads") or first.threads or run_threads,
+                "cache": first.timing.get("cache"),
+                "CUDA graph": first.timing.get("cuda_graph"),
             }
-            for case, each in by_case.items()
+            for case, (first, *_) in by_case.items()
         },
         flags={case: names for case, names in flags.items() if names},
         expected=len(run.listed),
@@ -184,8 +180,6 @@ def _why_failed(records: Sequence[Record]) -> str | None:
     return None
 
 
-# The noise floor: by how much runs of equal code differ on one machine.
-
 QUANTILE = 0.95
 """Share of pairs of equal code that lie below the floor; with fewer than 20 pairs, all do."""
 
@@ -201,9 +195,6 @@ def noise_floor(
 
     The larger geometric mean over the smaller, less 1; the quantile is an order statistic, rounded
     up.
-
-    Args:
-        pairs: replicates of equal code, measured twice.
     """
     effects: dict[str, list[float]] = {}
     for a, b in pairs:
@@ -244,9 +235,6 @@ def noise_of_runs(run: Observed, others: Iterable[Observed]) -> dict[str, float]
     return floor
 
 
-# Which case of one run is which case of another, though its label may have changed.
-
-
 def renamed(a: Observed, b: Observed) -> dict[CaseId, CaseId]:
     """Cases of a that b has under another label, with their names in b.
 
@@ -285,8 +273,6 @@ def _by_key(cases: list[CaseId]) -> dict[tuple[str, str], list[CaseId]]:
         found.setdefault((case.suite, case.key), []).append(case)
     return found
 
-
-# What a reader has to know about two runs before believing a difference between them.
 
 _LISTED = 3
 """Names in one sentence; the rest is a number."""

@@ -16,8 +16,6 @@ from harness.judge.regression.observed import CaseMetric
 from harness.judge.statistics.significance import mann_whitney_p
 from harness.messages import HarnessError
 
-# A workload of adjustable length in fresh processes, for trying out the gate.
-
 WORK_UNITS = 200
 """Units of work of one sample: a slow-down of 5 % is 10 of them."""
 
@@ -36,9 +34,6 @@ def measure_workload(units: int) -> Timed:
 
     The fork is the same as that of a fork server: a process of its own address space and moment,
     ready within a millisecond or two.
-
-    Args:
-        units: of work in each sample.
 
     Raises:
         WorkloadError: the process ended without an answer.

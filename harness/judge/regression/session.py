@@ -3,7 +3,7 @@
 import inspect
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from harness.environment.git import GitError
 from harness.instantiate import resolve
 from harness.judge.regression.gate import Gated, Settings, Side, Standing, Timed, gate
 from harness.judge.regression.observed import CaseMetric
-from harness.judge.regression.report import Report
+from harness.judge.regression.verdict import Report
 from harness.judge.regression.version import (
     Checkout,
     Version,
@@ -47,9 +47,7 @@ def gate_suite(
     Args:
         suite: what to measure; only latency is, whatever it asks for.
         ref: branch, tag or commit of the suite's repository.
-        settings: how to decide.
         process_seconds: of samples in each process.
-        listener: told before each block.
 
     Raises:
         GitError: no repository, no such commit, or the checkout changed meanwhile.
@@ -64,6 +62,28 @@ def gate_suite(
     after = working_tree(suite.path.resolve().parent)
     _require_own_code(jobs.values(), after)
     seen = state_hash(after.root)
+    before, gated, torches = _gated(jobs, after, ref, settings, listener)
+    if state_hash(after.root) != seen:
+        raise GitError(
+            f"{after.root} changed while it was measured; run the gate again and leave its files "
+            "alone until it has ended"
+        )
+    notes = []
+    if before.commit == after.commit and not after.dirty:
+        notes.append("both versions are the same commit without changes: equal code was compared")
+    if torches[0] != torches[1]:
+        notes.append(f"PyTorch differs: {torches[0]}, then {torches[1]}")
+    return report_of(suite.name, before, after, gated, settings, *notes)
+
+
+def _gated(
+    jobs: Mapping[CaseMetric, Job],
+    after: Checkout,
+    ref: str,
+    settings: Settings,
+    listener: Callable[[Standing], None] | None,
+) -> tuple[Checkout, Gated, list[str]]:
+    """The version before, what the gate has found, and PyTorch's version in both."""
     with ExitStack() as stack:
         before = stack.enter_context(worktree(after.root, ref))
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-gate-")))
@@ -86,26 +106,11 @@ def gate_suite(
             f"{before} runs no case of the suite ({findings[0].reason}); choose a commit that has "
             "these modules"
         )
-    if state_hash(after.root) != seen:
-        raise GitError(
-            f"{after.root} changed while it was measured; run the gate again and leave its files "
-            "alone until it has ended"
-        )
-    notes = []
-    if before.commit == after.commit and not after.dirty:
-        notes.append("both versions are the same commit without changes: equal code was compared")
-    if torches[0] != torches[1]:
-        notes.append(f"PyTorch differs: {torches[0]}, then {torches[1]}")
-    return report_of(suite.name, before, after, gated, settings, *notes)
+    return before, gated, torches
 
 
 def report_of(
-    suite: str,
-    before: Checkout,
-    after: Checkout,
-    gated: Gated,
-    settings: Settings,
-    *notes: str,
+    suite: str, before: Checkout, after: Checkout, gated: Gated, settings: Settings, *notes: str
 ) -> Report:
     """What a gate has found, with what was compared and how."""
     rule = (

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from harness.judge.regression.observed import CaseMetric, Replicates
 from harness.judge.statistics.significance import Ratio, adjusted, welch
+from harness.records.record import finite
 
 ChangeVerdict = Literal[
     "same", "faster", "slower", "less", "more", "unclear", "new", "gone", "failed"
@@ -125,6 +126,33 @@ class Findings:
 
 
 @dataclass(frozen=True)
+class Report:
+    """Two versions of a suite's cases held against each other."""
+
+    suite: str  # its name
+    before: str  # what the version before is, in words
+    after: str  # the same of the version after
+    found: Findings
+    rule: str  # what the verdicts mean, with the limits in force
+    notes: tuple[str, ...]  # sentences for the reader
+    conditions: Mapping[str, Any]  # plain data: what was compared, and with which limits
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; values in SI base units, effects as shares, infinite ones `None`."""
+        data: dict[str, Any] = finite(
+            {
+                "schema": 1,
+                **self.conditions,
+                "exit_code": self.found.exit_code,
+                **self.found.overview(),
+                "notes": list(self.notes),
+                "comparisons": self.found.rows(),
+            }
+        )
+        return data
+
+
+@dataclass(frozen=True)
 class Limits:
     """What makes a difference between two runs a verdict; see `decide`.
 
@@ -170,8 +198,6 @@ def decide(
 
     Args:
         a: replicates before, in SI base units; those of one key are of different processes.
-        b: replicates after.
-        limits: of verdicts.
 
     Returns:
         In the order of b, what only a has after that.
@@ -188,7 +214,6 @@ def decide(
     result: dict[CaseMetric, Finding] = {}
     for key in dict.fromkeys((*b, *a)):
         before, after = a.get(key, ()), b.get(key, ())
-        least = limits.effect(key.metric)
         if not (before and after):
             if before or after:
                 result[key] = Finding.between(before, after, "gone" if before else "new")
@@ -198,15 +223,19 @@ def decide(
                 key, before, after, ratios[key], p_values[key], limits=limits, alone=alone
             )
         elif key.quantity.is_measured:
-            needed = replicates_needed(before, after, least, alpha=limits.alpha)
-            reason = (
-                f"{len(before)} and {len(after)} processes; a verdict needs at least "
-                f"{LEAST_REPLICATES} a side, a good one {needed} (repeats: {needed} in the suite)"
-            )
+            reason = _too_few(before, after, limits.effect(key.metric), limits.alpha)
             result[key] = Finding.between(before, after, "unclear", reason)
         else:
             result[key] = _compared_exactly(key, before, after)
     return result
+
+
+def _too_few(a: Replicates, b: Replicates, effect: float, alpha: float) -> str:
+    needed = replicates_needed(a, b, effect, alpha=alpha)
+    return (
+        f"{len(a)} and {len(b)} processes; a verdict needs at least {LEAST_REPLICATES} a side, a "
+        f"good one {needed} (repeats: {needed} in the suite)"
+    )
 
 
 def _tested(
@@ -254,12 +283,8 @@ def called(
     """What a test says of a ratio; see `decide`.
 
     Args:
-        ratio: with its interval.
-        p_adjusted: its p value.
-        alpha: what that has to be below.
         least: effect that a difference has to reach.
         same_within: effect that the interval of what is the same stays below; `least` if absent.
-        seconds: whether it is one of times.
     """
     if p_adjusted < alpha and ratio.ratio >= 1 + least:
         return "slower" if seconds else "more"
@@ -303,8 +328,6 @@ def _geometric_mean(values: Replicates) -> float:
     return math.exp(math.fsum(map(math.log, values)) / len(values))
 
 
-# How many more processes a verdict needs.
-
 _POWER = 0.8
 """Probability with which a difference of the size asked for is to be found."""
 
@@ -322,12 +345,6 @@ def replicates_needed(a: Replicates, b: Replicates, effect: float, *, alpha: flo
     n = 2 s^2 (z_(1 - alpha / 2) + z_power)^2 / log(1 + effect)^2 + z_(1 - alpha / 2)^2 / 4, s^2 the
     mean of both variances of logarithms; the last term corrects the normal distribution for
     Student's (Guenther 1981).
-
-    Args:
-        a: replicates of one side.
-        b: replicates of the other.
-        effect: to be found, such as 0.02.
-        alpha: of the two-sided test.
     """
     spreads = [variance(map(math.log, side)) for side in (a, b) if len(side) > 1]
     if not spreads or effect <= 0:

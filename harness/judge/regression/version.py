@@ -23,8 +23,6 @@ from harness.judge.regression import version_worker
 from harness.judge.regression.gate import Timed
 from harness.messages import HarnessError, last_lines, printable
 
-# Another commit beside the user's checkout: a temporary git worktree that leaves no trace.
-
 _CHANGES_SHOWN = 3
 
 
@@ -100,10 +98,6 @@ def worktree(root: Path, ref: str) -> Iterator[Checkout]:
     The checkout at `root` keeps its files, index and branch. No hook of the repository is run.
     Submodules stay empty, as git leaves them in a new worktree.
 
-    Args:
-        root: top folder of a checkout of the repository.
-        ref: what to check out.
-
     Raises:
         GitError: `ref` stands for no commit, git cannot check it out, or what git wrote
             differs from the commit (a filter that is not installed, colliding names).
@@ -155,11 +149,7 @@ def _undisturbed() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-# A process that measures with the files of one checkout.
-
-_UNTIL_IMPORTED = (
-    300.0  # seconds until torch and the version are imported; a cold disk takes its time
-)
+_UNTIL_IMPORTED = 300.0  # seconds for torch and the version; a cold disk takes its time
 _BEYOND_TIMEOUT = 60.0  # beyond a job's own timeout, after which the engine has answered
 
 

@@ -52,11 +52,7 @@ def replies() -> Iterator[dict[str, Any]]:
     except BaseException as error:  # a version may fail in any way, sys.exit included
         yield {"error": f"{type(error).__name__}: {error}"}
         return
-    yield {
-        "harness": harness.case.__file__,
-        "modules": catalog.__file__,
-        "torch": version("torch"),
-    }
+    yield {"harness": harness.case.__file__, "modules": catalog.__file__, "torch": version("torch")}
     for line in sys.stdin:
         try:
             engine.submit(job_of(json.loads(line)))

@@ -178,7 +178,6 @@ class _Test:
     """Student's t test between two neighbouring parts of a series, variances taken as equal.
 
     Args:
-        series: the values.
         lost: degrees of freedom that a part's mean takes from its spread: 1, or 0 as in Otava.
     """
 

@@ -8,8 +8,6 @@ from math import exp, lgamma, log, sqrt
 
 from harness.judge.statistics.significance import CONFIDENCE, critical_t
 
-# The mean of a few independent values and its interval under Student's t.
-
 
 @dataclass(frozen=True)
 class MeanInterval:
@@ -44,9 +42,6 @@ def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Me
     return MeanInterval(mean, mean - half, mean + half, confidence)
 
 
-# The median with its distribution-free interval, and the quartiles.
-
-
 @dataclass(frozen=True)
 class MedianInterval:
     """A median and the interval between two order statistics around it."""
@@ -67,7 +62,6 @@ def median_interval(samples: Sequence[float], confidence: float = 0.95) -> Media
 
     Args:
         samples: at least one, independent.
-        confidence: asked for, between 0 and 1.
 
     Raises:
         ValueError: no samples.
@@ -115,8 +109,6 @@ def quartiles(samples: Sequence[float]) -> tuple[float, float]:
     return first, third
 
 
-# Outliers by the median absolute deviation, which the outliers themselves cannot inflate.
-
 # Iglewicz and Hoaglin 1993, How to Detect and Handle Outliers, section 3.3: the median absolute
 # deviation of normal data is 0.6745 standard deviations, their mean absolute one 0.7979 of them.
 _MAD_TO_STDEV = 1 / 0.6745
@@ -132,10 +124,6 @@ def outliers(samples: Sequence[float], threshold: float = THRESHOLD) -> list[int
 
     Where more than half of the samples are equal, the median absolute deviation is 0 and the mean
     absolute deviation takes its place, as Iglewicz and Hoaglin advise.
-
-    Args:
-        samples: any number, in one unit.
-        threshold: robust standard deviations.
     """
     if len(samples) < 3:
         return []

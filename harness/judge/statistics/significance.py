@@ -9,8 +9,6 @@ from statistics import NormalDist, fmean, variance
 CONFIDENCE = 0.95
 """Of every interval."""
 
-# Benjamini-Hochberg: p values of many questions, adjusted so that few alarms are false.
-
 
 def adjusted(p_values: Sequence[float]) -> list[float]:
     """Adjusted p values, in the order given.
@@ -37,9 +35,6 @@ def adjusted(p_values: Sequence[float]) -> list[float]:
         smallest = min(smallest, p_values[index] * m / rank)
         result[index] = smallest
     return result
-
-
-# The Mann-Whitney U test, in the normal approximation.
 
 
 def mann_whitney_p(a: Sequence[float], b: Sequence[float]) -> float:
@@ -171,9 +166,6 @@ def _away_from_zero(value: float) -> float:
     return value if abs(value) > _TINY else _TINY
 
 
-# Fisher's least significant difference: from where on two means of few replicates differ.
-
-
 @dataclass(frozen=True)
 class LeastDifference:
     """What tells means apart."""
@@ -189,9 +181,6 @@ def least_difference(groups: Sequence[Sequence[float]]) -> LeastDifference | Non
     df its degrees of freedom and n the size of a group (Fisher 1935, "The Design of Experiments").
     Pooling is what makes two or three replicates enough; it takes the groups to scatter alike. The
     error is that of one comparison: among many pairs some exceed it by chance.
-
-    Args:
-        groups: replicates of each group.
 
     Returns:
         `None` with fewer than two groups, groups of one, or groups of unequal size.

@@ -8,10 +8,16 @@ import psutil
 import torch
 from torch import Tensor
 
-from harness.measure.caches import array_bytes, last_level_bytes
+from harness.environment.machine import last_level_bytes
 
 Take = Callable[[], float]
 """Runs a kernel once; its duration in seconds."""
+
+# An array must exceed the last-level cache for a bandwidth to be the memory's. STREAM (McCalpin):
+# each array at least four times the sum of all last-level caches.
+ARRAY_OVER_CACHE = 4
+SMALLEST_ARRAY = 1 << 28
+LARGEST_MEMORY_SHARE = 8  # two arrays then take a quarter of the memory at most
 
 
 class Bench(Protocol):
@@ -109,6 +115,12 @@ class CudaBench:
             return float(start.elapsed_time(end)) / 1e3
 
         return take
+
+
+def array_bytes(cache: int | None, memory: int) -> int:
+    """Bytes of each array of a bandwidth measurement, as far as the memory allows."""
+    wanted = max(SMALLEST_ARRAY, ARRAY_OVER_CACHE * (cache or 0))
+    return min(wanted, memory // LARGEST_MEMORY_SHARE)
 
 
 def _matrices(device: str, dtype: torch.dtype, side: int) -> list[Tensor]:

@@ -5,17 +5,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from harness.case import as_plain, from_plain
 from harness.environment.files import write_atomically
 from harness.environment.machine import describe_environment
 from harness.environment.searching import safe_environment
-from harness.measure.roof import Roof
-from harness.measure.roofline.ceilings import Ceilings, Peak, Rate
+from harness.measure.convention import Roof
+from harness.measure.roofline.ceilings import Ceilings
 from harness.messages import HarnessError
 
 DEFAULT_FOLDER = Path("results/calibration")
@@ -40,15 +41,12 @@ class Entry:
     def roof(self, dtype: str) -> Roof | None:
         """The roof over cases of a data type; `None` where its peak is unknown."""
         peaks = self.ceilings.peaks
-        known = [peaks[name] for name in _names(self.device, dtype) if name in peaks]
+        # A ceiling must hold for whatever runs below it, and PyTorch's convolutions of float32 use
+        # TensorFloat-32 on CUDA unless told otherwise.
+        fast = (self.device, dtype) == ("cuda", "float32")
+        known = [peaks[name] for name in (dtype, *(["tf32"] if fast else [])) if name in peaks]
         rates = [peak.rate.median for peak in known if peak.rate is not None]
         return Roof(max(rates), self.ceilings.bandwidth.median) if rates else None
-
-
-def _names(device: str, dtype: str) -> tuple[str, ...]:
-    # A ceiling must hold for whatever runs below it, and PyTorch's convolutions of float32 use
-    # TensorFloat-32 on CUDA unless told otherwise.
-    return ("float32", "tf32") if (device, dtype) == ("cuda", "float32") else (dtype,)
 
 
 @dataclass(frozen=True)
@@ -71,44 +69,7 @@ class Calibration:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        return {"schema": SCHEMA, **asdict(self)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Calibration":
-        """Read plain data back.
-
-        Raises:
-            KeyError, TypeError: not a calibration.
-        """
-        return cls(data["machine_key"], tuple(_entry(each) for each in data["entries"]))
-
-
-def _entry(data: Mapping[str, Any]) -> Entry:
-    return Entry(
-        device=data["device"],
-        threads=data["threads"],
-        ceilings=ceilings_from(data["ceilings"]),
-        measured_at=data["measured_at"],
-        environment=data["environment"],
-    )
-
-
-def ceilings_from(data: Mapping[str, Any]) -> Ceilings:
-    """Ceilings as `dataclasses.asdict` has written them.
-
-    Raises:
-        KeyError, TypeError: not ceilings.
-    """
-    return Ceilings(
-        peaks={
-            dtype: Peak(
-                None if peak["rate"] is None else Rate(**peak["rate"]), peak["side"], peak["cause"]
-            )
-            for dtype, peak in data["peaks"].items()
-        },
-        bandwidth=Rate(**data["bandwidth"]),
-        array_bytes=data["array_bytes"],
-    )
+        return {"schema": SCHEMA, **as_plain(self)}
 
 
 def load(machine_key: str, folders: Sequence[Path] = (DEFAULT_FOLDER,)) -> Calibration | None:
@@ -126,8 +87,8 @@ def load(machine_key: str, folders: Sequence[Path] = (DEFAULT_FOLDER,)) -> Calib
         except (OSError, UnicodeDecodeError) as error:
             raise CalibrationError(f"{path}: cannot be read: {error}; remove it") from error
         try:
-            return Calibration.from_json(json.loads(text))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            return from_plain(Calibration, json.loads(text))
+        except ValueError as error:
             raise CalibrationError(
                 f"{path}: not a calibration ({error!r:.100}); remove it and run `harness calibrate`"
             ) from error
@@ -164,7 +125,6 @@ def save(calibration: Calibration, folder: Path = DEFAULT_FOLDER) -> Path:
     path = folder / f"{calibration.machine_key}.json"
     text = json.dumps(calibration.to_json(), indent=1) + "\n"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text)
     except OSError as error:
         raise CalibrationError(
@@ -181,11 +141,12 @@ def save(calibration: Calibration, folder: Path = DEFAULT_FOLDER) -> Path:
 LIMIT = 300.0  # seconds; a calibration takes under 30
 _MARK = "ceilings: "
 
-Measure = Callable[[str, int], Ceilings]
-
 
 def calibrate(
-    device: str, threads: int, measure: Measure | None = None, environment: Any = None
+    device: str,
+    threads: int,
+    measure: Callable[[str, int], Ceilings] | None = None,
+    environment: Any = None,
 ) -> Entry:
     """Measure the ceilings of a device now.
 
@@ -236,7 +197,7 @@ def in_fresh_process(device: str, threads: int) -> Ceilings:
             f"the calibration of {device} ended with exit code {done.returncode}: {said}; "
             "see `harness env` for what this machine has"
         )
-    return ceilings_from(json.loads(answers[-1].removeprefix(_MARK)))
+    return from_plain(Ceilings, json.loads(answers[-1].removeprefix(_MARK)))
 
 
 def measure_here(device: str, threads: int) -> Ceilings:
@@ -254,4 +215,4 @@ def measure_here(device: str, threads: int) -> Ceilings:
 
 if __name__ == "__main__":
     found = measure_here(sys.argv[1], int(sys.argv[2]))
-    sys.stdout.write(_MARK + json.dumps(asdict(found)) + "\n")
+    sys.stdout.write(_MARK + json.dumps(as_plain(found)) + "\n")

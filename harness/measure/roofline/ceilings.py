@@ -5,19 +5,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.judge.statistics.intervals import median_interval
-from harness.measure.sampling import RelativeStdev, sample_until
+from harness.measure.sampling import Clock, RelativeStdev, sample_until
+from harness.messages import first_line
 
 if TYPE_CHECKING:
     from harness.measure.roofline.bench import Bench
 
-
-# A rate: work per second, from the median time of repeated runs of a kernel of known work.
-
-# This project's own choices: a peak is read to two digits, so 1 % of spread suffices.
-RELATIVE_STDEV = 0.01
-MIN_SAMPLES = 6  # the fewest whose median has a 95 % interval
-MIN_TIME = 0.2  # seconds
-BUDGET = 0.6  # seconds per kernel, warm-up apart
+# Seconds per kernel, warm-up apart: this project's own choice, as those in `measure_rate` are.
+BUDGET = 0.6
 
 
 @dataclass(frozen=True)
@@ -32,7 +27,7 @@ class Rate:
 
 
 def measure_rate(
-    take: Callable[[], float], work: float, clock: Callable[[], float], budget: float = BUDGET
+    take: Callable[[], float], work: float, clock: Clock, budget: float = BUDGET
 ) -> Rate:
     """Time a kernel until its median is known, warm-up left out.
 
@@ -42,7 +37,9 @@ def measure_rate(
         clock: seconds that have passed.
         budget: seconds after which sampling ends in any case.
     """
-    criterion = RelativeStdev(RELATIVE_STDEV, MIN_SAMPLES, MIN_TIME)
+    # A peak is read to two digits, so 1 % of spread suffices; six samples are the fewest whose
+    # median has a 95 % interval.
+    criterion = RelativeStdev(limit=0.01, min_samples=6, min_time=0.2)
     sampled = sample_until(take, criterion, clock, budget)
     interval = median_interval(sampled.samples)
     return Rate(
@@ -99,7 +96,7 @@ def measure_peak(bench: "Bench", dtype: str) -> Peak:
         try:
             rate = measure_rate(bench.matmul(dtype, side), work, bench.clock)
         except (RuntimeError, NotImplementedError) as error:
-            return best or Peak(None, cause=str(error).strip().partition("\n")[0][:200])
+            return best or Peak(None, cause=first_line(error))
         if best is None or best.rate is None or rate.median > best.rate.median:
             best = Peak(rate, side)
     return best or Peak(None, cause="no size was measured")

@@ -1,5 +1,6 @@
-"""What every exporter starts from: a run's rows, their metrics, and where they come from."""
+"""What every exporter starts from: a run's rows and their metrics; and the exporters by name."""
 
+import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,3 +84,33 @@ def figures(row: Row) -> Iterator[TrackedFigure]:
             continue
         low, high = metric.bounds(row) or (None, None)
         yield TrackedFigure(metric.name, metric.head, metric.dimension, value, low, high)
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """A way to write a run into a file: the function of the same name in the file of that name."""
+
+    name: str  # on the command line
+    file: str  # of this folder; imported when it is asked for, since pandas takes half a second
+    partial: bool  # leaves out cases that failed or lack what the format holds
+
+    def write(self, run: Exported) -> str | bytes:
+        """Text or bytes of the file."""
+        module = importlib.import_module(f"{__package__}.{self.file}")
+        written: str | bytes = getattr(module, self.file)(run)
+        return written
+
+
+EXPORTERS: Mapping[str, Exporter] = {
+    each.name: each
+    for each in (
+        Exporter("pytest-benchmark", "pytest_benchmark", partial=True),
+        Exporter("github-action-benchmark", "github_action", partial=True),
+        Exporter("bencher", "bencher", partial=True),
+        Exporter("csv", "csv", partial=False),
+        Exporter("parquet", "parquet", partial=False),
+    )
+}
+
+MLFLOW = "mlflow"
+"""Logged to a server rather than written."""

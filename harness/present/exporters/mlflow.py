@@ -40,7 +40,6 @@ def mlflow(run: Exported, uri: str | None = None, client: Client | None = None) 
     are tags. A failed case is a run with status FAILED and its cause as a tag.
 
     Args:
-        run: to log.
         uri: of the tracking server or folder; MLflow's own settings if absent.
         client: in place of MLflow's.
 

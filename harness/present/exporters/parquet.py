@@ -40,11 +40,7 @@ def parquet(run: Exported) -> bytes:
         ]
         column = pyarrow.array(values, pyarrow.list_(pyarrow.float64()))
         table = table.add_column(list(made.columns).index(name), name, column)
-    described = {
-        "suite": run.suite,
-        "started_at": run.started_at,
-        "environment": run.environment,
-    }
+    described = {"suite": run.suite, "started_at": run.started_at, "environment": run.environment}
     metadata = (table.schema.metadata or {}) | {METADATA: json.dumps(described).encode()}
     out = io.BytesIO()
     pyarrow.parquet.write_table(table.replace_schema_metadata(metadata), out)

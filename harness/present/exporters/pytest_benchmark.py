@@ -116,14 +116,8 @@ def _quartiles(data: Sequence[float]) -> tuple[float, float]:
         return statistics.median(data[:half]), statistics.median(data[half:])
     k, rest = divmod(n, 4)
     if rest == 1:
-        return (
-            0.25 * data[k - 1] + 0.75 * data[k],
-            0.75 * data[3 * k] + 0.25 * data[3 * k + 1],
-        )
-    return (
-        0.75 * data[k] + 0.25 * data[k + 1],
-        0.25 * data[3 * k + 1] + 0.75 * data[3 * k + 2],
-    )
+        return (0.25 * data[k - 1] + 0.75 * data[k], 0.75 * data[3 * k] + 0.25 * data[3 * k + 1])
+    return (0.75 * data[k] + 0.25 * data[k + 1], 0.25 * data[3 * k + 1] + 0.75 * data[3 * k + 2])
 
 
 def _machine_info(environment: Mapping[str, Any]) -> dict[str, Any]:

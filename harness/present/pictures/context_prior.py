@@ -9,15 +9,7 @@ from torch.nn import functional as F
 
 from context_modules.affinity_loss import AffinityLoss, ideal_affinity
 from context_modules.context_prior import ContextPriorLayer
-from harness.present.pictures.panels import (
-    CAPTION_SIZE,
-    Scene,
-    classes_of,
-    draw_labels,
-    draw_map,
-    hide_empty,
-    panel_grid,
-)
+from harness.present.pictures import panels
 from harness.present.plots.canvas import INK, house
 
 QUERIES = "abcd"  # at most so many query pixels are shown
@@ -50,20 +42,20 @@ def draw_prior_maps(
         maps.insert(0, ("P, without the loss", unsupervised))
     _require_shapes(labels, [matrix for _, matrix in maps])
     # One pixel per class: the one deepest inside it.
-    queries = [_deepest(labels == label) for label in classes_of(labels)[: len(QUERIES)]]
+    queries = [_deepest(labels == label) for label in panels.classes_of(labels)[: len(QUERIES)]]
     with house():
         columns = max(1 + len(maps), len(queries))
-        figure, axes = panel_grid(1.3 + 2 * 5.6 / columns, 2, columns, heading)
-        draw_labels(axes[0, 0], labels)
+        figure, axes = panels.panel_grid(1.3 + 2 * 5.6 / columns, 2, columns, heading)
+        panels.draw_labels(axes[0, 0], labels)
         for panel, (title, matrix) in zip(axes[0, 1:], maps, strict=False):
             image = _draw_matrix(panel, title, matrix, ideal)
         for panel, name, query in zip(axes[1], QUERIES, queries, strict=False):
             _mark_query(axes[0, 0], query, labels.shape[1], name)
             title = f"row {name} of P (class {int(labels.flatten()[query])})"
-            draw_map(panel, title, prior[query].view(labels.shape))
+            panels.draw_map(panel, title, prior[query].view(labels.shape))
             _mark_query(panel, query, labels.shape[1], name)
-        hide_empty(axes.flat)
-        bar = figure.colorbar(image, ax=axes, shrink=0.6, aspect=30, pad=0.02)
+        panels.hide_empty(axes.flat)
+        bar = figure.colorbar(image, ax=axes, **panels.BAR)
         bar.set_label("probability of the same class")
     return figure
 
@@ -88,13 +80,13 @@ def _deepest(members: Tensor) -> int:
 
 
 def _draw_matrix(axes: Axes, title: str, matrix: Tensor, ideal: Tensor) -> AxesImage:
-    image = draw_map(axes, title, matrix)
+    image = panels.draw_map(axes, title, matrix)
     same, other = (
         f"{float(matrix[pairs].float().mean()):.2f}" if bool(pairs.any()) else "none"
         for pairs in (ideal.bool(), ~ideal.bool())
     )
-    axes.set_xlabel(f"key pixel\nsame class {same}, other {other}", fontsize=CAPTION_SIZE)
-    axes.set_ylabel("query pixel", fontsize=CAPTION_SIZE)
+    axes.set_xlabel(f"key pixel\nsame class {same}, other {other}", fontsize=panels.CAPTION_SIZE)
+    axes.set_ylabel("query pixel", fontsize=panels.CAPTION_SIZE)
     return image
 
 
@@ -116,17 +108,14 @@ def demonstrate(seed: int = 0) -> Figure:
 
     Two layers start equal and learn to segment; one of them is supervised by the Affinity Loss as
     well (CPNet, Eq. 7, without the auxiliary loss). Deterministic; a few seconds on a CPU.
-
-    Args:
-        seed: of the scene, the parameters and the noise.
     """
-    scene = Scene.made((20, 20), channels=16, noise=0.5, seed=seed)
+    scene = panels.Scene.made((20, 20), channels=16, noise=0.5, seed=seed)
     without, supervised = (_fitted_prior(scene, weight) for weight in (0.0, 1.0))
     ideal = ideal_affinity(scene.labels[None])[0]
     return draw_prior_maps(supervised, ideal, scene.labels, unsupervised=without)
 
 
-def _fitted_prior(scene: Scene, affinity_weight: float) -> Tensor:
+def _fitted_prior(scene: panels.Scene, affinity_weight: float) -> Tensor:
     labels, (_, channels, height, width) = scene.labels[None], scene.clean.shape
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(scene.seed)

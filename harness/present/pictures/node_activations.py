@@ -11,17 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from context_modules.squeeze_reasoning import SqueezeReasoning
-from harness.present.pictures.panels import (
-    CAPTION_SIZE,
-    MAP_COLOURS,
-    TITLE_SIZE,
-    Scene,
-    classes_of,
-    draw_labels,
-    draw_map,
-    hide_empty,
-    panel_grid,
-)
+from harness.present.pictures import panels
 from harness.present.plots.canvas import FAINT, house
 
 COLUMNS = 5
@@ -55,20 +45,14 @@ def draw_node_activations(activations: Tensor, labels: Tensor) -> Figure:
     panel = 5.6 / columns * labels.shape[0] / labels.shape[1]  # inches
     heading = "Squeeze Reasoning: the most salient channel of each node"
     with house():
-        figure, axes = panel_grid(0.6 + rows * (panel + 0.65), rows, columns, heading)
+        figure, axes = panels.panel_grid(0.6 + rows * (panel + 0.65), rows, columns, heading)
         scene, *others = axes.flat
-        draw_labels(scene, labels)
+        panels.draw_labels(scene, labels)
         for node, (each, channels) in enumerate(zip(others, activations, strict=False)):
             _draw_node(each, node, channels, labels)
-        hide_empty(axes.flat)
-        bar = figure.colorbar(
-            ScalarMappable(Normalize(0, 1), MAP_COLOURS),
-            ax=axes,
-            shrink=0.6,
-            aspect=30,
-            pad=0.02,
-            ticks=[0, 1],
-        )
+        panels.hide_empty(axes.flat)
+        scale = ScalarMappable(Normalize(0, 1), panels.MAP_COLOURS)
+        bar = figure.colorbar(scale, ax=axes, ticks=[0, 1], **panels.BAR)
         bar.ax.set_yticklabels(["lowest", "highest"])
         bar.set_label("activation, scale of each channel")
     return figure
@@ -80,29 +64,26 @@ def _draw_node(axes: Axes, node: int, channels: Tensor, labels: Tensor) -> None:
     channel = int(channels.flatten(1).std(dim=1, correction=0).argmax())
     values = channels[channel]
     if float(values.std(correction=0)) == 0:
-        draw_map(axes, "", torch.zeros_like(values))
-        axes.set_title(f"node {node}: silent", fontsize=TITLE_SIZE, color=FAINT)
+        panels.draw_map(axes, "", torch.zeros_like(values))
+        axes.set_title(f"node {node}: silent", fontsize=panels.TITLE_SIZE, color=FAINT)
         return
     low, high = values.min(), values.max()
-    draw_map(
+    panels.draw_map(
         axes,
         f"node {node}",
         (values - low) / (high - low).clamp_min(torch.finfo(values.dtype).tiny),
     )
-    means = {label: float(values[labels == label].mean()) for label in classes_of(labels)}
+    means = {label: float(values[labels == label].mean()) for label in panels.classes_of(labels)}
     highest = f"\nhighest on class {max(means, key=lambda k: means[k])}" if means else ""
-    axes.set_xlabel(f"channel {channel}{highest}", fontsize=CAPTION_SIZE)
+    axes.set_xlabel(f"channel {channel}{highest}", fontsize=panels.CAPTION_SIZE)
 
 
 def demonstrate(seed: int = 0) -> Figure:
     """Fit a small Squeeze Reasoning module on the made scene and draw its nodes on an unseen view.
 
     Deterministic; about a second on a CPU.
-
-    Args:
-        seed: of the scene, the parameters and the noise.
     """
-    scene = Scene.made((32, 40), channels=48, noise=0.5, seed=seed)
+    scene = panels.Scene.made((32, 40), channels=48, noise=0.5, seed=seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = SqueezeReasoning(48, nodes=8)

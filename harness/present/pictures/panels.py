@@ -1,6 +1,6 @@
 """What the pictures share: the made scene that a module is fitted on, and panels to draw it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -93,6 +93,7 @@ CLASS_COLOURS = ("#E8E8E8", *PALETTE)  # the first class is the background of mo
 VOID_COLOUR = "#FFFFFF"
 MAP_COLOURS = "Blues"  # of maps: deeper is higher, as in the papers' figures
 TITLE_SIZE, CAPTION_SIZE = 9, 7  # points
+BAR: dict[str, Any] = {"shrink": 0.6, "aspect": 30, "pad": 0.02}  # of colours, beside all panels
 
 
 def panel_grid(height: float, rows: int, columns: int, heading: str = "") -> tuple[Figure, Any]:
@@ -115,23 +116,12 @@ def draw_labels(axes: Axes, labels: Tensor, *, void: int = 255) -> None:
     """Draw a label map, one colour per class, with a legend below.
 
     Args:
-        axes: where.
         labels: (H, W) integers.
         void: label of pixels without a class, drawn white.
     """
     axes.set_title("labels", fontsize=TITLE_SIZE)
     classes = classes_of(labels, void=void)
-    index = labels.new_full(labels.shape, len(classes))
-    for place, label in enumerate(classes):
-        index[labels == label] = place
-    colours = [CLASS_COLOURS[place % len(CLASS_COLOURS)] for place in range(len(classes))]
-    axes.imshow(
-        index.cpu().numpy(),
-        cmap=ListedColormap([*colours, VOID_COLOUR]),
-        vmin=-0.5,
-        vmax=len(classes) + 0.5,
-        interpolation="nearest",
-    )
+    _, colours = draw_areas(axes, labels, classes, CLASS_COLOURS, VOID_COLOUR)
     names = [str(label) for label in classes]
     if bool((labels == void).any()):
         names, colours = [*names, "void"], [*colours, VOID_COLOUR]
@@ -149,7 +139,29 @@ def draw_labels(axes: Axes, labels: Tensor, *, void: int = 255) -> None:
         handletextpad=0.4,
         columnspacing=1.0,
     )
+
+
+def draw_areas(
+    axes: Axes, names: Tensor, shown: Sequence[int], colours: Sequence[str], rest: str
+) -> tuple[Tensor, list[str]]:
+    """Draw a map of names, (H, W) integers: the shown ones by their colours, all others alike.
+
+    Returns:
+        (H, W), the place of each pixel's name in `shown`, its length for others; and the colours.
+    """
+    places = names.new_full(names.shape, len(shown))
+    for place, name in enumerate(shown):
+        places[names == name] = place
+    used = [colours[place % len(colours)] for place in range(len(shown))]
+    axes.imshow(
+        places.cpu().numpy(),
+        cmap=ListedColormap([*used, rest]),
+        vmin=-0.5,
+        vmax=len(shown) + 0.5,
+        interpolation="nearest",
+    )
     bare(axes)
+    return places, used
 
 
 def classes_of(labels: Tensor, *, void: int = 255) -> list[int]:

@@ -1,6 +1,6 @@
 """Effective receptive fields: which part of an image one output depends on (GGCF, Figure 6)."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from matplotlib.axes import Axes
@@ -12,15 +12,7 @@ from torch.nn import functional as F
 
 from context_modules.graph_guided import GraphGuidedContextFusion
 from context_modules.layers import ConvBNReLU
-from harness.present.pictures.panels import (
-    CAPTION_SIZE,
-    MAP_COLOURS,
-    TITLE_SIZE,
-    Scene,
-    bare,
-    one_thread,
-    panel_grid,
-)
+from harness.present.pictures import panels
 from harness.present.plots.canvas import PRINTED, house
 
 LEVEL = 0.01  # of the largest change: what counts as inside of the field in the captions
@@ -72,7 +64,24 @@ def receptive_field(
         for x in _starts(width, window, step)
     ]
     total, hidden = torch.zeros(height, width), torch.zeros(height, width)
+    changes = _changes(network, image, position, places, batch)
+    for (rows, columns), change in zip(places, changes, strict=True):
+        total[rows, columns] += change
+        hidden[rows, columns] += 1
+    return total / hidden
+
+
+def _changes(
+    network: Callable[[Tensor], Tensor],
+    image: Tensor,
+    position: tuple[int, int],
+    places: Sequence[tuple[slice, slice]],
+    batch: int,
+) -> Tensor:
+    """How far the response moves when each of the places has the mean colour: (places,)."""
+    height, width = image.shape[1:]
     mean = image.mean(dim=(1, 2))[:, None, None]
+    found = []
     with torch.no_grad():
         response = _response(network(image[None]), position, (height, width))
         for first in range(0, len(places), batch):
@@ -81,11 +90,8 @@ def receptive_field(
             for each, (rows, columns) in zip(images, some, strict=True):
                 each[:, rows, columns] = mean
             changed = _response(network(images), position, (height, width))
-            distances = (changed - response).float().norm(dim=1).cpu()
-            for (rows, columns), distance in zip(some, distances, strict=True):
-                total[rows, columns] += distance
-                hidden[rows, columns] += 1
-    return total / hidden
+            found.append((changed - response).float().norm(dim=1).cpu())
+    return torch.cat(found)
 
 
 def draw_receptive_field(
@@ -109,17 +115,17 @@ def draw_receptive_field(
     columns = 1 + len(fields)
     height, width = image.shape[1:]
     with house():
-        figure, axes = panel_grid(0.7 + 5.6 / columns * height / width, 1, columns)
+        figure, axes = panels.panel_grid(0.7 + 5.6 / columns * height / width, 1, columns)
         first, *others = axes[0]
         pixels = image.detach().float().cpu()
         pixels = (pixels - pixels.amin()) / (pixels.amax() - pixels.amin()).clamp(min=1e-12)
         first.imshow(pixels.expand(3, -1, -1).permute(1, 2, 0).numpy())
         for panel, (name, field) in zip(others, fields.items(), strict=True):
             drawn = _draw_field(panel, field)
-            panel.set_title(name, fontsize=TITLE_SIZE)
-        first.set_title("input", fontsize=TITLE_SIZE)
+            panel.set_title(name, fontsize=panels.TITLE_SIZE)
+        first.set_title("input", fontsize=panels.TITLE_SIZE)
         for panel in axes[0]:
-            bare(panel)
+            panels.bare(panel)
             # White below: the mark is seen on every colour.
             for colour, edge in (("white", 3.5), (PRINTED, 1.6)):
                 look = {"marker": "x", "markersize": 7, "markeredgewidth": edge}
@@ -127,7 +133,7 @@ def draw_receptive_field(
         bar = figure.colorbar(drawn, ax=axes[0], shrink=0.7, aspect=25, pad=0.02)
         bar.set_ticks(TICKS, labels=[f"{tick:g}" for tick in TICKS])
         bar.minorticks_off()
-        bar.set_label("change, share of the largest", fontsize=CAPTION_SIZE)
+        bar.set_label("change, share of the largest", fontsize=panels.CAPTION_SIZE)
     return figure
 
 
@@ -137,14 +143,11 @@ def demonstrate(seed: int = 0) -> Figure:
     They differ in the heads of GGCF alone: FULL against LOCAL and GRID. All of the classifier's
     input is context, and the noise is strong enough that one position does not tell its class.
     Deterministic; a few seconds on a CPU.
-
-    Args:
-        seed: of the scene, the parameters and the noise.
     """
-    scene = Scene.made((40, 60), channels=3, noise=0.6, seed=seed)
+    scene = panels.Scene.made((40, 60), channels=3, noise=0.6, seed=seed)
     view, position = scene.view, (10, 15)  # inside of one of the two regions of class 1
     networks = {name: _fitted_network(heads, scene) for name, heads in HEADS.items()}
-    with one_thread():
+    with panels.one_thread():
         fields = {
             name: receptive_field(network, view[0], position, window=8, stride=2, batch=32)
             for name, network in networks.items()
@@ -152,7 +155,7 @@ def demonstrate(seed: int = 0) -> Figure:
     return draw_receptive_field(view[0], fields, position)
 
 
-def _fitted_network(heads: tuple[str, ...], scene: Scene, channels: int = 16) -> nn.Module:
+def _fitted_network(heads: tuple[str, ...], scene: panels.Scene, channels: int = 16) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(scene.seed)
         context = GraphGuidedContextFusion(channels, heads=heads)
@@ -201,7 +204,9 @@ def _require_fields(image: Tensor, fields: Mapping[str, Tensor]) -> None:
 def _draw_field(axes: Axes, field: Tensor) -> AxesImage:
     share = field / field.amax().clamp(min=1e-12)
     inside = float((share > LEVEL).float().mean())
-    axes.set_xlabel(f"{inside:.0%} of the image above {LEVEL:.0%}", fontsize=CAPTION_SIZE)
+    axes.set_xlabel(f"{inside:.0%} of the image above {LEVEL:.0%}", fontsize=panels.CAPTION_SIZE)
     # Far changes are a hundredth of near ones: a linear scale would show the query's surroundings.
     scale = LogNorm(TICKS[0], TICKS[-1], clip=True)
-    return axes.imshow(share.cpu().numpy(), cmap=MAP_COLOURS, norm=scale, interpolation="nearest")
+    return axes.imshow(
+        share.cpu().numpy(), cmap=panels.MAP_COLOURS, norm=scale, interpolation="nearest"
+    )

@@ -2,7 +2,6 @@
 
 import torch
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -10,15 +9,7 @@ from context_modules.region_attention import RegionAuxiliaryHead
 from context_modules.region_construction import RegionConstruction, Regions
 from context_modules.region_interaction import select_representatives
 from context_modules.region_losses import RegionLosses
-from harness.present.pictures.panels import (
-    TITLE_SIZE,
-    Scene,
-    bare,
-    draw_labels,
-    draw_map,
-    one_thread,
-    panel_grid,
-)
+from harness.present.pictures import panels
 from harness.present.plots.canvas import PALETTE, house
 
 REPRESENTATIVES = 4  # as in Figure 5
@@ -54,13 +45,13 @@ def draw_regions(
     height, width = labels.shape
     with house():
         heading = "Region Attention: object regions"
-        figure, axes = panel_grid(1.1 + 6.0 * height / width, 2, 2, heading)
+        figure, axes = panels.panel_grid(1.1 + 6.0 * height / width, 2, 2, heading)
         (scene, edges), (grouped, scored) = axes
-        draw_labels(scene, labels)
-        image = draw_map(edges, "boundary score map B", boundary)
+        panels.draw_labels(scene, labels)
+        image = panels.draw_map(edges, "boundary score map B", boundary)
         figure.colorbar(image, ax=edges, shrink=0.8, label="probability")
         _draw_grouped(grouped, regions, representatives)
-        image = draw_map(scored, "representative score map J", scores)
+        image = panels.draw_map(scored, "representative score map J", scores)
         figure.colorbar(image, ax=scored, shrink=0.8, label="score")
     return figure
 
@@ -72,35 +63,21 @@ def _draw_grouped(axes: Axes, regions: Tensor, representatives: Tensor) -> None:
     largest = regions.cpu() == names[order[0]]
     enough = max(1, int(representatives.cpu()[largest].sum()))
     drawn = [int(names[place]) for place in order if int(sizes[place]) >= enough]
-    index = torch.full(regions.shape, len(drawn))
-    for place, name in enumerate(drawn):
-        index[regions.cpu() == name] = place
-    colours = [REGION_COLOURS[place % len(REGION_COLOURS)] for place in range(len(drawn))]
-    axes.imshow(
-        index.numpy(),
-        cmap=ListedColormap([*colours, SMALL_COLOUR]),
-        vmin=-0.5,
-        vmax=len(drawn) + 0.5,
-        interpolation="nearest",
-    )
+    index, _ = panels.draw_areas(axes, regions.cpu(), drawn, REGION_COLOURS, SMALL_COLOUR)
     rows, columns = torch.nonzero(representatives.cpu() & (index < len(drawn)), as_tuple=True)
     axes.scatter(columns.numpy(), rows.numpy(), s=14, c=DOT, edgecolors="black", linewidths=0.5)
-    axes.set_title("regions and representative pixels", fontsize=TITLE_SIZE)
+    axes.set_title("regions and representative pixels", fontsize=panels.TITLE_SIZE)
     small = len(names) - len(drawn)
     many = "1 region" if len(drawn) == 1 else f"{len(drawn)} regions"
     axes.set_xlabel(many + (f" and {small} smaller, grey" if small else ""))
-    bare(axes)
 
 
 def demonstrate(seed: int = 0) -> Figure:
     """Fit boundary and category scores on the made scene and draw the regions of an unseen view.
 
     Deterministic; a few seconds on a CPU.
-
-    Args:
-        seed: of the scene, the parameters and the noise.
     """
-    scene = Scene.made((32, 40), channels=24, noise=0.5, seed=seed)
+    scene = panels.Scene.made((32, 40), channels=24, noise=0.5, seed=seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         head = RegionAuxiliaryHead(24, channels=16, categories=scene.classes)
@@ -112,7 +89,7 @@ def demonstrate(seed: int = 0) -> Figure:
         return total
 
     scene.fit(loss, head.parameters(), steps=80)
-    with torch.no_grad(), one_thread():
+    with torch.no_grad(), panels.one_thread():
         scores = head.eval()(scene.view)
         boundary = scores.boundary.sigmoid()
         found: Regions = RegionConstruction()(boundary, scores.categories.softmax(dim=1))

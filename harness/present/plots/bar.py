@@ -1,6 +1,7 @@
 """Bar plots: a bar per row with the printed figure beside it, or one per row and quantity."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,6 +18,8 @@ MOST_BARS = 150
 _CROWDED = 60  # bars beyond which each gets less room
 _DIGIT = 0.64  # of the size: its width in DejaVu Sans
 _COLUMN_GAP = 9.0  # points between the columns of numbers
+_DIAMOND: dict[str, Any] = {"marker": "D", "s": 26, "linewidth": 1.1, "color": style.HOLLOW}
+_DIAMOND["edgecolor"] = style.PRINTED
 _CAUSE = 44  # characters of a cause beside its row; the whole one is below the plot
 # Of quantities side by side.
 _GROUP_GAP = 0.6  # bars that the space between two rows could hold
@@ -42,16 +45,7 @@ def draw(view: View) -> Figure:
     log = _is_log(view, every)
     _draw_bars(axes, view, ours)
     if printed:
-        axes.scatter(
-            list(printed.values()),
-            list(printed),
-            marker="D",
-            s=26,
-            color=style.HOLLOW,
-            edgecolor=style.PRINTED,
-            linewidth=1.1,
-            zorder=4,
-        )
+        axes.scatter(list(printed.values()), list(printed), zorder=4, **_DIAMOND)
     number_axis(axes, "x", with_ends(every, [view.y.interval(row) for row in view.rows]), log)
     if log:
         axes.set_xlim(min(every) / 2, max(every) * 1.3)

@@ -276,20 +276,12 @@ def settle(figure: Figure) -> None:
 
 
 def number_axis(
-    axes: Axes,
-    which: Literal["x", "y"],
-    values: Sequence[float],
-    log: bool,
-    *,
-    tight: bool = False,
+    axes: Axes, which: Literal["x", "y"], values: Sequence[float], log: bool, *, tight: bool = False
 ) -> None:
     """Linear, from zero where values are positive, or logarithmic with plain numbers as ticks.
 
     Args:
-        axes: to set.
-        which: of its axes.
         values: all that is shown along it, ends of intervals included.
-        log: whether it is logarithmic.
         tight: whether it may begin elsewhere than at zero; see `may_leave_zero`.
     """
     axis = axes.xaxis if which == "x" else axes.yaxis

@@ -9,18 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from harness.present.plots import canvas
-from harness.present.plots.canvas import (
-    errors,
-    legend,
-    may_leave_zero,
-    name_places,
-    number_axis,
-    panels,
-    settle,
-    thin_ticks,
-    with_ends,
-)
-from harness.present.plots.placement import kept_apart
+from harness.present.plots.placement import in_points, kept_apart, room
 from harness.present.plots.view import View
 
 _NAME_SIZE = 8.0  # points
@@ -44,39 +33,20 @@ def name_ends(figure: Figure, axes: Axes, ends: Sequence[End]) -> None:
     """Names right of the axes at the height of the lines' ends, pushed apart where they meet."""
     longest = max((end.name for end in ends), key=len)
     # An invisible label keeps the room that the names need when the layout settles.
-    room = axes.text(
+    kept = axes.text(
         1.02, 0.5, longest, transform=axes.transAxes, size=_NAME_SIZE, alpha=0, gid="room"
     )
-    settle(figure)
-    room.remove()
-    per_point = figure.dpi / 72
-    spots = axes.transData.transform([(end.x, end.y) for end in ends])
-    heights = [float(spot[1]) / per_point for spot in spots]
-    right = axes.get_window_extent().x1 / per_point
-    for end, spot, height, at in zip(
-        ends, spots, heights, kept_apart(heights, [_NAME_LINE] * len(ends)), strict=True
-    ):
-        axes.annotate(
-            end.name,
-            xy=(float(spot[0]) / per_point, height),
-            xycoords="figure points",
-            xytext=(right + 8, at),
-            textcoords="figure points",
-            size=_NAME_SIZE,
-            color=end.colour,
-            va="center",
-            ha="left",
-            annotation_clip=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": end.colour,
-                "alpha": 0.5,
-                "linewidth": 0.6,
-                "shrinkA": 0,
-                "shrinkB": 4,
-                "relpos": (0, 0.5),
-            },
-        )
+    canvas.settle(figure)
+    kept.remove()
+    spots = in_points(figure, axes, [(end.x, end.y) for end in ends])
+    right = room(figure, axes).right
+    heights = kept_apart([height for _, height in spots], [_NAME_LINE] * len(ends))
+    look: dict[str, Any] = {"xycoords": "figure points", "textcoords": "figure points"}
+    look |= {"size": _NAME_SIZE, "va": "center", "ha": "left", "annotation_clip": False}
+    tie = {"arrowstyle": "-", "alpha": 0.5, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4}
+    for end, spot, at in zip(ends, spots, heights, strict=True):
+        arrow = tie | {"color": end.colour, "relpos": (0, 0.5)}
+        axes.annotate(end.name, spot, (right + 8, at), color=end.colour, arrowprops=arrow, **look)
 
 
 @dataclass
@@ -103,10 +73,10 @@ def draw(view: View) -> Figure:
     """
     assert view.x is not None
     curves = _curves_of(view)
-    ours = [value for curve in curves for value in with_ends(curve.y, curve.intervals)]
+    ours = [value for curve in curves for value in canvas.with_ends(curve.y, curve.intervals)]
     printed = [value for curve in curves for value in curve.printed_y]
     apart = _far_apart(ours, printed)
-    figure, (axes, *beside) = panels(1 + apart, 3.9, view.title, view.notes)
+    figure, (axes, *beside) = canvas.panels(1 + apart, 3.9, view.title, view.notes)
     for curve in curves:
         _draw_curve(axes, beside[0] if apart else axes, curve)
     _scale_y(axes, view, ours if apart else [*ours, *printed])
@@ -126,10 +96,10 @@ def draw(view: View) -> Figure:
     if named and ends:
         name_ends(figure, axes, ends)
     else:
-        settle(figure)
+        canvas.settle(figure)
     for each in (axes, *beside):
         if not view.x.is_text:
-            thin_ticks(each)
+            canvas.thin_ticks(each)
     return figure
 
 
@@ -190,7 +160,7 @@ def _draw_curve(axes: Axes, printed_axes: Axes, curve: _Curve) -> None:
     axes.errorbar(
         curve.x,
         curve.y,
-        yerr=errors(curve.y, curve.intervals),
+        yerr=canvas.errors(curve.y, curve.intervals),
         # Beyond the palette, a dashed line tells a colour's second use from its first.
         linestyle="-" if curve.number < len(canvas.PALETTE) else "--",
         markeredgecolor="white",
@@ -209,8 +179,8 @@ def _draw_curve(axes: Axes, printed_axes: Axes, curve: _Curve) -> None:
 
 def _scale_y(axes: Axes, view: View, values: Sequence[float]) -> None:
     log = canvas.is_log(view.spec.log, "y", values)
-    tight = may_leave_zero(view.y.quantity, values)
-    number_axis(axes, "y", values, log, tight=tight)
+    tight = canvas.may_leave_zero(view.y.quantity, values)
+    canvas.number_axis(axes, "y", values, log, tight=tight)
     axes.grid(visible=True)
 
 
@@ -219,12 +189,12 @@ def _scale_x(axes: Axes, view: View, curves: Sequence[_Curve]) -> None:
     axes.set_xlabel(view.x.head)
     places = _places(view)
     if places is not None:
-        name_places(axes, [canvas.short(name) for name in places])
+        canvas.name_places(axes, [canvas.short(name) for name in places])
         axes.set_xlim(-0.3, len(places) - 0.7)
         return
     values = [x for curve in curves for x in (*curve.x, *curve.printed_x, *curve.lost_x)]
     if canvas.is_log(view.spec.log, "x", values):
-        number_axis(axes, "x", values, log=True)
+        canvas.number_axis(axes, "x", values, log=True)
     # Few swept values are the ticks themselves: nothing was measured between them.
     swept = sorted(set(values))
     if len(swept) <= 8 and all(value == int(value) for value in swept):
@@ -250,4 +220,4 @@ def _explain_forms(axes: Axes, curves: Sequence[_Curve], printed: bool, apart: b
             )
         )
     if handles:
-        legend(axes, handles=handles)
+        canvas.legend(axes, handles=handles)

@@ -11,6 +11,9 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 Point = tuple[float, float]
 
@@ -68,14 +71,8 @@ def _places_around(point: Point, size: tuple[float, float]) -> list[Box]:
             across, up = math.cos(angle), math.sin(angle)
             centre_x = x + across * (ring + width / 2)
             centre_y = y + up * (ring + height / 2)
-            boxes.append(
-                Box(
-                    centre_x - width / 2,
-                    centre_y - height / 2,
-                    centre_x + width / 2,
-                    centre_y + height / 2,
-                )
-            )
+            low_x, low_y = centre_x - width / 2, centre_y - height / 2
+            boxes.append(Box(low_x, low_y, centre_x + width / 2, centre_y + height / 2))
     return boxes
 
 
@@ -165,7 +162,6 @@ def along(corners: Sequence[Point], step: float) -> list[Box]:
     """Small boxes along a line, so that labels keep off it.
 
     Args:
-        corners: of the line.
         step: from box to box, and the size of each.
     """
     boxes = []
@@ -176,6 +172,18 @@ def along(corners: Sequence[Point], step: float) -> list[Box]:
             x, y = (a + part * (b - a) for a, b in zip(start, end, strict=True))
             boxes.append(Box(x, y, x, y).grown(step / 2))
     return boxes
+
+
+def in_points(figure: Figure, axes: Axes, places: Sequence[Point]) -> list[Point]:
+    """Places in the units of settled axes, in points from the figure's lower left corner."""
+    spots = axes.transData.transform(list(places)) / (figure.dpi / 72)
+    return [(float(x), float(y)) for x, y in spots]
+
+
+def room(figure: Figure, artist: Artist) -> Box:
+    """What an artist of a settled figure takes, in points."""
+    extents = artist.get_window_extent().extents
+    return Box(*(float(each) / (figure.dpi / 72) for each in extents))
 
 
 def kept_apart(wanted: Sequence[float], heights: Sequence[float]) -> list[float]:

@@ -95,10 +95,7 @@ def write_plots(
     """Writes `plots/<name>.png`, `.svg` and `.pdf` of every plot that a suite asks for.
 
     Args:
-        part: the suite.
-        rows: annotated.
         folder: in which `plots` is made.
-        context: of the run.
 
     Returns:
         The files, in the order written.
@@ -141,44 +138,41 @@ def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | Non
     ys = tuple(read(name, part, rows) for name in spec.ys)
     y, series = ys[0], reading(spec.series)
     x = None if spec.kind == "bar" else reading(spec.x)
-    numeric = [*zip(spec.ys, ys, strict=True), (spec.x, None if spec.kind == "line" else x)]
-    for name, each in numeric:
-        if each is not None and each.is_text:
-            raise HarnessError(f"a {spec.kind} plot needs numbers; {name!r} is text")
-    for name, each in zip(spec.ys, ys, strict=True):
-        if each.quantity.dimension != y.quantity.dimension:
-            raise HarnessError(
-                f"{name!r} cannot stand on one axis with {spec.ys[0]!r}; plot it apart"
-            )
+    _require_numbers(spec, x, ys)
     needed = [each for each in (x, *ys) if each is not None]
     kept = complete(rows, needed)
     if spec.kind == "roofline":  # both axes are logarithmic
         kept = tuple(row for row in kept if all((each.ours(row) or 0) > 0 for each in needed))
     heads = " and ".join(dict.fromkeys(each.name for each in ys))
-    named = f"{y.name} by {_within_text(x.name)}" if x is not None else heads
+    named = heads
+    if x is not None:  # `latency`, but `FLOPs`: a capital goes unless it begins an abbreviation
+        head = x.name
+        named = f"{y.name} by {head[:1].lower() if head[1:2].islower() else head[:1]}{head[1:]}"
     title = spec.title or f"{part.title or part.name}: {named}"
     left_out = missing(rows, kept, needed)
     every = rows[: bar.MOST_BARS] if spec.kind == "bar" else rows
     if len(every) < len(rows):
         kept = complete(every, needed)
-    notes = [
-        *meanings(needed, kept, convention),
-        *guided(spec, x, y, kept),
-        *leaves_zero(spec, x, y, kept),
-    ]
-    notes += setup(rows)
-    notes += trained(rows)
+    notes = [*meanings(needed, kept, convention), *guided(spec, x, y, kept)]
+    notes += [*leaves_zero(spec, x, y, kept), *setup(rows), *trained(rows)]
     notes += pairs("Machine", {} if context is None else context.machine)
     if spec.kind == "roofline":
         notes += uncalibrated(kept)
-    notes += [
-        *left_unsaid(spec, rows),
-        *not_judged(spec, y, kept),
-        *([left_out] if left_out else []),
-    ]
+    notes += [*left_unsaid(spec, rows), *not_judged(spec, y, kept)]
+    notes += [left_out] if left_out else []
     return View(spec, title, kept, x, y, series, tuple(notes), ys, tuple(every))
 
 
-def _within_text(head: str) -> str:
-    """`latency`, but `FLOPs`: a head's capital goes unless it begins an abbreviation."""
-    return head[:1].lower() + head[1:] if head[1:2].islower() else head
+def _require_numbers(spec: PlotSpec, x: Reading | None, ys: Sequence[Reading]) -> None:
+    """Only a line has text along x, and what stands on one axis has one dimension."""
+    for name, each in [
+        *zip(spec.ys, ys, strict=True),
+        (spec.x, None if spec.kind == "line" else x),
+    ]:
+        if each is not None and each.is_text:
+            raise HarnessError(f"a {spec.kind} plot needs numbers; {name!r} is text")
+    for name, each in zip(spec.ys, ys, strict=True):
+        if each.quantity.dimension != ys[0].quantity.dimension:
+            raise HarnessError(
+                f"{name!r} cannot stand on one axis with {spec.ys[0]!r}; plot it apart"
+            )

@@ -6,14 +6,14 @@ the bandwidth, the flat part the peak.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.text import Annotation
 
-from harness.measure.roof import Roof
+from harness.measure.convention import Roof
 from harness.present.plots.canvas import INK, canvas, number_axis, settle
-from harness.present.plots.placement import Box
+from harness.present.plots.placement import Box, room
 from harness.present.plots.scatter import (
     annotate_points,
     draw_points,
@@ -55,7 +55,8 @@ def draw(view: View) -> Figure:
     drawing = _Drawing(figure, axes, unit, left, right)
     obstacles = intervals(figure, axes, view)
     for name, roof in roofs.items():
-        obstacles += drawing.along(roof) + drawing.label(name if len(roofs) > 1 else "", roof)
+        obstacles += path(figure, axes, drawing.corners(roof))
+        obstacles += drawing.label(name if len(roofs) > 1 else "", roof)
     annotate_points(
         figure, axes, list(zip(x, y, strict=True)), shown_labels(view), obstacles=obstacles
     )
@@ -91,14 +92,13 @@ class _Drawing:
     def label(self, name: str, roof: Roof) -> list[Box]:
         """Peak above the flat part, bandwidth along the slope; the rooms that they take."""
         prefix = f"{name}: " if name else ""
+        look: dict[str, Any] = {"textcoords": "offset points", "size": _ROOF_SIZE, "va": "bottom"}
+        look["xytext"] = (-3, 3)
         peak = self.axes.annotate(
             f"{prefix}peak {roof.flops_per_second / 1e9:.3g} GFLOP/s",
             (self.right, roof.flops_per_second / self.unit),
-            xytext=(-3, 3),
-            textcoords="offset points",
             ha="right",
-            va="bottom",
-            size=_ROOF_SIZE,
+            **look,
         )
         low, high, _ = self.axes.transData.transform(self.corners(roof))
         # The slope may enter the frame from below: the label starts where the roof is visible.
@@ -107,22 +107,9 @@ class _Drawing:
         slope = self.axes.annotate(
             f"{prefix}memory {roof.bytes_per_second / 1e9:.3g} GB/s",
             (start, roof.attainable(start) / self.unit),
-            xytext=(-3, 3),
-            textcoords="offset points",
             rotation=math.degrees(math.atan2(high[1] - low[1], high[0] - low[0])),
             rotation_mode="anchor",
             ha="left",
-            va="bottom",
-            size=_ROOF_SIZE,
+            **look,
         )
-        return [self._box(peak), self._box(slope)]
-
-    def along(self, roof: Roof) -> list[Box]:
-        """Small boxes along a roof, so that labels of points keep off it."""
-        return path(self.figure, self.axes, self.corners(roof))
-
-    def _box(self, text: Annotation) -> Box:
-        left, bottom, right, top = (
-            float(each) / (self.figure.dpi / 72) for each in text.get_window_extent().extents
-        )
-        return Box(left, bottom, right, top)
+        return [room(self.figure, peak), room(self.figure, slope)]

@@ -1,62 +1,52 @@
 """Scatter plot: one point per row, each with its label beside it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.present.plots.canvas import (
-    FAINT,
-    canvas,
-    colour,
-    errors,
-    is_log,
-    legend,
-    marker,
-    may_leave_zero,
-    number_axis,
-    settle,
-    short,
-    with_ends,
-)
-from harness.present.plots.placement import LEADER, Box, Point, along, place
+from harness.present.plots import canvas as style
+from harness.present.plots.placement import LEADER, Box, Point, along, in_points, place, room
 from harness.present.plots.view import View, guide
 
 _LABEL_POINTS = 7.5
 _STEP = 5.0  # points between the boxes that keep labels off lines
 # More labels than that are a grey cloud, and finding places for them takes minutes.
 MOST_LABELS = 32
+_IN_FIGURE: dict[str, Any] = {"xycoords": "figure points", "textcoords": "figure points"}
+_TIE = {"arrowstyle": "-", "color": style.FAINT, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
 
 
 def draw(view: View) -> Figure:
     """Points with their intervals and a guide; labels are placed so that they cover nothing."""
     assert view.x is not None
-    figure, axes = canvas(4.4, view.title, view.notes)
+    figure, axes = style.canvas(4.4, view.title, view.notes)
     draw_points(axes, view)
     points = _spots(view)
     line = guide(view.x, view.y, points)
     if line is not None:
         axes.plot(
             *zip(*line.corners, strict=True),
-            color=FAINT,
+            color=style.FAINT,
             linewidth=1.1,
             linestyle="-" if line.kind == "front" else "--",
             zorder=1,
         )
     for which, reading in (("x", view.x), ("y", view.y)):
         values = [reading.ours(row) or 0.0 for row in view.rows]
-        number_axis(
+        style.number_axis(
             axes,
             which,  # type: ignore[arg-type]
-            with_ends(values, [reading.interval(row) for row in view.rows]),
-            is_log(view.spec.log, which, values),  # type: ignore[arg-type]
-            tight=may_leave_zero(reading.quantity, values),
+            style.with_ends(values, [reading.interval(row) for row in view.rows]),
+            style.is_log(view.spec.log, which, values),  # type: ignore[arg-type]
+            tight=style.may_leave_zero(reading.quantity, values),
         )
     axes.set_xlabel(view.x.head)
     axes.set_ylabel(view.y.head)
     axes.grid(visible=True)
-    settle(figure)
+    style.settle(figure)
     obstacles = intervals(figure, axes, view)
     if line is not None:
         obstacles += path(figure, axes, line.corners)
@@ -79,11 +69,11 @@ def draw_points(axes: Axes, view: View) -> None:
         axes.errorbar(
             x,
             y,
-            xerr=errors(x, [view.x.interval(row) for row in rows]),
-            yerr=errors(y, [view.y.interval(row) for row in rows]),
-            fmt=marker(number),
-            color=colour(number),
-            ecolor=FAINT,
+            xerr=style.errors(x, [view.x.interval(row) for row in rows]),
+            yerr=style.errors(y, [view.y.interval(row) for row in rows]),
+            fmt=style.marker(number),
+            color=style.colour(number),
+            ecolor=style.FAINT,
             elinewidth=1.0,
             markeredgecolor="white",
             markeredgewidth=0.6,
@@ -93,16 +83,15 @@ def draw_points(axes: Axes, view: View) -> None:
         )
     if view.series is not None:
         handles = [
-            Line2D([], [], color=colour(n), marker=marker(n), ls="none", label=name)
+            Line2D([], [], color=style.colour(n), marker=style.marker(n), ls="none", label=name)
             for n, name in enumerate(view.groups())
         ]
-        legend(axes, view.series.name, handles)
+        style.legend(axes, view.series.name, handles)
 
 
 def path(figure: Figure, axes: Axes, corners: Sequence[Point]) -> list[Box]:
     """Boxes along a line of settled axes, in points."""
-    places = axes.transData.transform(list(corners)) / (figure.dpi / 72)
-    return along([(float(x), float(y)) for x, y in places], _STEP)
+    return along(in_points(figure, axes, corners), _STEP)
 
 
 def intervals(figure: Figure, axes: Axes, view: View) -> list[Box]:
@@ -125,7 +114,7 @@ def _visible(interval: Point, limits: Point) -> Point:
 
 def shown_labels(view: View, best: Sequence[int] = ()) -> dict[int, str]:
     """Labels by number of the row: all, or where they are too many those of the front."""
-    names = {index: short(str(row.get("label"))) for index, row in enumerate(view.rows)}
+    names = {index: style.short(str(row.get("label"))) for index, row in enumerate(view.rows)}
     if len(names) <= MOST_LABELS:
         return names
     return {index: names[index] for index in list(best)[:MOST_LABELS]}
@@ -143,8 +132,6 @@ def annotate_points(
     """Labels beside points of settled axes, tied to them by thin lines where they stand apart.
 
     Args:
-        figure: of the axes.
-        axes: settled.
         points: in the units of the axes.
         labels: by number of the point.
         obstacles: that labels keep off, in points.
@@ -152,48 +139,23 @@ def annotate_points(
     """
     if not labels:
         return
-    per_point = figure.dpi / 72
-    every = [
-        (float(x) / per_point, float(y) / per_point)
-        for x, y in axes.transData.transform(list(points))
-    ]
+    every = in_points(figure, axes, points)
     weights = {index: "bold" if index in bold else "normal" for index in labels}
     texts = [
         axes.text(0, 0, label, size=_LABEL_POINTS, weight=weights[index], transform=None)
         for index, label in labels.items()
     ]
     extents = [text.get_window_extent() for text in texts]
+    per_point = figure.dpi / 72
     sizes = [(each.width / per_point, each.height / per_point) for each in extents]
-    frame = axes.get_window_extent()
-    bounds = Box(
-        frame.x0 / per_point, frame.y0 / per_point, frame.x1 / per_point, frame.y1 / per_point
-    )
     for text in texts:
         text.remove()
     spots = [every[index] for index in labels]
     blocked = [*obstacles, *(Box(x, y, x, y).grown(3.5) for x, y in every)]
-    for (index, label), spot, box in zip(
-        labels.items(), spots, place(spots, sizes, bounds, blocked), strict=True
-    ):
-        axes.annotate(
-            label,
-            xy=spot,
-            xycoords="figure points",
-            xytext=(box.left, (box.bottom + box.top) / 2),
-            textcoords="figure points",
-            size=_LABEL_POINTS,
-            weight=weights[index],
-            va="center",
-            ha="left",
-            annotation_clip=False,
-        )
+    placed = place(spots, sizes, room(figure, axes), blocked)
+    look = _IN_FIGURE | {"size": _LABEL_POINTS, "annotation_clip": False}
+    for (index, label), spot, box in zip(labels.items(), spots, placed, strict=True):
+        at = (box.left, (box.bottom + box.top) / 2)
+        axes.annotate(label, spot, at, weight=weights[index], va="center", ha="left", **look)
         if box.distance(spot) > LEADER:
-            tie = {"arrowstyle": "-", "color": FAINT, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
-            axes.annotate(
-                "",
-                xy=spot,
-                xycoords="figure points",
-                xytext=box.nearest(spot),
-                textcoords="figure points",
-                arrowprops=tie,
-            )
+            axes.annotate("", spot, box.nearest(spot), arrowprops=_TIE, **_IN_FIGURE)

@@ -18,11 +18,6 @@ def front(points: Sequence[Point], x: Direction, y: Direction) -> list[int]:
     From the best in x to the best in y. A point is beaten by another one that is at least as good
     on both axes and better on one; equal points stay together. Point estimates count,
     not their intervals.
-
-    Args:
-        points: horizontal and vertical value.
-        x: whether less or more of the horizontal value is better.
-        y: the same of the vertical value.
     """
     sign_x, sign_y = (1 if each == "min" else -1 for each in (x, y))
     costs = [(sign_x * a, sign_y * b) for a, b in points]
@@ -71,13 +66,7 @@ def guide_kind(x: Reading, y: Reading) -> Literal["front", "equal", "none"]:
 
 
 def guide(x: Reading, y: Reading, points: Sequence[Point]) -> Guide | None:
-    """The guide of a plot; `None` where it has none, or points too few for one.
-
-    Args:
-        x: the horizontal quantity.
-        y: the vertical quantity.
-        points: that are shown.
-    """
+    """The guide of a plot; `None` where it has none, or points too few for one."""
     found = guide_kind(x, y)
     if found == "none" or len(points) < 2:
         return None

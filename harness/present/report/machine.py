@@ -71,12 +71,7 @@ class Samples:
 
 
 def raw_samples(runs: Sequence[ReportedRun], names: Sequence[str]) -> Samples:
-    """The latencies of all runs, thinned evenly where there are too many.
-
-    Args:
-        runs: reported.
-        names: by which the page calls them.
-    """
+    """The latencies of all runs, thinned evenly where there are too many."""
     timed = []
     for run, name in zip(runs, names, strict=True):
         for part in run.parts:

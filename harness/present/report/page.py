@@ -85,13 +85,7 @@ class Section:
 def sections(
     runs: Sequence[ReportedRun], names: Sequence[str], pictures: Pictures
 ) -> list[Section]:
-    """The suites of all runs, in the order of first appearance.
-
-    Args:
-        runs: reported.
-        names: by which the page calls them.
-        pictures: of the page.
-    """
+    """The suites of all runs, in the order of first appearance."""
     by_suite: dict[str, list[tuple[ReportedPart, ReportedRun, str]]] = {}
     for run, name in zip(runs, names, strict=True):
         for part in run.parts:
@@ -104,10 +98,7 @@ def sections(
         compared = side_by_side(parts, its_names, f"{anchor}-compared") if several else None
         measured = tuple(
             _measured_suite(
-                part,
-                name,
-                f"{anchor}-run-{name.lower()}" if several else anchor,
-                pictures,
+                part, name, f"{anchor}-run-{name.lower()}" if several else anchor, pictures
             )
             for part, _, name in members
         )

@@ -162,7 +162,6 @@ class Pictures:
         """A file of matplotlib as an element.
 
         Args:
-            svg: the file.
             title: what screen readers announce.
             description: what they read on request.
         """
@@ -306,9 +305,6 @@ def plots_of(part: Part, rows: Sequence[Row], pictures: Pictures, name: str) -> 
     Machine and versions, which all plots share, are said once elsewhere.
 
     Args:
-        part: the suite.
-        rows: annotated.
-        pictures: of the page.
         name: beginning of the ids.
     """
     found = []

@@ -212,7 +212,6 @@ def side_by_side(parts: Sequence[ReportedPart], names: Sequence[str], name: str)
 
     Args:
         parts: the same suite in several runs.
-        names: of the runs.
         name: id of the table.
     """
     labels = list(dict.fromkeys(str(row.get("label")) for part in parts for row in part.rows))

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.measure.roof import Roof
+from harness.measure.convention import Roof
 from harness.messages import axis_text, with_axes
 from harness.records.quantities.quantity import Quantity, Row
 
@@ -176,8 +176,6 @@ def as_json(name: str) -> Callable[[Row], Any]:
     return read
 
 
-# The roof over a row, and how near the row comes to it.
-
 PEAK, BANDWIDTH = "peak_flops_per_second", "bandwidth_bytes_per_second"
 """Names under which `harness.present.rows` adds the ceilings over a row."""
 
@@ -223,9 +221,6 @@ def uncalibrated(rows: Iterable[Row]) -> list[str]:
         f"run `{command}` on it."
         for command, dtypes in found.items()
     ]
-
-
-# Predictions against what was measured, and the spread between processes.
 
 
 def memory_prediction_error(row: Row) -> float | None:
@@ -281,7 +276,11 @@ def sweep_name(row: Row, axis: str = INPUT) -> str:
             rest = {each: text for each, text in listed.items() if each != axis}
             return with_axes(name.removesuffix(appended), rest)
     before, found, after = name.rpartition(texts[axis])
-    return _without_gaps(f"{before}{after}") if found else name
+    if not found:
+        return name
+    # Without what a removed value leaves: `NL ()`, `NL, , k=3`, two spaces.
+    whole = re.sub(r"\(\s*\)|\[\s*\]", "", f"{before}{after}")
+    return " ".join(re.sub(r"[\s,;]*([,;])", r"\1", whole).split()).strip(" ,;:@=")
 
 
 def sweeps(rows: Iterable[Row], axis: str = INPUT) -> dict[str, list[Row]]:
@@ -290,12 +289,6 @@ def sweeps(rows: Iterable[Row], axis: str = INPUT) -> dict[str, list[Row]]:
     for row in rows:
         found.setdefault(sweep_name(row, axis), []).append(row)
     return found
-
-
-def _without_gaps(text: str) -> str:
-    """A label without what a removed value leaves: `NL ()`, `NL, , k=3`, two spaces."""
-    whole = re.sub(r"\(\s*\)|\[\s*\]", "", text)
-    return " ".join(re.sub(r"[\s,;]*([,;])", r"\1", whole).split()).strip(" ,;:@=")
 
 
 def _as_lists(value: Any) -> Any:

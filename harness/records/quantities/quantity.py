@@ -65,8 +65,6 @@ class Quantity(Value):
         return None if refused else self.number(row)
 
 
-# Numbers as text: fixed decimals for exact figures, supported digits for measured ones.
-
 # Figures below one keep this many significant digits, so that 0.00947 does not become 0.009.
 SMALL_DIGITS = 3
 # A measured value never shows more, however narrow its interval.
@@ -105,7 +103,6 @@ def supported(value: float, low: float | None, high: float | None) -> str:
     interval, or with one of no width (a single sample), `UNSUPPORTED_DIGITS` remain.
 
     Args:
-        value: the estimate.
         low: lower end of its interval, same unit.
         high: upper end of its interval, same unit.
     """

@@ -11,7 +11,6 @@ from typing import Any
 
 from harness.measure import METRICS, TRAFFIC
 from harness.measure.convention import CONVENTIONS, operations
-from harness.measure.metric import Value
 from harness.measure.own import declared
 from harness.messages import HarnessError, hint
 from harness.records.quantities import derived
@@ -48,13 +47,7 @@ _OF_CASES = (
         read=derived.positions,
     ),
     Quantity(
-        "input_bytes",
-        "Input memory",
-        "bytes",
-        "MiB",
-        1,
-        better="neither",
-        read=derived.input_bytes,
+        "input_bytes", "Input memory", "bytes", "MiB", 1, better="neither", read=derived.input_bytes
     ),
     Quantity("processes", "Processes", "count", decimals=0, read=stored("processes")),
 )
@@ -274,20 +267,11 @@ _FOLLOWING: Mapping[str, tuple[Quantity, ...]] = {
 """What follows from stored values, by one that it needs."""
 
 
-def _of_value(value: Value) -> tuple[Quantity, ...]:
-    """The columns that a stored value gives: itself, and what follows from it."""
-    own = (Quantity(**vars(value), read=stored(value.name)),) if value.head else ()
-    return own + _FOLLOWING.get(value.name, ())
-
-
-_OF_METRICS = (
-    quantity
-    for metric in METRICS.values()
-    for value in metric.values
-    for quantity in _of_value(value)
-)
-
-QUANTITIES: Mapping[str, Quantity] = {each.name: each for each in (*_OF_CASES, *_OF_METRICS)}
+QUANTITIES: dict[str, Quantity] = {each.name: each for each in _OF_CASES}
+for _value in (value for metric in METRICS.values() for value in metric.values):
+    if _value.head:
+        QUANTITIES[_value.name] = Quantity(**vars(_value), read=stored(_value.name))
+    QUANTITIES |= {each.name: each for each in _FOLLOWING.get(_value.name, ())}
 
 ON_CEILINGS = frozenset({"roof", "attainable_flops_per_second", "share_of_roof"})
 """Quantities that need a calibration."""
@@ -342,12 +326,6 @@ def axes(rows: Iterable[Row]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _factor_value(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return shape_text(value) if value else ""
-    return json.dumps(value, sort_keys=True) if isinstance(value, Mapping) else value
-
-
 def factor(axis: str, rows: Iterable[Row]) -> Quantity:
     """The quantity that reads a grid axis; numeric where every row's value is a number."""
     values = [(row.get("factors") or {}).get(axis) for row in rows]
@@ -355,12 +333,19 @@ def factor(axis: str, rows: Iterable[Row]) -> Quantity:
     numeric = bool(present) and all(
         isinstance(value, (int, float)) and not isinstance(value, bool) for value in present
     )
+
+    def read(row: Row) -> Any:
+        value = (row.get("factors") or {}).get(axis)
+        if isinstance(value, (list, tuple)):
+            return shape_text(value) if value else ""
+        return json.dumps(value, sort_keys=True) if isinstance(value, Mapping) else value
+
     return Quantity(
         f"{FACTORS}{axis}",
         axis,
         "count" if numeric else "text",
         decimals=0 if all(isinstance(value, int) for value in present) else 3,
-        read=lambda row: _factor_value((row.get("factors") or {}).get(axis)),
+        read=read,
     )
 
 

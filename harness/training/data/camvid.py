@@ -18,7 +18,6 @@ from harness.training.data.dataset import (
     Decode,
     Layout,
     Lookup,
-    Pair,
     PairedImages,
     Split,
     options,
@@ -83,7 +82,17 @@ def open_split(split: Split, root: Path | None, parameters: Mapping[str, Any]) -
         required=["701_StillsRaw_full", "trainannot"],
     )
     published = (layout.root / "701_StillsRaw_full").is_dir()
-    pairs, decode = _published(layout, split) if published else _segnet(layout, split)
+    decode: Decode = decode_colours
+    if published:
+        labels = layout.folder("LabeledApproved_full")
+        images = layout.files(layout.folder("701_StillsRaw_full"), "*.png")
+        pairs = [(i, labels / f"{i.stem}_L.png") for i in images if split_of(i.stem) == split]
+        if not pairs:
+            raise layout.wrong(f"no frame of the split {split} is in {layout.root}")
+    else:
+        labels = layout.folder(f"{split}annot")
+        pairs = [(i, labels / i.name) for i in layout.files(layout.folder(split), "*.png")]
+        decode = Lookup({number: number for number in range(len(GROUPS))}, [len(GROUPS), VOID])
     classes, complete = tuple(GROUPS), layout.complete(pairs)
     return PairedImages("camvid", classes, layout.root, complete, decode=decode, mapping=published)
 
@@ -119,19 +128,3 @@ def decode_colours(path: Path) -> "NDArray[np.uint8]":
         share = 100 * (~known).mean()
         raise DataError(f"{path}: {share:.0f} % of the pixels have colours of no class of CamVid")
     return labels
-
-
-def _published(layout: Layout, split: Split) -> tuple[list[Pair], Decode]:
-    labels = layout.folder("LabeledApproved_full")
-    images = layout.files(layout.folder("701_StillsRaw_full"), "*.png")
-    pairs = [(i, labels / f"{i.stem}_L.png") for i in images if split_of(i.stem) == split]
-    if not pairs:
-        raise layout.wrong(f"no frame of the split {split} is in {layout.root}")
-    return pairs, decode_colours
-
-
-def _segnet(layout: Layout, split: Split) -> tuple[list[Pair], Decode]:
-    labels = layout.folder(f"{split}annot")
-    pairs = [(i, labels / i.name) for i in layout.files(layout.folder(split), "*.png")]
-    classes = range(len(GROUPS))
-    return pairs, Lookup(dict(zip(classes, classes, strict=True)), [len(GROUPS), VOID])

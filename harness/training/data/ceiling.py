@@ -40,9 +40,7 @@ from harness.training.data.scenes import SceneData
 if TYPE_CHECKING:
     from torch import Tensor
 
-
-# Halvings of the interval of s: more than the bits of a double.
-_HALVINGS = 200
+_HALVINGS = 200  # of the interval of s: more than the bits of a double
 
 
 @dataclass(frozen=True)

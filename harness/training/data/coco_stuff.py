@@ -19,7 +19,6 @@ from harness.training.data.dataset import (
     DataError,
     Layout,
     Lookup,
-    Pair,
     PairedImages,
     Split,
     listed,
@@ -72,23 +71,17 @@ def open_split(split: Split, root: Path | None, parameters: Mapping[str, Any]) -
         required=["images"],
     )
     small = (layout.root / "imageLists").is_dir() if edition is None else edition == "10k"
-    pairs, decode = _edition_10k(layout, split) if small else _edition_164k(layout, split)
+    if small:
+        images, labels = layout.folder("images"), layout.folder("annotations")
+        names = layout.root / "imageLists" / ("train.txt" if split == "train" else "test.txt")
+        pairs = [(images / f"{name}.jpg", labels / f"{name}.mat") for name in layout.names(names)]
+        table = {number: index for index, number in enumerate(IDS.values())}
+        decode = Lookup(table, [0], partial(read_matlab, variable="S"))
+    else:
+        maps = "stuffthingmaps" if (layout.root / "stuffthingmaps").is_dir() else "annotations"
+        labels = layout.folder(f"{maps}/{split}2017")
+        found = layout.files(layout.folder(f"images/{split}2017"), "*.jpg")
+        pairs = [(image, labels / f"{image.stem}.png") for image in found]
+        decode = Lookup({number - 1: at for at, number in enumerate(IDS.values())}, [VOID])
     classes, complete = tuple(IDS), layout.complete(pairs)
     return PairedImages("coco_stuff", classes, layout.root, complete, decode=decode, mapping=small)
-
-
-def _edition_10k(layout: Layout, split: Split) -> tuple[list[Pair], Lookup]:
-    images, labels = layout.folder("images"), layout.folder("annotations")
-    listed = layout.root / "imageLists" / ("train.txt" if split == "train" else "test.txt")
-    pairs = [(images / f"{name}.jpg", labels / f"{name}.mat") for name in layout.names(listed)]
-    table = {number: index for index, number in enumerate(IDS.values())}
-    return pairs, Lookup(table, [0], partial(read_matlab, variable="S"))
-
-
-def _edition_164k(layout: Layout, split: Split) -> tuple[list[Pair], Lookup]:
-    maps = "stuffthingmaps" if (layout.root / "stuffthingmaps").is_dir() else "annotations"
-    labels = layout.folder(f"{maps}/{split}2017")
-    images = layout.files(layout.folder(f"images/{split}2017"), "*.jpg")
-    pairs = [(image, labels / f"{image.stem}.png") for image in images]
-    table = {number - 1: index for index, number in enumerate(IDS.values())}
-    return pairs, Lookup(table, [VOID])

@@ -1,6 +1,6 @@
 """Kinds of context: what in an image decides between classes that look alike.
 
-One rule holds for all (`harness.training.data.contexts`); the kinds differ in what they place:
+One rule holds for all (`deciding`); the kinds differ in what they place:
 
 - `scene`: one key. Knowing that it is there, anywhere, suffices: global pooling.
 - `nearest`: several keys, as many of each variant; the nearest decides. A pool over positions is
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-# The rule that decides the class of a region, the same in every image.
-
-
 @dataclass(frozen=True)
 class Thing:
     """Something that stands on the ground."""
@@ -43,11 +40,6 @@ def deciding(box: PixelBox, tint: float, shown: Sequence[Thing]) -> Thing:
 
     A ring around the region if there is one, otherwise the nearest key (by centres) of the region's
     own tint.
-
-    Args:
-        box: of the region.
-        tint: of the region.
-        shown: keys and rings of the image.
     """
     for thing in shown:
         if thing.form == "ring" and thing.box.encloses(box):
@@ -61,13 +53,10 @@ def decided(region: Thing, shown: Sequence[Thing]) -> Thing:
     return replace(region, variant=deciding(region.box, region.tint, shown).variant)
 
 
-# Placing keys and regions, as all kinds of context need it.
-
 Allowed = Callable[[tuple[int, int]], "NDArray[np.bool_]"]
 """Where a region of a size may stand for reasons of its own, by top left corner."""
 
-# Ground between two things that need not be far from each other, so that they never touch.
-SPACING = 2
+SPACING = 2  # pixels of ground between things that need not be far apart, so that none touch
 
 
 def balanced_variants(parameters: SceneParameters, draw: Draw) -> list[int]:
@@ -98,12 +87,7 @@ def place_regions(
 ) -> list[Thing] | None:
     """Up to `parameters.regions` regions, beyond the gap from all that shows a variant.
 
-    Args:
-        shown: keys of the image.
-        tints: each region takes one of them.
-        parameters: of the data.
-        draw: source of all choices.
-        allowed: a further limit on positions.
+    Each region takes one of the tints. `allowed` is a further limit on positions.
 
     Returns:
         The keys and then the regions; `None` where not even one region fits.
@@ -133,13 +117,10 @@ def region_in(box: PixelBox, tint: float, parameters: SceneParameters, draw: Dra
     return Thing("region", box, tint, 0, texture, oval=draw.uniform() < 0.5)
 
 
-# The class of other pixels of the same category decides: a relation between contents.
-#
 # A category is a tint, drawn anew for every image, so that no network knows it beforehand: a pool
 # would need a channel for each pair of tint and variant, a relation by similarity needs none.
 
-# Share of the distance between neighbouring tints by which each may be moved: they stay at least
-# half a distance apart.
+# Share of the distance between neighbouring tints by which each may be moved.
 _MOVED = 0.5
 
 
@@ -152,17 +133,14 @@ def place_category(parameters: SceneParameters, draw: Draw) -> list[Thing] | Non
     return None if keys is None else place_regions(keys, tints, parameters, draw)
 
 
-# The enclosing ring decides: a region's class follows from what lies around it.
-
-
 def place_enclosing(parameters: SceneParameters, draw: Draw) -> list[Thing] | None:
     """As many rings of each variant, one region in the middle of each, beyond the gap."""
     tint = draw.uniform()
     variants = balanced_variants(replace(parameters, keys=1), draw)
+    border = parameters.gap + parameters.ring_width
     rings: list[Thing] = []
     regions: list[Thing] = []
     for variant in variants:
-        border = parameters.gap + parameters.ring_width
         height, width = region_size(parameters, draw)
         outer = (height + 2 * border, width + 2 * border)
         apart = [(ring.box, SPACING) for ring in rings]
@@ -173,9 +151,6 @@ def place_enclosing(parameters: SceneParameters, draw: Draw) -> list[Thing] | No
         inner = PixelBox(box.top + border, box.left + border, height, width)
         regions.append(region_in(inner, tint, parameters, draw))
     return [*rings, *(decided(region, rings) for region in regions)]
-
-
-# The nearest of several keys decides: a spatial relation, which no pool over positions has.
 
 
 def place_nearest(parameters: SceneParameters, draw: Draw) -> list[Thing] | None:
@@ -201,9 +176,6 @@ def place_nearest(parameters: SceneParameters, draw: Draw) -> list[Thing] | None
         return np.asarray(least[1] - least[0] >= parameters.margin)
 
     return place_regions(keys, [tint], parameters, draw, clear)
-
-
-# One key per scene decides all regions: what global pooling can tell.
 
 
 def place_scene(parameters: SceneParameters, draw: Draw) -> list[Thing] | None:

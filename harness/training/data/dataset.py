@@ -84,8 +84,6 @@ def open_data(
     return opened
 
 
-# Finding a data set's files, and saying what was expected where when they are not there.
-
 Pair = tuple[Path, Path]
 """An image and its labels."""
 
@@ -185,12 +183,6 @@ def options(name: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) ->
     return {**defaults, **given}
 
 
-# Reading image files and label files as arrays.
-#
-# Pillow reads them; it comes with matplotlib, which the harness needs anyway. Annotations in files
-# of MATLAB need SciPy, the extra `data`.
-
-
 def read_rgb(path: Path) -> "NDArray[np.uint8]":
     """(H, W, 3), 8 bits.
 
@@ -251,13 +243,10 @@ def _pixels(path: Path, mode: str | None) -> "NDArray[Any]":
         raise DataError(f"cannot read the image {path}: {error}") from error
 
 
-# A data set of image files, each with a file of labels.
-
 Decode = Callable[[Path], "NDArray[np.uint8]"]
 """Reads a file of labels: (H, W), an index into the classes or `VOID`."""
 
-# Raised when the same files would give other samples than before.
-_EDITION = 1
+_EDITION = 1  # raised when the same files would give other samples than before
 
 
 class PairedImages:
@@ -312,13 +301,7 @@ class PairedImages:
 
 
 class Lookup:
-    """Reads labels whose values stand for classes, by a table.
-
-    Args:
-        classes: the class of each value that stands for one.
-        void: values that stand for none.
-        read: reads the values of a file.
-    """
+    """Reads labels whose values stand for classes by a table, or for none (`void`)."""
 
     def __init__(
         self,

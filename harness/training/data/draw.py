@@ -14,16 +14,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-# The parameters of `scenes`: size, classes, difficulty, and which context decides.
-
 CONTEXTS = ("scene", "nearest", "enclosing", "category")
 """Kinds of context, in the order that samples store; see `harness.training.data.contexts`."""
 
 MAX_TEXTURES = 9
 MAX_VARIANTS = 4
 
-# Raised when the same parameters would give other samples than before.
-_GENERATOR = 1
+_GENERATOR = 1  # raised when the same parameters would give other samples than before
 
 
 @dataclass(frozen=True)
@@ -178,6 +175,15 @@ class Draw:
         """An integer from `low` to `high`, inclusive."""
         return low + self.below(high - low + 1)
 
+    def weighted(self, weights: Mapping[str, float]) -> str:
+        """One of several names, each as often as it has weight."""
+        at = self.uniform(0, sum(weights.values()))
+        for name, weight in weights.items():
+            at -= weight
+            if at < 0:
+                return name
+        return max(weights, key=lambda name: weights[name])
+
     def shuffled(self, items: list[int]) -> list[int]:
         """The items in random order (Fisher and Yates)."""
         order = list(items)
@@ -195,9 +201,6 @@ class Draw:
 
         total = self._stream.random((4, *shape)).sum(0) - 2.0
         return np.asarray(total * 3.0**0.5, dtype=np.float32)
-
-
-# Boxes of pixels, and where a further one has room.
 
 
 @dataclass(frozen=True)

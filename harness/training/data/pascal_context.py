@@ -66,10 +66,8 @@ def open_split(split: Split, root: Path | None, parameters: Mapping[str, Any]) -
     listed = lists / "SegmentationContext" / f"{split}.txt"
     if not listed.is_file():
         listed = lists / "Main" / f"{split}.txt"
-    pairs = [
-        (images / f"{name}.jpg", labels / f"{name}{'.mat' if matlab else '.png'}")
-        for name in layout.names(listed)
-    ]
+    ending = ".mat" if matlab else ".png"
+    pairs = [(images / f"{name}.jpg", labels / f"{name}{ending}") for name in layout.names(listed)]
     base = layout.root if labels.is_relative_to(layout.root) else labels.parent
     return PairedImages(
         "pascal_context",

@@ -22,6 +22,7 @@ by which textures are told apart: a recipe for this data should do neither.
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -39,12 +40,7 @@ if TYPE_CHECKING:
 
 
 class SceneData:
-    """A split of `scenes`, in memory as 8-bit images.
-
-    Args:
-        split: `train` or `val`: other images of the same distribution.
-        parameters: what determines them.
-        folder: where generated splits are kept.
+    """A split of `scenes`, in memory as 8-bit images; generated splits are kept in a folder.
 
     Raises:
         DataError: the parameters leave no room for what must stand in an image.
@@ -114,8 +110,7 @@ class SceneImage:
     labels: "NDArray[np.uint8]"  # (H, W), 8 bits: index into `SceneParameters.classes`
 
 
-# New attempts at an image whose keys or rings found no room, before the parameters are to blame.
-_ATTEMPTS = 200
+_ATTEMPTS = 200  # at an image whose keys or rings found no room, before the parameters are to blame
 
 
 def compose(parameters: SceneParameters, split: Split, index: int) -> SceneImage:
@@ -125,7 +120,7 @@ def compose(parameters: SceneParameters, split: Split, index: int) -> SceneImage
         DataError: the parameters leave no room for what must stand in an image.
     """
     draw = Draw(parameters.seed, 0 if split == "train" else 1, index)
-    kind = _kind(parameters, draw)
+    kind = draw.weighted({kind: parameters.context.get(kind, 0.0) for kind in CONTEXTS})
     for _ in range(_ATTEMPTS):
         if (things := PLACES[kind](parameters, draw)) is not None:
             image, labels = paint_scene(things, parameters, draw), label(things, parameters)
@@ -135,15 +130,6 @@ def compose(parameters: SceneParameters, split: Split, index: int) -> SceneImage
         f"an image of {height} x {width} pixels has no room for the keys and regions of the "
         f"context {kind}; raise size, or lower gap, keys, key_size, variants or region_size"
     )
-
-
-def _kind(parameters: SceneParameters, draw: Draw) -> str:
-    at = draw.uniform(0, sum(parameters.context.values()))
-    for kind in CONTEXTS:
-        at -= parameters.context.get(kind, 0.0)
-        if at < 0:
-            return kind
-    return max(parameters.context, key=lambda kind: parameters.context[kind])
 
 
 # Mean brightness; keys are brighter, so that they are known by sight whatever their texture.
@@ -201,11 +187,7 @@ def _window(canvas: "NDArray[np.generic]", thing: Thing) -> "NDArray[np.generic]
 # below which a grid cannot show them. Three patterns of each make `parameters.MAX_TEXTURES`.
 WAVELENGTHS = (3.0, 5.0, 8.0)
 
-
-# Length of the coloured part of a tint, at right angles to grey.
-CHROMA = 0.15
-
-
+CHROMA = 0.15  # length of the coloured part of a tint, at right angles to grey
 _AXES = ((0.7071, -0.7071, 0.0), (0.4082, 0.4082, -0.8165))
 
 
@@ -217,10 +199,8 @@ def pattern(
     A mirrored pattern is the same pattern at another phase, so that mirroring an image, as training
     does, changes no texture into another.
 
-    Args:
-        index: from 0 to 8: three patterns at the first wavelength, three at the next, ...
-        shape: (H, W) in pixels.
-        phase: of the wave down and of the wave across, as shares of a period.
+    Indices run from 0 to 8: three patterns at the first wavelength, three at the next, ... Phases
+    of the wave down and of the wave across are shares of a period.
     """
     import numpy as np
 
@@ -260,19 +240,15 @@ def cached(
 
     A file that is cut, altered (the archive holds a checksum of each array) or of other shapes is
     made anew. A folder that cannot be written costs the next run the time of making, nothing else.
-
-    Args:
-        folder: of all versions.
-        version: hash of all that determines the arrays.
-        shapes: of each array.
-        make: makes them.
     """
     import numpy as np
 
     path = folder / f"{version}.npz"
-    found = _kept_arrays(path, shapes)
-    if found is not None:
-        return found
+    # Which error it is depends on the byte that is wrong: zipfile documents no list.
+    with suppress(Exception), np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in shapes}
+        if all(x.shape == shapes[name] and x.dtype == np.uint8 for name, x in arrays.items()):
+            return arrays
     made = make()
     try:
         archive = BytesIO()
@@ -281,17 +257,3 @@ def cached(
     except OSError as error:
         warnings.warn(f"generated images are not kept: {error}", RuntimeWarning, stacklevel=2)
     return made
-
-
-def _kept_arrays(path: Path, shapes: dict[str, tuple[int, ...]]) -> Arrays | None:
-    import numpy as np
-
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in shapes}
-    except Exception:  # which one depends on the byte that is wrong: zipfile documents no list
-        return None
-    whole = all(
-        array.shape == shapes[name] and array.dtype == np.uint8 for name, array in arrays.items()
-    )
-    return arrays if whole else None

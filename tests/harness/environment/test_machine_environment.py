@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.environment.conditions import Conditions, SystemHost, read_conditions, warnings_of
-from harness.environment.gpu import GpuState, NvmlSource, kernel_driver, read_gpus
+from harness.environment.gpu import GpuState, kernel_driver, nvml_states, read_gpus
 from harness.environment.machine import describe_environment, machine_key
 
 CALM = Conditions(cores=8, load=0.4, governor="performance", on_battery=False)
@@ -142,7 +142,7 @@ def test_the_environment_is_plain_data_with_one_key():
 
 def test_a_board_is_read_in_si_units():
     nvml = FakeNvml()
-    (gpu,) = NvmlSource(nvml, own=frozenset({42})).states()
+    (gpu,) = nvml_states(nvml, own=frozenset({42}))
     assert gpu == GpuState(
         index=0,
         name="H200",
@@ -166,7 +166,7 @@ def test_a_missing_sensor_costs_its_field_alone():
         "nvmlDeviceGetCurrentClocksThrottleReasons",
         "nvmlDeviceGetComputeRunningProcesses",
     )
-    (gpu,) = NvmlSource(FakeNvml(missing=missing)).states()
+    (gpu,) = nvml_states(FakeNvml(missing=missing))
     assert (gpu.temperature_celsius, gpu.throttle_reasons, gpu.other_processes) == (None,) * 3
     assert gpu.sm_clock_hz == 345e6
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from harness.measure import metric
+from harness.measure import function_of
 from harness.messages import HarnessError
 from harness.suite.document import SuiteError
 from harness.suite.loader import load
@@ -55,7 +55,7 @@ def measured(job):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return metric("accuracy")(job)
+        return function_of("accuracy")(job)
     finally:
         torch.set_num_threads(threads)
 

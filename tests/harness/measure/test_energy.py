@@ -14,8 +14,8 @@ from harness.measure.energy import (
     NvmlEnergyCounter,
     counter_of_gpu,
     energy_of,
+    energy_values,
     measure_energy,
-    report,
 )
 
 
@@ -56,7 +56,7 @@ def test_joules_of_one_pass():
     assert found.joules == pytest.approx(3.0)
     assert found.window_seconds >= MIN_WINDOW
     assert board.passes == found.passes + 2  # the warm-up and the pass that was timed
-    figures = report(found)
+    figures = energy_values(found)
     assert figures["energy_valid"] is True
     assert figures["energy_watts"] == pytest.approx(300.0)
     assert "warnings" not in figures
@@ -89,7 +89,7 @@ def test_passes_that_get_faster_are_repeated_until_the_window_is_full():
     ],
 )
 def test_what_is_not_known_is_none_with_a_warning_and_never_zero(board, cause):
-    figures = report(energy(board))
+    figures = energy_values(energy(board))
     assert figures["energy_joules"] is None
     assert figures["energy_watts"] is None
     assert figures["energy_valid"] is False
@@ -100,7 +100,7 @@ def test_what_is_not_known_is_none_with_a_warning_and_never_zero(board, cause):
 
 def test_a_window_that_stays_short_is_not_believed(monkeypatch):
     monkeypatch.setattr("harness.measure.energy.MAX_PASSES", 10)
-    figures = report(energy(Board(seconds=1e-3)))
+    figures = energy_values(energy(Board(seconds=1e-3)))
     assert figures["energy_joules"] is None
     assert figures["energy_window_seconds"] == pytest.approx(0.01)
     assert "shorter than 1 s" in figures["warnings"][0]

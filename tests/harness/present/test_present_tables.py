@@ -12,7 +12,7 @@ from rich.console import Console
 
 from harness.judge.part import Context
 from harness.messages import HarnessError
-from harness.present.console import console_table, pieces
+from harness.present.console import ConsoleTable, pieces
 from harness.present.formats import csv_text, markdown, safe
 from harness.present.latex import latex
 from harness.suite.presentation import FigureSpec, ReferenceSpec, TableSpec
@@ -211,12 +211,12 @@ def test_markdown_shows_labels_as_they_are():
 def test_console_shows_every_row_and_reads_no_markup():
     console = Console(width=220, record=True, file=io.StringIO())
     rows = [*table4(), row("[red]x[/red]", 1, 1, 1, 1), failed("Z", "oom", "out of memory")]
-    console.print(console_table(make(SPEC, ocnet(), rows)))
+    console.print(ConsoleTable(make(SPEC, ocnet(), rows)))
     text = console.export_text()
     assert "[red]x[/red]" in text
     assert "oom: out of memory" in text
     assert all(label in text for label in ("PPM", "ASP-OC (ISA)", "- Reported: OCNet"))
-    console.print(console_table(make(SPEC, ocnet(), rows), footnotes=False))
+    console.print(ConsoleTable(make(SPEC, ocnet(), rows), footnotes=False))
     assert "Reported: OCNet" not in console.export_text()
 
 
@@ -232,7 +232,7 @@ def test_a_table_without_rows_has_its_heads():
 def test_a_narrow_terminal_never_breaks_a_number(width):
     console = Console(width=width, record=True, file=io.StringIO())
     table = make(SPEC, ocnet(), [*table4(), failed("Z", "oom", "CUDA out of memory")])
-    console.print(console_table(table, footnotes=False))
+    console.print(ConsoleTable(table, footnotes=False))
     lines = console.export_text().splitlines()
     assert max(len(line) for line in lines) <= width
     cells = {cell.strip() for line in lines for cell in line.split("│")}

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 
-from harness.measure.caches import array_bytes, last_level_bytes
-from harness.measure.roofline.bench import CpuBench
+from harness.environment.machine import last_level_bytes
+from harness.measure.roofline.bench import CpuBench, array_bytes
 from harness.measure.roofline.ceilings import measure_ceilings, measure_peak, measure_rate
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.measure.roof import Roof
+from harness.measure.convention import Roof
 
 POSITIVE = st.floats(1e-3, 1e15)
 ROOF = Roof(flops_per_second=100e9, bytes_per_second=10e9)
