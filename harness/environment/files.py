@@ -1,5 +1,6 @@
 """Files that others read or write meanwhile: put in place at once, on disk, locked."""
 
+import errno
 import fcntl
 import os
 import secrets
@@ -45,14 +46,20 @@ def sync(path: Path) -> None:
 def locked(path: Path, *, wait: bool = True) -> Iterator[int]:
     """Nobody else has the file or folder until the block ends, or this process; its descriptor.
 
-    A file is made where there is none; another process that wants it waits.
+    A file is made where there is none; another process that wants it waits. A link that stands in
+    place of the file is not followed: what it points to belongs to somebody else.
 
     Raises:
         BlockingIOError: another process has it, and without `wait`.
         OSError: it cannot be opened.
     """
-    flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
-    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o666)
+    flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(path, flags | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise OSError(error.errno, "it is a link, which is not followed", str(path)) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)

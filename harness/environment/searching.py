@@ -24,14 +24,19 @@ _STANDARD = (_LIBRARY, str(Path(_LIBRARY, "lib-dynload")))
 _origin: dict[str, tuple[tuple[str, ...], int]] = {}
 """Name of an imported module: the search path under which it was imported, and its file's time."""
 
+_within: list[tuple[str, ...]] = []
+"""Search paths of the blocks that are under way."""
+
 
 @contextmanager
 def searching(search_path: tuple[str, ...]) -> Iterator[None]:
     """Search folders as `with_folders` says; a file from others, or that was changed, is forgotten.
 
     Two suites may each have a `blocks.py` beside them, and `sys.modules` knows one of that name. A
-    notebook may write its file anew, which every process of a case reads as it is now.
+    notebook may write its file anew, which every process of a case reads as it is now. Within such
+    a block another without folders has those of the outer one.
     """
+    search_path = search_path or (_within[-1] if _within else ())
     for name in [
         name for name, known in _origin.items() if known != (search_path, _changed_at(name))
     ]:
@@ -40,9 +45,11 @@ def searching(search_path: tuple[str, ...]) -> Iterator[None]:
     before, saved = set(sys.modules), list(sys.path)
     sys.path[:] = with_folders(search_path)
     importlib.invalidate_caches()
+    _within.append(search_path)
     try:
         yield
     finally:
+        _within.pop()
         sys.path[:] = saved
         for name in set(sys.modules) - before:
             if _is_users(name, search_path, saved):

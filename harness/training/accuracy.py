@@ -98,7 +98,8 @@ def measure_accuracy(job: Job) -> dict[str, object]:
         `train_keys`, `train_seeds`; `recipe`, `data` and `data_version` name what was trained and
         judged on. On `scenes` also `context`, what decides there, `reach_pixels`, how far the
         network sees, and `miou_ceiling`, the most that any network can reach that sees no farther.
-        With `judge: false` beside the recipe only what is said of the trainings.
+        With `judge: false` beside the recipe only what is said of the trainings. `warnings`: kept
+        trainings that did not count.
 
     Raises:
         HarnessError: no recipe, data that is not there, a network that does not fit, a training
@@ -107,12 +108,14 @@ def measure_accuracy(job: Job) -> dict[str, object]:
     plan = training_plan(job)
     asked = job.accuracy or {}
     seeds = range(job.seed, job.seed + plan.evaluation.seeds)
+    warnings: list[str] = []
     trainings, scores = [], []
     for seed in seeds:
         network = build_network(trained_arguments(plan.network), seed)
         checkpoint = Checkpoint(checkpoint_folder(), plan.description(network, seed))
         trainer = Trainer(network, plan.train, plan.recipe, seed, plan.device, checkpoint)
         trainings.append((trainer.run(), checkpoint.key))
+        warnings += checkpoint.warnings
         if asked.get("judge", True):
             scores.append(_scores_of(plan, network, seed))
     of_trainings: dict[str, object] = {
@@ -121,6 +124,7 @@ def measure_accuracy(job: Job) -> dict[str, object]:
         "train_seconds": sum(trained.seconds for trained, _ in trainings),
         "train_keys": [key for _, key in trainings],
         "train_seeds": list(seeds),
+        **({"warnings": warnings} if warnings else {}),
     }
     if not scores:
         return of_trainings

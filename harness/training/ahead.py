@@ -15,6 +15,7 @@ from pathlib import Path
 from harness.case import Case, Identity, Job, Outcome
 from harness.engines.engine import Engine, Event, Finished
 from harness.engines.local import LocalEngine
+from harness.environment.searching import searching
 from harness.instantiate import resolve
 from harness.runner import Heard
 from harness.suite.recipe import RecipeSpec
@@ -52,6 +53,7 @@ class TrainingPass:
         }
         self._cases = {job.identity: job for job in jobs}
         self._failed: dict[tuple[Identity, int], Outcome] = {}
+        self._warnings: dict[tuple[Identity, int], tuple[str, ...]] = {}
 
     def run(self, engine: Engine, slots: int, heard: Heard | None = None) -> None:
         """Train, up to `slots` at once; a failure is kept for the cases that asked for it.
@@ -65,8 +67,10 @@ class TrainingPass:
             for event in engine.events():
                 if isinstance(event, Finished):
                     seconds.append(event.outcome.elapsed)
+                    name = event.job.identity, event.job.seed
+                    self._warnings[name] = event.outcome.warnings
                     if event.outcome.status != "ok":
-                        self._failed[event.job.identity, event.job.seed] = event.outcome
+                        self._failed[name] = event.outcome
                 done, total = len(seconds), len(self.jobs)
                 left = (total - done) * sum(seconds) / done / slots if done else None
                 if heard is not None:
@@ -90,18 +94,23 @@ class TrainingPass:
                 yield Finished(job, failure)
         for event in events:
             case = self._cases.get(event.job.identity, event.job)
-            failure = self._failure(case)
-            if failure is None:
-                yield event
-            elif isinstance(event, Finished):
-                yield Finished(case, _joined(event.outcome, failure))
-            else:
-                yield replace(event, job=case)
+            failure, said = self._failure(case), self._said(case)
+            if not isinstance(event, Finished):
+                yield replace(event, job=case) if failure else event
+                continue
+            outcome = _joined(event.outcome, failure) if failure else event.outcome
+            outcome = replace(outcome, warnings=(*outcome.warnings, *said))
+            yield Finished(case if failure else event.job, outcome)
 
     def _failure(self, job: Job) -> Outcome | None:
         """Of the first of a case's trainings that failed."""
         names = self._asked.get(job.identity, ())
         return next((self._failed[name] for name in names if name in self._failed), None)
+
+    def _said(self, job: Job) -> list[str]:
+        """What a case's trainings have said to the reader of its row."""
+        names = self._asked.get(job.identity, ())
+        return [said for name in names for said in self._warnings.get(name, ())]
 
 
 def _without(job: Job) -> tuple[str, ...]:
@@ -208,7 +217,7 @@ def _looked_up(training: Training, folder: Path | None) -> Training:
     import torch
 
     from harness.training.accuracy import training_plan
-    from harness.training.checkpoint import training_key
+    from harness.training.checkpoint import Checkpoint
     from harness.training.network import SEGMENTOR, build_network, trained_arguments
 
     # As many CPU threads as the worker of a case has: their number is part of a training.
@@ -216,13 +225,15 @@ def _looked_up(training: Training, folder: Path | None) -> Training:
     torch.set_num_threads(training.job.threads or before)
     kept = False
     try:
-        plan = training_plan(training.job)
-        if folder is not None:
-            trained = {**trained_arguments(plan.network), "backbone_weights": None}
-            with torch.device("meta"):  # its classes are asked for, not its parameters
-                meta = build_network(trained, training.seed)
-            key = training_key(plan.description(meta, training.seed))
-            kept = (folder / key / WHOLE).is_file()
+        with searching(training.job.search_path):
+            plan = training_plan(training.job)
+            if folder is not None:
+                trained = {**trained_arguments(plan.network), "backbone_weights": None}
+                with torch.device("meta"):  # its classes are asked for, not its parameters
+                    meta = build_network(trained, training.seed)
+                checkpoint = Checkpoint(folder, plan.description(meta, training.seed))
+                steps = plan.recipe.steps_on(len(plan.train))
+                kept = checkpoint.finished(meta, steps) is not None
     except Exception:  # no data here, or a stranger's constructor: the case itself will say how
         return training
     finally:

@@ -3,14 +3,16 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from harness.case import as_plain, from_plain
 from harness.environment.files import locked, write_atomically
 from harness.messages import HarnessError
 
@@ -36,45 +38,63 @@ def training_key(description: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:24]
 
 
+class UnfitError(Exception):
+    """Something kept that is not what was kept, or not what is asked for: why, after its name."""
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What belongs to a training beside its tensors."""
+
+    seconds: float  # that all processes spent on it
+    loss: float  # mean since the last look at it
+    scaler: Mapping[str, float] = field(default_factory=dict)  # state of the gradient scaler
+
+
 @dataclass(frozen=True)
 class State:
     """A training at one step."""
 
     step: int  # how many steps are done
     model: Mapping[str, Tensor]  # parameters and buffers by name
+    notes: Notes
     # what it remembers, by `parameter/name`; empty where the training is whole
     optimizer: Mapping[str, Tensor] = field(default_factory=dict)
-    # plain data that belongs to it (loss, seconds, state of the gradient scaler)
-    notes: Mapping[str, Any] = field(default_factory=dict)
 
-    def fits(self, network: nn.Module) -> bool:
-        """Whether it has exactly the tensors of a network."""
-        own = network.state_dict()
-        return self.model.keys() == own.keys() and all(
-            self.model[name].shape == x.shape for name, x in own.items()
-        )
-
-    def load_into(self, network: nn.Module) -> None:
-        """Fill a network.
+    def check(self, network: nn.Module, steps: range) -> None:
+        """See that it can be that of a network, which may have no storage (`meta`).
 
         Raises:
-            CheckpointError: names or shapes differ.
+            UnfitError: it has not exactly the network's tensors, weights that are no numbers, or
+                another number of steps.
         """
-        if not self.fits(network):
-            raise CheckpointError("a checkpoint does not fit its network; remove its folder")
-        network.load_state_dict(dict(self.model))
+        if self.step not in steps:
+            raise UnfitError(f"is at step {self.step}")
+        own = network.state_dict()
+        if self.model.keys() != own.keys() or not all(
+            (x.shape, x.dtype) == (own[name].shape, own[name].dtype)
+            for name, x in self.model.items()
+        ):
+            raise UnfitError("has not the tensors of the network")
+        # A constant may well hold an infinity.
+        trained = [name for name, each in network.named_parameters() if each.requires_grad]
+        if not all(self.model[name].isfinite().all() for name in trained):
+            raise UnfitError("has weights that are no numbers")
 
 
 class Checkpoint:
     """The folder of one training: `training.json`, and `weights` or `progress` as safetensors.
 
-    Files appear whole or not at all. A damaged one counts as absent: the training is repeated.
-    Of what is trained, as plain data, a hash (`key`) names the folder.
+    Of what is trained, as plain data, a hash (`key`) names the folder. Files appear whole or not at
+    all, and are replaced by name, since another process may have the old one mapped. What is not as
+    it was kept (by its checksum), or does not fit, counts as absent: the training is repeated, and
+    `warnings` says why.
     """
 
     def __init__(self, root: Path, description: Mapping[str, Any]) -> None:
         self.key = training_key(description)
         self.folder = root / self.key
+        self.warnings: list[str] = []  # sentences for the reader of the row
         self._description = description
 
     @contextmanager
@@ -90,15 +110,25 @@ class Checkpoint:
                 held.enter_context(locked(self.folder / "lock"))
             except OSError as error:
                 raise self._unwritable(error) from error
+            for name in (_FINISHED, _PROGRESS, _DESCRIPTION):
+                if (self.folder / name).is_dir():  # found now, not after a night's training
+                    raise CheckpointError(
+                        f"{self.folder / name}: a folder is in the way; remove it"
+                    )
             yield
 
-    def finished(self) -> State | None:
-        """The whole training; `None` if there is none."""
-        return _kept(self.folder / _FINISHED)
+    def finished(self, network: nn.Module, steps: int) -> State | None:
+        """The whole training of a network in so many steps; `None` if there is none that counts."""
+        whole = range(steps, steps + 1)
+        return self._kept(_FINISHED, lambda state: state.check(network, whole))
 
-    def progress(self) -> State | None:
-        """How far an interrupted training came; `None` if there is none."""
-        return _kept(self.folder / _PROGRESS)
+    def progress(self, check: Callable[[State], None]) -> State | None:
+        """How far an interrupted training came; `None` if there is none that counts.
+
+        Args:
+            check: raises `UnfitError` where it cannot be taken up.
+        """
+        return self._kept(_PROGRESS, check)
 
     def save_progress(self, state: State) -> None:
         """Keep a training that is under way."""
@@ -106,16 +136,45 @@ class Checkpoint:
 
     def save_finished(self, state: State) -> None:
         """Keep a whole training, and forget how it came about."""
-        text = json.dumps(self._description, indent=1, sort_keys=True) + "\n"
-        self._replace(_DESCRIPTION, text.encode())
+        self._replace(_DESCRIPTION, self._told().encode())
         self._write(_FINISHED, state)
         (self.folder / _PROGRESS).unlink(missing_ok=True)
+
+    def _told(self) -> str:
+        return json.dumps(self._description, indent=1, sort_keys=True) + "\n"
+
+    def _kept(self, name: str, check: Callable[[State], None]) -> State | None:
+        """What a file holds; `None` if there is none, or none that counts."""
+        path = self.folder / name
+        if not path.is_file():
+            return None
+        try:
+            state = _read(path)
+            check(state)
+        except UnfitError as error:
+            self._leave_out(name, error)
+            return None
+        if name == _FINISHED:
+            try:
+                same = (self.folder / _DESCRIPTION).read_text(encoding="utf-8") == self._told()
+            except (OSError, ValueError):
+                same = False
+            if not same:
+                self._leave_out(_DESCRIPTION, "tells of another training")
+                return None
+        return state
+
+    def _leave_out(self, name: str, why: object) -> None:
+        self.warnings.append(
+            f"a kept training counts as absent and was repeated: {name} of {self.key} {why}"
+        )
 
     def _write(self, name: str, state: State) -> None:
         tensors = {_MODEL + key: _portable(x) for key, x in state.model.items()}
         tensors |= {_OPTIMIZER + key: _portable(x) for key, x in state.optimizer.items()}
-        metadata = {"step": str(state.step), "notes": json.dumps(dict(state.notes))}
-        self._replace(name, _safetensors().save(tensors, metadata))
+        told = {"step": str(state.step), "notes": json.dumps(as_plain(state.notes))}
+        told["checksum"] = _checksum(tensors, told)
+        self._replace(name, _safetensors().save(tensors, told))
 
     def _replace(self, name: str, content: bytes) -> None:
         try:
@@ -125,8 +184,8 @@ class Checkpoint:
 
     def _unwritable(self, error: OSError) -> CheckpointError:
         return CheckpointError(
-            f"{self.folder}: cannot be written: {error.strerror}; name another folder in "
-            f"${CHECKPOINTS_VARIABLE}"
+            f"{error.filename or self.folder}: cannot be written: {error.strerror}; mend that, or "
+            f"name another folder in ${CHECKPOINTS_VARIABLE}"
         )
 
 
@@ -135,24 +194,39 @@ def _portable(x: Tensor) -> Tensor:
     return x.detach().to("cpu", copy=True).contiguous()
 
 
-def _kept(path: Path) -> State | None:
+def _checksum(tensors: Mapping[str, Tensor], told: Mapping[str, str]) -> str:
+    """Hash of all that a file holds but the checksum itself."""
+    words = {key: text for key, text in told.items() if key != "checksum"}
+    digest = hashlib.sha256(json.dumps(words, sort_keys=True).encode())
+    for name, x in sorted(tensors.items()):
+        digest.update(f"\n{name} {x.dtype} {list(x.shape)}\n".encode())
+        digest.update(x.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> State:
+    """What a file holds.
+
+    Raises:
+        UnfitError: it is damaged.
+    """
     _safetensors()
     from safetensors import SafetensorError, safe_open
 
-    if not path.is_file():
-        return None
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
+            told = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        step, notes = int(metadata["step"]), json.loads(metadata["notes"])
-    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError):
-        return None
+        if told.get("checksum") != _checksum(tensors, told):
+            raise UnfitError("is damaged (its checksum is another)")
+        step, notes = int(told["step"]), from_plain(Notes, json.loads(told["notes"]))
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+        raise UnfitError("is damaged (it cannot be read)") from error
     model, optimizer = (
         {key.removeprefix(prefix): x for key, x in tensors.items() if key.startswith(prefix)}
         for prefix in (_MODEL, _OPTIMIZER)
     )
-    return State(step, model, optimizer, notes)
+    return State(step, model, notes, optimizer)
 
 
 def _safetensors() -> Any:

@@ -24,8 +24,11 @@ from harness.environment.searching import OWN
 
 # What is reached and decides no trained number: names, messages, files, how a network is judged. A
 # better message shall not ask for a night's trainings again.
-_NO_PART = ("harness.case", "harness.messages", "harness.environment", "context_modules.catalog")
-_NO_PART_BY_NAME = ("Checkpoint", "EvaluationSpec")
+_NO_PART = (
+    "harness.case", "harness.messages", "harness.environment", "harness.training.checkpoint",
+    "context_modules.catalog",
+)  # fmt: skip
+_NO_PART_BY_NAME = ("EvaluationSpec",)
 
 _PYTHON = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
 _INSTALLED = {"site-packages", "dist-packages"}

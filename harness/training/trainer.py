@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,13 +18,15 @@ from context_modules.segmentor import Segmentor, SegmentorOutput
 from harness.messages import HarnessError
 from harness.suite.recipe import LossSpec, OptimizerSpec, Precision, RecipeSpec
 from harness.training.batches import Batches, derived_seed, read_batches
-from harness.training.checkpoint import Checkpoint, State
+from harness.training.checkpoint import Checkpoint, Notes, State, UnfitError
 from harness.training.data.dataset import SegmentationData
 from harness.training.network import map_size
 
 SAVE_EVERY = 10.0  # seconds of work that an interruption costs, where a save takes little time
 SAVE_SHARE = 0.05  # largest share of the time that saves may take; on slow disks they become rarer
 CHECK_EVERY = 50  # steps between two looks at the loss; each waits for the GPU
+
+_CALMER = "lower the recipe's learning_rate or add warmup_steps"
 
 
 class DivergenceError(HarnessError):
@@ -69,20 +71,21 @@ class Trainer:
             CheckpointError: the training cannot be kept.
         """
         with self.checkpoint.lock() if self.checkpoint else nullcontext():
-            whole = self.checkpoint.finished() if self.checkpoint else None
-            if whole is not None and whole.fits(self.network):
-                whole.load_into(self.network)
+            steps = self.recipe.steps_on(len(self.data))
+            whole = self.checkpoint.finished(self.network, steps) if self.checkpoint else None
+            if whole is not None:
+                self.network.load_state_dict(dict(whole.model))
                 self.network.to(self.device)
-                return Trained(whole.step, whole.step, whole.notes["loss"], whole.notes["seconds"])
+                return Trained(steps, steps, whole.notes.loss, whole.notes.seconds)
             forked = [self.device] if self.device.type == "cuda" else []
             with torch.random.fork_rng(devices=forked), deterministic(self.device):
-                return self._train()
+                return self._train(steps)
 
-    def _train(self) -> Trained:
+    def _train(self, steps: int) -> Trained:
         begun = self.clock()
-        steps = self.recipe.steps_on(len(self.data))
         course = _Course(self.network, self.recipe, self.device, steps)
-        first, spent = course.take_up(self.checkpoint.progress() if self.checkpoint else None)
+        kept = self.checkpoint.progress(course.check) if self.checkpoint else None
+        first, spent = course.take_up(kept) if kept else (0, 0.0)
         batches = Batches(self.data, self.recipe, self.seed, first, steps)
         loss = _MeanLoss(steps)
         due = begun + self.save_every
@@ -96,13 +99,18 @@ class Trainer:
                 torch.cuda.manual_seed(seed)
             loss.add(step, course.step(step, images, labels))
             if self.checkpoint is not None and (now := self.clock()) >= due:
-                self.checkpoint.save_progress(course.state(step + 1, spent + now - begun))
+                notes = Notes(spent + now - begun, loss.mean)
+                self.checkpoint.save_progress(course.state(step + 1, notes))
                 saved = self.clock()
                 due = saved + max(self.save_every, (saved - now) / self.save_share)
         seconds = spent + self.clock() - begun
+        state = State(steps, self.network.state_dict(), Notes(seconds, loss.mean))
+        try:
+            state.check(self.network, range(steps, steps + 1))
+        except UnfitError as error:
+            raise DivergenceError(f"the network {error} after step {steps}; {_CALMER}") from error
         if self.checkpoint is not None:
-            notes = {"loss": loss.mean, "seconds": seconds}
-            self.checkpoint.save_finished(State(steps, self.network.state_dict(), notes=notes))
+            self.checkpoint.save_finished(state)
         return Trained(steps, first, loss.mean, seconds)
 
 
@@ -138,21 +146,31 @@ class _Course:
         self._scaler.update()
         return total.detach()
 
-    def state(self, step: int, seconds: float) -> State:
-        """All of it after so many steps, in so many seconds."""
-        notes: dict[str, Any] = {"scaler": self._scaler.state_dict(), "seconds": seconds}
+    def state(self, step: int, notes: Notes) -> State:
+        """All of it after so many steps."""
+        notes = replace(notes, scaler=self._scaler.state_dict())
         remembered = state_of(self._network, self._optimizer)
-        return State(step, self._network.state_dict(), remembered, notes)
+        return State(step, self._network.state_dict(), notes, remembered)
 
-    def take_up(self, state: State | None) -> tuple[int, float]:
+    def check(self, state: State) -> None:
+        """See that an interrupted training can be taken up.
+
+        Raises:
+            UnfitError: it is that of another network, optimizer, precision or length.
+        """
+        state.check(self._network, range(1, self._steps))
+        if state.notes.scaler.keys() != self._scaler.state_dict().keys():
+            raise UnfitError("was trained in another precision")
+        if state.optimizer or not self._scaler.is_enabled():  # which may have left out all steps
+            check_state(self._network, self._optimizer, state.optimizer)
+
+    def take_up(self, state: State) -> tuple[int, float]:
         """Fill it from an interrupted training: the next step, and seconds spent so far."""
-        if state is None or not state.fits(self._network) or not 0 <= state.step < self._steps:
-            return 0, 0.0
-        state.load_into(self._network)
+        self._network.load_state_dict(dict(state.model))
         restore_state(self._network, self._optimizer, state.optimizer)
-        if state.notes.get("scaler"):
-            self._scaler.load_state_dict(state.notes["scaler"])
-        return state.step, float(state.notes.get("seconds", 0.0))
+        if state.notes.scaler:
+            self._scaler.load_state_dict(dict(state.notes.scaler))
+        return state.step, state.notes.seconds
 
 
 class _MeanLoss:
@@ -173,8 +191,7 @@ class _MeanLoss:
         self._losses = []
         if not math.isfinite(self.mean):
             raise DivergenceError(
-                f"the loss is {self.mean} by step {done} of {self._steps}; lower the recipe's "
-                "learning_rate or add warmup_steps"
+                f"the loss is {self.mean} by step {done} of {self._steps}; {_CALMER}"
             )
 
 
@@ -321,6 +338,30 @@ def state_of(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, 
         for key, value in optimizer.state.get(parameter, {}).items()
         if isinstance(value, Tensor)
     }
+
+
+def check_state(
+    network: nn.Module, optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]
+) -> None:
+    """See that an optimizer can have remembered a state, after some steps.
+
+    Raises:
+        UnfitError: tensors are missing, of another shape or type, or no numbers.
+    """
+    if isinstance(optimizer, torch.optim.AdamW):
+        names = ["step", "exp_avg", "exp_avg_sq"]
+    else:
+        names = ["momentum_buffer"] if optimizer.defaults["momentum"] else []
+    parameters = dict(network.named_parameters())
+    touched = {place.rpartition(_JOINT)[0] for place in state}  # some may have no gradient
+    expected = {f"{each}{_JOINT}{name}": (each, name) for each in touched for name in names}
+    if bool(names) != bool(state) or state.keys() != expected.keys() or touched - parameters.keys():
+        raise UnfitError("has not the tensors of the optimizer")
+    for place, (each, name) in expected.items():
+        x, of = state[place], parameters[each]
+        fits = x.shape == () if name == "step" else (x.shape, x.dtype) == (of.shape, of.dtype)
+        if not fits or not x.isfinite().all():
+            raise UnfitError(f"has a wrong tensor of the optimizer, {place}")
 
 
 def restore_state(

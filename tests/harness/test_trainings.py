@@ -1,6 +1,7 @@
 """Trainings that go ahead of a run: each once, several at once, failures in their rows."""
 
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -52,10 +53,12 @@ def suite(tmp_path_factory):
 
 
 class Quick:
-    """Answers at once; `fails` names labels whose accuracy fails, `ends_at` one that is Ctrl-C."""
+    """Answers at once; `fails` names labels whose accuracy fails, `ends_at` one that is Ctrl-C,
+    `warns` those whose trainings have something to say."""
 
-    def __init__(self, fails=(), ends_at=None):
+    def __init__(self, fails=(), ends_at=None, warns=()):
         self.jobs, self.fails, self.ends_at, self.cancelled = [], fails, ends_at, 0
+        self.warns = warns
 
     def submit(self, job):
         self.jobs.append(job)
@@ -70,6 +73,8 @@ class Quick:
             outcome = Outcome("ok", values={"params": 1.0}, seconds={"params": 1.0}, elapsed=2.0)
             if failed:
                 outcome = Outcome("killed", "killed by SIGKILL", tail=("last line",), elapsed=3.0)
+            if job.label in self.warns and job.metrics == ("accuracy",):
+                outcome = replace(outcome, warnings=(f"{job.label} {job.seed} was repeated",))
             yield Finished(job, outcome)
 
     def cancel(self):
@@ -112,6 +117,21 @@ def test_a_failed_training_is_the_end_of_every_case_that_needs_it_and_of_no_othe
     assert (mirrored.cause, mirrored.tail) == ("killed by SIGKILL", ("last line",))
     assert mirrored.values == {"params": 1.0}
     assert mirrored.elapsed == 5.0
+
+
+def test_what_a_training_says_stands_in_the_row_of_every_case_that_uses_it(suite):
+    jobs = suite.all_jobs()
+    ahead = TrainingPass(jobs)
+    ahead.run(Quick(fails=("alone",), warns=("one", "mirrored", "alone")), 2)
+    engine = Quick()
+    for job in ahead.left(jobs):
+        engine.submit(job)
+    ended = [e for e in ahead.complete(jobs, engine.events()) if isinstance(e, Finished)]
+    assert {e.job.label: e.outcome.warnings for e in ended} == {
+        "one": ("one 0 was repeated",), "diverging": (), "untrained": (),
+        "mirrored": ("one 0 was repeated", "mirrored 1 was repeated"),
+        "alone": ("alone 0 was repeated",),
+    }  # fmt: skip
 
 
 def test_the_time_that_is_left_is_shared_by_the_slots(suite):

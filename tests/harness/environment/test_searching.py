@@ -55,6 +55,15 @@ def test_a_changed_file_is_read_again(project):
     assert second.CHANGED
 
 
+def test_a_search_without_folders_within_another_has_its_folders(project):
+    with searching((str(project),)):
+        first = importlib.import_module("own_block")
+        with searching(()):
+            assert importlib.import_module("own_block") is first
+    with searching(()):
+        assert "own_block" not in sys.modules
+
+
 def test_python_s_own_library_comes_before_a_user_s_folders(project, monkeypatch):
     (project / "statistics.py").write_text("raise RuntimeError")
     monkeypatch.delitem(sys.modules, "statistics", raising=False)

@@ -51,7 +51,6 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path):
     torch.set_num_threads(1)
     try:
         checkpoint = Checkpoint(tmp_path, {"name": "k"})
-        assert checkpoint.finished() is None
         again, whole = trainer(checkpoint=checkpoint), trainer()
         trained = again.run()
         whole.run()
@@ -59,7 +58,6 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path):
         torch.set_num_threads(threads)
     assert trained.first_step == 3  # 12 images of 4 a batch were read before the 15th
     assert same(parameters(again), parameters(whole))
-    assert checkpoint.progress() is None
     assert sorted(p.name for p in checkpoint.folder.iterdir()) == [
         "lock",
         "training.json",

@@ -11,7 +11,12 @@ from harness.training.batches import Batches
 from harness.training.checkpoint import Checkpoint
 from harness.training.evaluate import evaluate
 from harness.training.network import build_network, map_size, network_arguments
-from harness.training.trainer import DivergenceError, Trainer, TrainingLoss, resolve_precision
+from harness.training.trainer import (
+    DivergenceError,
+    Trainer,
+    TrainingLoss,
+    resolve_precision,
+)
 
 CPU = torch.device("cpu")
 
@@ -153,10 +158,10 @@ def test_one_of_two_equal_trainings_waits_for_the_other(tmp_path):
         waiting.start()
         waiting.join(0.2)
         assert waiting.is_alive()
-        assert first.finished() is None
+        assert first.finished(second.network, 8) is None
     waiting.join(60)
     assert not waiting.is_alive()
-    assert first.finished() is not None
+    assert first.finished(second.network, 8) is not None
 
 
 def test_slow_saves_become_rarer(tmp_path):
