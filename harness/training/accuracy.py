@@ -110,9 +110,11 @@ def measure_accuracy(job: Job) -> dict[str, object]:
     seeds = range(job.seed, job.seed + plan.evaluation.seeds)
     warnings: list[str] = []
     trainings, scores = [], []
+    described: dict[str, Any] = {}
     for seed in seeds:
         network = build_network(trained_arguments(plan.network), seed)
-        checkpoint = Checkpoint(checkpoint_folder(), plan.description(network, seed))
+        described = described or plan.description(network, seed)
+        checkpoint = Checkpoint(checkpoint_folder(), {**described, "seed": seed})
         trainer = Trainer(network, plan.train, plan.recipe, seed, plan.device, checkpoint)
         trainings.append((trainer.run(), checkpoint.key))
         warnings += checkpoint.warnings

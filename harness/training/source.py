@@ -11,11 +11,12 @@ import importlib.util
 import inspect
 import sys
 import sysconfig
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.machinery import ModuleSpec, PathFinder
+from itertools import accumulate
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from torch import nn
@@ -43,7 +44,7 @@ def source_digest(network: nn.Module, also: Iterable[Callable[..., Any]] = ()) -
     Installed libraries are left out; the version of PyTorch is a matter of its own. `also` are
     further classes and functions, such as the training loop.
     """
-    roots: list[Any] = [*{type(part) for part in network.modules()}, *also]
+    roots: list[Any] = [*also, *(c for part in network.modules() for c in type(part).__mro__)]
     waiting = [(root.__module__, root.__qualname__.partition(".")[0]) for root in roots]
     found: dict[_Named, str] = {}
     while waiting:
@@ -71,36 +72,64 @@ def _counts(module: str, name: str) -> bool:
 
 
 def _file(module: str) -> Path | None:
-    try:
-        file = inspect.getsourcefile(sys.modules[module])
-    except (KeyError, TypeError):  # not imported, or built in
-        return None
-    return Path(file) if file else None
+    """The source of a module, whether or not it has been imported; nothing is imported here."""
+    if module in sys.modules:
+        try:
+            source = inspect.getsourcefile(sys.modules[module])
+        except TypeError:  # built in
+            return None
+        return Path(source) if source else None
+    path: Iterable[str] | None = None  # of the top level
+    spec: ModuleSpec | None = None
+    for name in accumulate(module.split("."), "{}.{}".format):
+        if spec is not None and path is None:  # no package
+            return None
+        spec = PathFinder.find_spec(name, path)  # type: ignore[arg-type]
+        if spec is None:
+            return None
+        path = spec.submodule_search_locations
+    file = Path(spec.origin) if spec and spec.origin else None
+    return file if file and file.suffix == ".py" and file.is_file() else None
 
 
 def _users_file(module: str) -> tuple[str, list[_Named]]:
-    """The code of a file, and where what it has at its top level comes from.
+    """The code of a file, and where what it imports comes from, wherever in it that stands.
 
-    The harness itself computes nothing in a network, whatever a user's file does with it.
+    Only what is written counts, not what has been imported so far, which hangs on what else the
+    process has done. The harness itself computes nothing in a network, whatever a user's file does
+    with it.
     """
     path = _file(module)
     assert path is not None, "the caller has looked"
     code = path.read_text(encoding="utf-8", errors="replace")
-    below: list[_Named] = []
     try:
         tree = ast.parse(code)
     except SyntaxError:
-        pass
+        return f"{module}\n{code}", []
+    package = module if path.stem == "__init__" else module.rpartition(".")[0]
+    below = [each for node in ast.walk(tree) for each in _reached(node, package)]
+    return f"{module}\n{_code(tree)}", [
+        each for each in below if not f"{each[0]}.".startswith("harness.")
+    ]
+
+
+def _reached(node: ast.AST, package: str) -> Iterator[_Named]:
+    """Where an import statement of a user's file leads; `package` is that of relative ones."""
+    if isinstance(node, ast.Import):
+        pairs = [(each.name, "") for each in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        around = package.split(".")[: package.count(".") + 2 - node.level] if node.level else []
+        home = ".".join([*around, *filter(None, [node.module])])
+        pairs = [(home, each.name) for each in node.names]
     else:
-        code = _code(tree)
-        below += _imported(ast.walk(tree)).values()
-    for value in vars(sys.modules[module]).values():
-        if isinstance(value, ModuleType):
-            below.append((value.__name__, ""))
-        elif isinstance(home := getattr(value, "__module__", None), str):
-            name = getattr(value, "__qualname__", "")
-            below.append((home, name.partition(".")[0] if isinstance(name, str) else ""))
-    return f"{module}\n{code}", [each for each in below if not f"{each[0]}.".startswith("harness.")]
+        return
+    for home, name in pairs:
+        if _is_own(home):
+            yield home, name
+            continue
+        yield f"{home}.{name}", ""  # where it is a file
+        for parent in accumulate(home.split("."), "{}.{}".format):  # each of them is run
+            yield parent, ""
 
 
 @cache
@@ -182,12 +211,10 @@ def _code(node: Any) -> str:
         return f"[{','.join(_code(each) for each in node if not _is_left_out(each))}]"
     if not isinstance(node, ast.AST):
         return repr(node)
-    fields = (
-        f"{name}={_code(value)}"
-        for name, value in ast.iter_fields(node)
-        if value is not None and value != [] and name != "kind"
-    )
-    return f"{type(node).__name__}({','.join(fields)})"
+    fields = ((name, _code(value)) for name, value in ast.iter_fields(node) if name != "kind")
+    # What is empty without docstrings is as empty as what has none.
+    said = (f"{name}={text}" for name, text in fields if text not in ("None", "[]"))
+    return f"{type(node).__name__}({','.join(said)})"
 
 
 def _is_left_out(node: ast.AST) -> bool:
