@@ -114,7 +114,9 @@ def measure_accuracy(job: Job) -> dict[str, object]:
     for seed in seeds:
         network = build_network(trained_arguments(plan.network), seed)
         described = described or plan.description(network, seed)
-        checkpoint = Checkpoint(checkpoint_folder(), {**described, "seed": seed})
+        checkpoint = Checkpoint(
+            checkpoint_folder(), {**described, "seed": seed}, job.search_path, job.depends_on
+        )
         trainer = Trainer(network, plan.train, plan.recipe, seed, plan.device, checkpoint)
         trainings.append((trainer.run(), checkpoint.key))
         warnings += checkpoint.warnings

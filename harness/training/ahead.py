@@ -231,7 +231,9 @@ def _looked_up(training: Training, folder: Path | None) -> Training:
                 trained = {**trained_arguments(plan.network), "backbone_weights": None}
                 with torch.device("meta"):  # its classes are asked for, not its parameters
                     meta = build_network(trained, training.seed)
-                checkpoint = Checkpoint(folder, plan.description(meta, training.seed))
+                said = plan.description(meta, training.seed)
+                job = training.job
+                checkpoint = Checkpoint(folder, said, job.search_path, job.depends_on)
                 steps = plan.recipe.steps_on(len(plan.train))
                 kept = checkpoint.finished(meta, steps) is not None
     except Exception:  # no data here, or a stranger's constructor: the case itself will say how

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from harness.case import as_plain, from_plain
+from harness.environment import used_files
 from harness.environment.files import locked, write_atomically
-from harness.messages import HarnessError
+from harness.messages import HarnessError, quote
 
 CHECKPOINTS_VARIABLE = "HARNESS_CHECKPOINTS"
 """Environment variable that names another folder than `results/checkpoints`."""
@@ -87,15 +88,28 @@ class Checkpoint:
 
     Of what is trained, as plain data, a hash (`key`) names the folder. Files appear whole or not at
     all, and are replaced by name, since another process may have the old one mapped. What is not as
-    it was kept (by its checksum), or does not fit, counts as absent: the training is repeated, and
-    `warnings` says why.
+    it was kept (by its checksum), does not fit, or was made with other files of the user than are
+    there now, counts as absent: the training is repeated, and `warnings` says why.
+
+    Args:
+        root: where trainings are kept.
+        description: of what is trained; as much as is known before.
+        search_path: folders of the user's modules, that of the suite first.
+        depends_on: absolute paths that it depends on whoever reads them.
     """
 
-    def __init__(self, root: Path, description: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        description: Mapping[str, Any],
+        search_path: Sequence[str] = (),
+        depends_on: Sequence[str] = (),
+    ) -> None:
         self.key = training_key(description)
         self.folder = root / self.key
         self.warnings: list[str] = []  # sentences for the reader of the row
         self._description = description
+        self._search_path, self._depends_on = search_path, depends_on
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -132,16 +146,28 @@ class Checkpoint:
 
     def save_progress(self, state: State) -> None:
         """Keep a training that is under way."""
-        self._write(_PROGRESS, state)
+        self._write(_PROGRESS, state, self._files())
 
     def save_finished(self, state: State) -> None:
         """Keep a whole training, and forget how it came about."""
-        self._replace(_DESCRIPTION, self._told().encode())
-        self._write(_FINISHED, state)
+        files = self._files()
+        self._replace(_DESCRIPTION, self._told(files).encode())
+        self._write(_FINISHED, state, files)
         (self.folder / _PROGRESS).unlink(missing_ok=True)
 
-    def _told(self) -> str:
-        return json.dumps(self._description, indent=1, sort_keys=True) + "\n"
+    def _told(self, files: Mapping[str, str]) -> str:
+        told = {**self._description, "files": files}
+        return json.dumps(told, indent=1, sort_keys=True) + "\n"
+
+    def _files(self) -> Mapping[str, str]:
+        """Of the user, hashed when they were imported or read: also those that training led to."""
+        return used_files.used(self._depends_on).files
+
+    def _check_files(self, files: Mapping[str, str]) -> None:
+        base = self._search_path[0] if self._search_path else ""
+        missing = set(self._depends_on) - {str(Path(base, each)) for each in files}
+        if other := [*used_files.changed(files, self._search_path, {}), *sorted(missing)]:
+            raise UnfitError(f"was made with another {', '.join(map(quote, other))}")
 
     def _kept(self, name: str, check: Callable[[State], None]) -> State | None:
         """What a file holds; `None` if there is none, or none that counts."""
@@ -149,30 +175,32 @@ class Checkpoint:
         if not path.is_file():
             return None
         try:
-            state = _read(path)
+            state, files = _read(path)
             check(state)
+            self._check_files(files)
+            if name == _FINISHED:
+                name = _DESCRIPTION
+                self._check_description(files)
         except UnfitError as error:
-            self._leave_out(name, error)
+            self.warnings.append(
+                f"a kept training counts as absent and was repeated: {name} of {self.key} {error}"
+            )
             return None
-        if name == _FINISHED:
-            try:
-                same = (self.folder / _DESCRIPTION).read_text(encoding="utf-8") == self._told()
-            except (OSError, ValueError):
-                same = False
-            if not same:
-                self._leave_out(_DESCRIPTION, "tells of another training")
-                return None
         return state
 
-    def _leave_out(self, name: str, why: object) -> None:
-        self.warnings.append(
-            f"a kept training counts as absent and was repeated: {name} of {self.key} {why}"
-        )
+    def _check_description(self, files: Mapping[str, str]) -> None:
+        try:
+            text = (self.folder / _DESCRIPTION).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise UnfitError("cannot be read") from error
+        if text != self._told(files):
+            raise UnfitError("tells of another training")
 
-    def _write(self, name: str, state: State) -> None:
+    def _write(self, name: str, state: State, files: Mapping[str, str]) -> None:
         tensors = {_MODEL + key: _portable(x) for key, x in state.model.items()}
         tensors |= {_OPTIMIZER + key: _portable(x) for key, x in state.optimizer.items()}
-        told = {"step": str(state.step), "notes": json.dumps(as_plain(state.notes))}
+        notes = json.dumps(as_plain(state.notes))
+        told = {"step": str(state.step), "notes": notes, "files": json.dumps(dict(files))}
         told["checksum"] = _checksum(tensors, told)
         self._replace(name, _safetensors().save(tensors, told))
 
@@ -204,8 +232,8 @@ def _checksum(tensors: Mapping[str, Tensor], told: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path) -> State:
-    """What a file holds.
+def _read(path: Path) -> tuple[State, Mapping[str, str]]:
+    """What a file holds: a training, and hashes of the user's files that made it.
 
     Raises:
         UnfitError: it is damaged.
@@ -220,13 +248,14 @@ def _read(path: Path) -> State:
         if told.get("checksum") != _checksum(tensors, told):
             raise UnfitError("is damaged (its checksum is another)")
         step, notes = int(told["step"]), from_plain(Notes, json.loads(told["notes"]))
+        files = from_plain(dict[str, str], json.loads(told["files"]))
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
         raise UnfitError("is damaged (it cannot be read)") from error
     model, optimizer = (
         {key.removeprefix(prefix): x for key, x in tensors.items() if key.startswith(prefix)}
         for prefix in (_MODEL, _OPTIMIZER)
     )
-    return State(step, model, notes, optimizer)
+    return State(step, model, notes, optimizer), files
 
 
 def _safetensors() -> Any:

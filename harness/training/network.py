@@ -9,6 +9,7 @@ import torch
 
 from context_modules.catalog import BY_NAME
 from context_modules.segmentor import Segmentor
+from harness.environment import used_files
 from harness.instantiate import resolve
 from harness.messages import HarnessError
 from harness.suite.recipe import RecipeSpec
@@ -96,9 +97,13 @@ def build_network(arguments: Mapping[str, Any], seed: int) -> Segmentor:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         try:
-            return Segmentor(3, **given)
+            with used_files.building():
+                network = Segmentor(3, **given)
         except (ValueError, TypeError) as error:
             raise NetworkError(f"the network: {' '.join(str(error).split())}") from error
+    used_files.built(network.context, (given.get("context_arguments") or {}).values())
+    used_files.built(network)
+    return network
 
 
 def map_size(network: Segmentor, size: tuple[int, int]) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from context_modules.boundary import boundary_labels
 from context_modules.losses import VOID, CrossEntropy, OHEMCrossEntropy
 from context_modules.region_losses import boundary_cross_entropy, cross_entropy
 from context_modules.segmentor import Segmentor, SegmentorOutput
+from harness.environment import used_files
 from harness.messages import HarnessError
 from harness.suite.recipe import LossSpec, OptimizerSpec, Precision, RecipeSpec
 from harness.training.batches import Batches, derived_seed, read_batches
@@ -140,7 +141,9 @@ class _Course:
         self._optimizer.zero_grad(set_to_none=True)
         with autocast(self._precision, self._device):
             size = map_size(self._network, (images.shape[-2], images.shape[-1]))
-            total: Tensor = self._loss(self._network(images), labels, size)[0]
+            with used_files.building():  # what a pass reads decides the training, too
+                output = self._network(images)
+            total: Tensor = self._loss(output, labels, size)[0]
         self._scaler.scale(total).backward()
         self._scaler.step(self._optimizer)
         self._scaler.update()

@@ -33,8 +33,9 @@ def job_of(project: Project, folder: Path, data: Path) -> Job:
     }
     case = Case(project.module, {}, ((1, 16, 8, 8),))
     return Job(
-        "s", "a", case, ("accuracy",), 60.0, threads=1, search_path=(str(folder),), accuracy=asked
-    )
+        "s", "a", case, ("accuracy",), 60.0, threads=1, search_path=(str(folder),),
+        depends_on=tuple(str(folder / name) for name in project.depends_on), accuracy=asked,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
