@@ -1,8 +1,8 @@
-"""The source of a network and its training as a hash: changed code asks for another training.
+"""Source code as a hash: changed code asks for another measurement, and another training.
 
-Of this project's own code those definitions count that are reached by name from the classes of the
-network and from the training loop, wherever their files lie: to move or to cut a file changes
-nothing. A user's files count whole. Comments, docstrings and layout never count.
+Of this project's own code those definitions count that are reached by name from where one begins
+(the classes of a network, a metric, the training loop), wherever their files lie: to move or to cut
+a file changes nothing. A user's files count whole. Comments, docstrings and layout never count.
 """
 
 import ast
@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from harness.environment.searching import OWN
+
+if TYPE_CHECKING:
+    from torch import nn
 
 # What is reached and decides no trained number: names, messages, files, how a network is judged. A
 # better message shall not ask for a night's trainings again.
@@ -30,19 +31,28 @@ _NO_PART_BY_NAME = ("Checkpoint", "EvaluationSpec")
 _PYTHON = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
 _INSTALLED = {"site-packages", "dist-packages"}
 
-_Named = tuple[str, str]
+Named = tuple[str, str]
 """A Python module and a name at its top level; an empty one for all of the file."""
 
 
-def source_digest(network: nn.Module, also: Iterable[Callable[..., Any]] = ()) -> str:
+def source_digest(network: "nn.Module", also: Iterable[Callable[..., Any]] = ()) -> str:
     """Hash of the code that the classes of a network are made of, and of all that it reaches.
 
     Installed libraries are left out; the version of PyTorch is a matter of its own. `also` are
     further classes and functions, such as the training loop.
     """
-    roots: list[Any] = [*{type(part) for part in network.modules()}, *also]
-    waiting = [(root.__module__, root.__qualname__.partition(".")[0]) for root in roots]
-    found: dict[_Named, str] = {}
+    return digest_of(map(named, [*{type(part) for part in network.modules()}, *also]))
+
+
+def named(definition: Any) -> Named:
+    """Where a class or a function is defined."""
+    return definition.__module__, definition.__qualname__.partition(".")[0]
+
+
+def digest_of(roots: Iterable[Named]) -> str:
+    """Hash of the code of definitions, and of all that it reaches; see `source_digest`."""
+    waiting = list(roots)
+    found: dict[Named, str] = {}
     while waiting:
         module, name = waiting.pop()
         own = _is_own(module)
@@ -75,22 +85,14 @@ def _file(module: str) -> Path | None:
     return Path(file) if file else None
 
 
-def _users_file(module: str) -> tuple[str, list[_Named]]:
+def _users_file(module: str) -> tuple[str, list[Named]]:
     """The code of a file, and where what it has at its top level comes from.
 
     The harness itself computes nothing in a network, whatever a user's file does with it.
     """
     path = _file(module)
     assert path is not None, "the caller has looked"
-    code = path.read_text(encoding="utf-8", errors="replace")
-    below: list[_Named] = []
-    try:
-        tree = ast.parse(code)
-    except SyntaxError:
-        pass
-    else:
-        code = _code(tree)
-        below += _imported(ast.walk(tree)).values()
+    code, below = code_of(path.read_bytes())
     for value in vars(sys.modules[module]).values():
         if isinstance(value, ModuleType):
             below.append((value.__name__, ""))
@@ -100,8 +102,17 @@ def _users_file(module: str) -> tuple[str, list[_Named]]:
     return f"{module}\n{code}", [each for each in below if not f"{each[0]}.".startswith("harness.")]
 
 
+def code_of(content: bytes) -> tuple[str, list[Named]]:
+    """The code of a Python file, without comments, docstrings and layout, and what it imports."""
+    try:
+        tree = ast.parse(content)
+        return _code(tree), list(_imported(ast.walk(tree)).values())
+    except (SyntaxError, ValueError, RecursionError):
+        return content.decode("utf-8", errors="replace"), []
+
+
 @cache
-def _definition(module: str, name: str) -> tuple[str, list[_Named]]:
+def _definition(module: str, name: str) -> tuple[str, list[Named]]:
     """The code of a definition of this project, without its place, and what it names."""
     file = _top_level(module)
     if name in file.imported:
@@ -131,7 +142,7 @@ class _File:
     """What a Python module of this project has at its top level, by name."""
 
     defined: dict[str, list[ast.AST]] = field(default_factory=dict)
-    imported: dict[str, _Named] = field(default_factory=dict)
+    imported: dict[str, Named] = field(default_factory=dict)
 
 
 @cache
@@ -160,7 +171,7 @@ def _source(module: str) -> str | None:
     return None if spec is None else Path(str(spec.origin)).read_text(encoding="utf-8")
 
 
-def _imported(nodes: Iterable[ast.AST]) -> dict[str, _Named]:
+def _imported(nodes: Iterable[ast.AST]) -> dict[str, Named]:
     found = {}
     for node in nodes:
         if isinstance(node, ast.ImportFrom):
