@@ -129,10 +129,8 @@ def observe(path: Path) -> Observed:
             case = CaseId(record.suite, record.label, record.case_key)
             by_case.setdefault(case, []).append(record)
     of_cases = [record.provenance for each in by_case.values() for record in each]
-    environment, run_threads = (
-        _of_records(run.environment, of_cases),
-        run.environment.get("threads"),
-    )
+    environment = _of_records(run.environment, of_cases)
+    run_threads = environment.get("threads")
     flags = {
         case: tuple(dict.fromkeys(f for r in each for f in r.values.get("latency_flags") or ()))
         for case, each in by_case.items()
