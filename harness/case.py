@@ -114,6 +114,8 @@ class Job:
     machine: str | None = None  # key of the machines that may run it; `None`: any
     # what users' metrics declare, by stored name; see `harness.measure.own`
     declared: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    # absolute paths of files and folders that it is made of beside what is imported and read
+    depends_on: tuple[str, ...] = ()
     # set by an engine that runs the processes of a case together (`Timing.turns`)
     turn: Turn | None = None
 
@@ -165,6 +167,18 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Used:
+    """What a measured module is made of; see `harness.environment.used_files`."""
+
+    # of the user's files that were imported or read, and of what the suite says it depends on: hash
+    # by path, which is told from the suite's folder where it lies there
+    files: Mapping[str, str] = field(default_factory=dict)
+    roots: tuple[str, ...] = ()  # `module:name` of this project that it begins from
+    unfollowed: tuple[str, ...] = ()  # what it did whose result no hash knows
+    device: str | None = None  # name and UUID of the GPU
+
+
+@dataclass(frozen=True)
 class Outcome:
     """Values, or why there are none."""
 
@@ -180,6 +194,7 @@ class Outcome:
     tail: tuple[str, ...] = ()  # last lines that a failed worker wrote to stdout and stderr
     elapsed: float = 0.0  # seconds from the start of the process to its end
     place: Place | None = None  # where it ran; `None`: on this machine
+    used: Used | None = None  # what was measured; `None`: it ended before that was known
 
 
 # As plain data and back: the one form in which jobs, events, outcomes and records cross the border

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from harness.case import Case
+from harness.environment import used_files
 from harness.environment.searching import searching
 from harness.messages import CuredError, HarnessError, quote, suggest
 
@@ -149,7 +150,7 @@ def load_name(target: str, search_path: Sequence[str] = (), noun: Noun = "class"
     file, _, attribute = target.partition(":")
     if file == _MAIN:
         raise _in_main(attribute, noun)
-    with searching(tuple(search_path)):
+    with searching(tuple(search_path)), used_files.building():
         try:
             found: Any = importlib.import_module(file)
         except (Exception, SystemExit) as error:  # a user's file may raise anything
@@ -206,9 +207,12 @@ def build(case: Case, search_path: Sequence[str] = ()) -> "nn.Module":
         if name in signature.parameters and name not in arguments:
             arguments[name] = filled[name]
     try:
-        return cls(**arguments)
+        with used_files.building():
+            made = cls(**arguments)
     except (ValueError, TypeError) as error:
         raise BuildError(f"{case.module}: {' '.join(str(error).split())}") from error
+    used_files.built(made, arguments.values())
+    return made
 
 
 def _converted(case: Case, signature: Signature) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -9,12 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.case import DEFAULT_TIMING, UNKNOWN_MACHINE, Identity, Job, Place, as_plain
+from harness.case import UNKNOWN_MACHINE, Identity, Job, Place
 from harness.engines.engine import Engine, EngineError, Event, Finished, RemoteEngine, is_static
 from harness.engines.local import LocalEngine
 from harness.environment.machine import describe_environment
 from harness.messages import HarnessError
-from harness.records.kept_run import last_of_each
+from harness.records.kept_run import KeptRun, last_of_each
+from harness.records.origin import Origins
 from harness.records.record import Record
 from harness.records.run_directory import RecordWriter, RunDirectory, RunDirectoryError
 from harness.suite.suite import Suite
@@ -52,6 +54,26 @@ engine, and tells what happens to them."""
 
 
 @dataclass(frozen=True)
+class Resumed:
+    """What a run that goes on keeps of what it has."""
+
+    kept: int  # processes whose records are answers
+    again: Mapping[str, int]  # reason to measure: processes that have a record and are measured
+    new: int  # processes that have none
+
+    @property
+    def text(self) -> str:
+        """`kept 9, measuring 3 again: code changed (2), failed before (1)`."""
+        said = [f"kept {self.kept}"]
+        if self.again:
+            reasons = ", ".join(f"{reason} ({number})" for reason, number in self.again.items())
+            said.append(f"measuring {sum(self.again.values())} again: {reasons}")
+        if self.new:
+            said.append(f"{self.new} for the first time")
+        return ", ".join(said[:2]) + "".join(f"; {each}" for each in said[2:])
+
+
+@dataclass(frozen=True)
 class Execution:
     """What running a suite gave."""
 
@@ -67,7 +89,9 @@ def execute(
     root: Path = DEFAULT_ROOT,
     *,
     listener: Listener | None = None,
-    resume: bool = False,
+    resume: bool | str | Path = False,
+    keep_failed: bool = False,
+    resumed: Callable[[Resumed], None] | None = None,
     engine: Engine | None = None,
     mix_machines: bool = False,
     slots: int = 1,
@@ -79,8 +103,11 @@ def execute(
         suite: what to measure.
         root: folder of run directories.
         listener: told of every event.
-        resume: go on with the latest run of this suite; cases that have a finished record of the
-            same case, metrics and machine are not measured again.
+        resume: go on with the latest run of the same cases, or with the run of that path or name;
+            what was measured of the same code, under the same versions and settings, on the same
+            machine, as the suite asks for it now, is kept.
+        keep_failed: when going on, keep also what failed.
+        resumed: told once what is kept and what is measured again.
         engine: where cases run; processes on this machine if absent.
         mix_machines: whether times of different machines may stand in one column; for engines that
             place cases on several.
@@ -105,8 +132,14 @@ def execute(
     environment = describe_environment(suite.path.parent)
     directory = _directory(suite, root, environment, resume, mix_machines)
     here = None if remote else environment["machine_key"]
+    origins = Origins(environment, remote=remote)
     with directory.writer() as writer:  # before anything is read: nobody else adds to it from here
-        earlier = _resumed(directory, suite, jobs, environment, here) if resume else {}
+        earlier: dict[Identity, Record] = {}
+        if resume:
+            _describe_resumption(directory, suite, environment)
+            earlier, said = _answers(directory, jobs, origins, here, keep_failed)
+            if resumed is not None:
+                resumed(said)
         pending = [job for job in jobs if job.identity not in earlier]
         if remote and not mix_machines:
             pending = _held_to_machines(pending, earlier.values())
@@ -114,6 +147,7 @@ def execute(
             directory,
             writer,
             environment["machine_key"],
+            origins,
             len(jobs),
             set(earlier),
             _Expectation(pending, directory),
@@ -125,9 +159,10 @@ def execute(
         if resume and isinstance(engine, RemoteEngine):
             engine.take_up()
         measuring.run(pending, engine, slots, ahead)
-    records = _matching(directory, jobs, here)
-    ended = tuple(record for name, record in records.items() if name in measuring.done)
-    return Execution(directory, ended, len(jobs), measuring.interrupted)
+    ended = [job.identity for job in jobs if job.identity in measuring.done]
+    written = ((record.identity, record) for record in directory.records())
+    records = tuple(last_of_each(written, ended))
+    return Execution(directory, records, len(jobs), measuring.interrupted)
 
 
 @dataclass
@@ -137,6 +172,7 @@ class _Measuring:
     directory: RunDirectory
     writer: RecordWriter
     machine: str
+    origins: Origins
     total: int
     done: set[Identity]
     clock: "_Expectation"
@@ -166,7 +202,12 @@ class _Measuring:
         """Keep each record before anybody is told of it."""
         for event in events:
             if isinstance(event, Finished):
-                record = Record.of(event.job, event.outcome, self.machine)
+                record = Record.of(
+                    event.job,
+                    event.outcome,
+                    self.machine,
+                    self.origins.of(event.job, event.outcome),
+                )
                 self.writer.append(record)
                 if event.outcome.place is not None:
                     self._note_place(event.outcome.place)
@@ -236,10 +277,15 @@ def _require_devices(jobs: Sequence[Job]) -> None:
 
 
 def _directory(
-    suite: Suite, root: Path, environment: Mapping[str, Any], resume: bool, mix_machines: bool
+    suite: Suite,
+    root: Path,
+    environment: Mapping[str, Any],
+    resume: bool | str | Path,
+    mix_machines: bool,
 ) -> RunDirectory:
     if resume:
-        directory = RunDirectory.open(root / suite.name)
+        named = None if resume is True else Path(resume)
+        directory = _latest_of(suite, root) if named is None else _named(suite, root, named)
     else:
         said = {"schema": 1, "suite": suite.describe(), **_begun("started_at", environment)}
         directory = RunDirectory.create(root, suite.name, said)
@@ -249,53 +295,81 @@ def _directory(
     return directory
 
 
+def _latest_of(suite: Suite, root: Path) -> RunDirectory:
+    """The latest run of the same cases; where there is none, the one with most of them.
+
+    So neither a quick try with other inputs nor one of a single case is taken for the long run.
+    """
+    asked = {job.identity for job in suite.all_jobs()}
+    best: tuple[bool, int, str] = (False, 0, "")
+    folder = root / suite.name
+    for path in folder.glob("*Z-*"):
+        with suppress(RunDirectoryError):  # of a damaged run nobody knows what it is of
+            listed = set(KeptRun.open(path).listed)
+            common = len(listed & asked)
+            if common:
+                best = max(best, (listed == asked, common, path.name))
+    if not best[-1]:
+        cure = "name one, as in --resume RUN, or begin a run without --resume"
+        raise RunDirectoryError(f"{folder}: no run of these cases here; {cure}")
+    return RunDirectory.open(folder / best[-1])
+
+
+def _named(suite: Suite, root: Path, name: Path) -> RunDirectory:
+    """The run of that path, or of that name among the runs of the suite."""
+    kept = KeptRun.open(name if name.exists() else root / suite.name / name)
+    if kept.suite_name != suite.name:
+        raise RunDirectoryError(
+            f"{kept.path}: a run of suite {kept.suite_name}, not of {suite.name}; "
+            "name one of this suite"
+        )
+    return kept.directory
+
+
 def _begun(at: str, environment: Mapping[str, Any]) -> dict[str, Any]:
     """When, where and how this process was started, for `run.json`."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return {"environment": environment, at: now, "command": shlex.join(sys.argv)}
 
 
-def _resumed(
-    directory: RunDirectory,
-    suite: Suite,
-    jobs: Sequence[Job],
-    environment: Mapping[str, Any],
-    machine: str | None,
-) -> dict[Identity, Record]:
-    """Records that need no second measurement, whatever their status.
+def _describe_resumption(
+    directory: RunDirectory, suite: Suite, environment: Mapping[str, Any]
+) -> None:
+    """Keep `run.json` true: it has the suite as it is now, and that the run went on.
 
-    `run.json` is kept true: it has the suite as it is now, and that the run went on.
+    A try of some of the cases (`--only`) leaves the others listed.
     """
-    description = directory.description()
-    resumptions = [*description.get("resumed", []), _begun("at", environment)]
-    directory.describe({**description, "suite": suite.describe(), "resumed": resumptions})
-    forced = {job.identity for job in jobs if job.force}
-    return {
-        name: record
-        for name, record in _matching(directory, jobs, machine).items()
-        # A forced case may not have been run at all.
-        if name not in forced or record.status != "oom"
-    }
+    kept = KeptRun(directory)
+    asked = {job.identity for job in suite.all_jobs()}
+    described = suite if suite.whole is None or asked.issuperset(kept.listed) else suite.whole
+    resumptions = [*(kept.description.get("resumed") or ()), _begun("at", environment)]
+    directory.describe({**kept.description, "suite": described.describe(), "resumed": resumptions})
 
 
-def _matching(
-    directory: RunDirectory, jobs: Sequence[Job], machine: str | None
-) -> dict[Identity, Record]:
-    """The last record of each case, in the order of the suite, where it was measured as the suite
-    asks for it now, on the machine of that key (`None`: on any)."""
-    asked = {
-        job.identity: (job.metrics, job.threads, job.seed, as_plain(job.timing), job.accuracy)
-        for job in jobs
-    }
-
-    def counts(record: Record) -> bool:
-        timing = {**as_plain(DEFAULT_TIMING), **record.timing}  # of a time with fewer options
-        measured = (record.metrics, record.threads, record.seed, timing, record.accuracy)
-        here = machine is None or record.machine_key == machine
-        return here and asked[record.identity] == measured
-
+def _answers(
+    directory: RunDirectory,
+    jobs: Sequence[Job],
+    origins: Origins,
+    machine: str | None,
+    keep_failed: bool,
+) -> tuple[dict[Identity, Record], Resumed]:
+    """Records that need no second measurement, and why the others do."""
+    asked = {job.identity: job for job in jobs}
+    kept, again = {}, Counter[str]()
     written = ((record.identity, record) for record in directory.records())
-    return {each.identity: each for each in last_of_each(written, asked) if counts(each)}
+    for record in last_of_each(written, asked):
+        job = asked[record.identity]
+        failed = record.status != "ok" and not keep_failed
+        # A forced case may not have been run at all.
+        unforced = job.force and record.status == "oom"
+        reason = "failed before" if failed or unforced else None
+        reason = reason or origins.reason_to_measure(record, job, machine)
+        if reason is None:
+            kept[record.identity] = record
+        else:
+            again[reason] += 1
+    new = len(asked) - len(kept) - again.total()
+    return kept, Resumed(len(kept), dict(again.most_common()), new)
 
 
 def _held_to_machines(pending: Sequence[Job], records: Iterable[Record]) -> list[Job]:

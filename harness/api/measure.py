@@ -1,6 +1,6 @@
 """Running a suite: `harness.run`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from harness.engines.engine import LOCAL, Engine, make_engine
 from harness.engines.local import start_server
 from harness.messages import HarnessError
 from harness.present.check import check
-from harness.runner import DEFAULT_ROOT, Listener, execute
+from harness.runner import DEFAULT_ROOT, Listener, Resumed, execute
 from harness.suite.loader import keep_only, load, with_weights
 from harness.suite.suite import Overrides, Suite
 from harness.training.ahead import train_ahead
@@ -118,7 +118,8 @@ def run(
     data_root: str | Path | None = None,
     out: str | Path = DEFAULT_ROOT,
     force: bool = False,
-    resume: bool = False,
+    resume: bool | str | Path = False,
+    keep_failed: bool = False,
     engine: str | Engine = LOCAL,
     engine_options: Mapping[str, str] | None = None,
     mix_machines: bool = False,
@@ -145,7 +146,10 @@ def run(
         data_root: folder of the images that accuracy is measured on.
         out: folder of the run directories.
         force: run also what is predicted not to fit into the free memory.
-        resume: go on with the latest run of this suite in `out`; finished cases are kept.
+        resume: go on with the latest run of the same cases in `out`, or with the run of that path
+            or name; what was measured of the same code, under the same versions and settings, on
+            this machine, as the suite asks for it now, is kept, all else measured again.
+        keep_failed: when going on, keep also what failed.
         engine: where cases run: `local`, `ray`, `slurm`, or an engine that is made.
         engine_options: of an engine given by its name.
         mix_machines: whether times of different machines may stand in one column; it says so.
@@ -184,12 +188,22 @@ def run(
         force=force,
     )
     with ExitStack() as shown:
+        resumed = None
         if listener is None and progress:
             from harness.api.progress import Reporter, stderr
 
             listener = shown.enter_context(Reporter(stderr(), checked))
+            resumed = listener.resumed
         result = measure(
-            checked, Path(out), resume, listener, chosen, mix_machines=mix_machines, jobs=jobs
+            checked,
+            Path(out),
+            listener,
+            chosen,
+            resume=resume,
+            keep_failed=keep_failed,
+            resumed=resumed,
+            mix_machines=mix_machines,
+            jobs=jobs,
         )
     if not result.complete:
         # Itself, not a class derived from it: Python then ends a script as Ctrl-C ends programs.
@@ -205,10 +219,12 @@ def run(
 def measure(
     suite: Suite,
     out: Path,
-    resume: bool,
     listener: Listener | None,
     engine: Engine | None = None,
     *,
+    resume: bool | str | Path = False,
+    keep_failed: bool = False,
+    resumed: Callable[[Resumed], None] | None = None,
     mix_machines: bool = False,
     jobs: int = 1,
 ) -> Run:
@@ -222,6 +238,8 @@ def measure(
         out,
         listener=listener,
         resume=resume,
+        keep_failed=keep_failed,
+        resumed=resumed,
         engine=engine,
         mix_machines=mix_machines,
         slots=jobs,

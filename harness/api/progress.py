@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.status import Status
 
 from harness.engines.engine import Finished, Measuring, Started, Waiting
-from harness.runner import Progress
+from harness.runner import Progress, Resumed
 from harness.suite.suite import Suite
 
 
@@ -47,6 +47,10 @@ class Reporter:
     ) -> None:
         if self._status is not None:
             self._status.stop()
+
+    def resumed(self, what: Resumed) -> None:
+        """Say what a run that goes on keeps, and why it measures the rest."""
+        self._console.print(what.text, markup=False, soft_wrap=True)
 
     def __call__(self, progress: Progress) -> None:
         """Show one event."""

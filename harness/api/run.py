@@ -22,6 +22,7 @@ from harness.present.rows import main_machine, rows_of, with_roofs
 from harness.present.table import make
 from harness.present.write import plot_names, table_names, write_tables, write_whole
 from harness.records.kept_run import KeptRun
+from harness.records.origin import commits_of, main_versions
 from harness.records.record import Record
 from harness.records.run_directory import DESCRIPTION, LATEST, RunDirectory, RunDirectoryError
 from harness.records.stored_runs import find_runs
@@ -289,15 +290,19 @@ class Run:
         return tally_of(self.rows())
 
     def write(self) -> None:
-        """Write `tables/` and `plots/` of every part into the run directory."""
-        for part in self.suite.parts():
-            rows = self._rows[part.name]
+        """Write `tables/` and `plots/` of every part into the run directory.
+
+        Of a run that went on with some of its cases, all that it has is written.
+        """
+        shown = self if self.suite.whole is None else load(self.directory.path)
+        for part in shown.suite.parts():
+            rows = shown._rows[part.name]
             if rows:
-                write_tables(self._tables[part.name], self.directory.path)
+                write_tables(shown._tables[part.name], self.directory.path)
             if rows and part.plots:  # matplotlib takes half a second to import
                 from harness.present.plots.plot import write_plots
 
-                write_plots(part, rows, self.directory.path, self.context)
+                write_plots(part, rows, self.directory.path, shown.context)
 
     def _part(self, name: str | None) -> Suite:
         parts = {part.name: part for part in self.suite.parts()}
@@ -366,9 +371,13 @@ class Run:
             machine["threads"] = environment["threads"]
         versions = {"python": environment["python"]}
         versions |= {n: v for n, v in environment["libraries"].items() if n in LIBRARIES and v}
-        git = environment.get("git")
-        if git:
-            versions["commit"] = git["commit"][:12] + (" (dirty)" if git.get("dirty") else "")
+        # A run that went on has records of another time than its beginning.
+        own = [record.provenance for record in self.records]
+        versions |= {n: v for n, v in main_versions(own).items() if n in versions}
+        git = environment.get("git") or {}
+        commits = commits_of(own) or commits_of([git])
+        if commits:
+            versions["commit"] = ", ".join(commits)
         # Conditions of the machine bear on what was timed, not on what was counted.
         timed = any(not set(record.metrics) <= set(STATIC) for record in self.records)
         warnings = tuple(environment.get("warnings", ())) if timed else ()

@@ -4,9 +4,10 @@ import functools
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import typer
+from typer.core import TyperGroup
 
 from harness.cli.calibrate import calibrate
 from harness.cli.compare import accept, compare, list_baselines
@@ -15,12 +16,13 @@ from harness.cli.gate import gate
 from harness.cli.history import history
 from harness.cli.info import doctor, environment, list_modules, schema, validate
 from harness.cli.init import init
-from harness.cli.options import SUITE_ENDINGS
+from harness.cli.options import RESUME, SUITE_ENDINGS
 from harness.cli.output import console, forgive_encodings, say
 from harness.cli.plan import plan
 from harness.cli.run import INTERRUPTED, run
 from harness.cli.show import show
 from harness.messages import HarnessError
+from harness.records.run_directory import LATEST
 
 # Options that take several values in a row: `--only PPM ASPP` as `--only PPM --only ASPP`.
 
@@ -28,7 +30,7 @@ SEVERAL = ("--only", "--with")
 
 
 def spread(arguments: Sequence[str]) -> list[str]:
-    """Repeat such an option before each of its values.
+    """Repeat such an option before each of its values; say what `--resume` leaves out.
 
     The values end at the next option, at the name of a suite file and at `--`. A label that looks
     like one of these is given as `--only=LABEL`.
@@ -39,6 +41,12 @@ def spread(arguments: Sequence[str]) -> list[str]:
     for position, argument in enumerate(arguments):
         if argument == "--":
             return result + list(arguments[position:])
+        if argument == RESUME:
+            following = [*arguments[position + 1 :], "--"][0]
+            if following.startswith("-") or following.endswith(SUITE_ENDINGS):
+                option = None
+                result.append(f"{RESUME}={LATEST}")
+                continue
         if argument in SEVERAL:
             option, first = argument, True
             result.append(argument)
@@ -68,8 +76,16 @@ def _interruptible(command: Callable[P, None]) -> Callable[P, None]:
     return wrapped
 
 
+class _Commands(TyperGroup):
+    """The subcommands, which read their arguments after `spread`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, spread(args))
+
+
 app = typer.Typer(
     name="harness",
+    cls=_Commands,
     help="Benchmarks and ablations of the context modules of semantic segmentation.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -103,7 +119,7 @@ def main() -> None:
     # SIGTERM as Ctrl-C: batch systems end jobs with it, and finished records stay.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app(args=spread(sys.argv[1:]))
+        app()
     except HarnessError as error:
         say(str(error), console(stderr=True))
         sys.exit(error.exit_code)

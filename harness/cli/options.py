@@ -162,6 +162,17 @@ MixMachines = Annotated[
     ),
 ]
 
+RESUME = "--resume"
+Resume = Annotated[
+    str | None,
+    typer.Option(
+        RESUME,
+        metavar="[RUN]",
+        help="Go on with a run, by path or name; without RUN with the latest of the same cases. "
+        "What is still true is kept.",
+    ),
+]
+
 Jobs = Annotated[
     int,
     typer.Option(

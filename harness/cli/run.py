@@ -21,6 +21,7 @@ from harness.cli.options import (
     Metrics,
     MixMachines,
     Only,
+    Resume,
     SuiteFile,
     Threads,
     parse_pairs,
@@ -31,6 +32,7 @@ from harness.cli.show import print_run
 from harness.engines.engine import LOCAL, make_engine
 from harness.engines.local import start_server
 from harness.records.record import finite
+from harness.records.run_directory import LATEST
 from harness.runner import DEFAULT_ROOT
 
 FAILED, INTERRUPTED = 1, 130
@@ -61,8 +63,9 @@ def run(  # noqa: PLR0917 - typer calls it with names
     force: Annotated[
         bool, typer.Option("--force", help="Run also what is predicted not to fit into memory.")
     ] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the latest run; finished cases are kept.")
+    resume: Resume = None,
+    keep_failed: Annotated[
+        bool, typer.Option("--keep-failed", help="With --resume: keep what failed, too.")
     ] = False,
     engine: EngineName = LOCAL,
     address: Address = None,
@@ -96,7 +99,17 @@ def run(  # noqa: PLR0917 - typer calls it with names
         )
     errors = console(stderr=True)
     with Reporter(errors, suite) as reporter:
-        result = measure(suite, out, resume, reporter, chosen, mix_machines=mix_machines, jobs=jobs)
+        result = measure(
+            suite,
+            out,
+            reporter,
+            chosen,
+            resume=resume == LATEST or resume or False,
+            keep_failed=keep_failed,
+            resumed=reporter.resumed,
+            mix_machines=mix_machines,
+            jobs=jobs,
+        )
     if not result.complete:
         name = Path(sys.argv[0]).name
         program = ["python", "-m", "harness"] if name == "__main__.py" else [name]

@@ -18,7 +18,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-from harness.case import Identity, Job, Outcome, Place, Status, from_plain
+from harness.case import Identity, Job, Outcome, Place, Status, Used, from_plain
 from harness.engines.devices import Devices, Gpu, Grant, busy_cores, own_cores
 from harness.engines.engine import (
     Event,
@@ -43,6 +43,7 @@ _ATTEMPTS, _PAUSE = 3, 0.2  # to start a process, and seconds between two
 _FORMS: Mapping[str, Any] = {
     "metric": tuple[str],
     "values": tuple[str, dict[str, Any], float],
+    "used": tuple[Used],
     "done": tuple[()],
     "failed": tuple[Status, str | None, tuple[str, ...]],
     "exited": tuple[int | None, tuple[str, ...]],
@@ -67,6 +68,7 @@ class CaseProcess:
     values: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    used: Used | None = None
     verdict: tuple[Status, str | None] | None = None
     trace: tuple[str, ...] = ()
     output: tuple[str, ...] = ()
@@ -121,6 +123,8 @@ class CaseProcess:
             name, values, seconds = content
             self.values.update(values)
             self.seconds[name] = seconds
+        elif kind == "used":
+            (self.used,) = content
         elif kind == "done":
             self.judge("ok", None)
         elif kind == "failed":
@@ -175,6 +179,7 @@ class CaseProcess:
             seconds=self.seconds,
             tail=(*self.output[-room:], *self.trace) if status != "ok" else (),
             elapsed=time.monotonic() - self.started,
+            used=self.used,
         )
         return Finished(self.job, outcome)
 

@@ -19,10 +19,15 @@ from harness.environment.git import git_state
 LIBRARIES = ("context-harness", "torch", "fvcore", "numpy", "pandas", "matplotlib", "pydantic")
 """Distributions that a number depends on."""
 
-# Settings of the threading libraries under PyTorch, which change what a thread count means.
-THREAD_SETTINGS = (
-    "OMP_NUM_THREADS", "OMP_PROC_BIND", "OMP_PLACES", "KMP_AFFINITY", "MKL_NUM_THREADS",
-    "CUDA_VISIBLE_DEVICES",
+# Settings of the libraries under PyTorch that change what a thread count means, which kernels run,
+# in which precision, and how memory is had.
+SETTINGS = (
+    "OMP_NUM_THREADS", "OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY",
+    "KMP_BLOCKTIME", "MKL_NUM_THREADS", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS",
+    "OPENBLAS_NUM_THREADS", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA",
+    "CUDA_VISIBLE_DEVICES", "CUDA_LAUNCH_BLOCKING", "CUBLAS_WORKSPACE_CONFIG",
+    "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "PYTORCH_ALLOC_CONF",
+    "PYTORCH_CUDA_ALLOC_CONF", "TORCHINDUCTOR_MAX_AUTOTUNE", "LD_PRELOAD", "MALLOC_CONF",
 )  # fmt: skip
 
 _GIB = 1 << 30
@@ -60,9 +65,7 @@ def describe_environment(
         "python": platform.python_version(),
         "libraries": library_versions() | built_with,
         "threads": torch.get_num_threads(),
-        "thread_settings": {
-            name: os.environ[name] for name in THREAD_SETTINGS if name in os.environ
-        },
+        "thread_settings": {name: os.environ[name] for name in SETTINGS if name in os.environ},
         "governor": drifting.pop("governor"),
         "git": git_state(folder or Path.cwd()),
         "system_version": platform.release(),

@@ -9,6 +9,7 @@ from harness.judge.statistics.significance import least_difference
 from harness.judge.verdict import reference_table, tally_of, unmatched
 from harness.measure.convention import ConventionSpec
 from harness.present.reading import Reading
+from harness.records.origin import commits_of
 from harness.records.quantities.derived import shape_text, sweep_name, uncalibrated
 from harness.records.quantities.quantity import Row
 from harness.records.quantities.registry import ON_CEILINGS, find
@@ -76,6 +77,7 @@ def footnotes(
     lines += setup(rows)
     lines += trained(rows)
     lines += pairs("Versions", context.versions)
+    lines += _commits(rows)
     lines += pairs("Machine", context.machine)
     lines += [f"Warning, whole run: {text}" for text in context.warnings]
     if any(reading.quantity.name in ON_CEILINGS for reading in readings):
@@ -169,6 +171,14 @@ def setup(rows: Sequence[Row]) -> list[str]:
         elif present:
             shared.append(f"{name} by row ({', '.join(present)})")
     return [f"Measured with {'; '.join(shared)}."] if shared else []
+
+
+def _commits(rows: Sequence[Row]) -> list[str]:
+    """Which rows were measured at which commit, where they differ."""
+    found = commits_of(rows)
+    if len(found) < 2:
+        return []
+    return [f"Commit {commit}: {', '.join(labels)}." for commit, labels in found.items()]
 
 
 def pairs(head: str, values: Mapping[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.judge.statistics.intervals import median_interval, quartiles
 from harness.measure.convention import Roof
+from harness.records.origin import main_versions
 from harness.records.quantities.derived import BANDWIDTH, PEAK
 from harness.records.quantities.quantity import Row
 from harness.records.record import Record
@@ -43,11 +44,12 @@ def one_machine(rows: Sequence[Row], mix: bool = False) -> list[dict[str, Any]]:
         warning that says so.
     """
     shown = main_machine(rows)
+    versions = main_versions(row for row in rows if _times(row))
     made = []
     for row in rows:
         times = _times(row)
         if not times or str(row.get("machine_key")) == shown:
-            made.append(dict(row))
+            made.append(_with_other_versions(row, versions) if times else dict(row))
             continue
         node = f", node {row['node']}" if row.get("node") else ""
         said = (
@@ -65,6 +67,20 @@ def main_machine(rows: Sequence[Row]) -> str | None:
     """Key of the machine whose times are shown; `None` where nothing was timed."""
     keys = Counter(str(row.get("machine_key")) for row in rows if _times(row))
     return max(keys, key=lambda key: keys[key]) if keys else None
+
+
+def _with_other_versions(row: Row, usual: Mapping[str, str]) -> dict[str, Any]:
+    """The row, with a warning where its times are of other versions than those of most rows."""
+    own = row.get("versions") or {}
+    others = [
+        f"{name} {own.get(name, 'none')} instead of {usual.get(name, 'none')}"
+        for name in dict.fromkeys((*own, *usual))
+        if own and own.get(name) != usual.get(name)
+    ]
+    if not others:
+        return dict(row)
+    said = f"its times are of other versions than those of most rows: {', '.join(others)}"
+    return {**row, "warnings": [*(row.get("warnings") or ()), said]}
 
 
 def _times(row: Row) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from harness.case import DEFAULT_TIMING, Identity, Job, Outcome, Place, as_plain, from_plain
 from harness.measure import STORED
 from harness.measure.convention import CONVENTIONS, operations
+from harness.records.origin import Origin
 
 RECORD_SCHEMA = 1
 
@@ -44,14 +45,19 @@ class Record:
     accuracy: Mapping[str, Any] | None = None
     # name of the machine it ran on; `None` in records of before there were engines for several
     node: str | None = None
+    # code, versions and settings that it is of; `None` in records of before they were kept
+    origin: Origin | None = None
     schema: int = field(default=RECORD_SCHEMA)
 
     @classmethod
-    def of(cls, job: Job, outcome: Outcome, machine_key: str) -> "Record":
+    def of(
+        cls, job: Job, outcome: Outcome, machine_key: str, origin: Origin | None = None
+    ) -> "Record":
         """The record of a job that has ended just now.
 
         Args:
             machine_key: of this machine, for an outcome that has no place of its own.
+            origin: of what was measured.
         """
         place = outcome.place or Place(platform.node(), machine_key)
         return cls(
@@ -76,11 +82,13 @@ class Record:
             replicate=job.replicate,
             accuracy=job.accuracy,
             node=place.node,
+            origin=origin,
         )
 
     def to_line(self) -> str:
         """One line of JSON, without the line feed."""
-        return json.dumps(finite(vars(self)), separators=(",", ":"), allow_nan=False)
+        data = {**vars(self), "origin": as_plain(self.origin, defaults=False)}
+        return json.dumps(finite(data), separators=(",", ":"), allow_nan=False)
 
     @classmethod
     def from_line(cls, line: str) -> "Record":
@@ -105,6 +113,17 @@ class Record:
         """Of the job that it is of."""
         return (self.suite, self.label, self.case_key, self.replicate)
 
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What its row says of its origin, beside the label; `None` where that was not kept."""
+        origin = self.origin or Origin()
+        return {
+            "label": self.label,
+            "commit": origin.commit,
+            "dirty": origin.dirty,
+            "versions": dict(origin.versions) or None,
+        }
+
     def row(self, convention: str = "flops") -> dict[str, Any]:
         """The flat row of tables, plots and `--json`, with `operations` under a convention."""
         case = self.case
@@ -126,6 +145,7 @@ class Record:
             "case_key": self.case_key,
             "machine_key": self.machine_key,
             "node": self.node,
+            **self.provenance,
             "factors": dict(self.factors),
             **{name: self.values.get(name) for name in STORED},
             **{name: value for name, value in self.values.items() if name not in STORED},

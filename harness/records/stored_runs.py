@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +16,9 @@ from harness.records.run_directory import DESCRIPTION, RECORDS
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+
+OWN_DISTRIBUTION = "context-harness"
 
 
 class MissingDuckDBError(HarnessError):
@@ -143,7 +146,7 @@ def _stored_run(
     # The harness's own version follows from the commit.
     setting = {
         "python": environment.get("python"),
-        **{name: value for name, value in libraries.items() if name != "context-harness"},
+        **{name: value for name, value in libraries.items() if name != OWN_DISTRIBUTION},
         "governor": environment.get("governor"),
         "system": environment.get("system_version"),
     }
@@ -164,8 +167,10 @@ def read_measurements(
     runs: Sequence[StoredRun],
     structure: Mapping[str, str],
     expressions: Sequence[str],
-) -> tuple[list[Measurement], list[str]]:
+) -> tuple[list[StoredRun], list[Measurement], list[str]]:
     """What counts of the records of runs (`last_of_each`), and warnings about lines that are none.
+
+    A run that went on at another commit, or under other versions, stands once for each of them.
 
     Args:
         structure: stored names that the expressions read, with their SQL types.
@@ -174,37 +179,47 @@ def read_measurements(
     A last line that a killed process left without its line feed is no record and no warning.
     """
     if not runs:
-        return [], []
+        return [], [], []
     names = {str(run.path / RECORDS): index for index, run in enumerate(runs)}
     fields = ", ".join(f"{name} {kind}" for name, kind in structure.items())
     query = _RECORDS.format(fields=fields, values=", ".join(expressions))
-    found: list[list[tuple[Identity, Measurement]]] = [[] for _ in runs]
+    found: list[list[tuple[Identity, tuple[StoredRun, Measurement]]]] = [[] for _ in runs]
     bad = dict.fromkeys(names, 0)
     for name, *row in database.execute(query, [list(names)]).fetchall():
         if None in row[:4]:
             bad[name] += 1
             continue
         run, (suite, label, key, machine, replicate, threads, *how) = names[name], row[:8]
+        commit, dirty, versions = row[8:11]
         condition = (runs[run].threads if threads is None else threads, *how)
         case = (suite, label, key, machine, replicate)
-        measurement = Measurement(run, *case, condition, tuple(row[8:]))
-        found[run].append((measurement.identity, measurement))
-    counted = [
-        each
-        for run, written in zip(runs, found, strict=True)
-        for each in last_of_each(written, run.listed)
-    ]
-    return counted, _line_warnings(bad)
+        measurement = Measurement(run, *case, condition, tuple(row[11:]))
+        at = runs[run]
+        if versions is not None:
+            versions.pop(OWN_DISTRIBUTION, None)
+            at = replace(at, commit=commit, dirty=bool(dirty), setting=at.setting | versions)
+        found[run].append((measurement.identity, (at, measurement)))
+    parts: list[StoredRun] = []
+    counted = []
+    for whole, written in zip(runs, found, strict=True):
+        first = len(parts)
+        for at, measurement in last_of_each(written, whole.listed):
+            if at not in parts[first:]:
+                parts.append(at)
+            counted.append(measurement._replace(run=parts.index(at, first)))
+    return parts, counted, _line_warnings(bad)
 
 
 # `ignore_errors` gives a row of NULLs for a line that is no JSON object.
 _RECORDS = """
     SELECT filename, suite, label, case_key, machine_key, coalesce(replicate, 1),
-        coalesce(values.threads, threads), timing.cache, timing.cuda_graph, {values}
+        coalesce(values.threads, threads), timing.cache, timing.cuda_graph,
+        origin.commit, origin.dirty, origin.versions, {values}
     FROM read_json(?, format = 'newline_delimited', filename = true, ignore_errors = true,
         columns = {{suite: 'VARCHAR', label: 'VARCHAR', case_key: 'VARCHAR',
             machine_key: 'VARCHAR', replicate: 'INTEGER', threads: 'INTEGER',
             timing: 'STRUCT(cache VARCHAR, cuda_graph BOOLEAN)',
+            origin: 'STRUCT(commit VARCHAR, dirty BOOLEAN, versions MAP(VARCHAR, VARCHAR))',
             values: 'STRUCT(threads INTEGER, {fields})'}})
 """
 

@@ -40,7 +40,7 @@ class Constructors:
         found = self._known[module]
         if isinstance(found, Signature):
             return found
-        if self._first(recipe, place, module):
+        if self.is_first(recipe, place, module):
             recipe.document.report(place, found.what, found.cure)
         return None
 
@@ -60,7 +60,7 @@ class Constructors:
             places: argument: where it stands, and its value.
         """
         for name, (place, value) in places.items():
-            if self._first(recipe, place, module):  # the place says which value
+            if self.is_first(recipe, place, module):  # the place says which value
                 parameter = signature.parameters.get(name)
                 if parameter is not None:
                     try:
@@ -70,7 +70,7 @@ class Constructors:
                         recipe.document.report(place, what, "correct the value")
                 elif not signature.takes_any:
                     key_place = place[: len(recipe.place) + 2]  # without an axis' index
-                    if self._first(recipe, key_place, module, "unknown"):
+                    if self.is_first(recipe, key_place, module, "unknown"):
                         cure = suggest(name, signature.parameters, "arguments")
                         what = f"{module} has no argument {name}"
                         recipe.document.report(key_place, what, cure, key=True)
@@ -80,7 +80,7 @@ class Constructors:
     ) -> None:
         """Report required arguments that nothing gives."""
         for name in signature.missing(given.keys()):
-            if self._first(recipe, recipe.place, module, name, "missing"):
+            if self.is_first(recipe, recipe.place, module, name, "missing"):
                 what = f"{module} needs the argument {name}"
                 recipe.document.report(recipe.place, what, f"add {name} to with", absent="with")
 
@@ -89,7 +89,7 @@ class Constructors:
         read = (found for found in self._known.values() if isinstance(found, Signature))
         return tuple({name for signature in read for name in signature.parameters})
 
-    def _first(self, recipe: Recipe, *what: object) -> bool:
+    def is_first(self, recipe: Recipe, *what: object) -> bool:
         """Whether this is asked for the first time."""
         key = (recipe.document.path, *what)
         if key in self._checked:
@@ -337,7 +337,22 @@ class Expansion:
             timing=timing(spec.latency, self.spec.latency),
             force=self.overrides.force,
             accuracy=accuracy,
+            depends_on=self._depends_on(recipe),
         )
+
+    def _depends_on(self, recipe: Recipe) -> tuple[str, ...]:
+        """Absolute paths of what suite and entry name; those that are not there are reported."""
+        folder = self.source.document.path.parent
+        found = []
+        for place, spec in {(): self.spec, recipe.place: recipe.spec}.items():
+            for number, name in enumerate(spec.depends_on):
+                at = (*place, "depends_on", number)
+                path = folder / Path(name).expanduser()
+                if not path.exists() and self._constructors.is_first(recipe, at):
+                    cure = "check the path, it is taken from the suite's folder"
+                    recipe.document.report(at, f"no such file or folder: {name}", cure)
+                found.append(str(path.resolve()))
+        return tuple(dict.fromkeys(found))
 
     def _metrics(self, recipe: Recipe) -> tuple[str, ...]:
         asked = metrics(_first(recipe.spec.measure, self.spec.measure, "static"))

@@ -137,4 +137,5 @@ def keep_only(suite: Suite, only: tuple[str, ...]) -> Suite:
     ]
     if problems:
         raise SuiteError(problems)
-    return suite.with_jobs(lambda job: job if job.label in only else None)
+    part = suite.with_jobs(lambda job: job if job.label in only else None)
+    return replace(part, whole=suite)

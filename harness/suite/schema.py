@@ -263,6 +263,11 @@ class Conditions(Strict):
         max_length=MOST_EXCLUDES,
         description="Combinations to leave out; each leaves out all that agree with it.",
     )
+    depends_on: list[Line] = Field(
+        default_factory=list,
+        description="Files and folders, from the suite's folder, that decide what is measured and "
+        "that no import leads to; beside those of the suite.",
+    )
     note: str | None = Field(default=None, description="Shown as a footnote.")
 
 

@@ -42,6 +42,8 @@ class Suite:
     included: "tuple[Suite, ...]" = ()  # suites that run with this one, in file order
     note: str | None = None  # footnote
     notes: Mapping[str, str] = field(default_factory=dict)  # label of a case: its footnote
+    # the suite that this one is a part of, where only some of its cases were asked for
+    whole: "Suite | None" = field(default=None, repr=False, compare=False)
     # the tree that it was read from, with places for what is found wrong later; `None` of a suite
     # that a run describes
     document: Document | None = field(default=None, repr=False, compare=False)

@@ -12,6 +12,7 @@ import torch
 
 from context_modules.segmentor import Segmentor
 from harness.case import Job
+from harness.environment.source import source_digest
 from harness.judge.statistics.intervals import mean_interval
 from harness.messages import HarnessError
 from harness.suite.recipe import GENERATED, EvaluationSpec, RecipeSpec
@@ -28,7 +29,6 @@ from harness.training.network import (
     network_reach,
     trained_arguments,
 )
-from harness.training.source import source_digest
 from harness.training.trainer import Trainer, deterministic, resolve_precision
 
 ROOT_VARIABLE = "HARNESS_DATA_ROOT"

@@ -41,5 +41,5 @@ def test_another_way_of_sampling_is_another_measurement(tmp_path, timing, measur
 def test_force_runs_again_what_lacked_memory(tmp_path, force, measured):
     execute(suite(job("a")), tmp_path, engine=FakeEngine(failing=("a",)))
     engine = FakeEngine()
-    execute(suite(job("a", force=force)), tmp_path, engine=engine, resume=True)
+    execute(suite(job("a", force=force)), tmp_path, engine=engine, resume=True, keep_failed=True)
     assert engine.measured == measured

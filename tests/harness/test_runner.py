@@ -96,8 +96,8 @@ def test_interruption_keeps_what_is_finished_and_resuming_measures_the_rest(tmp_
     assert first.interrupted
     assert [r.label for r in first.records] == ["ccc"]
     engine = FakeEngine()
-    second = execute(suite(*ABC), tmp_path, engine=engine, resume=True)
-    assert engine.measured == ["bb", "a"]  # a finished failure is finished
+    second = execute(suite(*ABC), tmp_path, engine=engine, resume=True, keep_failed=True)
+    assert engine.measured == ["bb", "a"]  # asked for so, a finished failure is finished
     assert [(r.label, r.status) for r in second.records] == [
         ("a", "ok"), ("bb", "ok"), ("ccc", "oom"),
     ]  # fmt: skip
@@ -127,7 +127,7 @@ def test_what_is_asked_otherwise_is_measured_again(tmp_path, changed):
 
 
 def test_resuming_without_a_run_is_refused(tmp_path):
-    with pytest.raises(RunDirectoryError, match="no run here"):
+    with pytest.raises(RunDirectoryError, match="no run of these cases here"):
         execute(suite(*ABC), tmp_path, engine=FakeEngine(), resume=True)
     assert list(tmp_path.iterdir()) == []
 

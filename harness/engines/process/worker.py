@@ -6,9 +6,11 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from harness.case import Job, Status
+from harness.case import Job, Status, Used, as_plain
+from harness.environment import used_files
 from harness.environment.searching import with_folders
 from harness.measure import METRICS, STATIC, function_of
 from harness.messages import HarnessError, last_lines, printable
@@ -46,14 +48,19 @@ Send = Callable[..., None]  # takes the parts of one message
 def work(job: Job, send: Send) -> None:
     """Measure every metric of a job and send each as it ends.
 
-    Messages: `("metric", name)`, `("values", name, values, seconds)`, then `("done",)` or
-    `("failed", status, cause, last lines of the traceback)`. Whatever else ends the process, the
-    engine learns from its exit.
+    Messages: `("metric", name)`, `("values", name, values, seconds)`, `("used", what)`, then
+    `("done",)` or `("failed", status, cause, last lines of the traceback)`. Whatever else ends the
+    process, the engine learns from its exit.
     """
     from harness.measure.forecast import require_room
 
+    def tell(used: Used) -> None:
+        device = _gpu() if job.case.device == "cuda" else None
+        send("used", as_plain(replace(used, device=device)))
+
     try:
         _prepare(job)
+        used_files.begin(job.search_path, tell)
         known: dict[str, object] = {}
         end: tuple[Any, ...] = ("done",)
         for name in sorted(job.metrics, key=_turn):
@@ -70,10 +77,21 @@ def work(job: Job, send: Send) -> None:
                 continue
             known |= values
             send("values", name, values, time.perf_counter() - start)
+        tell(used_files.used(job.depends_on))
         send(*end)
     except BaseException as error:  # also SystemExit and KeyboardInterrupt of a module
         with contextlib.suppress(OSError):  # the module closed the pipe; the exit says the rest
+            with contextlib.suppress(Exception):
+                tell(used_files.used(job.depends_on))
             send(*_failed(error))
+
+
+def _gpu() -> str:
+    """Name and UUID of the GPU that this process uses."""
+    import torch
+
+    properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+    return f"{properties.name} {getattr(properties, 'uuid', '')}".strip()
 
 
 def _failed(error: BaseException, where: str = "") -> tuple[Any, ...]:

@@ -294,17 +294,17 @@ def read_history(
                 f"{where}: no run here; give the folder of the runs with --runs"
             )
         asked = [COMPARED[name] for name in metrics]
-        found, bad = read_measurements(database, runs, *_sql(asked))
+        parts, found, bad = read_measurements(database, runs, *_sql(asked))
         kept = [
             m
             for m in found
-            if (not suites or m.suite in suites or runs[m.run].suite in suites)
+            if (not suites or m.suite in suites or parts[m.run].suite in suites)
             and (not labels or m.label in labels)
             and (not machines or m.machine_key in machines)
         ]
-        commits = {run.commit for run in runs if run.commit}
+        commits = {run.commit for run in parts if run.commit}
         committed = committed_at(sorted(commits), repository or Path.cwd())
-        series = collect(runs, kept, asked, committed)
+        series = collect(parts, kept, asked, committed)
         if not series:
             raise EmptyHistoryError(
                 f"none of {len(runs)} runs has {' or '.join(metrics)} of what is asked for; "

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from harness.messages import HarnessError
 from harness.records.kept_run import KeptRun
+from harness.records.origin import commits_of, main_versions
 from harness.records.quantities.quantity import Quantity
 from harness.records.quantities.registry import COMPARED, own_quantities
 from harness.records.record import Record
@@ -77,6 +78,8 @@ class Observed:
     conditions: Mapping[CaseId, Mapping[str, Any]] = field(default_factory=dict)
     # of each case's latency, such as `throttled`
     flags: Mapping[CaseId, tuple[str, ...]] = field(default_factory=dict)
+    # commits of its cases as tables show them, with their labels; empty outside a checkout
+    commits: Mapping[str, Sequence[str]] = field(default_factory=dict)
     expected: int = 0  # cases that the suite has, each process counted
     found: int = 0  # records of them
 
@@ -92,11 +95,8 @@ class Observed:
 
     @property
     def commit(self) -> str | None:
-        """First twelve digits of the commit, marked where files differed from it."""
-        git = self.environment.get("git") or {}
-        if not git.get("commit"):
-            return None
-        return str(git["commit"])[:12] + (" (dirty)" if git.get("dirty") else "")
+        """First twelve digits of the commit, marked where files differed from it; or several."""
+        return ", ".join(self.commits) or None
 
     def as_json(self) -> dict[str, Any]:
         """What was observed, in a few words."""
@@ -128,7 +128,9 @@ def observe(path: Path) -> Observed:
         if record.machine_key == machine:
             case = CaseId(record.suite, record.label, record.case_key)
             by_case.setdefault(case, []).append(record)
-    environment, run_threads = run.environment, run.environment.get("threads")
+    of_cases = [record.provenance for each in by_case.values() for record in each]
+    environment = _of_records(run.environment, of_cases)
+    run_threads = environment.get("threads")
     flags = {
         case: tuple(dict.fromkeys(f for r in each for f in r.values.get("latency_flags") or ()))
         for case, each in by_case.items()
@@ -149,9 +151,23 @@ def observe(path: Path) -> Observed:
             for case, (first, *_) in by_case.items()
         },
         flags={case: names for case, names in flags.items() if names},
+        commits=commits_of(of_cases) or commits_of([run.environment.get("git") or {}]),
         expected=len(run.listed),
         found=sum(map(len, by_case.values())),
     )
+
+
+def _of_records(
+    environment: Mapping[str, Any], records: Sequence[Mapping[str, Any]]
+) -> Mapping[str, Any]:
+    """The environment under which most records were measured: a run may go on under another."""
+    versions = dict(main_versions(records))
+    python = versions.pop("python", environment.get("python"))
+    return {
+        **environment,
+        "python": python,
+        "libraries": {**(environment.get("libraries") or {}), **versions},
+    }
 
 
 def _replicates(by_case: Mapping[CaseId, Sequence[Record]]) -> dict[CaseMetric, tuple[float, ...]]:
@@ -322,6 +338,9 @@ def _run_notes(a: Observed, b: Observed) -> Iterator[str]:
                 f"the {which} run is not complete: {run.found} of {run.expected} processes have "
                 "ended; go on with harness run --resume"
             )
+        if len(run.commits) > 1:
+            told = "; ".join(f"{at}: {', '.join(labels)}" for at, labels in run.commits.items())
+            yield f"the {which} run was measured at several commits: {told}"
         flagged = sorted(case.label for case, flags in run.flags.items() if "throttled" in flags)
         if flagged:
             listed = ", ".join(map(repr, flagged[:_LISTED]))

@@ -232,14 +232,12 @@ def run_name(number: int) -> str:
 def _named_run(run: ReportedRun, name: str) -> NamedRun:
     machine = run.environment.get("machine") or {}
     gpus = [each.get("name", "GPU") for each in machine.get("gpus") or () if isinstance(each, dict)]
-    git = run.environment.get("git") or {}
-    commit = str(git.get("commit") or "")[:12]
     return NamedRun(
         name,
         run.suite,
         run.path,
         str(run.description.get("started_at") or ""),
-        f"{commit} (dirty)" if commit and git.get("dirty") else commit,
+        str(run.context.versions.get("commit") or ""),
         ", ".join(str(each) for each in (machine.get("cpu"), *gpus) if each),
         len(run.records),
         run.planned,

@@ -16,8 +16,8 @@ import harness.measure.forecast
 import harness.training.accuracy
 import harness.training.data.scenes  # noqa: F401
 from harness.engines.process.worker import work
+from harness.environment.source import source_digest
 from harness.training.network import build_network
-from harness.training.source import source_digest
 from harness.training.trainer import Trainer
 
 

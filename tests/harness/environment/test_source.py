@@ -4,9 +4,9 @@ import sys
 import pytest
 from torch import nn
 
-from harness.training import source
+from harness.environment import source
+from harness.environment.source import source_digest
 from harness.training.network import build_network
-from harness.training.source import source_digest
 from harness.training.trainer import Trainer
 
 BLOCK = """

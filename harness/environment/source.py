@@ -1,8 +1,8 @@
-"""The source of a network and its training as a hash: changed code asks for another training.
+"""Source code as a hash: changed code asks for another measurement, and another training.
 
-Of this project's own code those definitions count that are reached by name from the classes of the
-network and from the training loop, wherever their files lie: to move or to cut a file changes
-nothing. A user's files count whole. Comments, docstrings and layout never count.
+Of this project's own code those definitions count that are reached by name from where one begins
+(the classes of a network, a metric, the training loop), wherever their files lie: to move or to cut
+a file changes nothing. A user's files count whole. Comments, docstrings and layout never count.
 """
 
 import ast
@@ -17,11 +17,12 @@ from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from harness.environment.searching import OWN
+
+if TYPE_CHECKING:
+    from torch import nn
 
 # What is reached and decides no trained number: names, messages, files, how a network is judged. A
 # better message shall not ask for a night's trainings again.
@@ -34,19 +35,29 @@ _NO_PART_BY_NAME = ("EvaluationSpec",)
 _PYTHON = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
 _INSTALLED = {"site-packages", "dist-packages"}
 
-_Named = tuple[str, str]
+Named = tuple[str, str]
 """A Python module and a name at its top level; an empty one for all of the file."""
 
 
-def source_digest(network: nn.Module, also: Iterable[Callable[..., Any]] = ()) -> str:
+def source_digest(network: "nn.Module", also: Iterable[Callable[..., Any]] = ()) -> str:
     """Hash of the code that the classes of a network are made of, and of all that it reaches.
 
     Installed libraries are left out; the version of PyTorch is a matter of its own. `also` are
     further classes and functions, such as the training loop.
     """
-    roots: list[Any] = [*also, *(c for part in network.modules() for c in type(part).__mro__)]
-    waiting = [(root.__module__, root.__qualname__.partition(".")[0]) for root in roots]
-    found: dict[_Named, str] = {}
+    classes = {each for part in network.modules() for each in type(part).__mro__}
+    return digest_of(map(named, [*classes, *also]))
+
+
+def named(definition: Any) -> Named:
+    """Where a class or a function is defined."""
+    return definition.__module__, definition.__qualname__.partition(".")[0]
+
+
+def digest_of(roots: Iterable[Named]) -> str:
+    """Hash of the code of definitions, and of all that it reaches; see `source_digest`."""
+    waiting = list(roots)
+    found: dict[Named, str] = {}
     while waiting:
         module, name = waiting.pop()
         own = _is_own(module)
@@ -92,7 +103,7 @@ def _file(module: str) -> Path | None:
     return file if file and file.suffix == ".py" and file.is_file() else None
 
 
-def _users_file(module: str) -> tuple[str, list[_Named]]:
+def _users_file(module: str) -> tuple[str, list[Named]]:
     """The code of a file, and where what it imports comes from, wherever in it that stands.
 
     Only what is written counts, not what has been imported so far, which hangs on what else the
@@ -101,25 +112,32 @@ def _users_file(module: str) -> tuple[str, list[_Named]]:
     """
     path = _file(module)
     assert path is not None, "the caller has looked"
-    code = path.read_text(encoding="utf-8", errors="replace")
-    try:
-        tree = ast.parse(code)
-    except SyntaxError:
-        return f"{module}\n{code}", []
     package = module if path.stem == "__init__" else module.rpartition(".")[0]
-    below = [each for node in ast.walk(tree) for each in _reached(node, package)]
-    return f"{module}\n{_code(tree)}", [
-        each for each in below if not f"{each[0]}.".startswith("harness.")
-    ]
+    code, below = code_of(path.read_bytes(), package)
+    return f"{module}\n{code}", [each for each in below if not f"{each[0]}.".startswith("harness.")]
 
 
-def _reached(node: ast.AST, package: str) -> Iterator[_Named]:
+def code_of(content: bytes, package: str = "") -> tuple[str, list[Named]]:
+    """The code of a Python file, without comments, docstrings and layout, and what it imports.
+
+    Args:
+        content: of the file.
+        package: that of relative imports.
+    """
+    try:
+        tree = ast.parse(content)
+        return _code(tree), [each for node in ast.walk(tree) for each in _reached(node, package)]
+    except (SyntaxError, ValueError, RecursionError):
+        return content.decode("utf-8", errors="replace"), []
+
+
+def _reached(node: ast.AST, package: str) -> Iterator[Named]:
     """Where an import statement of a user's file leads; `package` is that of relative ones."""
     if isinstance(node, ast.Import):
         pairs = [(each.name, "") for each in node.names]
     elif isinstance(node, ast.ImportFrom):
         around = package.split(".")[: package.count(".") + 2 - node.level] if node.level else []
-        home = ".".join([*around, *filter(None, [node.module])])
+        home = ".".join(filter(None, [*around, node.module]))
         pairs = [(home, each.name) for each in node.names]
     else:
         return
@@ -127,13 +145,14 @@ def _reached(node: ast.AST, package: str) -> Iterator[_Named]:
         if _is_own(home):
             yield home, name
             continue
-        yield f"{home}.{name}", ""  # where it is a file
+        if name:
+            yield f"{home}.{name}", ""  # where it is a file
         for parent in accumulate(home.split("."), "{}.{}".format):  # each of them is run
             yield parent, ""
 
 
 @cache
-def _definition(module: str, name: str) -> tuple[str, list[_Named]]:
+def _definition(module: str, name: str) -> tuple[str, list[Named]]:
     """The code of a definition of this project, without its place, and what it names."""
     file = _top_level(module)
     if name in file.imported:
@@ -163,7 +182,7 @@ class _File:
     """What a Python module of this project has at its top level, by name."""
 
     defined: dict[str, list[ast.AST]] = field(default_factory=dict)
-    imported: dict[str, _Named] = field(default_factory=dict)
+    imported: dict[str, Named] = field(default_factory=dict)
 
 
 @cache
@@ -192,7 +211,7 @@ def _source(module: str) -> str | None:
     return None if spec is None else Path(str(spec.origin)).read_text(encoding="utf-8")
 
 
-def _imported(nodes: Iterable[ast.AST]) -> dict[str, _Named]:
+def _imported(nodes: Iterable[ast.AST]) -> dict[str, Named]:
     found = {}
     for node in nodes:
         if isinstance(node, ast.ImportFrom):
