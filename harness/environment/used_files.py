@@ -125,6 +125,7 @@ class _Notes:
 _UNFOLLOWED = {
     "subprocess.Popen": "starts a process", "os.system": "starts a process",
     "os.posix_spawn": "starts a process", "socket.connect": "reads from the network",
+    "sqlite3.connect": "opens a database",
 }  # fmt: skip
 
 _notes: _Notes | None = None

@@ -9,16 +9,19 @@ import pickle
 import sys
 from pathlib import Path
 
+import safetensors.torch
 from torch import nn
 
 import harness.engines.process.preload
 import harness.measure.forecast
 import harness.training.accuracy
-import harness.training.data.scenes  # noqa: F401
+import harness.training.data.scenes
 from harness.engines.process.worker import work
 from harness.environment.source import source_digest
 from harness.training.network import build_network
 from harness.training.trainer import Trainer
+
+# ruff: noqa: F401
 
 
 def run(job, files):

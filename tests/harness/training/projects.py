@@ -301,7 +301,11 @@ PROJECTS = {
                    "VALUE = float(files('pkg').joinpath('v.txt').read_text())"),
          "pkg/__init__.py": "", "pkg/v.txt": "2.0"}, "pkg/v.txt",
     ),
-    "what nothing sees": reading(
+    "process": reading(
+        "v.txt", "float(subprocess.check_output(['cat', HERE / 'v.txt']))", "2.0",
+        top="import subprocess", depends_on=("v.txt",),
+    ),
+    "database": reading(
         "v.db", SQLITE, database(2.0), database(3.0), top="import sqlite3", depends_on=("v.db",)
     ),
 }  # fmt: skip

@@ -4,13 +4,16 @@ import os
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from projects import PROJECTS, Project
 
 from harness.case import Case, Job
+from harness.training.ahead import Trainings
 
+UNFOLLOWED = {"process": "starts a process", "database": "opens a database"}
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 
@@ -28,13 +31,14 @@ def job_of(project: Project, folder: Path, data: Path) -> Job:
     asked = {
         "recipe": recipe,
         "data": {"name": "scenes", "root": str(data), "parameters": parameters},
-        "evaluation": {"boundary": []},
+        "evaluation": {"boundary": [], "seeds": 1},
         "judge": False,
     }
     case = Case(project.module, {}, ((1, 16, 8, 8),))
     return Job(
-        "s", "a", case, ("accuracy",), 60.0, threads=1, search_path=(str(folder),),
-        depends_on=tuple(str(folder / name) for name in project.depends_on), accuracy=asked,
+        "s", "a", case, ("accuracy",), 60.0, threads=1, search_path=(str(folder),), accuracy=asked,
+        depends_on=tuple(str(folder / name) for name in project.depends_on),
+        force=True,  # without a prediction of its memory
     )  # fmt: skip
 
 
@@ -47,6 +51,9 @@ def ended(tmp_path_factory):
         job = job_of(project, root / str(number), root / "data")
         for state in ("files", "words", "meaning"):
             states.append(((name, state), job, getattr(project, state)))
+    for name in UNFOLLOWED:
+        job = job_of(PROJECTS[name], root / f"silent {name}", root / "data")
+        states.append(((name, "silent"), replace(job, depends_on=()), PROJECTS[name].files))
     manifest = root / "states"
     manifest.write_bytes(pickle.dumps(states))
     environment = {
@@ -59,7 +66,7 @@ def ended(tmp_path_factory):
     command = [sys.executable, str(HERE / "mutate.py"), str(manifest)]
     subprocess.run(command, env=environment, check=True, cwd=root)
     answers = pickle.loads(manifest.with_suffix(".ended").read_bytes())
-    return dict(answers)
+    return {**dict(answers), "root": root}
 
 
 def values(said):
@@ -76,3 +83,35 @@ def test_a_change_of_the_result_trains_again_and_one_of_words_never_does(ended, 
     assert words["train_seconds"] == files["train_seconds"]
     assert meaning["train_seconds"] != files["train_seconds"]
     assert words["train_loss"] == files["train_loss"] != meaning["train_loss"]
+
+
+@pytest.mark.parametrize("project", UNFOLLOWED)
+def test_what_cannot_be_followed_is_said_unless_the_suite_names_it(ended, project):
+    *_, warning = values(ended[project, "silent"])["warnings"]
+    assert warning.startswith(f"the module {UNFOLLOWED[project]}: ")
+    assert "name it under depends_on" in warning
+    assert "warnings" not in values(ended[project, "files"])
+
+
+def test_a_training_of_other_files_says_which(ended):
+    (warning,) = values(ended["importlib", "meaning"])["warnings"]
+    assert warning.endswith(" was made with another helper.py")
+    assert "warnings" not in values(ended["importlib", "words"])
+
+
+@pytest.mark.parametrize("project", ["package", "importlib in forward", "YAML at import"])
+def test_what_is_looked_up_ahead_is_what_a_run_will_find(ended, project):
+    root, number = ended["root"], list(PROJECTS).index(project)
+    trainings = Trainings([job_of(PROJECTS[project], root / str(number), root / "data")])
+
+    def kept():
+        trainings.look_up(root / "checkpoints", 60.0)
+        return [each.kept for each in trainings.distinct.values()]
+
+    made = PROJECTS[project]
+    file = root / str(number) / made.holds
+    assert kept() == [True]
+    file.write_text(made.meaning[made.holds].replace("3.0", "4.0"))
+    assert kept() == [False]
+    file.write_text(made.meaning[made.holds])
+    assert kept() == [True]
