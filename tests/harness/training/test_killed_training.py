@@ -1,6 +1,7 @@
 """A training whose process is killed, and the one that takes it up."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,13 @@ import torch
 torch.set_num_threads(1)
 from test_trainer import CPU, trainer
 from tiny_data import TinyData, tiny_recipe
+from harness.environment import used_files
 from harness.training.checkpoint import Checkpoint
+
+folder = sys.argv[1]
+used_files.begin([folder], lambda used: None)
+sys.path.insert(0, folder)
+import beside
 
 class Deadly(TinyData):
     def __getitem__(self, index):
@@ -30,7 +37,7 @@ class Deadly(TinyData):
             os.kill(os.getpid(), signal.SIGKILL)
         return super().__getitem__(index)
 
-checkpoint = Checkpoint(Path(sys.argv[1]), {"name": "k"})
+checkpoint = Checkpoint(Path(folder, "kept"), {"name": "k"}, [folder])
 trainer(data=Deadly(), checkpoint=checkpoint, save_every=0, save_share=1e9).run()
 """
 
@@ -38,6 +45,7 @@ trainer(data=Deadly(), checkpoint=checkpoint, save_every=0, save_share=1e9).run(
 def test_a_killed_training_goes_on_to_the_same_bits(tmp_path):
     from test_trainer import parameters, same, trainer
 
+    (tmp_path / "beside.py").write_text("VALUE = 1\n")
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)]),
@@ -50,14 +58,23 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        checkpoint = Checkpoint(tmp_path, {"name": "k"})
-        again, whole = trainer(checkpoint=checkpoint), trainer()
-        trained = again.run()
-        whole.run()
+        changed = shutil.copytree(tmp_path, tmp_path.with_name("changed"))
+        (changed / "beside.py").write_text("VALUE = 2\n")
+        checkpoint, other = (
+            Checkpoint(folder / "kept", {"name": "k"}, [str(folder)])
+            for folder in (tmp_path, changed)
+        )
+        again, whole = trainer(checkpoint=checkpoint), trainer(checkpoint=other)
+        trained, anew = again.run(), whole.run()
     finally:
         torch.set_num_threads(threads)
     assert trained.first_step == 3  # 12 images of 4 a batch were read before the 15th
     assert same(parameters(again), parameters(whole))
+    assert (checkpoint.warnings, anew.first_step) == ([], 0)
+    assert other.warnings == [
+        "a kept training counts as absent and was repeated: progress.safetensors of "
+        f"{other.key} was made with another beside.py"
+    ]
     assert sorted(p.name for p in checkpoint.folder.iterdir()) == [
         "lock",
         "training.json",
