@@ -71,7 +71,7 @@ class Record:
             status=outcome.status,
             cause=outcome.cause,
             values=outcome.values | ({"declared": dict(job.declared)} if job.declared else {}),
-            warnings=outcome.warnings,
+            warnings=(*outcome.warnings, *_unfollowed(outcome)),
             seconds=outcome.seconds,
             tail=outcome.tail,
             elapsed_seconds=outcome.elapsed,
@@ -155,6 +155,14 @@ class Record:
         }
         row["operations"] = operations(row, CONVENTIONS[convention])
         return row
+
+
+def _unfollowed(outcome: Outcome) -> list[str]:
+    return [
+        f"while it is built it {each}: what that gives is not followed; name the files that decide "
+        "it under depends_on"
+        for each in (outcome.used.unfollowed if outcome.used else ())
+    ]
 
 
 _CASE_NAMES = {"module", "arguments", "inputs", "device", "dtype", "pass_"}

@@ -88,8 +88,8 @@ COMMANDS = (
 """Command lines with a mistake; {run} and {suite} are the kept run and its suite."""
 
 VOLATILE = {
-    "elapsed_seconds", "finished_at", "machine_key", "node", "seconds", "tail", "threads",
-    "warnings",
+    "commit", "dirty", "elapsed_seconds", "finished_at", "machine_key", "node", "seconds", "tail",
+    "threads", "versions", "warnings",
 }  # fmt: skip
 TERMINAL = {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"}
 OTHERS = {"HARNESS_CHECKPOINTS", "HARNESS_DATA_ROOT"}
