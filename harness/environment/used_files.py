@@ -93,6 +93,8 @@ class _Notes:
                 self.roots.update(roots)
                 if digest != ABSENT or self._is_beside(path):
                     self.files.setdefault(path, digest)
+                if ".so" in Path(path).suffixes:
+                    self.starts.add(f"runs machine code ({Path(path).name})")
         finally:
             self.deaf = False
         base = self.search_path[0] if self.search_path else None

@@ -71,7 +71,7 @@ class Record:
             status=outcome.status,
             cause=outcome.cause,
             values=outcome.values | ({"declared": dict(job.declared)} if job.declared else {}),
-            warnings=(*outcome.warnings, *_unfollowed(outcome)),
+            warnings=(*outcome.warnings, *_unfollowed(job, outcome)),
             seconds=outcome.seconds,
             tail=outcome.tail,
             elapsed_seconds=outcome.elapsed,
@@ -157,7 +157,10 @@ class Record:
         return row
 
 
-def _unfollowed(outcome: Outcome) -> list[str]:
+def _unfollowed(job: Job, outcome: Outcome) -> list[str]:
+    """What no hash follows, for the reader; who names files under `depends_on` knows it."""
+    if job.depends_on:
+        return []
     return [
         f"while it is built it {each}: what that gives is not followed; name the files that decide "
         "it under depends_on"

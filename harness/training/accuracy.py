@@ -12,10 +12,9 @@ import torch
 
 from context_modules.segmentor import Segmentor
 from harness.case import Job
-from harness.environment import used_files
 from harness.environment.source import source_digest
 from harness.judge.statistics.intervals import mean_interval
-from harness.messages import HarnessError, quote
+from harness.messages import HarnessError
 from harness.suite.recipe import GENERATED, EvaluationSpec, RecipeSpec
 from harness.training.batches import derived_seed
 from harness.training.checkpoint import Checkpoint, checkpoint_folder
@@ -100,7 +99,7 @@ def measure_accuracy(job: Job) -> dict[str, object]:
         judged on. On `scenes` also `context`, what decides there, `reach_pixels`, how far the
         network sees, and `miou_ceiling`, the most that any network can reach that sees no farther.
         With `judge: false` beside the recipe only what is said of the trainings. `warnings`: kept
-        trainings that did not count, and what cannot be followed.
+        trainings that did not count.
 
     Raises:
         HarnessError: no recipe, data that is not there, a network that does not fit, a training
@@ -123,7 +122,6 @@ def measure_accuracy(job: Job) -> dict[str, object]:
         warnings += checkpoint.warnings
         if asked.get("judge", True):
             scores.append(_scores_of(plan, network, seed))
-    warnings += _unfollowed(job)
     of_trainings: dict[str, object] = {
         "train_steps": trainings[0][0].steps,
         "train_loss": _mean_of_known([trained.loss for trained, _ in trainings]),
@@ -173,19 +171,6 @@ def training_plan(job: Job) -> TrainingPlan:
     )
     device = torch.device(job.case.device)
     return TrainingPlan(name, recipe, evaluation, train, val, network, device)
-
-
-def _unfollowed(job: Job) -> list[str]:
-    """What decides a training and is not known by hashes, for the reader of the row."""
-    used = used_files.used()
-    code = [quote(name) for name in used.files if ".so" in Path(name).suffixes]
-    does = [*used.unfollowed, *(f"runs the machine code {name}" for name in code)]
-    if not does or job.depends_on:
-        return []
-    return [
-        f"the module {' and '.join(does)}: what is read there is not followed, and no training "
-        "repeated when it changes; name it under depends_on"
-    ]
 
 
 def _over_seeds(scores: Sequence[Scores]) -> dict[str, object]:

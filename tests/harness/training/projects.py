@@ -4,11 +4,13 @@ The value scales what the module gives. In `Project.meaning` it is another one, 
 every file of Python is described otherwise.
 """
 
+import importlib
 import io
 import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -201,6 +203,10 @@ def database(value):
         return made.serialize()
 
 
+def machine_code(name):
+    return Path(importlib.import_module(name).__file__).read_bytes()
+
+
 PROJECTS = {
     "own file": Project({"m.py": m(value="2.0")}, "m.py"),
     "sibling": lone("import helper", value="helper.VALUE"),
@@ -304,6 +310,13 @@ PROJECTS = {
     "process": reading(
         "v.txt", "float(subprocess.check_output(['cat', HERE / 'v.txt']))", "2.0",
         top="import subprocess", depends_on=("v.txt",),
+    ),
+    # Libraries of Python's own in place of one that is compiled here; no value is read of them.
+    "machine code": Project(
+        {"m.py": m("import ctypes\nfrom pathlib import Path\n"
+                   "LIBRARY = ctypes.CDLL(Path(__file__).with_name('beside.so'))", value="2.0"),
+         "beside.so": machine_code("_ctypes")},
+        "beside.so", depends_on=("m.py",), other=machine_code("_struct"),
     ),
     "database": reading(
         "v.db", SQLITE, database(2.0), database(3.0), top="import sqlite3", depends_on=("v.db",)

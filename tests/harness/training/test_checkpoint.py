@@ -15,7 +15,11 @@ from harness.training.checkpoint import Checkpoint, CheckpointError
 from harness.training.trainer import DivergenceError
 
 WEIGHTS, PROGRESS, DESCRIPTION = "weights.safetensors", "progress.safetensors", "training.json"
-RECIPE = {"sgd": {}, "adamw": {"optimizer": {"kind": "adamw", "learning_rate": 0.01}}}
+RECIPE = {
+    "sgd": {},
+    "adamw": {"optimizer": {"kind": "adamw", "learning_rate": 0.01}},
+    "half": {"precision": "float16"},  # with a gradient scaler
+}
 STEPS = 3
 
 

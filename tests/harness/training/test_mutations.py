@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 from projects import PROJECTS, Project
 
-from harness.case import Case, Job
+from harness.case import Case, Job, Outcome, Used, from_plain
+from harness.records.record import Record
 from harness.training.ahead import Trainings
 
-UNFOLLOWED = {"process": "starts a process", "database": "opens a database"}
+UNFOLLOWED = {
+    "process": "starts a process", "database": "opens a database",
+    "machine code": "runs machine code (beside.so)",
+}  # fmt: skip
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 
@@ -82,15 +86,21 @@ def test_a_change_of_the_result_trains_again_and_one_of_words_never_does(ended, 
     # Seconds are stored with a training: who has the same has taken it over.
     assert words["train_seconds"] == files["train_seconds"]
     assert meaning["train_seconds"] != files["train_seconds"]
-    assert words["train_loss"] == files["train_loss"] != meaning["train_loss"]
+    assert words["train_loss"] == files["train_loss"]
+    assert (meaning["train_loss"] != files["train_loss"]) is (project != "machine code")
 
 
 @pytest.mark.parametrize("project", UNFOLLOWED)
 def test_what_cannot_be_followed_is_said_unless_the_suite_names_it(ended, project):
-    *_, warning = values(ended[project, "silent"])["warnings"]
-    assert warning.startswith(f"the module {UNFOLLOWED[project]}: ")
-    assert "name it under depends_on" in warning
-    assert "warnings" not in values(ended[project, "files"])
+    job = job_of(PROJECTS[project], ended["root"], ended["root"])
+    for state, expected in {"silent": [UNFOLLOWED[project]], "files": []}.items():
+        *_, used = (message[1] for message in ended[project, state] if message[0] == "used")
+        asked = replace(job, depends_on=job.depends_on if state == "files" else ())
+        outcome = Outcome("ok", used=from_plain(Used, used))
+        warnings = Record.of(asked, outcome, "machine").warnings
+        assert len(warnings) == len(expected)
+        assert all(each in warning for each, warning in zip(expected, warnings, strict=True))
+        assert all("under depends_on" in warning for warning in warnings)
 
 
 def test_a_training_of_other_files_says_which(ended):
