@@ -3,7 +3,7 @@
 import hashlib
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from harness.training.network import (
     network_reach,
     trained_arguments,
 )
-from harness.training.trainer import Trainer, deterministic, resolve_precision
+from harness.training.trainer import Trained, Trainer, deterministic, resolve_precision
 
 ROOT_VARIABLE = "HARNESS_DATA_ROOT"
 """Environment variable: folder of real data sets where the suite names none."""
@@ -110,15 +110,8 @@ def measure_accuracy(job: Job) -> dict[str, object]:
     seeds = range(job.seed, job.seed + plan.evaluation.seeds)
     warnings: list[str] = []
     trainings, scores = [], []
-    described: dict[str, Any] = {}
-    for seed in seeds:
-        network = build_network(trained_arguments(plan.network), seed)
-        described = described or plan.description(network, seed)
-        checkpoint = Checkpoint(
-            checkpoint_folder(), {**described, "seed": seed}, job.search_path, job.depends_on
-        )
-        trainer = Trainer(network, plan.train, plan.recipe, seed, plan.device, checkpoint)
-        trainings.append((trainer.run(), checkpoint.key))
+    for seed, (network, trained, checkpoint) in zip(seeds, _trained(job, plan, seeds), strict=True):
+        trainings.append((trained, checkpoint.key))
         warnings += checkpoint.warnings
         if asked.get("judge", True):
             scores.append(_scores_of(plan, network, seed))
@@ -171,6 +164,21 @@ def training_plan(job: Job) -> TrainingPlan:
     )
     device = torch.device(job.case.device)
     return TrainingPlan(name, recipe, evaluation, train, val, network, device)
+
+
+def _trained(
+    job: Job, plan: TrainingPlan, seeds: range
+) -> Iterator[tuple[Segmentor, Trained, Checkpoint]]:
+    """One training after the other, done or taken over."""
+    described: dict[str, Any] = {}
+    for seed in seeds:
+        network = build_network(trained_arguments(plan.network), seed)
+        described = described or plan.description(network, seed)  # the code is read once
+        checkpoint = Checkpoint(
+            checkpoint_folder(), {**described, "seed": seed}, job.search_path, job.depends_on
+        )
+        trainer = Trainer(network, plan.train, plan.recipe, seed, plan.device, checkpoint)
+        yield network, trainer.run(), checkpoint
 
 
 def _over_seeds(scores: Sequence[Scores]) -> dict[str, object]:

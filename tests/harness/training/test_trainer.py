@@ -138,17 +138,6 @@ def test_a_whole_training_is_taken_over_without_a_step(tmp_path):
     assert same(parameters(first), parameters(second))
 
 
-def test_a_damaged_checkpoint_costs_a_training_and_nothing_else(tmp_path):
-    description = {"name": "damaged"}
-    first = trainer(checkpoint=Checkpoint(tmp_path, description))
-    first.run()
-    file = Checkpoint(tmp_path, description).folder / "weights.safetensors"
-    file.write_bytes(file.read_bytes()[:100])
-    second = trainer(checkpoint=Checkpoint(tmp_path, description))
-    assert second.run().first_step == 0
-    assert same(parameters(first), parameters(second))
-
-
 def test_one_of_two_equal_trainings_waits_for_the_other(tmp_path):
     description = {"name": "shared"}
     second = trainer(checkpoint=Checkpoint(tmp_path, description))
