@@ -53,6 +53,7 @@ class _Notes:
         self.roots: set[Named] = set()  # definitions of this project
         self.opened: dict[str, None] = {}  # paths that are not hashed yet
         self.written: set[str] = set()
+        self.mapped: set[str] = set()  # libraries in machine code that were looked at
         self.starts: set[str] = set()  # what it has begun that cannot be followed
         self.building = False  # whether data that is read belongs to the module
         self.deaf = False  # while files are read to be hashed
@@ -108,8 +109,10 @@ class _Notes:
             return []
         with suppress(OSError):
             lines = Path("/proc/self/maps").read_text().splitlines()
-            paths = dict.fromkeys("/" + line.partition("/")[2] for line in lines if ".so" in line)
-            return [path for path in paths if Path(path).is_file()]
+            paths = {"/" + line.partition("/")[2] for line in lines if ".so" in line}
+            new = sorted(paths - self.mapped)  # PyTorch alone maps dozens
+            self.mapped |= paths
+            return [path for path in new if Path(path).is_file()]
         return []
 
     def _is_theirs(self, path: str) -> bool:
