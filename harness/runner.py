@@ -64,13 +64,11 @@ class Resumed:
     @property
     def text(self) -> str:
         """`kept 9, measuring 3 again: code changed (2), failed before (1)`."""
-        said = [f"kept {self.kept}"]
+        said = f"kept {self.kept}"
         if self.again:
             reasons = ", ".join(f"{reason} ({number})" for reason, number in self.again.items())
-            said.append(f"measuring {sum(self.again.values())} again: {reasons}")
-        if self.new:
-            said.append(f"{self.new} for the first time")
-        return ", ".join(said[:2]) + "".join(f"; {each}" for each in said[2:])
+            said += f", measuring {sum(self.again.values())} again: {reasons}"
+        return said + (f"; {self.new} for the first time" if self.new else "")
 
 
 @dataclass(frozen=True)

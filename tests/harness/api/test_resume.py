@@ -4,8 +4,10 @@ import json
 import subprocess
 
 import pytest
+from typer.testing import CliRunner
 
 import harness
+from harness.cli.app import app
 from harness.messages import HarnessError
 
 BLOCK = """
@@ -136,21 +138,34 @@ def git(*arguments):
     return done.stdout.decode().strip()
 
 
-def test_each_record_has_the_commit_that_it_was_measured_at(project, run):
-    suite = {**SUITE, "cases": [{"label": each, "module": "m:Block"} for each in "AB"]}
+def test_each_record_has_the_commit_that_it_was_measured_at(project, run, tmp_path):
+    suite = {**SUITE, "cases": [{"label": each, "module": f"{each}:Block"} for each in "ab"]}
+    for each in "ab":
+        (tmp_path / f"{each}.py").write_text((tmp_path / "m.py").read_text())
+    (tmp_path / ".gitignore").write_text("results\n__pycache__\n")
     git("init", "-q")
-    git("add", "m.py")
+    git("add", "-A")
     git("commit", "-qm", "first")
-    first = git("rev-parse", "HEAD")
-    _, _, done = run(suite, only="A")
-    project(width=80)
+    quick = run(suite, only="a")[2]
+    (tmp_path / "b.py").write_text(BLOCK.format(width=80, imports="", act="abs"))
     git("commit", "-qam", "second")
-    second = git("rev-parse", "HEAD")
-    rows, _, done = run({**suite, "cases": suite["cases"][1:]}, resume=done.directory.path)
-    assert [(rows["B"]["params"], rows["B"]["commit"])] == [(1360, second)]
-    (a, b) = done.directory.records()
-    assert [a.origin.commit, b.origin.commit] == [first, second]
-    assert b.origin.dirty  # the run directories are not ignored
+    first, second = git("rev-parse", "HEAD^"), git("rev-parse", "HEAD")
+    (tmp_path / "b.py").write_text("# dirty\n" + (tmp_path / "b.py").read_text())
+    rows, said, done = run(suite, resume=quick.directory.path)
+    assert said == "kept 1; 1 for the first time"
+    found = {label: (row["params"], row["commit"], row["dirty"]) for label, row in rows.items()}
+    assert found == {"a": (136, first, False), "b": (1360, second, True)}
+    foot = done.table(format="console")
+    assert f"Commit {first[:12]}: a." in foot
+    assert f"Commit {second[:12]} (dirty): b." in foot
+    told = CliRunner().invoke(app, ["history", "--metric", "params", "--json"])
+    points = {each["label"]: each["points"] for each in json.loads(told.stdout)["series"]}
+    assert {label: [point["commit"] for point in each] for label, each in points.items()} == {
+        "a": [first], "b": [second],
+    }  # fmt: skip
+    compared = CliRunner().invoke(app, ["compare", *[str(done.directory.path)] * 2])
+    several = f"several commits: {first[:12]}: a; {second[:12]} (dirty): b"
+    assert several in " ".join(compared.output.split())
 
 
 def test_a_quick_try_hides_nothing(run):

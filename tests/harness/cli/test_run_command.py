@@ -156,7 +156,7 @@ def test_a_place_that_cannot_be_written_is_one_line(user, out):
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["--resume"], ["no run here", "without --resume"]),
+        (["--resume"], ["no run of these cases here", "without --resume"]),
         (["--only", "D"], ["no case is labelled D"]),
         (["--metrics", "speed"], ["metrics", "speed"]),
         (["--input", "1,x"], ["--input 1,x", "whole numbers"]),

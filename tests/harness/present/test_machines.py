@@ -50,6 +50,24 @@ def test_mixed_on_request_they_stand_there_and_that_is_said():
     assert rest == rows[1:]
 
 
+def test_times_of_other_versions_are_marked():
+    old, new = {"torch": "2.12.0", "numpy": "2.4"}, {"torch": "2.13.0", "numpy": "2.4"}
+    rows = [
+        row("a", "k", versions=old),
+        row("b", "k", versions=new),
+        row("c", "k", versions=new),
+        row("d", "k"),  # of before versions were kept
+        row("e", "k", None, latency_low_seconds=None, versions=old),
+    ]
+    first, *rest = one_machine(rows)
+    assert first["latency_seconds"] == 1.0
+    assert first["warnings"] == [
+        "own",
+        "its times are of other versions than those of most rows: torch 2.12.0 instead of 2.13.0",
+    ]
+    assert rest == rows[1:]
+
+
 @pytest.fixture
 def mixed(tmp_path):
     """A run of three cases on two machines, told from the disk."""
