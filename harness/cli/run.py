@@ -29,7 +29,7 @@ from harness.cli.options import (
 from harness.cli.output import console, say, strangers
 from harness.cli.show import print_run
 from harness.engines.engine import LOCAL, make_engine
-from harness.engines.local import start_server
+from harness.engines.process.server import start_server
 from harness.records.record import finite
 from harness.runner import DEFAULT_ROOT
 
