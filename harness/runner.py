@@ -20,6 +20,7 @@ from harness.case import (
 )
 from harness.engines.engine import Engine, EngineError, Event, Finished, RemoteEngine, is_static
 from harness.engines.local import LocalEngine
+from harness.environment.interruption import undisturbed
 from harness.environment.machine import describe_environment
 from harness.messages import HarnessError, first_line
 from harness.records.kept_run import last_of_each
@@ -164,7 +165,11 @@ class _Measuring:
         except KeyboardInterrupt:
             self.interrupted = True
         finally:
-            engine.cancel()
+            try:
+                with undisturbed():  # an impatient Ctrl-C: what runs is being ended
+                    engine.cancel()
+            except KeyboardInterrupt:
+                self.interrupted = True
 
     def heard(self, event: Event, done: int, total: int, remaining: float | None) -> None:
         """Tell of what goes ahead."""

@@ -3,13 +3,16 @@
 import json
 import shlex
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from harness.api.measure import measure, validate, write_results
 from harness.api.progress import Reporter
+from harness.api.run import Run
 from harness.cli.options import (
     Address,
     DeviceName,
@@ -97,21 +100,36 @@ def run(  # noqa: PLR0917 - typer calls it with names
     errors = console(stderr=True)
     with Reporter(errors, suite) as reporter:
         result = measure(suite, out, resume, reporter, chosen, mix_machines=mix_machines, jobs=jobs)
+    unwritten = _print(result, errors, as_json, resume)
+    if not result.complete:
+        raise typer.Exit(INTERRUPTED)
+    write_results(result)
+    if unwritten is not None:
+        raise unwritten
+    if not result.ok:
+        raise typer.Exit(FAILED)
+
+
+def _print(result: Run, errors: Console, as_json: bool, resume: bool) -> OSError | None:
+    """Say how the run has ended, and its tables; why that could not be written, if so."""
     if not result.complete:
         name = Path(sys.argv[0]).name
         program = ["python", "-m", "harness"] if name == "__main__.py" else [name]
         command = shlex.join([*program, *sys.argv[1:], *([] if resume else ["--resume"])])
-        say(
-            f"interrupted; {len(result.records)} of {result.total} cases are kept; "
-            f"go on with: {command}",
-            errors,
-        )
-    if as_json:
-        rows = finite(result.rows())
-        sys.stdout.write(json.dumps(rows, indent=1, default=str, allow_nan=False) + "\n")
-    print_run(result, errors if as_json else console())
-    if not result.complete:
-        raise typer.Exit(INTERRUPTED)
-    write_results(result)
-    if not result.ok:
-        raise typer.Exit(FAILED)
+        with suppress(OSError):
+            say(
+                f"interrupted; {len(result.records)} of {result.total} cases are kept; "
+                f"go on with: {command}",
+                errors,
+            )
+    try:
+        if as_json:
+            rows = finite(result.rows())
+            sys.stdout.write(json.dumps(rows, indent=1, default=str, allow_nan=False) + "\n")
+            with suppress(OSError):
+                print_run(result, errors)
+        else:
+            print_run(result, console())
+    except OSError as error:
+        return error
+    return None

@@ -5,7 +5,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that ask a program to end: Ctrl-C, a batch system, a terminal that was closed."""
 
 
 @contextmanager
@@ -18,7 +19,7 @@ def undisturbed() -> Iterator[None]:
         yield
         return
     pending: list[int] = []
-    heeded = [number for number in _NUMBERS if signal.getsignal(number) is not signal.SIG_IGN]
+    heeded = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
     before = {n: signal.signal(n, lambda number, _: pending.append(number)) for n in heeded}
     try:
         yield
