@@ -1,13 +1,15 @@
 """`python -m harness`."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import context_modules  # noqa: F401 - a checkout has it in the current folder
 
 # Python has put the current folder in front, where a user's `random.py` would be PyTorch's, too.
-if not sys.flags.safe_path and Path(sys.path[0]).resolve() == Path.cwd():
-    sys.path.append(sys.path.pop(0))
+with suppress(FileNotFoundError):  # it was deleted, which the command says itself
+    if not sys.flags.safe_path and Path(sys.path[0]).resolve() == Path.cwd():
+        sys.path.append(sys.path.pop(0))
 
 from harness.cli.app import main
 

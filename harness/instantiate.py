@@ -20,7 +20,7 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from harness.case import Case
 from harness.environment import used_files
 from harness.environment.searching import searching
-from harness.messages import CuredError, HarnessError, quote, suggest
+from harness.messages import CuredError, HarnessError, quote, suggest, text_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,6 +31,9 @@ ENTRY_POINT_GROUP = "context_harness.modules"
 
 _MAIN = "__main__"
 Noun = Literal["class", "function"]
+
+UserFile = tuple[tuple[str, ...], str]
+"""A file of a user: folders in which it is looked up, and `package.file`."""
 
 _USER_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -96,12 +99,7 @@ def resolve(module: str, search_path: Sequence[str] = ()) -> "type[nn.Module]":
     """
     from context_modules.catalog import BY_NAME
 
-    target: str | None = module
-    if module in BY_NAME:
-        target = BY_NAME[module].target
-    elif ":" not in module:
-        points = (point for point in _entry_points() if point.name == module)
-        target = next((f"{point.module}:{point.attr}" for point in points), None)
+    target = BY_NAME[module].target if module in BY_NAME else target_of(module)
     if target is None:
         cure = suggest(module, names(), "modules") if names() else "write package.file:Class"
         raise ModuleError(f"unknown module {quote(module)}", cure)
@@ -111,6 +109,22 @@ def resolve(module: str, search_path: Sequence[str] = ()) -> "type[nn.Module]":
     if isinstance(found, type) and issubclass(found, nn.Module):
         return found
     raise ModuleError(f"{module} is no torch.nn.Module", "name a class derived from nn.Module")
+
+
+def target_of(module: str) -> str | None:
+    """`package.file:Class` behind a name that is not the catalog's; `None` where there is none."""
+    from context_modules.catalog import BY_NAME
+
+    if ":" in module or module in BY_NAME:
+        return None if module in BY_NAME else module
+    points = (point for point in _entry_points() if point.name == module)
+    return next((f"{point.module}:{point.attr}" for point in points), None)
+
+
+def file_of(target: str | None) -> str | None:
+    """The file that `load_name` imports for a name; `None` where it imports none."""
+    file = target.partition(":")[0] if target and _USER_NAME.fullmatch(target) else _MAIN
+    return None if file == _MAIN else file
 
 
 def name_of(cls: type) -> str:
@@ -154,7 +168,7 @@ def load_name(target: str, search_path: Sequence[str] = (), noun: Noun = "class"
         try:
             found: Any = importlib.import_module(file)
         except (Exception, SystemExit) as error:  # a user's file may raise anything
-            text = " ".join(str(error).split())
+            text = " ".join(text_of(error).split())
             what = f"{file} cannot be imported ({type(error).__name__}: {text})"
             cure = "check the name, and that the file imports under Python"
             raise ModuleError(what, cure) from error

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any
 
@@ -18,6 +19,13 @@ class CuredError(HarnessError):
     def __init__(self, what: str, cure: str) -> None:
         self.what, self.cure = what, cure
         super().__init__(f"{what}; {cure}")
+
+
+def text_of(error: BaseException) -> str:
+    """What an exception of any origin says; nothing where its `__str__` raises, too."""
+    with suppress(BaseException):
+        return str(error)
+    return ""
 
 
 def first_line(error: Exception) -> str:

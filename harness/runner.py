@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.case import UNKNOWN_MACHINE, Identity, Job, Place
+from harness.case import UNKNOWN_MACHINE, Identity, Job, Outcome, Place
 from harness.engines.engine import Engine, EngineError, Event, Finished, RemoteEngine, is_static
 from harness.engines.local import LocalEngine
+from harness.environment.interruption import undisturbed
 from harness.environment.machine import describe_environment
-from harness.messages import HarnessError
+from harness.messages import HarnessError, first_line
 from harness.records.kept_run import KeptRun, last_of_each
 from harness.records.origin import Origins
 from harness.records.record import Record
@@ -190,7 +191,11 @@ class _Measuring:
         except KeyboardInterrupt:
             self.interrupted = True
         finally:
-            engine.cancel()
+            try:
+                with undisturbed():  # an impatient Ctrl-C: what runs is being ended
+                    engine.cancel()
+            except KeyboardInterrupt:
+                self.interrupted = True
 
     def heard(self, event: Event, done: int, total: int, remaining: float | None) -> None:
         """Tell of what goes ahead."""
@@ -198,20 +203,33 @@ class _Measuring:
 
     def follow(self, events: Iterator[Event]) -> None:
         """Keep each record before anybody is told of it."""
-        for event in events:
-            if isinstance(event, Finished):
-                record = Record.of(
-                    event.job,
-                    event.outcome,
-                    self.machine,
-                    self.origins.of(event.job, event.outcome),
-                )
-                self.writer.append(record)
-                if event.outcome.place is not None:
-                    self._note_place(event.outcome.place)
-                self.done.add(event.job.identity)
-                self.clock.finished(record)
+        for event in map(self._kept, events):
             self.listener(Progress(event, len(self.done), self.total, self.clock.remaining()))
+
+    def _kept(self, event: Event) -> Event:
+        if not isinstance(event, Finished):
+            return event
+        event, record = self._recorded(event)
+        # First: Ctrl-C may come when the record is written and before this is known.
+        self.done.add(event.job.identity)
+        self.writer.append(record)
+        if event.outcome.place is not None:
+            self._note_place(event.outcome.place)
+        self.clock.finished(record)
+        return event
+
+    def _recorded(self, event: Finished) -> tuple[Finished, Record]:
+        """A case's end with its record; an error where what came back could not be read again."""
+        job, outcome = event.job, event.outcome
+        origin = self.origins.of(job, outcome)
+        record = Record.of(job, outcome, self.machine, origin)
+        try:
+            Record.from_line(record.to_line()).row()
+            return event, record
+        except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
+            cause = f"what was measured cannot be kept: {type(error).__name__}: {first_line(error)}"
+            failed = Outcome("error", cause, elapsed=outcome.elapsed, place=outcome.place)
+            return Finished(job, failed), Record.of(job, failed, self.machine, origin)
 
     def _note_place(self, place: Place) -> None:
         """Describe each machine of a cluster in `run.json` once, with the nodes that are it."""

@@ -9,7 +9,8 @@ from typing import Any
 from harness.api.run import Run
 from harness.case import Shape
 from harness.engines.engine import LOCAL, Engine, make_engine
-from harness.engines.local import start_server
+from harness.engines.process.imports import probe
+from harness.engines.process.server import start_server
 from harness.messages import HarnessError
 from harness.present.check import check
 from harness.runner import DEFAULT_ROOT, Listener, Resumed, execute
@@ -73,7 +74,7 @@ def validate(
     )
     if not isinstance(suite, Suite):
         source = suite if isinstance(suite, Mapping) else Path(suite)
-        whole = load(source, replace(overrides, only=None))
+        whole = load(source, replace(overrides, only=None), probe)
         loaded = whole if overrides.only is None else keep_only(whole, overrides.only)
         check(whole)  # a reference may speak of cases that `only` leaves out
     elif overrides == Overrides():

@@ -1,6 +1,7 @@
 """Progress of a run: a live line in a terminal, plain lines elsewhere."""
 
 import time
+from contextlib import suppress
 from types import TracebackType
 
 from rich.console import Console
@@ -35,8 +36,9 @@ class Reporter:
             self._status = console.status("starting")
 
     def __enter__(self) -> "Reporter":
-        if self._status is not None:
-            self._status.start()
+        with suppress(OSError):
+            if self._status is not None:
+                self._status.start()
         return self
 
     def __exit__(
@@ -45,15 +47,20 @@ class Reporter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._status is not None:
-            self._status.stop()
+        with suppress(OSError):
+            if self._status is not None:
+                self._status.stop()
 
     def resumed(self, what: Resumed) -> None:
         """Say what a run that goes on keeps, and why it measures the rest."""
         self._console.print(what.text, markup=False, soft_wrap=True)
 
     def __call__(self, progress: Progress) -> None:
-        """Show one event."""
+        """Show one event; a terminal that is gone, or a full disk, is no reason to end a run."""
+        with suppress(OSError):
+            self._show(progress)
+
+    def _show(self, progress: Progress) -> None:
         event = progress.event
         name = f"{event.job.suite}: {event.job.label}" if self._several else event.job.label
         if progress.training:

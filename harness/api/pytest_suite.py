@@ -18,6 +18,7 @@ import torch
 from harness.case import Device, Job, Outcome, Timing
 from harness.engines.engine import Finished
 from harness.engines.local import LocalEngine
+from harness.engines.process.imports import probe
 from harness.engines.process.worker import classify
 from harness.environment.machine import describe_machine, machine_key
 from harness.environment.searching import with_folders
@@ -60,7 +61,7 @@ class SuiteFile(pytest.File):
         from harness.present.check import check
 
         try:
-            suite = load(self.path)
+            suite = load(self.path, probe=probe)
             check(suite)
         except HarnessError as error:
             raise self.CollectError(str(error)) from None

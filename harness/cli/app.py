@@ -3,7 +3,10 @@
 import functools
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, ParamSpec
 
 import typer
@@ -17,10 +20,11 @@ from harness.cli.history import history
 from harness.cli.info import doctor, environment, list_modules, schema, validate
 from harness.cli.init import init
 from harness.cli.options import RESUME, SUITE_ENDINGS
-from harness.cli.output import console, forgive_encodings, say
+from harness.cli.output import console, forgive_encodings, lost_output, say
 from harness.cli.plan import plan
 from harness.cli.run import INTERRUPTED, run
 from harness.cli.show import show
+from harness.environment.interruption import ENDING
 from harness.messages import HarnessError
 from harness.records.run_directory import LATEST
 
@@ -113,21 +117,74 @@ baseline.command("list")(_interruptible(list_baselines))
 app.add_typer(baseline, name="baseline")
 
 
+_MOMENT = 3.0  # seconds after Ctrl-C in which another one changes nothing
+
+
 def main() -> None:
     """Entry of the `harness` command; a user's mistake ends in one line and exit code 2."""
     forgive_encodings()
-    # SIGTERM as Ctrl-C: batch systems end jobs with it, and finished records stay.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # As Ctrl-C: batch systems end jobs with SIGTERM, a terminal that is closed its programs with
+    # SIGHUP (which `nohup` has them ignore), and finished records stay.
+    interrupt = _Interrupt()
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+    code, unwritten = _run(sys.argv[1:])
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)  # nothing is left to end
+    unwritten = unwritten or lost_output()
+    if unwritten is not None:
+        code = code or 1
+        if not isinstance(unwritten, BrokenPipeError):  # its reader has gone: `harness list | head`
+            _complain(f"stdout cannot be written: {unwritten.strerror or unwritten}")
+        lost_output()
+    sys.exit(code)
+
+
+class _Interrupt:
+    """Handles Ctrl-C and its like; who presses it twice means the first one."""
+
+    def __init__(self) -> None:
+        self._last = float("-inf")
+
+    def __call__(self, *_: object) -> None:
+        """Raise KeyboardInterrupt, unless that was done a moment ago."""
+        now = time.monotonic()
+        if now - self._last > _MOMENT:
+            self._last = now
+            raise KeyboardInterrupt
+
+
+def _run(arguments: Sequence[str]) -> tuple[int, OSError | None]:
+    """The exit code of a command, and why its output could not be written."""
     try:
-        app()
+        _require_folder()
+        app(args=arguments)
+    except SystemExit as end:  # how the command line ends
+        return end.code if isinstance(end.code, int) else int(end.code is not None), None
     except HarnessError as error:
-        say(str(error), console(stderr=True))
-        sys.exit(error.exit_code)
+        _complain(str(error))
+        return error.exit_code, None
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output has gone: `harness list | head`
-        sys.stderr.close()
-        sys.exit(1)
+        return INTERRUPTED, None
+    except OSError as error:
+        if error.filename is not None:  # no stream of ours
+            raise
+        return 1, error
+    return 0, None
+
+
+def _require_folder() -> None:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        cure = "change to another one"
+        raise HarnessError(f"the current folder was deleted or moved; {cure}") from None
+
+
+def _complain(text: str) -> None:
+    with suppress(OSError):
+        say(text, console(stderr=True))
 
 
 if __name__ == "__main__":

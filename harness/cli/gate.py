@@ -13,6 +13,7 @@ from rich.console import Console
 from harness.api.measure import OptionError
 from harness.cli.options import DeviceName, FloatType, Input, Only, Threads, overrides_of, suites
 from harness.cli.output import console, say, strangers
+from harness.engines.process.imports import probe
 from harness.judge.regression.gate import USUAL_BUDGET, Settings, Standing
 from harness.judge.regression.selftest import PAIRS, self_test
 from harness.judge.regression.session import PROCESS_SECONDS, gate_suite
@@ -84,7 +85,7 @@ def gate(  # noqa: PLR0917 - typer calls it with names
         raise OptionError("--process-seconds: a number of seconds, such as 0.5")
     overrides = overrides_of(input_, only, device, dtype, threads)
     with strangers():
-        suite = load(suite_file, overrides)
+        suite = load(suite_file, overrides, probe)
     try:
         settings = Settings(budget=budget, alpha=alpha, min_effect=min_effect, seed=seed)
     except ValueError as error:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from harness.cli.options import SuiteFile
 from harness.cli.output import console, say, strangers
+from harness.engines.process.imports import probe
 from harness.present.check import check
 from harness.suite.loader import load
 
@@ -110,7 +111,7 @@ def schema() -> None:
 def validate(suite_file: SuiteFile) -> None:
     """Check SUITE and what it includes: every mistake at once, one line each, exit code 2."""
     with strangers():
-        suite = load(suite_file)
+        suite = load(suite_file, probe=probe)
         check(suite)
     parts, jobs = suite.parts(), suite.all_jobs()
     say(

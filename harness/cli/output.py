@@ -62,6 +62,26 @@ def forgive_encodings() -> None:
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
 
 
+def lost_output() -> OSError | None:
+    """Write what is still held back; why stdout could not be written.
+
+    What cannot be written is let go, so that Python does not complain at its end.
+    """
+    lost = None
+    for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
+        try:
+            stream.flush()
+        except (AttributeError, ValueError):  # there is none
+            pass
+        except OSError as error:
+            lost = lost or (error if number == 1 else None)
+            with suppress(OSError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+    return lost
+
+
 @contextmanager
 def strangers() -> Iterator[None]:
     """Import a user's files: what they print goes to stderr, and the current directory stays.

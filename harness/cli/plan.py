@@ -24,7 +24,9 @@ from harness.cli.options import (
     overrides_of,
 )
 from harness.cli.output import console, shown_bytes, shown_duration, strangers
-from harness.engines.local import LocalEngine, start_server
+from harness.engines.local import LocalEngine
+from harness.engines.process.imports import probe
+from harness.engines.process.server import start_server
 from harness.messages import quote
 from harness.runner import DEFAULT_ROOT, STATIC_SLOTS
 from harness.suite.loader import load
@@ -72,7 +74,7 @@ def plan(  # noqa: PLR0917 - typer calls it with names
     if suite_file.is_file() and budget != 0:
         start_server()  # its imports take as long as reading the suite
     with _uncollected(), strangers():
-        suite = load(suite_file, overrides)
+        suite = load(suite_file, overrides, probe)
 
         from harness.environment.machine import describe_machine, machine_key
         from harness.planning.plan import make_plan

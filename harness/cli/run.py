@@ -3,13 +3,16 @@
 import json
 import shlex
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from harness.api.measure import measure, validate, write_results
 from harness.api.progress import Reporter
+from harness.api.run import Run
 from harness.cli.options import (
     Address,
     DeviceName,
@@ -30,7 +33,7 @@ from harness.cli.options import (
 from harness.cli.output import console, say, strangers
 from harness.cli.show import print_run
 from harness.engines.engine import LOCAL, make_engine
-from harness.engines.local import start_server
+from harness.engines.process.server import start_server
 from harness.records.record import finite
 from harness.records.run_directory import LATEST
 from harness.runner import DEFAULT_ROOT
@@ -110,21 +113,36 @@ def run(  # noqa: PLR0917 - typer calls it with names
             mix_machines=mix_machines,
             jobs=jobs,
         )
+    unwritten = _print(result, errors, as_json, resume)
+    if not result.complete:
+        raise typer.Exit(INTERRUPTED)
+    write_results(result)
+    if unwritten is not None:
+        raise unwritten
+    if not result.ok:
+        raise typer.Exit(FAILED)
+
+
+def _print(result: Run, errors: Console, as_json: bool, resume: str | None) -> OSError | None:
+    """Say how the run has ended, and its tables; why that could not be written, if so."""
     if not result.complete:
         name = Path(sys.argv[0]).name
         program = ["python", "-m", "harness"] if name == "__main__.py" else [name]
         command = shlex.join([*program, *sys.argv[1:], *([] if resume else ["--resume"])])
-        say(
-            f"interrupted; {len(result.records)} of {result.total} cases are kept; "
-            f"go on with: {command}",
-            errors,
-        )
-    if as_json:
-        rows = finite(result.rows())
-        sys.stdout.write(json.dumps(rows, indent=1, default=str, allow_nan=False) + "\n")
-    print_run(result, errors if as_json else console())
-    if not result.complete:
-        raise typer.Exit(INTERRUPTED)
-    write_results(result)
-    if not result.ok:
-        raise typer.Exit(FAILED)
+        with suppress(OSError):
+            say(
+                f"interrupted; {len(result.records)} of {result.total} cases are kept; "
+                f"go on with: {command}",
+                errors,
+            )
+    try:
+        if as_json:
+            rows = finite(result.rows())
+            sys.stdout.write(json.dumps(rows, indent=1, default=str, allow_nan=False) + "\n")
+            with suppress(OSError):
+                print_run(result, errors)
+        else:
+            print_run(result, console())
+    except OSError as error:
+        return error
+    return None

@@ -1,22 +1,16 @@
 """The local engine: a fork server with torch preloaded, one fresh process per case."""
 
-import multiprocessing
-import os
 import platform
-import signal
-import sys
 import tempfile
 import time
-import types
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from multiprocessing import forkserver
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from functools import partial
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from harness.case import Identity, Job, Outcome, Place, Status, Used, from_plain
 from harness.engines.devices import Devices, Gpu, Grant, busy_cores, own_cores
@@ -31,21 +25,23 @@ from harness.engines.engine import (
     next_ring,
     with_turns,
 )
-from harness.engines.process.answer import AnswerError, AnswerReader
-from harness.engines.process.supervisor import TAIL_LINES, supervise
-from harness.environment.searching import safe_start
+from harness.engines.process.answer import AnswerError, AnswerReader, understood
+from harness.engines.process.child import LEAVING, PATIENCE, Child, StartError, signal_of
+from harness.engines.process.supervisor import TAIL_LINES
+from harness.engines.process.worker import LONGEST_CAUSE, work
+from harness.measure import require_declared
+from harness.messages import escaped, last_lines
 
-_LEAVING = 5.0  # seconds for a process that has answered, or was told to end, before it is killed
-_UNKNOWN_EXIT = 255  # what multiprocessing says when the fork server is gone
 _LOOK_AGAIN = 0.25  # seconds until a device that was taken is asked for again
-_ATTEMPTS, _PAUSE = 3, 0.2  # to start a process, and seconds between two
+
+Failure = Literal["error", "oom", "timeout", "killed", "invalid", "unsupported"]
 
 _FORMS: Mapping[str, Any] = {
     "metric": tuple[str],
     "values": tuple[str, dict[str, Any], float],
     "used": tuple[Used],
     "done": tuple[()],
-    "failed": tuple[Status, str | None, tuple[str, ...]],
+    "failed": tuple[Failure, str, tuple[str, ...]],
     "exited": tuple[int | None, tuple[str, ...]],
 }
 """What follows the first word of a message of the supervisor or its worker."""
@@ -56,8 +52,7 @@ class CaseProcess:
     """One case's process and what it has said so far."""
 
     job: Job
-    process: ForkServerProcess
-    pipe: Connection
+    child: Child
     grant: Grant
     oom_kills: int = field(init=False)
     started: float = field(default_factory=time.monotonic)
@@ -75,9 +70,11 @@ class CaseProcess:
     exit: int | None = None
     ended: bool = False
     metric: str = "start"
+    begun: set[str] = field(default_factory=set)  # metrics
+    answered: bool = False  # nothing but the exit follows
 
     def __post_init__(self) -> None:
-        self.answers = AnswerReader(self.pipe.fileno())
+        self.answers = AnswerReader(self.child.pipe.fileno())
         self.oom_kills = _oom_kills()
         members = self.job.turn.members if self.job.turn is not None else 1
         self.limit = self.started + self.job.timeout * members  # it waits for the others
@@ -86,53 +83,80 @@ class CaseProcess:
         """The first verdict stays; from then on the process has little time to leave."""
         if self.verdict is None:
             self.verdict = (status, cause)
-            self.limit = min(self.limit, time.monotonic() + _LEAVING)
+            self.limit = min(self.limit, time.monotonic() + LEAVING)
 
     def listen(self) -> Iterator[Event]:
         """Take every message that has arrived."""
         try:
-            while not self.forgotten and (messages := self.answers.take()):
-                for kind, *content in messages:
-                    self.understand(kind, content)
-                    if kind == "metric":
+            while not self._is_deaf and (messages := self.answers.take()):
+                for message in messages:
+                    if self.understand(message) == "metric":
                         yield Measuring(self.job, self.metric)
-                    if self.forgotten:
+                    if self._is_deaf:
                         return
         except AnswerError as error:
-            # What a hostile module wrote into the pipe can be anything; what follows it, too.
+            # What a hostile module wrote into the pipe can be anything; what follows it, too, and
+            # whoever writes there may have written what came before.
+            if self.verdict is not None and self.verdict[0] == "ok":
+                self.verdict = None
             self.judge(
                 "error", f"the module wrote into the pipe of its measurements: {error!s:.200}"
             )
             self.tell()
 
-    def understand(self, kind: str, said: list[Any]) -> None:
-        """Keep what a message says.
+    @property
+    def _is_deaf(self) -> bool:
+        """Whether nothing that is said counts any more; a module may have told its own end."""
+        return self.forgotten or self.ended
+
+    def understand(self, message: list[Any]) -> str:
+        """Keep what a message says; its first word.
 
         Raises:
-            AnswerError: no worker says this.
+            AnswerError: no worker says this, or not now.
         """
-        try:
-            content = from_plain(_FORMS[kind], said)
-            if kind == "values":
-                self.warnings += from_plain(tuple[str, ...], content[1].pop("warnings", ()))
-        except (KeyError, ValueError) as error:
-            raise AnswerError(f"{kind!r:.40} is no answer of a worker: {error}") from error
+        kind, content = understood(_FORMS, message)
+        if kind == "exited":
+            self.exit, output = content
+            self.output = _printable(output)
+            self.ended = True
+            return kind
+        if self.answered:
+            raise AnswerError(f"{kind!r} follows the last answer")
         if kind == "metric":
-            (self.metric,) = content
+            (name,) = content
+            if name not in self.job.metrics or name in self.begun:
+                raise AnswerError(f"metric {name!r:.40} was not asked for, or is over")
+            self.metric = name
+            self.begun.add(name)
         elif kind == "values":
-            name, values, seconds = content
-            self.values.update(values)
-            self.seconds[name] = seconds
+            self.keep(*content)
         elif kind == "used":
             (self.used,) = content
         elif kind == "done":
+            if missing := set(self.job.metrics) - self.seconds.keys():
+                raise AnswerError(f"done without {', '.join(sorted(missing))}")
+            self.answered = True
             self.judge("ok", None)
-        elif kind == "failed":
-            status, cause, self.trace = content
-            self.judge(status, cause)
         else:
-            self.exit, self.output = content
-            self.ended = True
+            status, cause, trace = content
+            self.answered = True
+            self.trace = _printable(trace)
+            self.judge(status, escaped(cause)[:LONGEST_CAUSE])
+        return kind
+
+    def keep(self, metric: str, values: dict[str, Any], seconds: float) -> None:
+        """Take the values of the metric that is being measured."""
+        if metric != self.metric or metric in self.seconds:
+            raise AnswerError(f"values of {metric!r:.40}, which is not being measured")
+        try:
+            said = from_plain(tuple[str, ...], values.pop("warnings", ()))
+            require_declared(metric, values, self.job.declared)
+        except ValueError as error:
+            raise AnswerError(f"values of {metric}: {error}") from error
+        self.warnings += map(escaped, said)
+        self.values.update(values)
+        self.seconds[metric] = seconds
 
     def is_over(self) -> bool:
         """Whether nothing more is to be waited for; a process that is overdue is told to end."""
@@ -148,27 +172,13 @@ class CaseProcess:
         return False
 
     def tell(self) -> None:
-        """Ask the supervisor to end the case; it still reports the last lines of output."""
-        self.told, self.limit = True, time.monotonic() + _LEAVING
-        if self.process.pid is not None:
-            for number in (signal.SIGTERM, signal.SIGCONT):  # a module may have stopped it
-                with suppress(OSError):
-                    os.kill(self.process.pid, number)
-
-    def leave(self) -> None:
-        """Close the pipe, which the supervisor waits for; kill one that does not go."""
-        self.pipe.close()
-        if self.process.pid is not None:
-            with suppress(OSError):
-                os.kill(self.process.pid, signal.SIGCONT)
-        self.process.join(_LEAVING)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
+        """Ask the supervisor to end the case."""
+        self.told, self.limit = True, time.monotonic() + LEAVING
+        self.child.tell()
 
     def finish(self) -> Finished:
         """Take leave of it and say what came of the case."""
-        self.leave()
+        self.child.leave()
         status, cause = self.verdict or self._cause_of_exit()
         room = TAIL_LINES - len(self.trace)
         outcome = Outcome(
@@ -184,30 +194,15 @@ class CaseProcess:
         return Finished(self.job, outcome)
 
     def _cause_of_exit(self) -> tuple[Status, str]:
-        code = self.exit if self.ended else self.process.exitcode
+        code = self.exit if self.ended else self.child.process.exitcode
         where = f"in metric {self.metric}"
-        if code is not None and code < 0:
-            known = -code in signal.valid_signals()
-            name = signal.Signals(-code).name if known else f"signal {-code}"
+        if (name := signal_of(code)) is not None:
             if name == "SIGKILL" and _oom_kills() > self.oom_kills:
                 return "oom", f"ended by the kernel's out-of-memory killer, {where}"
             return "killed", f"killed by {name}, {where}"
         if not self.ended:
             return "error", f"the supervisor of the case ended with exit code {code}, {where}"
         return "error", f"the worker ended with exit code {code} without an answer, {where}"
-
-
-def start_server() -> None:
-    """Start the fork server, which imports torch meanwhile; a run needs it a little later."""
-    _context()
-    with suppress(OSError, EOFError), _without_main(), safe_start():
-        forkserver.ensure_running()
-
-
-def _context() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["harness.engines.process.preload"])
-    return context
 
 
 class LocalEngine:
@@ -218,16 +213,19 @@ class LocalEngine:
             `harness.engines.engine`; what is timed runs alone.
         devices: what the cases may use; the processor or GPU on which a case is timed is locked, so
             that two runs on one machine do not measure one another.
+        patience: seconds that an attempt to start a process may take.
     """
 
-    def __init__(self, slots: int = 1, devices: Devices | None = None) -> None:
+    def __init__(
+        self, slots: int = 1, devices: Devices | None = None, *, patience: float = PATIENCE
+    ) -> None:
         self._slots = slots
         self._devices = devices or Devices()
         self._blocked: Job | None = None  # it waits for a device, and that has been said
         self._rings: tempfile.TemporaryDirectory[str] | None = None
         self._queue: deque[Job] = deque()
         self._running: list[CaseProcess] = []
-        self._context = _context()
+        self._patience = patience
 
     def submit(self, job: Job) -> None:
         """Queue a job."""
@@ -258,9 +256,9 @@ class LocalEngine:
         self._queue.clear()
         for running in self._running:
             running.forgotten = True
-            running.pipe.close()  # what the supervisors wait for
+            running.child.pipe.close()  # what the supervisors wait for
         for running in self._running:
-            running.leave()
+            running.child.leave()
             running.grant.close()
         self._running.clear()
         if self._rings is not None:
@@ -290,41 +288,26 @@ class LocalEngine:
             yield self._start(job, grant)
 
     def _start(self, job: Job, grant: Grant) -> Started | Finished:
-        failure: Exception | None = None
-        for attempt in range(_ATTEMPTS):
-            time.sleep(_PAUSE * attempt)
-            receiving, sending = self._context.Pipe(duplex=False)
-            process = self._context.Process(target=supervise, args=(sending, job, grant.slot))
-            try:
-                with _without_main(), safe_start():
-                    process.start()
-            except (OSError, EOFError) as error:
-                # The fork server is gone, or the machine has no room for a process just now.
-                receiving.close()
-                failure = error
-                continue
-            finally:
-                sending.close()
-            self._running.append(CaseProcess(job, process, receiving, grant))
-            return Started(job)
-        grant.release()
-        cause = f"no process could be started: {type(failure).__name__}: {failure}"
-        return Finished(job, Outcome("error", cause))
+        try:
+            child = Child.start(partial(work, job), grant.slot, self._patience)
+        except StartError as error:
+            grant.release()
+            return Finished(job, Outcome("error", str(error)))
+        self._running.append(CaseProcess(job, child, grant))
+        return Started(job)
 
     def _wait(self) -> Iterator[Event]:
         """Block until a process speaks or ends, or a deadline passes."""
         timeout = max(0.0, min(r.limit for r in self._running) - time.monotonic())
         if self._blocked is not None:
             timeout = min(timeout, _LOOK_AGAIN)
-        sentinels = [r.process.sentinel for r in self._running if r.process.is_alive()]
-        wait([*(r.pipe for r in self._running), *sentinels], timeout)
+        children = [r.child for r in self._running]
+        sentinels = [each.process.sentinel for each in children if each.process.is_alive()]
+        wait([*(each.pipe for each in children), *sentinels], timeout)
         for running in list(self._running):
             if running.forgotten:
                 continue
-            # Before listening: nothing can follow then. A supervisor whose fork server was killed
-            # goes on.
-            process = running.process
-            gone = not process.is_alive() and process.exitcode != _UNKNOWN_EXIT
+            gone = running.child.is_gone  # before listening: nothing can follow then
             yield from running.listen()
             if not running.forgotten and (gone or running.is_over()):
                 self._running.remove(running)
@@ -384,6 +367,11 @@ def run_here(
         yield numbers[event.job.identity], event
 
 
+def _printable(lines: tuple[str, ...]) -> tuple[str, ...]:
+    """Of what a process is said to have written, what a record holds and a terminal bears."""
+    return last_lines("\n".join(lines), TAIL_LINES)
+
+
 def _oom_kills() -> int:
     """How often this kernel has ended a process for lack of memory; 0 where it does not tell."""
     with suppress(OSError, ValueError):
@@ -391,18 +379,3 @@ def _oom_kills() -> int:
             if line.startswith("oom_kill "):
                 return int(line.split()[1])
     return 0
-
-
-@contextmanager
-def _without_main() -> Iterator[None]:
-    """Keep multiprocessing from importing the caller's main module in every worker.
-
-    A worker needs nothing of it, the import costs time in each case, and a script without an
-    `if __name__ == "__main__"` guard would start itself again.
-    """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from harness.environment.interruption import undisturbed
 from harness.messages import HarnessError, printable
 
 # A hook of git runs its commands with these set; they would point our git at the hook's repository
@@ -38,25 +39,30 @@ def git(folder: Path, *arguments: str, text: str = "", patience: float = _USUAL_
     """
     environment = {k: v for k, v in os.environ.items() if k not in _OF_A_HOOK}
     try:
-        with subprocess.Popen(
-            ["git", "-C", str(folder), "-c", f"core.hooksPath={os.devnull}", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            # `git status` would take the index lock, at which a commit made meanwhile fails.
-            env=environment | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"},
-            start_new_session=True,  # Ctrl-C in a terminal is ours to handle, not git's
-        ) as process:
-            try:
-                out, err = process.communicate(text, patience)
-            except BaseException:
-                # `git worktree add` has the files written by a child, which would outlive it and
-                # write into a folder that is being removed. Both are in the session that git leads.
+        process = None
+        try:
+            with undisturbed():  # between its start and our knowing of it
+                process = subprocess.Popen(
+                    ["git", "-C", str(folder), "-c", f"core.hooksPath={os.devnull}", *arguments],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    errors="replace",
+                    # `git status` would take the index lock, at which a commit meanwhile fails.
+                    env=environment | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"},
+                    start_new_session=True,  # Ctrl-C in a terminal is ours to handle, not git's
+                )
+            out, err = process.communicate(text, patience)
+        except BaseException:
+            # `git worktree add` has the files written by a child, which would outlive it and write
+            # into a folder that is being removed. Both are in the session that git leads.
+            if process is not None:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
-                raise
+                with process:  # which waits for it and closes its pipes
+                    pass
+            raise
     except (OSError, subprocess.SubprocessError) as error:
         raise GitError(f"git cannot be run: {error}") from error
     if process.returncode:

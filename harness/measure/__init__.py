@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Protocol
 
-from harness.case import Job
+from harness.case import Job, from_plain
 from harness.measure.metric import Metric, Value
-from harness.measure.own import measure_own
+from harness.measure.own import Declared, MetricError, as_declared, measure_own
+from harness.messages import quote
 
 _MIOU = ("miou_low", "miou_high")
 _LATENCY = ("latency_low_seconds", "latency_high_seconds")
+_NUMBERS, _INDICES, _TEXTS = tuple[float, ...], tuple[int, ...], tuple[str, ...]
+_SHARES = dict[str, float | None]
 _LIVE = "largest sum of live storages during the forward"
 
 TRAFFIC = (
@@ -36,16 +39,16 @@ _ROWS = (
             Value("transposed_conv_macs", "Transposed convolution MACs", "operations", "G",
                   compared="exactly"),
             Value("matmul_macs", "Matmul MACs", "operations", "G", compared="exactly"),
-            Value("module_output_bytes"),
-            Value("functional_output_bytes"),
+            Value("module_output_bytes", kind=int),
+            Value("functional_output_bytes", kind=int),
             Value("algorithmic_macs", "Algorithmic MACs", "operations", "G",
                   note="the closed form that the module declares: every edge computed once"),
-            Value("elementwise_ops"),
-            Value("elementwise_ops_once"),
-            Value("uncounted_ops"),
+            Value("elementwise_ops", kind=dict[str, int]),
+            Value("elementwise_ops_once", kind=dict[str, int]),
+            Value("uncounted_ops", kind=dict[str, int]),
             Value("coverage", "Counter coverage", "ratio", "%", 1,
                   "share of the work whose operators have a counting rule"),
-            Value("flops"),
+            Value("flops", kind=int),
             Value("bytes_moved", "Bytes moved", "bytes", "MiB", 1, TRAFFIC, compared="exactly"),
             Value("affinity_elements", "Affinity elements", "count", decimals=0,
                   note="elements of the relations between positions, channels or nodes that the "
@@ -62,7 +65,7 @@ _ROWS = (
             Value("live_peak_training_bytes", "Live peak, training", "bytes", "MiB", 1,
                   "largest sum of live storages during forward and backward; input and parameters "
                   "left out", compared="exactly"),
-            Value("input_bytes"),
+            Value("input_bytes", kind=int),
         ),
         columns=("live_peak_bytes", "live_peak_training_bytes"), static=True,
     ),
@@ -71,7 +74,7 @@ _ROWS = (
         (
             Value("resident_peak_bytes", "Resident peak", "bytes", "MiB", 1,
                   "largest resident set of the whole process, framework included",
-                  compared="statistically"),
+                  compared="statistically", kind=int | None),
         ),
         columns=("resident_peak_bytes",),
     ),
@@ -95,10 +98,10 @@ _ROWS = (
         (
             Value("allocator_peak_bytes", "Allocator peak", "bytes", "MiB", 1,
                   "max_memory_allocated of one pass on CUDA over what was allocated before it; "
-                  "input and parameters left out", compared="statistically"),
+                  "input and parameters left out", compared="statistically", kind=int | None),
             Value("allocator_reserved_bytes", "Reserved", "bytes", "MiB", 1,
                   "max_memory_reserved of the process, everything included",
-                  compared="statistically"),
+                  compared="statistically", kind=int | None),
         ),
         columns=("allocator_peak_bytes",),
     ),
@@ -111,16 +114,16 @@ _ROWS = (
                   interval_note="median and the 95 % interval of the median"),
             Value(_LATENCY[0], "Latency, low", "seconds", "ms"),
             Value(_LATENCY[1], "Latency, high", "seconds", "ms"),
-            Value("latency_confidence"),
+            Value("latency_confidence", kind=float),
             Value("latency_q1_seconds", "Latency, first quartile", "seconds", "ms"),
             Value("latency_q3_seconds", "Latency, third quartile", "seconds", "ms"),
-            Value("latency_samples_seconds"),
-            Value("latency_warmup_seconds"),
-            Value("latency_flags"),
+            Value("latency_samples_seconds", kind=_NUMBERS),
+            Value("latency_warmup_seconds", kind=_NUMBERS),
+            Value("latency_flags", kind=_TEXTS),
             Value("latency_unmet"),
-            Value("latency_outlier_samples", always=False),
-            Value("latency_throttled_samples", always=False),
-            Value("latency_warnings", always=False),
+            Value("latency_outlier_samples", always=False, kind=_INDICES),
+            Value("latency_throttled_samples", always=False, kind=_INDICES),
+            Value("latency_warnings", always=False, kind=_TEXTS),
             Value("compile_seconds", "Compilation", "seconds", "ms", 0,
                   "first pass of the compiled module, the compilation in it"),
             Value("latency_cache", "Cache", always=False),
@@ -135,15 +138,16 @@ _ROWS = (
             Value("energy_joules", "Energy", "energy", "J",
                   note="of one pass by the GPU's own counter over at least 1 s, idle power of the "
                        "board included", compared="statistically", compared_if="energy_valid"),
-            Value("energy_valid"),
-            Value("energy_window_seconds"),
-            Value("energy_passes"),
+            Value("energy_valid", kind=bool),
+            Value("energy_window_seconds", kind=float | None),
+            Value("energy_passes", kind=int | None),
             Value("energy_watts", "Mean power", "power", "W", 1),
         ),
         columns=("energy_joules",),
     ),
     Metric(
-        "witness", "harness.measure.witness:measure_witness", (Value("witness"),), static=True,
+        "witness", "harness.measure.witness:measure_witness",
+        (Value("witness", kind=dict[str, Any] | None),), static=True,
     ),
     Metric(
         "accuracy", "harness.training.accuracy:measure_accuracy",
@@ -156,18 +160,19 @@ _ROWS = (
                   rounded=False),
             Value(_MIOU[0], "mIoU, low", "ratio", "%", 2),
             Value(_MIOU[1], "mIoU, high", "ratio", "%", 2),
-            Value("miou_confidence"),
-            Value("miou_seeds"),
+            Value("miou_confidence", kind=float | None),
+            Value("miou_seeds", kind=tuple[float | None, ...]),
             Value("pixel_acc", "Pixel accuracy", "ratio", "%", 2, better="higher"),
-            Value("class_iou"),
+            Value("class_iou", kind=_SHARES),
             Value("boundary_f", "Boundary F", "ratio", "%", 2,
                   "mean over the classes at the first tolerance of the evaluation",
                   better="higher"),
-            Value("class_boundary_f"),
+            Value("class_boundary_f", kind=dict[str, _SHARES]),
             Value("train_steps", "Training steps", "count", decimals=0),
             Value("train_loss", "Training loss", "ratio"),
             Value("train_seconds", "Training time", "seconds", "s", 0),
-            Value("train_keys"),
+            Value("train_keys", kind=_TEXTS),
+            Value("data", always=False),
             Value("data_version", "Data version"),
             Value("miou_ceiling", "mIoU ceiling", "ratio", "%", 2,
                   "the most, in expectation, that any network can reach that sees no farther than "
@@ -176,7 +181,7 @@ _ROWS = (
                   "farthest row or column that a prediction depends on", always=False),
             Value("context", "Context", always=False),
             Value("recipe", "Recipe", always=False),
-            Value("train_seeds", always=False),
+            Value("train_seeds", always=False, kind=_INDICES),
         ),
         columns=("miou",),
     ),
@@ -198,6 +203,34 @@ class Function(Protocol):
 
     def __call__(self, job: Job) -> Mapping[str, Any]:
         """Stored names and values."""
+
+
+def require_declared(name: str, values: Mapping[str, Any], declared: Declared) -> None:
+    """Check that values hold what their metric stores, and nothing else.
+
+    Args:
+        name: of the metric.
+        values: stored names and values, as plain data of any origin.
+        declared: what users' metrics declare, by stored name.
+
+    Raises:
+        ValueError: names the first that is wrong.
+    """
+    if name not in METRICS:
+        own = {each: said for each, said in declared.items() if said["metric"] == name}
+        try:
+            as_declared(values, own)
+        except MetricError as error:
+            raise ValueError(error.what) from error
+        return
+    stored = {value.name: value.stored_as for value in METRICS[name].values}
+    for each, value in values.items():
+        if each not in stored:
+            raise ValueError(f"{name} stores no {quote(each)}")
+        try:
+            from_plain(stored[each], value)
+        except ValueError as error:
+            raise ValueError(f"{each} {error}") from error
 
 
 def function_of(name: str) -> Function:

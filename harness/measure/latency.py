@@ -44,6 +44,11 @@ def measure_latency(job: Job, clock: Clock = time.perf_counter) -> dict[str, Any
     sampled = _sampled(take, job, clock)
     shares = take.clock_shares[len(sampled.warmup) :] if isinstance(take, CudaPass) else []
     summary = summarise(sampled, shares)
+    if take.changes_input:
+        summary["warnings"].append(
+            "the module writes into its input, so that each pass began with what the one before "
+            "left there; only the first output was checked: let it work on a copy"
+        )
     if job.timing.cuda_graph and not cuda:
         summary["warnings"].append("no CUDA graph: the case runs on the CPU")
     if job.timing.turns and job.turn is None:

@@ -6,7 +6,7 @@ that users declare. Data only: the functions are imported in the process of a ca
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from harness.messages import HarnessError, hint
 
@@ -121,6 +121,7 @@ class Value:
     rounded: bool = True  # whether its text has no more digits than its interval supports
     symbol: str = ""  # what formulas call it; empty if they do not
     always: bool = True  # whether rows without it say so by `None`
+    kind: Any = None  # type of its plain data, as `from_plain` takes it; `None`: by its dimension
 
     @property
     def direction(self) -> Direction | None:
@@ -129,6 +130,15 @@ class Value:
             return "min" if SCALES[self.dimension].costs else None
         directions: dict[Better, Direction] = {"lower": "min", "higher": "max"}
         return directions.get(self.better)
+
+    @property
+    def stored_as(self) -> Any:
+        """The type of its plain data."""
+        if self.kind is not None:
+            return self.kind
+        if self.dimension == "text":
+            return str | None
+        return int if self.dimension in ("operations", "count", "bytes") else float | None
 
     @property
     def is_measured(self) -> bool:

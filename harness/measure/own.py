@@ -131,6 +131,11 @@ def _of_packages() -> dict[str, str]:
     return {each.name: each.value for each in entry_points(group=METRICS_GROUP)}
 
 
+def metric_target(name: str) -> str:
+    """`package.file:function` behind the name of a user's metric."""
+    return _of_packages().get(name, name)
+
+
 def own_function(name: str, search_path: Sequence[str]) -> tuple[Callable[..., Any], Declared]:
     """A user's function and what it declares.
 
@@ -144,7 +149,7 @@ def own_function(name: str, search_path: Sequence[str]) -> tuple[Callable[..., A
     from harness.instantiate import ModuleError, load_name  # for users' files nothing heavy
 
     try:
-        function = load_name(_of_packages().get(name, name), search_path, "function")
+        function = load_name(metric_target(name), search_path, "function")
     except ModuleError as error:
         raise MetricError(error.what, error.cure) from error
     said = getattr(function, "declared_values", None)

@@ -125,6 +125,9 @@ class TimedPass:
         subject: what is run.
         clock: in seconds.
         flush: empties the caches before each pass; `None` leaves them as the last pass did.
+
+    Attributes:
+        changes_input: whether the first pass wrote into an input, which the next begins with.
     """
 
     def __init__(self, subject: Subject, clock: Clock, flush: Flush | None = None) -> None:
@@ -133,6 +136,12 @@ class TimedPass:
         self._clock = clock
         self._flush = flush
         self._checked = False
+        self._versions = self._input_versions()
+        self.changes_input = False
+
+    def _input_versions(self) -> list[int]:
+        """Of each input, how often something was written into it."""
+        return [each._version for each in self._subject.inputs]
 
     def __call__(self) -> float:
         """Run one pass; its duration in seconds.
@@ -146,6 +155,7 @@ class TimedPass:
         if not self._checked:
             require_finite(out)
             self._checked = True
+            self.changes_input = self._input_versions() != self._versions
         self._subject.clear_gradients()
         return seconds
 

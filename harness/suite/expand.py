@@ -10,12 +10,13 @@ from harness import instantiate
 from harness.case import Case, Device, Job
 from harness.instantiate import ArgumentTypeError, ModuleError, Signature
 from harness.measure import STATIC
-from harness.measure.own import Declared, MetricError, is_own, own_function
-from harness.messages import quote, suggest
+from harness.measure.own import Declared, MetricError, is_own, metric_target, own_function
+from harness.messages import CuredError, quote, suggest
 from harness.records.quantities.registry import is_taken
 from harness.suite.accuracy import Accuracies
 from harness.suite.document import Problem, written
 from harness.suite.entry import Combination, Place, Recipe
+from harness.suite.imports import Refused, require_importable, search_path_of
 from harness.suite.schema import CASE_AXES, MOST_CASES, SuiteSpec, timing
 from harness.suite.suite import Overrides
 from harness.suite.tree import Source
@@ -26,6 +27,7 @@ class Constructors:
     """Signatures by module name, each module imported and each mistake reported once."""
 
     search_path: tuple[str, ...]  # folders of a user's own modules
+    refused: Refused  # files that must not be imported
     _known: dict[str, Signature | ModuleError] = field(default_factory=dict)
     _checked: set[tuple[object, ...]] = field(default_factory=set)
 
@@ -33,6 +35,8 @@ class Constructors:
         """The signature of a module; `None` after reporting that there is none."""
         if module not in self._known:
             try:
+                target = instantiate.target_of(module)
+                require_importable(self.refused, self.search_path, target)
                 cls = instantiate.resolve(module, self.search_path)
                 self._known[module] = instantiate.parameters_of(cls)
             except ModuleError as error:
@@ -104,6 +108,7 @@ class OwnMetrics:
 
     source: Source  # the file
     by_option: bool  # whether the command line names the metrics, and not the file
+    refused: Refused  # files that must not be imported
     _known: dict[str, Declared | MetricError] = field(default_factory=dict)
     _giver: dict[str, str] = field(default_factory=dict)  # stored name: the metric that declares it
     _reported: set[tuple[Place, str]] = field(default_factory=set)
@@ -114,9 +119,11 @@ class OwnMetrics:
         for name in filter(is_own, measured):
             if name not in self._known:
                 try:
-                    self._known[name] = own_function(name, _search_path(self.source))[1]
-                except MetricError as error:
-                    self._known[name] = error
+                    path = search_path_of(self.source)
+                    require_importable(self.refused, path, metric_target(name))
+                    self._known[name] = own_function(name, path)[1]
+                except CuredError as error:
+                    self._known[name] = MetricError(error.what, error.cure)
             said = self._known[name]
             wrong = said if isinstance(said, MetricError) else self._taken(recipe, name, said)
             if wrong is not None:
@@ -174,6 +181,7 @@ class Expansion:
     spec: SuiteSpec  # what it says
     overrides: Overrides  # what the command line changes
     budget: Budget  # shared by all files of the tree
+    refused: Refused  # files that must not be imported
     jobs: list[Job] = field(default_factory=list)
     notes: dict[str, str] = field(default_factory=dict)
     _used_defaults: set[str] = field(default_factory=set)
@@ -185,8 +193,9 @@ class Expansion:
 
     def run(self) -> None:
         """Fill `jobs` and `notes`."""
-        self._constructors = Constructors(_search_path(self.source))
-        self._own = OwnMetrics(self.source, by_option=self.overrides.metrics is not None)
+        self._constructors = Constructors(search_path_of(self.source), self.refused)
+        by_option = self.overrides.metrics is not None
+        self._own = OwnMetrics(self.source, by_option, self.refused)
         self._accuracies = Accuracies(self.source, self.spec, self.overrides.data_root)
         first: dict[str, str] = {}
         for recipe in self._recipes():
@@ -332,7 +341,7 @@ class Expansion:
             timeout=_first(spec.timeout, self.spec.timeout, DEFAULT_TIMEOUT),
             threads=threads,
             seed=_first(spec.seed, self.spec.seed, 0),
-            search_path=_search_path(self.source) if ":" in "".join((module, *measured)) else (),
+            search_path=search_path_of(self.source) if ":" in "".join((module, *measured)) else (),
             factors=dict(combination),
             timing=timing(spec.latency, self.spec.latency),
             force=self.overrides.force,
@@ -409,10 +418,6 @@ def _forced(overrides: Overrides) -> Combination:
 
 def _first(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
-
-
-def _search_path(source: Source) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((str(source.document.path.parent), str(Path.cwd()))))
 
 
 @functools.cache

@@ -12,6 +12,7 @@ from harness.messages import HarnessError, suggest
 from harness.suite import reader, tree
 from harness.suite.document import Document, Problem, SuiteError, details, validated, words
 from harness.suite.expand import Budget, Expansion
+from harness.suite.imports import Probe, Refused, refused_files
 from harness.suite.reader import SHOWN, Given, read_mapping
 from harness.suite.schema import DeviceChoice, MetricChoice, Shape, Threads
 from harness.suite.suite import Overrides, Suite
@@ -60,12 +61,16 @@ _OVERRIDE_TYPES: dict[str, TypeAdapter[Any]] = {
 }
 
 
-def load(suite: Path | Given, overrides: Overrides | None = None) -> Suite:
+def load(
+    suite: Path | Given, overrides: Overrides | None = None, probe: Probe | None = None
+) -> Suite:
     """Read a suite and what it includes, and write out every case.
 
     Args:
         suite: the YAML file, or what it would hold as a Python mapping.
         overrides: what options change in every case.
+        probe: tries the imports of users' files where they can end nothing; without one they are
+            imported here at once.
 
     Raises:
         SuiteError: with every mistake of every file, in file order.
@@ -81,7 +86,9 @@ def load(suite: Path | Given, overrides: Overrides | None = None) -> Suite:
             problems += [_of_option(document, name, *words(each)) for each in details(error)]
     folder = suite.parent if isinstance(suite, Path) else document.path.parent
     root = tree.read(document, folder)
-    loaded = _suite(root, Overrides() if problems else overrides, Budget())
+    usable = Overrides() if problems else overrides
+    refused = refused_files(root, usable, probe) if probe else {}
+    loaded = _suite(root, usable, Budget(), refused)
     for source in root.walk():
         problems += sorted(source.document.problems, key=lambda p: (p.line, p.column))
     if problems or loaded is None:
@@ -89,16 +96,16 @@ def load(suite: Path | Given, overrides: Overrides | None = None) -> Suite:
     return loaded if overrides.only is None else keep_only(loaded, overrides.only)
 
 
-def _suite(source: Source, overrides: Overrides, budget: Budget) -> Suite | None:
+def _suite(source: Source, overrides: Overrides, budget: Budget, refused: Refused) -> Suite | None:
     """The suite of one file, as far as it is right."""
     if source.spec is None:
         for below in source.included:
-            _suite(below, overrides, budget)
+            _suite(below, overrides, budget, refused)
         return None
     spec = source.spec
-    expansion = Expansion(source, spec, overrides, budget)
+    expansion = Expansion(source, spec, overrides, budget, refused)
     expansion.run()
-    included = [_suite(below, overrides, budget) for below in source.included]
+    included = [_suite(below, overrides, budget, refused) for below in source.included]
     return Suite(
         name=spec.suite,
         title=spec.title or spec.suite,

@@ -340,3 +340,258 @@ class BreaksJson(Saboteur):
     def act(self, x):
         json.dumps = None
         json.JSONEncoder.encode = None
+
+
+# What a module can say in the worker's place.
+
+
+class Forges(Saboteur):
+    line = b""
+
+    def act(self, x):
+        write_everywhere(b"\n" + self.line + b"\n")
+
+
+class ForgesOtherPart(Forges):
+    line = b'["failed", "error", "c", 5]'
+
+
+class ForgesWordAsExit(Forges):
+    line = b'["exited", "zero", ["x"]]'
+
+
+class ForgesNumberAsOutput(Forges):
+    line = b'["exited", 3, 7]'
+
+
+class ForgesListAsStatus(Forges):
+    line = b'["failed", ["error"], "c", ["x"]]'
+
+
+class ForgesSuccess(Forges):
+    line = b'["failed", "ok", "c", []]'
+
+
+class ForgesNoise(Forges):
+    line = b'["failed", "error", "\\u001b[2J\\nnoise \\u202e", ["\\u001b[31m\\n"]]'
+
+
+class ForgesExit(Forges):
+    line = b'["exited", 0, ["\\u001b[2J"]]'
+
+
+class ForgesRealTimeExit(Forges):
+    line = b'["exited", -37, []]'
+
+
+class ForgesUnknownSignal(Forges):
+    line = b'["exited", -4000, []]'
+
+
+class ForgesEnd(Forges):
+    line = b'["done"]'
+
+
+class ForgesDepth(Forges):
+    line = b'["values", "flops", {"x": ' + b"[" * 600 + b"]" * 600 + b"}, 1]"
+
+
+class ForgesManyDigits(Forges):
+    line = b'["values", "flops", {"conv_macs": ' + b"9" * 4200 + b"}, 1]"
+
+
+class ForgesNaN(Forges):
+    line = b'["values", "flops", {"conv_macs": NaN}, 1]'
+
+
+class ForgesInfinity(Forges):
+    line = b'["values", "flops", {"coverage": 1e999}, 1]'
+
+
+class ForgesText(Forges):
+    line = b'["values", "flops", {"conv_macs": "many"}, 1]'
+
+
+class ForgesTruth(Forges):
+    line = b'["values", "flops", {"conv_macs": true}, 1]'
+
+
+class ForgesName(Forges):
+    line = b'["values", "flops", {"label": "x"}, 1]'
+
+
+class ForgesDeclaration(Forges):
+    line = b'["values", "flops", {"declared": {"x": {"unit": "1"}}}, 1]'
+
+
+class ForgesOtherMetric(Forges):
+    line = b'["metric", "latency"]'
+
+
+class ForgesEarlierMetric(Forges):
+    line = b'["values", "params", {"params": 1}, 1]'
+
+
+class ForgesValues(Forges):
+    """Right in form, so that those of the worker are the second ones."""
+
+    line = b'["values", "flops", {"conv_macs": 1}, 1]'
+
+
+class ForgesAll(Forges):
+    line = b'["values", "flops", {"conv_macs": 1}, 1]\n["done"]'
+
+
+class LiesHugely(Saboteur):
+    def algorithmic_macs(self, shape):
+        return 10**4200
+
+    def act(self, x):
+        return x
+
+
+# What a module can do to the processes around it.
+
+
+def fork_server():
+    stat = Path(f"/proc/{os.getppid()}/stat").read_text()
+    return int(stat.rpartition(")")[2].split()[1])
+
+
+class StopsForkServer(Saboteur):
+    def act(self, x):
+        os.kill(fork_server(), signal.SIGSTOP)
+
+
+class StopsForkServerAndHangs(Saboteur):
+    def act(self, x):
+        os.kill(fork_server(), signal.SIGSTOP)
+        time.sleep(LONG)
+
+
+class StopsForkServerAndKillsParent(Saboteur):
+    def act(self, x):
+        os.kill(fork_server(), signal.SIGSTOP)
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(LONG)
+
+
+class DaemonisesAndKillsParent(Daemonises):
+    def act(self, x):
+        super().act(x)
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(LONG)
+
+
+class DiesOfRealTimeSignal(Saboteur):
+    def act(self, x):
+        os.kill(os.getpid(), signal.SIGRTMIN + 3)
+
+
+class DiesOfHangup(Saboteur):
+    def act(self, x):
+        os.kill(os.getpid(), signal.SIGHUP)
+
+
+class RingsAlarm(Saboteur):
+    def act(self, x):
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        time.sleep(LONG)
+
+
+# What it can do to its own process.
+
+
+class Hostile(BaseException):
+    def __str__(self):
+        raise KeyboardInterrupt
+
+    __repr__ = __str__
+
+
+class RaisesHostile(Saboteur):
+    def act(self, x):
+        raise Hostile
+
+
+class RaisesOddName(Saboteur):
+    def act(self, x):
+        raise type("\x1b[2J\n", (Exception,), {})
+
+
+class RaisesGroup(Saboteur):
+    def act(self, x):
+        raise ExceptionGroup("several", [ValueError(1), ExceptionGroup("more", [OSError(2)])])
+
+
+class ForgetsModules(Saboteur):
+    def act(self, x):
+        sys.modules.clear()
+
+
+class BreaksTorch(Saboteur):
+    def act(self, x):
+        torch.Tensor.numel = torch.Tensor.size = None
+
+
+class BreaksOs(Saboteur):
+    def act(self, x):
+        os.write = os.getpid = None
+
+
+class NeverLeaves(Saboteur):
+    def act(self, x):
+        os._exit = lambda code: time.sleep(LONG)
+
+
+class LimitsFiles(Saboteur):
+    def act(self, x):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+
+
+class LimitsSizes(Saboteur):
+    def act(self, x):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+class OpensEverything(Saboteur):
+    def act(self, x):
+        self.files = []
+        with suppress(OSError):
+            while True:
+                self.files.append(os.open("/dev/null", os.O_RDONLY))
+
+
+class EmptiesEnvironment(Saboteur):
+    def act(self, x):
+        os.environ.clear()
+        os.umask(0o777)
+
+
+class Traces(Saboteur):
+    def act(self, x):
+        sys.settrace(lambda *_: 1 / 0)
+
+
+class DeletesItself(Saboteur):
+    """Beside a suite in a file of its own: the others want theirs."""
+
+    def act(self, x):
+        Path(__file__).unlink()
+
+
+class HasNoParameters(Saboteur):
+    def parameters(self, recurse=True):
+        raise LookupError("no parameters")
+
+
+class ReturnsGenerator(Saboteur):
+    def forward(self, x):
+        return (each for each in [x])
+
+
+class ReturnsItself(Saboteur):
+    def forward(self, x):
+        out = [x]
+        out.append(out)
+        return out

@@ -7,12 +7,16 @@ code nor wait for bytes that never come.
 import json
 import os
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
+
+from harness.case import from_plain
 
 CHUNK = 1 << 16  # bytes that are read from a pipe at once
 _MOST_LEVELS = 50  # levels of a message
 _SCALARS = (str, int, float, type(None))  # bool is an int
+_MOST_DIGITS = 300  # of a whole number; more is no number to compute with
 _LONGEST_LINE = 1 << 26  # all samples of a long measurement are a few MB
 
 
@@ -21,10 +25,15 @@ class AnswerError(Exception):
 
 
 class AnswerWriter:
-    """Writing end of a pipe, whose descriptor stays the caller's."""
+    """Writing end of a pipe, whose descriptor stays the caller's.
+
+    The process that sends first is the one that is heard: a module may fork it, and parent and
+    child would both tell what they go on to measure.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._sender: int | None = None
 
     def send(self, *message: Any) -> None:
         """Write one message.
@@ -33,6 +42,9 @@ class AnswerWriter:
             OSError: nobody reads any more, or the pipe was closed.
             TypeError: a value that JSON cannot express.
         """
+        self._sender = self._sender or os.getpid()
+        if os.getpid() != self._sender:
+            return
         # The line feed in front ends whatever a module wrote into the pipe before.
         data = memoryview(b"\n" + json.dumps(message).encode() + b"\n")
         while data:
@@ -61,7 +73,7 @@ class AnswerReader:
         while self._lines:
             message: Any = None
             with suppress(ValueError, RecursionError):
-                message = json.loads(self._lines[0])
+                message = json.loads(self._lines[0], parse_int=_whole, parse_constant=_nothing)
             words = isinstance(message, list) and message and isinstance(message[0], str)
             if words and not _is_deep(message):
                 self._lines.popleft()
@@ -93,6 +105,33 @@ class AnswerReader:
             self._rest.clear()
             raise AnswerError("an answer without an end")
         self._rest += rest
+
+
+def understood(forms: Mapping[str, Any], message: list[Any]) -> tuple[str, tuple[Any, ...]]:
+    """The first word of a message and what follows it.
+
+    Args:
+        forms: what follows each word, as a type of `tuple`.
+        message: as it arrived.
+
+    Raises:
+        AnswerError: no worker says this.
+    """
+    kind, *said = message
+    try:
+        return kind, from_plain(forms[kind], said)
+    except (KeyError, ValueError) as error:
+        raise AnswerError(f"{kind!r:.40} is no answer of a worker: {error}") from error
+
+
+def _whole(text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        raise ValueError("too many digits")
+    return int(text)
+
+
+def _nothing(_: str) -> None:
+    """NaN and infinity, for which records have no words."""
 
 
 def _is_deep(message: list[Any]) -> bool:

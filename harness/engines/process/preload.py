@@ -3,7 +3,10 @@
 Imports only. A server that computed would start OpenMP's threads, and a fork after that hangs.
 """
 
+import ctypes
 import gc
+import warnings
+from contextlib import suppress
 
 import torch
 import torch._dynamo
@@ -12,18 +15,27 @@ import torch.utils.flop_counter
 from fvcore.nn import FlopCountAnalysis
 
 import context_modules.catalog
+import harness.engines.process.imports
 import harness.engines.process.supervisor
+import harness.engines.process.worker
 import harness.measure.energy
 import harness.measure.latency
 import harness.measure.memory
 import harness.measure.operations
 import harness.measure.witness
+from harness.engines.process.supervisor import PR_SET_CHILD_SUBREAPER
 from harness.environment.searching import restore_environment
 
 # ruff: noqa: F401
 
 
 restore_environment()
+
+# What a case leaves behind whose supervisor was killed comes to the server, where the engine finds
+# and ends it, and not to the first process of the machine. The server knows none of them.
+with suppress(OSError, AttributeError):  # Linux only
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+warnings.filterwarnings("ignore", "forkserver: waitpid returned unexpected pid")
 
 # What was imported is never garbage: a collector that need not walk it is quicker in every case,
 # and leaves its pages shared between the processes.

@@ -23,26 +23,30 @@ from pathlib import Path
 
 import psutil
 
-from harness.case import ANYWHERE, Job, Slot
+from harness.case import ANYWHERE, Slot
 from harness.engines.process.answer import CHUNK, AnswerWriter
-from harness.engines.process.worker import work
+from harness.engines.process.worker import Send
 from harness.messages import last_lines
 
 TAIL_LINES = 40  # faulthandler names the innermost call first, some thirty lines above the end
 _TAIL_BYTES = 16 * 1024
 _LAST_EFFORT = 2.0  # seconds for killed processes to leave
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
+_PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
 _FIRST_TO_GO = "1000"  # proc(5): oom_score_adj of the process that the kernel should end first
 
 
-def supervise(connection: Connection, job: Job, slot: Slot = ANYWHERE) -> None:
-    """Measure a job in a child process; `("exited", code, last lines of its output)` is sent last.
+Task = Callable[[Send], None]
+"""What the process is for, say `partial(work, job)`."""
+
+
+def supervise(connection: Connection, task: Task, slot: Slot = ANYWHERE) -> None:
+    """Run a task in a child process; `("exited", code, last lines of its output)` is sent last.
 
     Exits without returning. SIGTERM ends the case and still sends that message.
     """
     slot.confine()
     os.setsid()  # Ctrl-C in the terminal reaches only the engine, which decides
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
     answers = AnswerWriter(connection.fileno())
     _detach(keep=connection.fileno())
     output, case_output = os.pipe()
@@ -55,9 +59,7 @@ def supervise(connection: Connection, job: Job, slot: Slot = ANYWHERE) -> None:
     supervisor = os.getpid()
     child = os.fork()
     if child == 0:
-        _run_case(
-            supervisor, (output, wake, wake_end), case_output, lambda: work(job, answers.send)
-        )
+        _run_case(supervisor, (output, wake, wake_end), case_output, lambda: task(answers.send))
     os.close(case_output)
     tail = _Tail(output)
     code = _watch(child, connection.fileno(), wake, tail)

@@ -13,7 +13,7 @@ from harness.case import Job, Status, Used, as_plain
 from harness.environment import used_files
 from harness.environment.searching import with_folders
 from harness.measure import METRICS, STATIC, function_of
-from harness.messages import HarnessError, last_lines, printable
+from harness.messages import HarnessError, last_lines, printable, text_of
 
 # Large blocks that malloc maps and unmaps at every pass fault all their pages again; from 1 GiB on
 # they would dominate small latencies. mallopt(3) of glibc names the two numbers.
@@ -40,7 +40,7 @@ _STATUS_OF: dict[str, Status] = {
     "CudaGraphError": "unsupported",
 }
 _LINES_OF_TRACE = 12
-_LONGEST_CAUSE = 500
+_LONGEST_LINE, LONGEST_CAUSE = 500, 600
 
 Send = Callable[..., None]  # takes the parts of one message
 
@@ -111,11 +111,9 @@ def classify(error: BaseException) -> tuple[Status, str]:
     # It imports torch, for which `harness --help` shall not wait.
     from harness.measure.subject import NonFiniteOutputError, NoOutputError
 
-    text, name = "", type(error).__name__
-    with contextlib.suppress(Exception):  # that of a stranger may have a __str__ that raises
-        text = str(error)
+    text, name = text_of(error), type(error).__name__
     first = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    line = printable(first)[:_LONGEST_CAUSE]
+    line = printable(first)[:_LONGEST_LINE]
     if isinstance(error, (NonFiniteOutputError, NoOutputError)):
         return "invalid", line
     if isinstance(error, MemoryError) or (

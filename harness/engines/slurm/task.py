@@ -24,7 +24,8 @@ from harness.engines.engine import (
     is_static,
     words_of,
 )
-from harness.engines.local import describe_node, run_here, start_server
+from harness.engines.local import describe_node, run_here
+from harness.engines.process.server import start_server
 from harness.engines.slurm.scheduler import FORGOTTEN, SlurmOptions, TaskState
 from harness.messages import last_lines
 

@@ -88,9 +88,12 @@ def _gated(
         before = stack.enter_context(worktree(after.root, ref))
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-gate-")))
         versions: dict[Side, Version] = {
-            "a": stack.enter_context(Version(before, after.root, scratch / "before")),
-            "b": stack.enter_context(Version(after, after.root, scratch / "after")),
+            "a": Version(before, after.root, scratch / "before"),
+            "b": Version(after, after.root, scratch / "after"),
         }
+        for version in versions.values():
+            stack.callback(version.close)  # first: Ctrl-C may come at any moment from here on
+            version.start()
         torches = [version.require()["torch"] for version in versions.values()]
 
         def measure(side: Side, key: CaseMetric) -> Timed:

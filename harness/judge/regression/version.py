@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -19,6 +18,7 @@ from typing import Any
 
 from harness.case import Job, as_plain
 from harness.environment.git import GitError, git
+from harness.environment.interruption import undisturbed
 from harness.judge.regression import version_worker
 from harness.judge.regression.gate import Timed
 from harness.messages import HarnessError, last_lines, printable
@@ -103,9 +103,11 @@ def worktree(root: Path, ref: str) -> Iterator[Checkout]:
             differs from the commit (a filter that is not installed, colliding names).
     """
     commit = commit_of(root, ref)
-    holder = Path(tempfile.mkdtemp(prefix="harness-gate-")).resolve()
-    folder = holder / "checkout"
+    holder = folder = None
     try:
+        with undisturbed():
+            holder = Path(tempfile.mkdtemp(prefix="harness-gate-")).resolve()
+        folder = holder / "checkout"
         try:
             git(root, "worktree", "add", "--detach", "--force", str(folder), commit)
         except GitError as error:
@@ -123,30 +125,14 @@ def worktree(root: Path, ref: str) -> Iterator[Checkout]:
             )
         yield Checkout(ref, folder, commit, dirty=False)
     finally:
-        with _undisturbed():
+        with undisturbed():
             # Twice --force: git holds a lock on a worktree whose creation was interrupted. Never
             # `prune`, which would forget worktrees of the user on a disk not mounted just now.
-            with suppress(GitError):
-                git(root, "worktree", "remove", "--force", "--force", str(folder))
-            shutil.rmtree(holder, ignore_errors=True)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Let a second, impatient Ctrl-C wait until what must be removed is removed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    pending: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {n: signal.signal(n, lambda number, _: pending.append(number)) for n in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
-    if pending:
-        raise KeyboardInterrupt
+            if folder is not None:
+                with suppress(GitError):
+                    git(root, "worktree", "remove", "--force", "--force", str(folder))
+            if holder is not None:
+                shutil.rmtree(holder, ignore_errors=True)
 
 
 _UNTIL_IMPORTED = 300.0  # seconds for torch and the version; a cold disk takes its time
@@ -158,7 +144,7 @@ class VersionError(HarnessError):
 
 
 class Version:
-    """Measures jobs with the files of one checkout, each in a fresh process.
+    """Measures jobs with the files of one checkout, each in a fresh process, once it is started.
 
     What the running Python finds inside the user's checkout is taken from the same place of this
     version's checkout; installed packages are shared.
@@ -173,29 +159,34 @@ class Version:
         self.checkout = checkout
         self._home = home.resolve()
         self._root = checkout.root.resolve()
-        scratch.mkdir(parents=True, exist_ok=True)
+        self._scratch = scratch
         self._buffer = b""
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start its process; `close` ends it, also one whose start was interrupted."""
+        self._scratch.mkdir(parents=True, exist_ok=True)
         own = [str(self._folder(Path(p), strict=True)) for p in paths_of(self._home)]
         given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         running = str(Path(version_worker.__file__).resolve().parents[3])  # the harness as it runs
         others = [p for p in (*given, running) if p and not belongs(Path(p), self._home)]
-        self._log = (scratch / "log").open("w+b")
         other = [] if self._root == self._home else [str(self._home)]
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", str(Path(version_worker.__file__).resolve()), *other],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            cwd=self._folder(Path.cwd()),
-            env=os.environ
-            | {
-                "PYTHONPATH": os.pathsep.join([*own, *others]),
-                "PYTHONSAFEPATH": "1",  # never the current folder of whoever started us
-                # Of its own: the user's folders stay as they are, and no byte code is stale.
-                "PYTHONPYCACHEPREFIX": str(scratch / "bytecode"),
-            },
-            start_new_session=True,  # Ctrl-C ends us, and we end it
-        )
+        with undisturbed(), self._log.open("wb") as log:  # between its start and our knowing of it
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", str(Path(version_worker.__file__).resolve()), *other],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=self._folder(Path.cwd()),
+                env=os.environ
+                | {
+                    "PYTHONPATH": os.pathsep.join([*own, *others]),
+                    "PYTHONSAFEPATH": "1",  # never the current folder of whoever started us
+                    # Of its own: the user's folders stay as they are, and no byte code is stale.
+                    "PYTHONPYCACHEPREFIX": str(self._scratch / "bytecode"),
+                },
+                start_new_session=True,  # Ctrl-C ends us, and we end it
+            )
 
     def require(self) -> dict[str, Any]:
         """Wait until it is imported; files of its `harness` and `modules`, and torch's version.
@@ -229,6 +220,7 @@ class Version:
         # Without what has its default: an earlier version may not know it.
         request = json.dumps(as_plain(replace(job, search_path=folders), defaults=False))
         try:
+            assert self._process is not None
             assert self._process.stdin is not None
             self._process.stdin.write(request.encode() + b"\n")
             self._process.stdin.flush()
@@ -246,26 +238,29 @@ class Version:
 
     def close(self) -> None:
         """End it and everything that it started."""
-        for pipe in (self._process.stdin, self._process.stdout):
+        if self._process is None:
+            return
+        with undisturbed():
+            self._end(self._process)
+
+    def _end(self, process: "subprocess.Popen[bytes]") -> None:
+        for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 with suppress(OSError):  # it has gone with a request unread
                     pipe.close()
         try:
-            self._process.wait(2.0)  # a measurement under way keeps it from seeing the end of stdin
+            process.wait(2.0)  # a measurement under way keeps it from seeing the end of stdin
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            process.kill()
+            process.wait()
         # Its fork server notices only once it has imported torch. Supervisors lead groups of their
         # own: they end their cases when the process that waits for them is gone.
         with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._log.close()
+            os.killpg(process.pid, signal.SIGKILL)
 
-    def __enter__(self) -> "Version":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    @property
+    def _log(self) -> Path:
+        return self._scratch / "log"
 
     def _folder(self, folder: Path, *, strict: bool = False) -> Path:
         """The same folder in this version; the top where it lacks, unless `strict`."""
@@ -275,6 +270,7 @@ class Version:
         return there if strict or there.is_dir() else self._root
 
     def _answer(self, patience: float, what: str) -> dict[str, Any]:
+        assert self._process is not None
         assert self._process.stdout is not None
         descriptor, limit = self._process.stdout.fileno(), time.monotonic() + patience
         while b"\n" not in self._buffer:
@@ -290,8 +286,7 @@ class Version:
         return answer
 
     def _gone(self, what: str) -> VersionError:
-        self._log.seek(0)
-        said = last_lines(self._log.read().decode(errors="replace"), 1)
+        said = last_lines(self._log.read_text(encoding="utf-8", errors="replace"), 1)
         detail = f": {said[0]}" if said else ""
         return VersionError(
             f"{self.checkout} {what}{detail}; run the suite at that version with harness run to "

@@ -29,14 +29,18 @@ def steady(row):
     return {k: v for k, v in row.items() if "seconds" not in k and k != "machine_key"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_stops_at_once_and_says_how_to_go_on(saboteur, number):
+@pytest.mark.parametrize(
+    "numbers", [[signal.SIGINT] * 3, [signal.SIGTERM], [signal.SIGHUP]], ids=["int", "term", "hup"]
+)
+def test_an_interrupted_run_stops_at_once_and_says_how_to_go_on(saboteur, numbers):
     user = saboteur
     user.write("mini.yaml", HANGING)
     process = user.start("run", "mini.yaml")
     wait_for(lambda: "B: ok" in user.err and "D: ok" in user.err and _daemon(user))
     start = time.monotonic()
-    process.send_signal(number)
+    for number in numbers:  # somebody impatient presses Ctrl-C again and again
+        process.send_signal(number)
+        time.sleep(0.01)
     assert process.wait(30) == 130
     assert time.monotonic() - start < 2
     assert user.survivors() == []

@@ -264,6 +264,37 @@ def test_a_reader_that_leaves_early_is_no_crash(user):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("redirected", "code", "said"),
+    [
+        ("2>/dev/full", 0, ""),
+        (">/dev/full", 1, "stdout cannot be written: No space left on device"),
+    ],
+)
+def test_an_output_that_cannot_be_written_costs_no_result(user, redirected, code, said):
+    user.write("mini.yaml", MINI + f"    {TABLE}\n")
+    script = f"exec {' '.join(_command())} run mini.yaml {redirected}"
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=user.folder, env=user.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == code
+    assert len(user.records()) == 3
+    assert list((user.runs()[-1] / "tables").iterdir())
+    assert "".join(done.stderr.splitlines()[-1:]) == said
+
+
+def test_a_deleted_folder_is_one_line(user):
+    script = f"mkdir gone; cd gone; rmdir ../gone; exec {' '.join(_command())} list"
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=user.folder, env=user.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    line = "the current folder was deleted or moved; change to another one\n"
+    assert done.stderr == line
+
+
 def test_an_output_without_unicode_is_no_crash(user):
     user.write("mini.yaml", MINI.replace("label: A", "label: Größe 日本") + f"    {TABLE}\n")
     environment = user.environment | {"PYTHONIOENCODING": "ascii"}

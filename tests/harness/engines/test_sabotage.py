@@ -7,6 +7,10 @@ import shutil
 import pytest
 from harness_user import User
 
+from harness.engines.devices import DeviceLock
+
+PIPE = "the module wrote into the pipe of its measurements: "
+
 # class: status, cause
 STATIC = {
     "Raises": ("error", r"ValueError: on purpose"),
@@ -48,7 +52,7 @@ STATIC = {
     "WritesEverywhere": ("error", r"the module wrote into the pipe of its measurements: .*"),
     "WritesHalfAndHangs": ("timeout", r"no answer within 1 s, .*"),
     "WritesOtherJson": ("error", r"the module wrote into the pipe of its measurements: .*"),
-    "WritesOtherTypes": ("error", r"the module wrote into the pipe of its measurements: .*wrong"),
+    "WritesOtherTypes": ("error", r"the module wrote into the pipe of its measurements: .*"),
     "FloodsPipe": ("error", r"the module wrote into the pipe of its measurements: .*"),
     "ReturnsOtherShape": ("ok", None),
     "ConstructorRaises": ("error", r"LookupError: while it was built"),
@@ -57,6 +61,50 @@ STATIC = {
     "ForksItself": ("ok", None),
     "BlocksSignals": ("timeout", r"no answer within 1 s, in metric flops"),
     "BreaksJson": ("error", r".+"),
+    "ForgesOtherPart": ("error", rf"{PIPE}'failed' is no answer of a worker: is wrong"),
+    "ForgesWordAsExit": ("error", rf"{PIPE}'exited' is no answer of a worker: is wrong"),
+    "ForgesNumberAsOutput": ("error", rf"{PIPE}'exited' is no answer of a worker: is wrong"),
+    "ForgesListAsStatus": ("error", rf"{PIPE}'failed' is no answer of a worker: is wrong"),
+    "ForgesSuccess": ("error", rf"{PIPE}'failed' is no answer of a worker: is wrong"),
+    "ForgesNoise": ("error", r"\\x1b\[2J\\nnoise \\u202e"),
+    "ForgesExit": ("error", r"the worker ended with exit code 0 without an answer, .*"),
+    "ForgesRealTimeExit": ("killed", r"killed by SIGRTMIN\+3, in metric flops"),
+    "ForgesUnknownSignal": ("killed", r"killed by signal 4000, in metric flops"),
+    "ForgesEnd": ("error", rf"{PIPE}done without flops"),
+    "ForgesDepth": ("error", rf"{PIPE}.* is no answer of a worker"),
+    "ForgesManyDigits": ("error", rf"{PIPE}.* is no answer of a worker"),
+    "ForgesNaN": ("error", rf"{PIPE}values of flops: conv_macs is wrong"),
+    "ForgesInfinity": ("error", rf"{PIPE}values of flops: coverage is wrong"),
+    "ForgesText": ("error", rf"{PIPE}values of flops: conv_macs is wrong"),
+    "ForgesTruth": ("error", rf"{PIPE}values of flops: conv_macs is wrong"),
+    "ForgesName": ("error", rf"{PIPE}values of flops: flops stores no label"),
+    "ForgesDeclaration": ("error", rf"{PIPE}values of flops: flops stores no declared"),
+    "ForgesOtherMetric": ("error", rf"{PIPE}metric 'latency' was not asked for, or is over"),
+    "ForgesEarlierMetric": ("error", rf"{PIPE}values of 'params', which is not being measured"),
+    "ForgesValues": ("error", rf"{PIPE}values of 'flops', which is not being measured"),
+    "ForgesAll": ("error", rf"{PIPE}'values' follows the last answer"),
+    "LiesHugely": ("error", r".*4200 digits.*|.* is no answer of a worker"),
+    "StopsForkServer": ("ok", None),
+    "StopsForkServerAndHangs": ("timeout", r"no answer within 1 s, in metric flops"),
+    "StopsForkServerAndKillsParent": ("killed", r"killed by SIGKILL, in metric flops"),
+    "DaemonisesAndKillsParent": ("killed", r"killed by SIGKILL, in metric flops"),
+    "DiesOfRealTimeSignal": ("killed", r"killed by SIGRTMIN\+3, in metric flops"),
+    "DiesOfHangup": ("killed", r"killed by SIGHUP, in metric flops"),
+    "RingsAlarm": ("killed", r"killed by SIGALRM, in metric flops"),
+    "RaisesHostile": ("error", r"Hostile"),
+    "RaisesOddName": ("error", r"\\x1b\[2J\\n"),
+    "RaisesGroup": ("error", r"ExceptionGroup: several \(2 sub-exceptions\)"),
+    "ForgetsModules": ("error", r".+"),
+    "BreaksTorch": ("error", r"TypeError: .*"),
+    "BreaksOs": ("error", r"the worker ended with exit code 0 without an answer, .*"),
+    "NeverLeaves": ("ok", None),
+    "LimitsFiles": ("ok", None),
+    "LimitsSizes": ("ok", None),
+    "OpensEverything": ("ok", None),
+    "EmptiesEnvironment": ("ok", None),
+    "Traces": ("error", r"ZeroDivisionError: .*"),
+    "DeletesItself": ("ok", None),
+    "HasNoParameters": ("error", r"LookupError: no parameters"),
 }
 # Only a real pass can tell.
 REAL = {
@@ -69,25 +117,34 @@ REAL = {
     "ReturnsNothing": ("invalid", r"the module returned no tensor: NoneType"),
     "ReturnsText": ("invalid", r"the module returned no tensor: str"),
     "LacksOperator": ("unsupported", r".*not implemented for 'Half'"),
+    "ReturnsGenerator": ("invalid", r"the module returned no tensor: generator"),
+    "ReturnsItself": ("error", r"RecursionError: .*"),
 }
 EXPECTED = STATIC | REAL
+FILE = {"DeletesItself": "lost"}  # in which a class is looked for; the others are in `sabotage`
+GOOD = "{{label: {}, module: se, with: {{reduction: 2}}}}"
 SLOW_ENOUGH = 60  # seconds for a case that answers, on a busy machine
 
 
 def suite(name: str, classes: dict[str, object], measure: str) -> str:
     lines = [f"suite: {name}", "input: [1, 8, 6, 6]", f"measure: {measure}", "cases:"]
+    lines.append(f"  - {GOOD.format('before all')}")
     for cls, (status, _) in classes.items():
         limit = 1 if status == "timeout" else SLOW_ENOUGH
-        lines.append(f"  - {{label: {cls}, module: 'sabotage:{cls}', timeout: {limit}}}")
-        lines.append(f"  - {{label: after {cls}, module: se, with: {{reduction: 2}}}}")
+        file = FILE.get(cls, "sabotage")
+        lines.append(f"  - {{label: {cls}, module: '{file}:{cls}', timeout: {limit}}}")
+        lines.append(f"  - {GOOD.format(f'after {cls}')}")
     return "\n".join(lines) + "\n"
 
 
 @pytest.fixture(scope="module")
 def sabotaged(tmp_path_factory, sabotage_file):
-    """Rows by label of a run over everything hostile, what it printed, and who survived it."""
+    """Rows by label of a run over everything hostile, what it printed, and what it left behind."""
     user = User(tmp_path_factory.mktemp("sabotaged"))
-    shutil.copy(sabotage_file, user.folder)
+    temporary, locks = (tmp_path_factory.mktemp(name) for name in ("t", "locks"))
+    user.environment |= {"TMPDIR": str(temporary), "HARNESS_LOCK_DIR": str(locks)}
+    for name in ("sabotage", *FILE.values()):
+        shutil.copy(sabotage_file, user.folder / f"{name}.py")
     found, printed, left = {}, [], []
     for name, classes, measure in (
         ("static", STATIC, "[params, flops]"),
@@ -97,13 +154,14 @@ def sabotaged(tmp_path_factory, sabotage_file):
         done = user.run("run", f"{name}.yaml", "--json")
         assert done.returncode == 1, done.stderr
         rows = json.loads(done.stdout)
-        assert [row["label"] for row in rows] == [
-            label for cls in classes for label in (cls, f"after {cls}")
-        ]
+        labels = [label for cls in classes for label in (cls, f"after {cls}")]
+        assert [row["label"] for row in rows] == ["before all", *labels]
         found.update({(row["label"]): row for row in rows})
         tails = {record["label"]: record["tail"] for record in user.records(name)}
         printed.append((done, tails))
         left += user.survivors()
+    left += [path for path in temporary.iterdir() if not path.name.startswith("torch")]
+    left += [path for path in locks.iterdir() if not DeviceLock(path.stem, "test", locks).take()]
     user.leave()
     return found, printed, left
 
@@ -123,7 +181,7 @@ def test_one_row_with_status_and_cause(sabotaged, cls):
 
 
 def test_the_other_cases_are_measured(sabotaged):
-    others = {label: row for label, row in sabotaged[0].items() if label.startswith("after ")}
+    others = {label: row for label, row in sabotaged[0].items() if label not in EXPECTED}
     assert {label: row["status"] for label, row in others.items()} == dict.fromkeys(others, "ok")
     assert len({row["params"] for row in others.values() if row["params"]}) == 1
 
@@ -143,8 +201,8 @@ def test_the_terminal_sees_no_tracebacks_and_no_noise(sabotaged):
         lines = done.stderr.splitlines()
         assert all(line.isprintable() for line in lines)
         assert sum(bool(re.match(r"\[\d+/\d+\] ", line)) for line in lines) in (
-            2 * len(STATIC),
-            2 * len(REAL),
+            2 * len(STATIC) + 1,
+            2 * len(REAL) + 1,
         )
 
 

@@ -78,6 +78,17 @@ def test_the_first_output_is_checked():
         TimedPass(subject(clock, value=float("nan")), clock)()
 
 
+@pytest.mark.parametrize("writes", [True, False])
+def test_a_module_that_writes_into_its_input_is_known(writes):
+    clock = Clock()
+    made = subject(clock)
+    if writes:
+        made.module.register_forward_pre_hook(lambda _module, given: (given[0].mul_(2),))
+    take = TimedPass(made, clock)
+    take()
+    assert take.changes_input is writes
+
+
 def test_compilation_is_timed_apart(monkeypatch):
     clock = Clock()
 

@@ -1,13 +1,17 @@
 import os
+import signal
 import subprocess
+import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness.environment.git import GitError
-from harness.judge.regression.version import state_hash, working_tree, worktree
+from harness.judge.regression.version import Version, state_hash, working_tree, worktree
 
 
 def git(folder, *arguments):
@@ -177,3 +181,47 @@ def test_a_fingerprint_sees_what_is_measured(repository):
     git(repository, "commit", "-qam", "three")
     states.append(state_hash(repository))
     assert len(set(states)) == 4
+
+
+@contextmanager
+def ctrl_c_at_start(number):
+    """Press Ctrl-C as soon as the process of that number exists, before its caller knows of it."""
+    seen: list[int] = []
+
+    def trace(frame, event, _):
+        if frame.f_code.co_name != "_execute_child":
+            return trace if event == "call" else None
+        pid = frame.f_locals["self"].pid
+        if pid is not None and pid not in seen:
+            seen.append(pid)
+            if len(seen) == number:
+                signal.raise_signal(signal.SIGINT)
+        return trace
+
+    sys.settrace(trace)
+    try:
+        yield seen
+    finally:
+        sys.settrace(None)
+
+
+def test_ctrl_c_while_git_is_started_leaves_nothing(repository, tmp_path):
+    before = untouched(repository)
+    with (
+        ctrl_c_at_start(2) as started,
+        pytest.raises(KeyboardInterrupt),
+        worktree(repository, "main"),
+    ):
+        pytest.fail("it was checked out all the same")
+    assert not psutil.pid_exists(started[1])
+    assert untouched(repository) == before
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_ctrl_c_while_a_version_is_started_leaves_no_process(repository, tmp_path):
+    version = Version(working_tree(repository), repository, tmp_path / "version")
+    with ctrl_c_at_start(1) as started, pytest.raises(KeyboardInterrupt):
+        version.start()
+    version.close()
+    assert len(started) == 1
+    assert not psutil.pid_exists(started[0])

@@ -1,0 +1,123 @@
+"""The fork server: torch is imported in it once, and every process of a case is a fork of it.
+
+`multiprocessing` keeps one for this process and starts another when it is gone, but waits for its
+answers without a limit. A module can stop it, kill it, or leave it what its supervisor would have
+ended.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
+
+import psutil
+
+from harness.environment.searching import safe_start
+
+_LAST_EFFORT = 2.0  # seconds for killed processes to leave
+
+
+def start_server() -> None:
+    """Start it, which imports torch meanwhile; a run needs it a little later."""
+    context()
+    with suppress(OSError, EOFError), _without_main(), safe_start():
+        forkserver.ensure_running()
+
+
+def context() -> ForkServerContext:
+    """Whose processes and pipes those of a case are."""
+    made = multiprocessing.get_context("forkserver")
+    made.set_forkserver_preload(["harness.engines.process.preload"])
+    return made
+
+
+@contextmanager
+def answering(patience: float) -> Iterator[None]:
+    """Around what waits for the server: after so many seconds it is killed, which ends the wait.
+
+    What waited then fails with `OSError` or `EOFError`, and the next attempt finds another server.
+    """
+    wake_server()
+    timer = threading.Timer(patience, _end_server)
+    timer.daemon = True
+    timer.start()
+    try:
+        with _without_main(), safe_start():
+            yield
+    finally:
+        timer.cancel()
+
+
+def wake_server() -> None:
+    """Let it go on where a module has stopped it."""
+    _signal_server(signal.SIGCONT)
+
+
+def _end_server() -> None:
+    _signal_server(signal.SIGKILL)
+
+
+def release(process: multiprocessing.process.BaseProcess, patience: float) -> None:
+    """Wait until a killed process is gone; a server that does not say so is ended, too."""
+    process.join(patience)
+    if process.is_alive():
+        _end_server()
+        process.join()
+
+
+def end_orphans() -> None:
+    """Kill what a case has left behind whose supervisor was killed: the server has inherited it."""
+    server = _server_pid()
+    limit = time.monotonic() + _LAST_EFFORT
+    while server is not None and time.monotonic() < limit:
+        ours = {child.pid for child in multiprocessing.active_children()}
+        orphans = []
+        with suppress(psutil.Error, OSError):
+            session = os.getsid(server)
+            # A process that was forked just now is still in the session of the server.
+            orphans = [
+                child
+                for child in psutil.Process(server).children()
+                if child.pid not in ours and os.getsid(child.pid) != session
+            ]
+        if not orphans:
+            return
+        for orphan in orphans:
+            with suppress(psutil.Error):
+                for each in (*orphan.children(recursive=True), orphan):
+                    each.kill()
+        time.sleep(0.002)
+
+
+def _server_pid() -> int | None:
+    pid: int | None = getattr(forkserver._forkserver, "_forkserver_pid", None)
+    return pid
+
+
+def _signal_server(number: int) -> None:
+    pid = _server_pid()
+    if pid is not None:
+        with suppress(OSError):
+            os.kill(pid, number)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Keep multiprocessing from importing the caller's main module in every worker.
+
+    A worker needs nothing of it, the import costs time in each case, and a script without an
+    `if __name__ == "__main__"` guard would start itself again.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main

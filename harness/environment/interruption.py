@@ -1,0 +1,30 @@
+"""Ctrl-C at a moment when it may not come: kept until what has begun is known or removed."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that ask a program to end: Ctrl-C, a batch system, a terminal that was closed."""
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let Ctrl-C and its like wait for the end of the block, which then raises KeyboardInterrupt.
+
+    Signals that are ignored stay so. Only the main thread is ever interrupted by one.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pending: list[int] = []
+    heeded = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {n: signal.signal(n, lambda number, _: pending.append(number)) for n in heeded}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+    if pending:
+        raise KeyboardInterrupt
