@@ -256,7 +256,7 @@ def _read_fields(kind: Any, data: Any, given: Mapping[str, Any]) -> Any:
 
 def _value_of(kind: Any, data: Any) -> Any:
     """A value of a type; raises `ValueError` where the data are of another."""
-    if kind is Any or kind is type(data) is not float:
+    if kind is Any or (kind is type(data) and kind not in (int, float)):
         return data
     origin, inner = get_origin(kind), get_args(kind)
     if origin is UnionType:
@@ -266,13 +266,21 @@ def _value_of(kind: Any, data: Any) -> Any:
         kinds = inner[:1] * len(data) if ... in inner else inner
         if len(kinds) != len(data):
             raise ValueError(f"has {len(data)} parts in place of {len(kinds)}")
-        return tuple(map(_value_of, kinds, data))
+        plain = inner == (float, ...) and all(map(_is_number, data))  # thousands of samples
+        return tuple(data if plain else map(_value_of, kinds, data))
     if origin in (dict, Mapping) and isinstance(data, dict):
         return {name: _value_of(inner[1], each) for name, each in data.items()}
     if is_dataclass(kind):
         return _read_fields(kind, data, {})
     types = (str,) if origin is Literal else (int, float) if kind is float else (kind,)
     fits = type(data) in types and (origin is not Literal or data in inner)  # a bool is no int
-    if not fits or (type(data) is float and not math.isfinite(data)):
+    if not fits or (kind in (int, float) and not _is_number(data)):
         raise ValueError("is wrong")
     return data
+
+
+def _is_number(data: Any) -> bool:
+    """Whether it is one that arithmetic, tables and other tools can hold: finite, 64 bits."""
+    if type(data) is int:
+        return -(2**63) <= data < 2**63
+    return type(data) is float and math.isfinite(data)

@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,6 +18,16 @@ TRAFFIC = (
     "bytes that every operator reads and writes, views and allocations left out; a cache may spare "
     "the memory some of them"
 )
+
+
+@dataclass(frozen=True)
+class Witnessed:
+    """What `measure_witness` stores: both counts of convolutions and matrix products."""
+
+    input: tuple[tuple[int, ...], ...] = ()
+    conv: dict[str, Any] = field(default_factory=dict)
+    matmul: dict[str, Any] = field(default_factory=dict)
+
 
 # fmt: off
 _ROWS = (
@@ -36,16 +47,16 @@ _ROWS = (
             Value("transposed_conv_macs", "Transposed convolution MACs", "operations", "G",
                   compared="exactly"),
             Value("matmul_macs", "Matmul MACs", "operations", "G", compared="exactly"),
-            Value("module_output_bytes"),
-            Value("functional_output_bytes"),
+            Value("module_output_bytes", kind=float),
+            Value("functional_output_bytes", kind=float),
             Value("algorithmic_macs", "Algorithmic MACs", "operations", "G",
                   note="the closed form that the module declares: every edge computed once"),
-            Value("elementwise_ops"),
-            Value("elementwise_ops_once"),
-            Value("uncounted_ops"),
+            Value("elementwise_ops", kind=dict[str, float]),
+            Value("elementwise_ops_once", kind=dict[str, float]),
+            Value("uncounted_ops", kind=dict[str, float]),
             Value("coverage", "Counter coverage", "ratio", "%", 1,
                   "share of the work whose operators have a counting rule"),
-            Value("flops"),
+            Value("flops", kind=float),
             Value("bytes_moved", "Bytes moved", "bytes", "MiB", 1, TRAFFIC, compared="exactly"),
             Value("affinity_elements", "Affinity elements", "count", decimals=0,
                   note="elements of the relations between positions, channels or nodes that the "
@@ -62,7 +73,7 @@ _ROWS = (
             Value("live_peak_training_bytes", "Live peak, training", "bytes", "MiB", 1,
                   "largest sum of live storages during forward and backward; input and parameters "
                   "left out", compared="exactly"),
-            Value("input_bytes"),
+            Value("input_bytes", kind=float),
         ),
         columns=("live_peak_bytes", "live_peak_training_bytes"), static=True,
     ),
@@ -111,16 +122,16 @@ _ROWS = (
                   interval_note="median and the 95 % interval of the median"),
             Value(_LATENCY[0], "Latency, low", "seconds", "ms"),
             Value(_LATENCY[1], "Latency, high", "seconds", "ms"),
-            Value("latency_confidence"),
+            Value("latency_confidence", kind=float),
             Value("latency_q1_seconds", "Latency, first quartile", "seconds", "ms"),
             Value("latency_q3_seconds", "Latency, third quartile", "seconds", "ms"),
-            Value("latency_samples_seconds"),
-            Value("latency_warmup_seconds"),
-            Value("latency_flags"),
+            Value("latency_samples_seconds", kind=tuple[float, ...]),
+            Value("latency_warmup_seconds", kind=tuple[float, ...]),
+            Value("latency_flags", kind=tuple[str, ...]),
             Value("latency_unmet"),
-            Value("latency_outlier_samples", always=False),
-            Value("latency_throttled_samples", always=False),
-            Value("latency_warnings", always=False),
+            Value("latency_outlier_samples", always=False, kind=tuple[float, ...]),
+            Value("latency_throttled_samples", always=False, kind=tuple[float, ...]),
+            Value("latency_warnings", always=False, kind=tuple[str, ...]),
             Value("compile_seconds", "Compilation", "seconds", "ms", 0,
                   "first pass of the compiled module, the compilation in it"),
             Value("latency_cache", "Cache", always=False),
@@ -135,15 +146,16 @@ _ROWS = (
             Value("energy_joules", "Energy", "energy", "J",
                   note="of one pass by the GPU's own counter over at least 1 s, idle power of the "
                        "board included", compared="statistically", compared_if="energy_valid"),
-            Value("energy_valid"),
-            Value("energy_window_seconds"),
-            Value("energy_passes"),
+            Value("energy_valid", kind=bool),
+            Value("energy_window_seconds", kind=float),
+            Value("energy_passes", kind=float),
             Value("energy_watts", "Mean power", "power", "W", 1),
         ),
         columns=("energy_joules",),
     ),
     Metric(
-        "witness", "harness.measure.witness:measure_witness", (Value("witness"),), static=True,
+        "witness", "harness.measure.witness:measure_witness",
+        (Value("witness", kind=Witnessed),), static=True,
     ),
     Metric(
         "accuracy", "harness.training.accuracy:measure_accuracy",
@@ -156,18 +168,18 @@ _ROWS = (
                   rounded=False),
             Value(_MIOU[0], "mIoU, low", "ratio", "%", 2),
             Value(_MIOU[1], "mIoU, high", "ratio", "%", 2),
-            Value("miou_confidence"),
-            Value("miou_seeds"),
+            Value("miou_confidence", kind=float),
+            Value("miou_seeds", kind=tuple[float, ...]),
             Value("pixel_acc", "Pixel accuracy", "ratio", "%", 2, better="higher"),
-            Value("class_iou"),
+            Value("class_iou", kind=dict[str, float | None]),
             Value("boundary_f", "Boundary F", "ratio", "%", 2,
                   "mean over the classes at the first tolerance of the evaluation",
                   better="higher"),
-            Value("class_boundary_f"),
+            Value("class_boundary_f", kind=dict[str, dict[str, float | None]]),
             Value("train_steps", "Training steps", "count", decimals=0),
             Value("train_loss", "Training loss", "ratio"),
             Value("train_seconds", "Training time", "seconds", "s", 0),
-            Value("train_keys"),
+            Value("train_keys", kind=tuple[str, ...]),
             Value("data_version", "Data version"),
             Value("miou_ceiling", "mIoU ceiling", "ratio", "%", 2,
                   "the most, in expectation, that any network can reach that sees no farther than "
@@ -176,7 +188,7 @@ _ROWS = (
                   "farthest row or column that a prediction depends on", always=False),
             Value("context", "Context", always=False),
             Value("recipe", "Recipe", always=False),
-            Value("train_seeds", always=False),
+            Value("train_seeds", always=False, kind=tuple[float, ...]),
         ),
         columns=("miou",),
     ),
@@ -188,6 +200,9 @@ METRICS: Mapping[str, Metric] = {row.name: row for row in _ROWS}
 
 STATIC = tuple(name for name, row in METRICS.items() if row.static)
 """Need neither the case's memory nor its time, and give the same answer on every machine."""
+
+VALUES: Mapping[str, Value] = {value.name: value for row in _ROWS for value in row.values}
+"""Everything that metrics store, by name."""
 
 STORED = tuple(value.name for row in _ROWS for value in row.values if value.always)
 """Stored names that every row has, `None` where a metric was not measured."""

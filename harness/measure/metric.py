@@ -6,8 +6,9 @@ that users declare. Data only: the functions are imported in the process of a ca
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from harness.case import from_plain
 from harness.messages import HarnessError, hint
 
 # Units: the names by which papers and tables scale stored SI base values.
@@ -121,6 +122,17 @@ class Value:
     rounded: bool = True  # whether its text has no more digits than its interval supports
     symbol: str = ""  # what formulas call it; empty if they do not
     always: bool = True  # whether rows without it say so by `None`
+    # its type, as `harness.case.from_plain` takes types; `None`: a number, or text where that is
+    # its dimension
+    kind: Any = None
+
+    def fits(self, value: Any) -> bool:
+        """Whether plain data of any origin is a value of this kind, or says that there is none."""
+        try:
+            from_plain(self.kind or (str if self.dimension == "text" else float), value)
+        except ValueError:
+            return value is None
+        return True
 
     @property
     def direction(self) -> Direction | None:

@@ -4,13 +4,26 @@ import json
 import math
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.case import DEFAULT_TIMING, Identity, Job, Outcome, Place, as_plain, from_plain
-from harness.measure import STORED
+from harness.case import (
+    DEFAULT_TIMING,
+    Case,
+    Identity,
+    Job,
+    Outcome,
+    Place,
+    Timing,
+    as_plain,
+    from_plain,
+)
+from harness.measure import STORED, VALUES
 from harness.measure.convention import CONVENTIONS, operations
+from harness.measure.metric import Value
+from harness.measure.own import MetricError, declared
+from harness.records.quantities.registry import is_taken
 
 RECORD_SCHEMA = 1
 
@@ -98,7 +111,29 @@ class Record:
         record = from_plain(cls, data)
         if not record.case.keys() >= _CASE_NAMES:
             raise ValueError("case is wrong")
-        return record
+        for name, kind in (("case", Case), ("timing", Timing)):
+            try:
+                from_plain(kind, data.get(name, {}))
+            except ValueError as error:
+                raise ValueError(f"{name} {error}") from None
+        return record._sound()
+
+    def _sound(self) -> "Record":
+        """Without values of another kind than their metric stores, and of what is no metric's."""
+        own = _declared_by(self.values)
+        known = VALUES if own is None else {**VALUES, **own}
+
+        def is_odd(name: str, value: Any) -> bool:
+            if name == "declared":
+                return own is None
+            return not known[name].fits(value) if name in known else is_taken(name)
+
+        odd = [name for name, value in self.values.items() if is_odd(name, value)]
+        if not odd:
+            return self
+        said = f"left out, since they are of a wrong kind: {', '.join(odd)}"
+        values = {name: value for name, value in self.values.items() if name not in odd}
+        return replace(self, values=values, warnings=(*self.warnings, said))
 
     @property
     def identity(self) -> Identity:
@@ -135,6 +170,15 @@ class Record:
         }
         row["operations"] = operations(row, CONVENTIONS[convention])
         return row
+
+
+def _declared_by(values: Mapping[str, Any]) -> dict[str, Value] | None:
+    """What users' metrics declare; `None` where that cannot be."""
+    try:
+        found = declared([values])
+    except (MetricError, TypeError, ValueError):
+        return None
+    return None if any(map(is_taken, found)) else found
 
 
 _CASE_NAMES = {"module", "arguments", "inputs", "device", "dtype", "pass_"}

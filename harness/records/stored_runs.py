@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.case import Identity
 from harness.messages import HarnessError
-from harness.records.kept_run import last_of_each, listed_by
+from harness.records.description import listed_by, sound
+from harness.records.kept_run import last_of_each
 from harness.records.run_directory import DESCRIPTION, RECORDS
 
 if TYPE_CHECKING:
@@ -107,7 +108,14 @@ def read_runs(database: "DuckDBPyConnection", paths: Sequence[Path]) -> tuple[li
         rows = database.execute(_DESCRIPTIONS, [files]).fetchall() if files else []
         described = cache(json.loads)  # runs of one suite mostly describe it alike
         runs = [
-            _stored_run(Path(name).parent, described(suite), at or "", json.loads(text or "{}"))
+            _stored_run(
+                Path(name).parent,
+                {
+                    "suite": described(suite),
+                    "started_at": at,
+                    "environment": json.loads(text or "{}"),
+                },
+            )
             for name, suite, at, text in rows
         ]
     except (duckdb.Error, *_ODD):  # one bad file stops the query; then each is read apart
@@ -129,15 +137,14 @@ _DESCRIPTIONS = """
 
 def _read_apart(path: Path) -> StoredRun | None:
     try:
-        data = json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))
-        return _stored_run(path, data["suite"], data["started_at"], data["environment"])
+        return _stored_run(path, json.loads((path / DESCRIPTION).read_text(encoding="utf-8")))
     except (OSError, *_ODD):
         return None
 
 
-def _stored_run(
-    path: Path, suite: Mapping[str, Any], started_at: str, environment: Mapping[str, Any]
-) -> StoredRun:
+def _stored_run(path: Path, described: Mapping[str, Any]) -> StoredRun:
+    description = sound(described)
+    suite, environment = description["suite"], description.get("environment") or {}
     git = environment.get("git") or {}
     libraries = environment.get("libraries") or {}
     # The harness's own version follows from the commit.
@@ -150,7 +157,7 @@ def _stored_run(
     return StoredRun(
         path,
         suite["suite"] or path.parent.name,
-        started_at,
+        description.get("started_at") or "",
         git.get("commit"),
         bool(git.get("dirty")),
         environment.get("threads"),

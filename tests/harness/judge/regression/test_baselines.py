@@ -56,14 +56,14 @@ def test_a_run_that_went_on_can_be_accepted_again(root, made, tmp_path):
     accept(run, root)
     again = accept(run, root)
     assert observed(again).replicates == run.replicates
-    assert len(every(root)) == 1
+    assert len(every(root)[0]) == 1
 
 
 def test_machines_have_baselines_of_their_own(root, made):
     here, there = made(0.01), made(0.02, machine=OTHER_MACHINE)
     accept(here, root)
     accept(there, root)
-    assert [each.machine_key for each in every(root)] == [MACHINE, OTHER_MACHINE]
+    assert [each.machine_key for each in every(root)[0]] == [MACHINE, OTHER_MACHINE]
     assert find_for(here, root).machine_key == MACHINE
     assert find_for(there, root).machine_key == OTHER_MACHINE
 
