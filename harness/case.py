@@ -266,7 +266,8 @@ def _value_of(kind: Any, data: Any) -> Any:
         kinds = inner[:1] * len(data) if ... in inner else inner
         if len(kinds) != len(data):
             raise ValueError(f"has {len(data)} parts in place of {len(kinds)}")
-        plain = inner == (float, ...) and all(map(_is_number, data))  # thousands of samples
+        listed = inner in ((float, ...), (float | None, ...))
+        plain = listed and all(map(_is_number, data))  # thousands of samples
         return tuple(data if plain else map(_value_of, kinds, data))
     if origin in (dict, Mapping) and isinstance(data, dict):
         return {name: _value_of(inner[1], each) for name, each in data.items()}

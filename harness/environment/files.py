@@ -43,7 +43,8 @@ def checked_name(text: str) -> str:
 
 def usable_name(text: str) -> str:
     """A name that nobody gave, made of others: what no file name may have becomes `_`."""
-    return checked_name(re.sub(r"[^\w.() -]", "_", text).lstrip(". -")[:LONGEST_NAME] or "_")
+    usable = re.sub(r"[^\w.() -]", "_", text).lstrip(". -)")[:LONGEST_NAME]
+    return checked_name(usable.encode()[:_MOST_BYTES].decode(errors="ignore") or "_")
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -294,12 +294,15 @@ def test_one_damaged_run_of_many_is_left_out_with_a_line(home):
 
 def test_values_of_a_wrong_kind_count_as_absent_and_that_is_said(home, whole):
     described, lines = copy.deepcopy(whole[1:])
-    described["environment"]["libraries"] = 7
+    described["environment"] |= {"libraries": 7, "git": {"commit": "--output=victim/a/file"}}
     lines[0]["values"] |= {"params": "many", "latency_samples_seconds": 3, "status": "ok"}
     write(RUN, described, lines)
     (record, *_) = RunDirectory(RUN).records()
     assert not record.values.keys() & {"params", "latency_samples_seconds", "status"}
     assert record.values["flops"] == VALUES["flops"]
     printed = " ".join(CliRunner().invoke(app, COMMANDS["markdown"].split()).output.split())
-    for words in ("params, latency\\_samples\\_seconds, status", "environment libraries"):
+    for words in (
+        "params, latency\\_samples\\_seconds, status",
+        "environment libraries, environment git",
+    ):
         assert f"since they are of a wrong kind: {words}" in printed
