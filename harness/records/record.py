@@ -17,6 +17,7 @@ from harness.case import (
     Place,
     Timing,
     as_plain,
+    from_json,
     from_plain,
 )
 from harness.measure import STORED, VALUES
@@ -96,16 +97,13 @@ class Record:
         return json.dumps(finite(vars(self)), separators=(",", ":"), allow_nan=False)
 
     @classmethod
-    def from_line(cls, line: str) -> "Record":
+    def from_line(cls, line: str | bytes) -> "Record":
         """Read a line back; names of a newer schema are ignored.
 
         Raises:
             ValueError: not JSON, or a name is missing or has a value of a wrong type.
         """
-        try:
-            data = json.loads(line)
-        except RecursionError as error:
-            raise ValueError("nested too deeply") from error
+        data = from_json(line)
         if not isinstance(data, dict):
             raise ValueError("no JSON object")
         record = from_plain(cls, data)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harness.case import from_json
 from harness.environment.files import checked_name, sync, write_atomically
 from harness.messages import HarnessError
 from harness.records.description import sound
@@ -97,8 +98,8 @@ class RunDirectory:
         with _explaining(self.path, "read"):
             text = (self.path / DESCRIPTION).read_bytes()
         try:
-            data = json.loads(text.decode("utf-8"))
-        except (ValueError, RecursionError) as error:
+            data = from_json(text)
+        except ValueError as error:
             raise RunDirectoryError(
                 f"{self.path / DESCRIPTION}: not JSON ({error}); the run cannot be read"
             ) from error
@@ -121,8 +122,8 @@ class RunDirectory:
         records = []
         for number, line in enumerate(lines, 1):
             try:
-                records.append(Record.from_line(line.decode("utf-8")))
-            except (ValueError, TypeError, KeyError) as error:
+                records.append(Record.from_line(line))
+            except ValueError as error:
                 raise RunDirectoryError(
                     f"{path}:{number}: not a record ({error}); remove the line to go on without it"
                 ) from error

@@ -1,6 +1,5 @@
 """Many runs at once: what DuckDB reads from their files without making records of them."""
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -9,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from harness.case import Identity
+from harness.case import Identity, from_json
 from harness.messages import HarnessError
 from harness.records.description import listed_by, sound
 from harness.records.kept_run import last_of_each
@@ -106,14 +105,14 @@ def read_runs(database: "DuckDBPyConnection", paths: Sequence[Path]) -> tuple[li
     files = [str(path / DESCRIPTION) for path in paths]
     try:
         rows = database.execute(_DESCRIPTIONS, [files]).fetchall() if files else []
-        described = cache(json.loads)  # runs of one suite mostly describe it alike
+        described = cache(from_json)  # runs of one suite mostly describe it alike
         runs = [
             _stored_run(
                 Path(name).parent,
                 {
                     "suite": described(suite),
                     "started_at": at,
-                    "environment": json.loads(text or "{}"),
+                    "environment": from_json(text or "{}"),
                 },
             )
             for name, suite, at, text in rows
@@ -137,7 +136,7 @@ _DESCRIPTIONS = """
 
 def _read_apart(path: Path) -> StoredRun | None:
     try:
-        return _stored_run(path, json.loads((path / DESCRIPTION).read_text(encoding="utf-8")))
+        return _stored_run(path, from_json((path / DESCRIPTION).read_bytes()))
     except (OSError, *_ODD):
         return None
 

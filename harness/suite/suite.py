@@ -116,7 +116,7 @@ def suite_of(described: Mapping[str, Any]) -> Suite:
     """
     try:
         return _described_suite(described)
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         reason = f"{error.args[0]} is missing" if type(error) is KeyError else str(error)
         if isinstance(error, ValidationError):
             first = error.errors(include_url=False)[0]
@@ -138,16 +138,31 @@ def _described_suite(described: Mapping[str, Any]) -> Suite:
     return Suite(
         name=name,
         title=str(described.get("title") or name),
-        path=Path(described["path"]),
+        path=_described_path(described["path"]),
         jobs=tuple(jobs),
         tables=tuple(_described_table(each) for each in described.get("tables") or ()),
         plots=tuple(PlotSpec.model_validate(each) for each in described.get("plots") or ()),
         reference=None if reference is None else ReferenceSpec.model_validate(reference),
         convention=_described_convention(described.get("convention") or "flops"),
         included=tuple(_described_suite(each) for each in described.get("included") or ()),
-        note=described.get("note"),
-        notes={str(each["label"]): each["note"] for each in described["jobs"] if each.get("note")},
+        note=from_plain(_Noted, described).note,
+        notes={
+            str(each["label"]): note
+            for each in described["jobs"]
+            if (note := from_plain(_Noted, each).note)
+        },
     )
+
+
+@dataclass(frozen=True)
+class _Noted:
+    note: str | None = None
+
+
+def _described_path(text: str) -> Path:
+    if "\0" in text:
+        raise ValueError("path is wrong")
+    return Path(text)
 
 
 def _described_convention(name: object) -> str:

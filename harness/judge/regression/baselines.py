@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.case import from_plain
+from harness.case import from_json, from_plain
 from harness.environment.files import FileNameError, checked_name, locked, sync, write_atomically
 from harness.judge.regression.observed import Observed, observe
 from harness.messages import HarnessError
@@ -140,7 +140,7 @@ def find_baseline(root: Path, machine_key: str, suite: str) -> Baseline | None:
     except OSError as error:
         raise BaselineError(f"{folder / ACCEPTED}: {error.strerror or error}") from error
     try:
-        data = json.loads(text.decode("utf-8"))
+        data = from_json(text)
         run, noise = str(data["run"]), data.get("noise_floor") or {}
         if not isinstance(noise, Mapping):
             raise ValueError("noise_floor is no mapping")
@@ -152,7 +152,7 @@ def find_baseline(root: Path, machine_key: str, suite: str) -> Baseline | None:
             str(data["accepted_at"]),
             {str(name): _floor(floor) for name, floor in noise.items()},
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BaselineError(
             f"{folder / ACCEPTED}: cannot be read ({error}); accept a run anew"
         ) from error

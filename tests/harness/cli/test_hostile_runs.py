@@ -209,8 +209,9 @@ def mutated(data, odd, described, lines):
         at = data.draw(st.sampled_from(sorted(places(described), key=str)[odd is ... :]))
         described = changed(described, at, odd)
     else:
-        at = data.draw(st.sampled_from(sorted(places(lines[0]), key=str)[odd is ... :]))
-        lines[0] = changed(lines[0], at, odd)
+        number = data.draw(st.sampled_from([0, 2]))  # of several processes, and of a grid
+        at = data.draw(st.sampled_from(sorted(places(lines[number]), key=str)[odd is ... :]))
+        lines[number] = changed(lines[number], at, odd)
     return described, lines
 
 
