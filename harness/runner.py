@@ -125,6 +125,7 @@ def execute(
         if resume and isinstance(engine, RemoteEngine):
             engine.take_up()
         measuring.run(pending, engine, slots, ahead)
+        writer.require_place()  # what is read below would be somebody else's, or nothing
     records = _matching(directory, jobs, here)
     ended = tuple(record for name, record in records.items() if name in measuring.done)
     return Execution(directory, ended, len(jobs), measuring.interrupted)

@@ -222,10 +222,14 @@ class RecordWriter:
                 f"{error.strerror or error}; the records before it are kept; "
                 "free space, then go on with --resume"
             ) from error
-        self._require_place()
+        self.require_place()
 
-    def _require_place(self) -> None:
-        """Notice that the file is no longer where the next reader looks for it."""
+    def require_place(self) -> None:
+        """Notice that the file is no longer where the next reader looks for it.
+
+        Raises:
+            MovedRunError: the run directory was moved, removed or replaced.
+        """
         own = os.fstat(self._file)
         with suppress(OSError):
             there = self._path.stat()

@@ -67,9 +67,12 @@ def test_rows_have_the_order_of_the_suite_and_records_that_of_the_measurement(tm
     assert (done.total, done.interrupted, engine.cancelled) == (3, False, True)
 
 
-def test_a_run_directory_that_is_moved_ends_the_run_and_what_is_measured_is_there(tmp_path):
+@pytest.mark.parametrize(("after", "kept"), [(1, ["ccc", "bb"]), (3, ["ccc", "bb", "a"])])
+def test_a_run_directory_that_is_moved_ends_the_run_and_what_is_measured_is_there(
+    tmp_path, after, kept
+):
     def move(progress):
-        if isinstance(progress.event, Finished):
+        if isinstance(progress.event, Finished) and progress.done == after:
             (tmp_path / "mini").rename(tmp_path / "moved")
 
     engine = FakeEngine()
@@ -77,7 +80,7 @@ def test_a_run_directory_that_is_moved_ends_the_run_and_what_is_measured_is_ther
         execute(suite(*ABC), tmp_path, listener=move, engine=engine)
     assert (caught.value.exit_code, engine.cancelled) == (1, True)
     (folder,) = (path for path in (tmp_path / "moved").iterdir() if not path.is_symlink())
-    assert [r.label for r in RunDirectory(folder).records()] == ["ccc", "bb"]
+    assert [r.label for r in RunDirectory(folder).records()] == kept
 
 
 def test_a_listener_hears_of_a_record_that_is_on_disk(tmp_path):
