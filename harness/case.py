@@ -225,6 +225,29 @@ def as_plain(value: Any, *, defaults: bool = True) -> Any:
     return value
 
 
+MOST_LEVELS = 64
+"""Of plain data in one another; suites have half as many, and recursion ends not far above."""
+
+
+def from_json(text: str | bytes) -> Any:
+    """Plain data of a JSON text of any origin.
+
+    Raises:
+        ValueError: it is not JSON, not UTF-8, or nested too deeply.
+    """
+    try:
+        data = json.loads(text.decode("utf-8") if isinstance(text, bytes) else text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    below = [data] if type(data) in (dict, list) else []
+    for _ in range(MOST_LEVELS):
+        inner = [each.values() if type(each) is dict else each for each in below]
+        below = [each for level in inner for each in level if type(each) in (dict, list)]
+        if not below:
+            return data
+    raise ValueError("nested too deeply")
+
+
 def from_plain(kind: type[Read], data: Any, **given: Any) -> Read:
     """A value from plain data of any origin, every type checked.
 
@@ -254,6 +277,12 @@ def _fields(kind: Any) -> list[tuple[str, Any, bool]]:
     return [(each.name, types[each.name], _default(each) is MISSING) for each in fields(kind)]
 
 
+@cache  # of few kinds, asked for each value of thousands of records
+def _parts(kind: Any) -> tuple[Any, tuple[Any, ...], bool]:
+    """Origin and arguments of a type, and whether it is a dataclass."""
+    return get_origin(kind), get_args(kind), is_dataclass(kind)
+
+
 def _read_fields(kind: Any, data: Any, given: Mapping[str, Any]) -> Any:
     if not isinstance(data, dict):
         raise ValueError("is wrong")
@@ -271,9 +300,9 @@ def _read_fields(kind: Any, data: Any, given: Mapping[str, Any]) -> Any:
 
 def _value_of(kind: Any, data: Any) -> Any:
     """A value of a type; raises `ValueError` where the data are of another."""
-    if kind is Any or kind is type(data) is not float:
+    if kind is Any or (is_number(data) if kind is float else kind is type(data) is not int):
         return data
-    origin, inner = get_origin(kind), get_args(kind)
+    origin, inner, named = _parts(kind)
     if origin is UnionType:
         (of,) = (each for each in inner if each is not NoneType)
         return None if data is None else _value_of(of, data)
@@ -281,13 +310,22 @@ def _value_of(kind: Any, data: Any) -> Any:
         kinds = inner[:1] * len(data) if ... in inner else inner
         if len(kinds) != len(data):
             raise ValueError(f"has {len(data)} parts in place of {len(kinds)}")
-        return tuple(map(_value_of, kinds, data))
+        listed = inner in ((float, ...), (float | None, ...))
+        plain = listed and all(map(is_number, data))  # thousands of samples
+        return tuple(data if plain else map(_value_of, kinds, data))
     if origin in (dict, Mapping) and isinstance(data, dict):
         return {name: _value_of(inner[1], each) for name, each in data.items()}
-    if is_dataclass(kind):
+    if named:
         return _read_fields(kind, data, {})
     types = (str,) if origin is Literal else (int, float) if kind is float else (kind,)
     fits = type(data) in types and (origin is not Literal or data in inner)  # a bool is no int
-    if not fits or (type(data) is float and not math.isfinite(data)):
+    if not fits or (kind in (int, float) and not is_number(data)):
         raise ValueError("is wrong")
     return data
+
+
+def is_number(data: Any) -> bool:
+    """Whether it is one that arithmetic, tables and other tools can hold: finite, 64 bits."""
+    if type(data) is int:
+        return -(2**63) <= data < 2**63
+    return type(data) is float and math.isfinite(data)

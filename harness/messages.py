@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any
+from unicodedata import category
 
 
 class HarnessError(Exception):
@@ -43,10 +44,15 @@ def hint(name: str, known: Iterable[str]) -> str:
 def printable(text: str) -> str:
     """The text without control characters, escapes, direction marks and lone surrogates.
 
-    Line feeds stay, tabs become spaces; everything else that does not print becomes U+FFFD.
+    Line feeds stay, as do spaces of other widths; tabs become spaces; everything else that does not
+    print becomes U+FFFD.
     """
-    text = text.expandtabs(4)
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c == "\n" or category(c) == "Zs" else "\N{REPLACEMENT CHARACTER}"
+        for c in text.expandtabs(4)
+    )
 
 
 def last_lines(text: str, count: int, width: int = 500) -> tuple[str, ...]:

@@ -158,6 +158,7 @@ def execute(
         if resume and isinstance(engine, RemoteEngine):
             engine.take_up()
         measuring.run(pending, engine, slots, ahead)
+        writer.require_place()  # what is read below would be somebody else's, or nothing
     ended = [job.identity for job in jobs if job.identity in measuring.done]
     written = ((record.identity, record) for record in directory.records())
     records = tuple(last_of_each(written, ended))

@@ -9,13 +9,14 @@ from rich.markup import escape
 from rich.status import Status
 
 from harness.engines.engine import Finished, Measuring, Started, Waiting
+from harness.present.console import PrintableConsole
 from harness.runner import Progress, Resumed
 from harness.suite.suite import Suite
 
 
 def stderr() -> Console:
     """Where progress goes: a terminal, a notebook, or plain lines of any length."""
-    return Console(stderr=True, highlight=False)
+    return PrintableConsole(stderr=True, highlight=False)
 
 
 class Reporter:

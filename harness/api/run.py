@@ -1,6 +1,7 @@
 """A run as people use it: rows with the printed figures beside them, tables, plots, a report."""
 
 import io
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -355,8 +356,8 @@ class Run:
         main = main_machine([{**r.values, "machine_key": r.machine_key} for r in self.records])
         if main is None and self.records:
             main = self.records[0].machine_key
-        found: Mapping[str, Any] = machines.get(main, self._description)["environment"]
-        return found
+        found: Mapping[str, Any] | None = machines.get(main, self._description).get("environment")
+        return found or {}
 
     @cached_property
     def context(self) -> Context:
@@ -364,23 +365,23 @@ class Run:
         environment = self._environment
         machine = {
             name: value
-            for name, value in environment["machine"].items()
+            for name, value in (environment.get("machine") or {}).items()
             if value not in (None, [], "")
         }
         if not any(r.values.get("threads", r.threads) for r in self.records):
-            machine["threads"] = environment["threads"]
-        versions = {"python": environment["python"]}
-        versions |= {n: v for n, v in environment["libraries"].items() if n in LIBRARIES and v}
+            machine["threads"] = environment.get("threads")
+        libraries = environment.get("libraries") or {}
+        versions = {"python": environment.get("python")}
+        versions |= {n: v for n, v in libraries.items() if n in LIBRARIES and v}
         # A run that went on has records of another time than its beginning.
         own = [record.provenance for record in self.records]
         versions |= {n: v for n, v in main_versions(own).items() if n in versions}
-        git = environment.get("git") or {}
-        commits = commits_of(own) or commits_of([git])
+        commits = commits_of(own) or commits_of([environment.get("git") or {}])
         if commits:
             versions["commit"] = ", ".join(commits)
         # Conditions of the machine bear on what was timed, not on what was counted.
         timed = any(not set(record.metrics) <= set(STATIC) for record in self.records)
-        warnings = tuple(environment.get("warnings", ())) if timed else ()
+        warnings = tuple(environment.get("warnings") or ()) if timed else ()
         return Context(machine=machine, versions=versions, warnings=warnings)
 
     def summary(self) -> str:
@@ -427,16 +428,25 @@ def load(path: str | Path = LATEST, *, root: str | Path = DEFAULT_ROOT) -> Run:
         RunDirectoryError: there is no run, or it cannot be read.
     """
     kept = KeptRun.open(_found(Path(path), Path(root)))
+    described = kept.suite
     try:
-        suite = suite_of(kept.suite)
+        suite = suite_of(described)
     except HarnessError as error:
         raise RunDirectoryError(f"{kept.path / DESCRIPTION}: {error}") from error
     return Run(suite, kept.directory, kept.records)
 
 
 def load_all(folder: str | Path = DEFAULT_ROOT) -> list[Run]:
-    """Every run in and below a folder, by the time of its start."""
-    runs = [load(path) for path in find_runs([Path(folder)])]
+    """Every run in and below a folder, by the time of its start.
+
+    One that cannot be read is left out, with a warning.
+    """
+    runs = []
+    for path in find_runs([Path(folder)]):
+        try:
+            runs.append(load(path))
+        except HarnessError as error:
+            warnings.warn(f"left out: {error}", stacklevel=2)
     return sorted(runs, key=lambda run: (run.started_at, run.directory.path))
 
 

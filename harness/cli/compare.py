@@ -143,7 +143,9 @@ def list_baselines(
     baselines: Baselines = BASELINES,
 ) -> None:
     """List the accepted runs by machine and suite."""
-    found = every(baselines)
+    found, left_out = every(baselines)
+    for reason in left_out:
+        say(f"left out: {reason}", console(stderr=True), style="yellow")
     if as_json:
         data = [
             {"machine_key": each.machine_key, "suite": each.suite}

@@ -174,9 +174,10 @@ def _draw_all(found: "History", folder: Path) -> int:
         # Letters, digits, - and _; where two series get the same name, the later one has a number.
         parts = (series.suite, series.label, series.metric.name, series.machine_key)
         base = "-".join(re.sub(r"[^\w.]+", "_", part).strip("_.") for part in parts if part)
-        name, number = base[:150], 2
+        base = base.encode()[:150].decode(errors="ignore")  # names of files end after 255 bytes
+        name, number = base, 2
         while name in taken:
-            name, number = f"{base[:150]}-{number}", number + 1
+            name, number = f"{base}-{number}", number + 1
         taken.add(name)
         figure = draw_history(series, found.of(series), found.limits)
         for kind in ("png", "svg"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.measure.metric import SCALES
+from harness.present.console import PrintableConsole
 
 
 def shown_duration(seconds: float) -> str:
@@ -44,10 +45,10 @@ WIDE = 200
 
 def console(*, stderr: bool = False) -> Console:
     """A console that leaves numbers and names as they are; wide where it is no terminal."""
-    made = Console(stderr=stderr, highlight=False)
+    made = PrintableConsole(stderr=stderr, highlight=False)
     if made.is_terminal or "COLUMNS" in os.environ:
         return made
-    return Console(stderr=stderr, highlight=False, width=WIDE)
+    return PrintableConsole(stderr=stderr, highlight=False, width=WIDE)
 
 
 def say(text: str, where: Console | None = None, *, style: str = "") -> None:

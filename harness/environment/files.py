@@ -1,12 +1,51 @@
-"""Files that others read or write meanwhile: put in place at once, on disk, locked."""
+"""Files that others read or write meanwhile: put in place at once, on disk, locked; their names."""
 
 import errno
 import fcntl
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from harness.messages import CuredError, quote
+
+LONGEST_NAME = 100
+"""Characters; with an ending, and what `write_atomically` adds, every file system takes them."""
+
+_MOST_BYTES = 200
+_NAME = re.compile(r"[\w(][\w.() -]*")
+
+
+class FileNameError(CuredError, ValueError):
+    """A text that is to name a file or folder and may not."""
+
+
+def checked_name(text: str) -> str:
+    """A text from a file or an option, as the name of one file or folder and nothing else.
+
+    Letters, digits, `_`, `-`, dots, spaces and parentheses; no path, nothing hidden, nothing that
+    does not print. Whatever makes a path of a name that it has read asks here first.
+
+    Raises:
+        FileNameError: it is no such name.
+    """
+    if len(text) > LONGEST_NAME or len(text.encode("utf-8", "replace")) > _MOST_BYTES:
+        raise FileNameError(
+            f"{quote(text)} is too long for a file name", f"use {LONGEST_NAME} characters at most"
+        )
+    if _NAME.fullmatch(text) is None:
+        raise FileNameError(
+            f"'{quote(text)}' cannot be a file name", "use letters, digits, - and _"
+        )
+    return text
+
+
+def usable_name(text: str) -> str:
+    """A name that nobody gave, made of others: what no file name may have becomes `_`."""
+    usable = re.sub(r"[^\w.() -]", "_", text).lstrip(". -)")[:LONGEST_NAME]
+    return checked_name(usable.encode()[:_MOST_BYTES].decode(errors="ignore") or "_")
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -7,6 +7,7 @@ where one has changed, the number is of another module.
 
 import hashlib
 import os
+import stat
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 ABSENT = "absent"
 """In place of the hash of a file that was looked for and was not there."""
 
+ENDLESS = "too many files"
+"""In place of the hash of a folder that is not looked through; it is never the same."""
+
+_MOST_FILES = 200_000
 _LARGE = 1 << 28  # bytes, from which on size and time stand for the content
 _INSTALLED = {"site-packages", "dist-packages"}
 _MODULES = context_modules.__path__[0]
@@ -204,7 +209,11 @@ def changed(
         path = str(Path(base, shown))
         if path not in known:
             known[path] = _read(path)[0]
-        if known[path] != digest or not _is_found_first(Path(path), search_path):
+        if (
+            known[path] != digest
+            or digest == ENDLESS
+            or not _is_found_first(Path(path), search_path)
+        ):
             found.append(shown)
     return found
 
@@ -227,10 +236,10 @@ def _read(path: str) -> tuple[str, list[Named]]:
     """Hash of a file or folder, and the definitions of this project that its code imports."""
     try:
         status = Path(path).stat()
-        if Path(path).is_dir():
-            below = sorted(each for each in Path(path).rglob("*") if _counts(each))
-            lines = [f"{each.relative_to(path)} {_read(str(each))[0]}" for each in below]
-            return _hash("\n".join(lines).encode()), []
+        if stat.S_ISDIR(status.st_mode):
+            return _of_folder(path), []
+        if not stat.S_ISREG(status.st_mode):  # to read a device or a pipe may have no end
+            return ABSENT, []
         if status.st_size > _LARGE:
             return _hash(f"{status.st_size} {status.st_mtime_ns}".encode()), []
         content = Path(path).read_bytes()
@@ -247,9 +256,18 @@ def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _counts(path: Path) -> bool:
-    hidden = any(part.startswith(".") or part == "__pycache__" for part in path.parts[-3:])
-    return path.is_file() and not hidden
+def _of_folder(path: str) -> str:
+    """Hash of names, sizes and times: a folder may hold a data set."""
+    lines: list[str] = []
+    for folder, folders, names in os.walk(path):
+        folders[:] = [n for n in folders if not n.startswith(".") and n != "__pycache__"]
+        for name in names:
+            with suppress(OSError):
+                status = Path(folder, name).stat()
+                lines.append(f"{folder}/{name} {status.st_size} {status.st_mtime_ns}")
+        if len(lines) > _MOST_FILES:
+            return ENDLESS
+    return _hash("\n".join(sorted(lines)).encode())
 
 
 def _package_of(module: str) -> list[str]:

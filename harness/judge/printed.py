@@ -8,6 +8,7 @@ shape of the map is kept: `computation: {order: "O(C (HW)^2)", degree: 2}`.
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -18,10 +19,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 import harness
+from harness.environment.files import FileNameError, checked_name
 from harness.messages import HarnessError, axis_text, hint
 
 _PRINTED_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
-_PAPER = re.compile(r"[\w-]+(\.[\w-]+)*")
 
 
 @dataclass(frozen=True)
@@ -122,9 +123,9 @@ def find_paper(paper: str, start: Path | None) -> Path:
         HarnessError: no folder has it; names the nearest.
     """
     searched = list(folders(start))
-    if _PAPER.fullmatch(paper):
+    with suppress(FileNameError):  # what no file is called has no figures
         for folder in searched:
-            if (path := folder / f"{paper}.yaml").is_file():
+            if (path := folder / f"{checked_name(paper)}.yaml").is_file():
                 return path
     known = sorted({path.stem for folder in searched for path in folder.glob("*.yaml")})
     places = ", ".join(str(folder) for folder in searched) or "results/paper (no such folder)"

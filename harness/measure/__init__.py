@@ -2,24 +2,33 @@
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from harness.case import Job, from_plain
+from harness.case import Job
 from harness.measure.metric import Metric, Value
 from harness.measure.own import Declared, MetricError, as_declared, measure_own
 from harness.messages import quote
 
 _MIOU = ("miou_low", "miou_high")
 _LATENCY = ("latency_low_seconds", "latency_high_seconds")
-_NUMBERS, _INDICES, _TEXTS = tuple[float, ...], tuple[int, ...], tuple[str, ...]
-_SHARES = dict[str, float | None]
 _LIVE = "largest sum of live storages during the forward"
 
 TRAFFIC = (
     "bytes that every operator reads and writes, views and allocations left out; a cache may spare "
     "the memory some of them"
 )
+
+
+@dataclass(frozen=True)
+class Witnessed:
+    """What `measure_witness` stores: both counts of convolutions and matrix products."""
+
+    input: tuple[tuple[int, ...], ...] = ()
+    conv: dict[str, Any] = field(default_factory=dict)
+    matmul: dict[str, Any] = field(default_factory=dict)
+
 
 # fmt: off
 _ROWS = (
@@ -39,16 +48,16 @@ _ROWS = (
             Value("transposed_conv_macs", "Transposed convolution MACs", "operations", "G",
                   compared="exactly"),
             Value("matmul_macs", "Matmul MACs", "operations", "G", compared="exactly"),
-            Value("module_output_bytes", kind=int),
-            Value("functional_output_bytes", kind=int),
+            Value("module_output_bytes", kind=float),
+            Value("functional_output_bytes", kind=float),
             Value("algorithmic_macs", "Algorithmic MACs", "operations", "G",
                   note="the closed form that the module declares: every edge computed once"),
-            Value("elementwise_ops", kind=dict[str, int]),
-            Value("elementwise_ops_once", kind=dict[str, int]),
-            Value("uncounted_ops", kind=dict[str, int]),
+            Value("elementwise_ops", kind=dict[str, float]),
+            Value("elementwise_ops_once", kind=dict[str, float]),
+            Value("uncounted_ops", kind=dict[str, float]),
             Value("coverage", "Counter coverage", "ratio", "%", 1,
                   "share of the work whose operators have a counting rule"),
-            Value("flops", kind=int),
+            Value("flops", kind=float),
             Value("bytes_moved", "Bytes moved", "bytes", "MiB", 1, TRAFFIC, compared="exactly"),
             Value("affinity_elements", "Affinity elements", "count", decimals=0,
                   note="elements of the relations between positions, channels or nodes that the "
@@ -65,7 +74,7 @@ _ROWS = (
             Value("live_peak_training_bytes", "Live peak, training", "bytes", "MiB", 1,
                   "largest sum of live storages during forward and backward; input and parameters "
                   "left out", compared="exactly"),
-            Value("input_bytes", kind=int),
+            Value("input_bytes", kind=float),
         ),
         columns=("live_peak_bytes", "live_peak_training_bytes"), static=True,
     ),
@@ -74,7 +83,7 @@ _ROWS = (
         (
             Value("resident_peak_bytes", "Resident peak", "bytes", "MiB", 1,
                   "largest resident set of the whole process, framework included",
-                  compared="statistically", kind=int | None),
+                  compared="statistically"),
         ),
         columns=("resident_peak_bytes",),
     ),
@@ -98,10 +107,10 @@ _ROWS = (
         (
             Value("allocator_peak_bytes", "Allocator peak", "bytes", "MiB", 1,
                   "max_memory_allocated of one pass on CUDA over what was allocated before it; "
-                  "input and parameters left out", compared="statistically", kind=int | None),
+                  "input and parameters left out", compared="statistically"),
             Value("allocator_reserved_bytes", "Reserved", "bytes", "MiB", 1,
                   "max_memory_reserved of the process, everything included",
-                  compared="statistically", kind=int | None),
+                  compared="statistically"),
         ),
         columns=("allocator_peak_bytes",),
     ),
@@ -117,13 +126,13 @@ _ROWS = (
             Value("latency_confidence", kind=float),
             Value("latency_q1_seconds", "Latency, first quartile", "seconds", "ms"),
             Value("latency_q3_seconds", "Latency, third quartile", "seconds", "ms"),
-            Value("latency_samples_seconds", kind=_NUMBERS),
-            Value("latency_warmup_seconds", kind=_NUMBERS),
-            Value("latency_flags", kind=_TEXTS),
+            Value("latency_samples_seconds", kind=tuple[float | None, ...]),
+            Value("latency_warmup_seconds", kind=tuple[float | None, ...]),
+            Value("latency_flags", kind=tuple[str, ...]),
             Value("latency_unmet"),
-            Value("latency_outlier_samples", always=False, kind=_INDICES),
-            Value("latency_throttled_samples", always=False, kind=_INDICES),
-            Value("latency_warnings", always=False, kind=_TEXTS),
+            Value("latency_outlier_samples", always=False, kind=tuple[float, ...]),
+            Value("latency_throttled_samples", always=False, kind=tuple[float, ...]),
+            Value("latency_warnings", always=False, kind=tuple[str, ...]),
             Value("compile_seconds", "Compilation", "seconds", "ms", 0,
                   "first pass of the compiled module, the compilation in it"),
             Value("latency_cache", "Cache", always=False),
@@ -139,15 +148,15 @@ _ROWS = (
                   note="of one pass by the GPU's own counter over at least 1 s, idle power of the "
                        "board included", compared="statistically", compared_if="energy_valid"),
             Value("energy_valid", kind=bool),
-            Value("energy_window_seconds", kind=float | None),
-            Value("energy_passes", kind=int | None),
+            Value("energy_window_seconds", kind=float),
+            Value("energy_passes", kind=float),
             Value("energy_watts", "Mean power", "power", "W", 1),
         ),
         columns=("energy_joules",),
     ),
     Metric(
         "witness", "harness.measure.witness:measure_witness",
-        (Value("witness", kind=dict[str, Any] | None),), static=True,
+        (Value("witness", kind=Witnessed),), static=True,
     ),
     Metric(
         "accuracy", "harness.training.accuracy:measure_accuracy",
@@ -160,18 +169,18 @@ _ROWS = (
                   rounded=False),
             Value(_MIOU[0], "mIoU, low", "ratio", "%", 2),
             Value(_MIOU[1], "mIoU, high", "ratio", "%", 2),
-            Value("miou_confidence", kind=float | None),
-            Value("miou_seeds", kind=tuple[float | None, ...]),
+            Value("miou_confidence", kind=float),
+            Value("miou_seeds", kind=tuple[float, ...]),
             Value("pixel_acc", "Pixel accuracy", "ratio", "%", 2, better="higher"),
-            Value("class_iou", kind=_SHARES),
+            Value("class_iou", kind=dict[str, float | None]),
             Value("boundary_f", "Boundary F", "ratio", "%", 2,
                   "mean over the classes at the first tolerance of the evaluation",
                   better="higher"),
-            Value("class_boundary_f", kind=dict[str, _SHARES]),
+            Value("class_boundary_f", kind=dict[str, dict[str, float | None]]),
             Value("train_steps", "Training steps", "count", decimals=0),
             Value("train_loss", "Training loss", "ratio"),
             Value("train_seconds", "Training time", "seconds", "s", 0),
-            Value("train_keys", kind=_TEXTS),
+            Value("train_keys", kind=tuple[str, ...]),
             Value("data", always=False),
             Value("data_version", "Data version"),
             Value("miou_ceiling", "mIoU ceiling", "ratio", "%", 2,
@@ -181,7 +190,7 @@ _ROWS = (
                   "farthest row or column that a prediction depends on", always=False),
             Value("context", "Context", always=False),
             Value("recipe", "Recipe", always=False),
-            Value("train_seeds", always=False, kind=_INDICES),
+            Value("train_seeds", always=False, kind=tuple[float, ...]),
         ),
         columns=("miou",),
     ),
@@ -193,6 +202,9 @@ METRICS: Mapping[str, Metric] = {row.name: row for row in _ROWS}
 
 STATIC = tuple(name for name, row in METRICS.items() if row.static)
 """Need neither the case's memory nor its time, and give the same answer on every machine."""
+
+VALUES: Mapping[str, Value] = {value.name: value for row in _ROWS for value in row.values}
+"""Everything that metrics store, by name."""
 
 STORED = tuple(value.name for row in _ROWS for value in row.values if value.always)
 """Stored names that every row has, `None` where a metric was not measured."""
@@ -223,14 +235,12 @@ def require_declared(name: str, values: Mapping[str, Any], declared: Declared) -
         except MetricError as error:
             raise ValueError(error.what) from error
         return
-    stored = {value.name: value.stored_as for value in METRICS[name].values}
+    stored = {value.name: value for value in METRICS[name].values}
     for each, value in values.items():
         if each not in stored:
             raise ValueError(f"{name} stores no {quote(each)}")
-        try:
-            from_plain(stored[each], value)
-        except ValueError as error:
-            raise ValueError(f"{each} {error}") from error
+        if not stored[each].fits(value):
+            raise ValueError(f"{each} is wrong")
 
 
 def function_of(name: str) -> Function:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.case import from_plain
 from harness.messages import HarnessError, hint
 
 # Units: the names by which papers and tables scale stored SI base values.
@@ -121,7 +122,17 @@ class Value:
     rounded: bool = True  # whether its text has no more digits than its interval supports
     symbol: str = ""  # what formulas call it; empty if they do not
     always: bool = True  # whether rows without it say so by `None`
-    kind: Any = None  # type of its plain data, as `from_plain` takes it; `None`: by its dimension
+    # its type, as `harness.case.from_plain` takes types; `None`: a number, or text where that is
+    # its dimension
+    kind: Any = None
+
+    def fits(self, value: Any) -> bool:
+        """Whether plain data of any origin is a value of this kind, or says that there is none."""
+        try:
+            from_plain(self.kind or (str if self.dimension == "text" else float), value)
+        except ValueError:
+            return value is None
+        return True
 
     @property
     def direction(self) -> Direction | None:
@@ -130,15 +141,6 @@ class Value:
             return "min" if SCALES[self.dimension].costs else None
         directions: dict[Better, Direction] = {"lower": "min", "higher": "max"}
         return directions.get(self.better)
-
-    @property
-    def stored_as(self) -> Any:
-        """The type of its plain data."""
-        if self.kind is not None:
-            return self.kind
-        if self.dimension == "text":
-            return str | None
-        return int if self.dimension in ("operations", "count", "bytes") else float | None
 
     @property
     def is_measured(self) -> bool:

@@ -255,8 +255,8 @@ def read_earlier(folders: Iterable[Path], most_bytes: int = MOST_BYTES) -> Earli
         read += 1
         for line in reversed(content.split(b"\n")[:-1]):  # an unfinished last line is no record
             try:
-                records.append(Record.from_line(line.decode("utf-8")))
-            except (ValueError, TypeError, KeyError):
+                records.append(Record.from_line(line))
+            except ValueError:
                 bad += 1
     notes = []
     if unread := len(runs) - read:

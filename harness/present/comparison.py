@@ -229,7 +229,7 @@ def comment(report: Report) -> str:
     """Summary, what has changed, what has not (folded), notes; within the length of a comment."""
     parts = [
         f"# Benchmarks of {escape(report.suite)}: {counted(report)}",
-        f"Before: {report.before}\\\nAfter: {report.after}",
+        f"Before: {_side(report.before)}\\\nAfter: {_side(report.after)}",
     ]
     table, same = changes(report), unchanged(report)
     further = len(table.lines) - _MOST_CHANGES
@@ -245,6 +245,12 @@ def comment(report: Report) -> str:
         room = LONGEST_COMMENT - sum(map(len, (*parts, rest)))
         parts.append(folded if len(folded) <= room else f"{number} the same.")
     return "\n\n".join((*parts, rest)) + "\n"
+
+
+def _side(said: str) -> str:
+    """What was compared, in words, and its path between backquotes."""
+    words, mark, path = said.partition("`")
+    return escape(words) + (" " if words.endswith(" ") else "") + mark + path
 
 
 def self_test_table(verified: Verified) -> Table:

@@ -1,12 +1,14 @@
-"""A table in the terminal, in as many pieces as its width asks for."""
+"""The terminal, which obeys no text of ours; a table in as many pieces as its width asks for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from harness.messages import printable
 from harness.present.formats import Column, Table
 
 _STYLES = {
@@ -21,6 +23,21 @@ _FRAME, _EDGE = 3, 1
 # Longer labels and causes wrap between words; numbers and short labels never do.
 _LONGEST_WHOLE = 28
 _LONGEST_WORD = 40
+
+
+class PrintableConsole(Console):
+    """Text of any origin, kept runs among them, reaches a terminal as text: it obeys none of it."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """The segments of a renderable; what the terminal would obey is rich's own alone."""
+        for segment in super().render(renderable, options):
+            text = segment.text
+            if segment.control or text.isprintable() or text == "\n":
+                yield segment
+            else:
+                yield segment._replace(text=printable(text))
 
 
 class ConsoleTable:

@@ -5,13 +5,14 @@ import io
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape as escape_html
 from typing import Any, Literal
 
 from tabulate import tabulate
 
 from harness.measure.metric import Direction
+from harness.messages import printable
 from harness.records.quantities.quantity import percent
 
 NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
@@ -81,6 +82,16 @@ class Table:
     setting: tuple[str, ...] = ()
     best: bool = False  # whether the suite asks for best and second values to be marked
 
+    def __post_init__(self) -> None:
+        # Texts of any origin: every form of a table takes them from here.
+        for name, text in (
+            ("title", printable(self.title)),
+            ("columns", tuple(map(_printable_column, self.columns))),
+            ("footnotes", tuple(map(printable, self.footnotes))),
+            ("setting", tuple(map(printable, self.setting))),
+        ):
+            object.__setattr__(self, name, text)
+
     @property
     def shown(self) -> tuple[Column, ...]:
         """Columns for people."""
@@ -105,13 +116,22 @@ class Table:
         return html(self)
 
 
+def _printable_column(column: Column) -> Column:
+    texts = (column.head, column.group, column.sub, *(c.text + c.short for c in column.cells))
+    if "".join(texts).isprintable():
+        return column
+    head, group, sub = map(printable, (column.head, column.group, column.sub))
+    cells = [replace(c, text=printable(c.text), short=printable(c.short)) for c in column.cells]
+    return replace(column, head=head, group=group, sub=sub, cells=tuple(cells))
+
+
 # Spreadsheets run a cell that starts so as a formula (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _PLAIN_NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
 
 
 def safe(value: Any) -> str:
-    """A value as text; text that a spreadsheet would run gets an apostrophe in front."""
+    """A value as printable text; what a spreadsheet would run gets an apostrophe in front."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -121,6 +141,7 @@ def safe(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     # The csv module leaves a lone carriage return unquoted, and readers end the line there.
     text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = "\t".join(map(printable, text.split("\t")))
     dangerous = text.startswith(_FORMULA) and _PLAIN_NUMBER.fullmatch(text) is None
     return f"'{text}" if dangerous else text
 
@@ -171,11 +192,15 @@ def html(table: Table) -> str:
 
 
 _ACTIVE = re.compile(r"([\\`*_\[\]<>|#~&$])")
+# GitHub mentions people, links addresses and names issues wherever it reads them, escaped or not;
+# an empty comment inside is what it does not read across.
+_CALLS = re.compile(r"(?<!\w)@(?=\w)|(?<=\w):(?=//)|\bwww(?=\.)|\\#(?=\d)", re.IGNORECASE)
 
 
 def escape(text: str) -> str:
-    """Text that Markdown shows as it is, on one line of a table."""
-    return _ACTIVE.sub(r"\\\1", " ".join(text.split()))
+    """Text that Markdown shows as it is, on one line of a table; it mentions and links nobody."""
+    escaped = _ACTIVE.sub(r"\\\1", " ".join(printable(text).split()))
+    return _CALLS.sub(r"\g<0><!-- -->", escaped)
 
 
 def markdown(table: Table) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.case import is_number
 from harness.measure.metric import SCALES
 from harness.records.quantities.quantity import Quantity, Row
 from harness.records.quantities.registry import QUANTITIES, axes, factor, own_quantities
@@ -103,13 +104,20 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
             columns[name] = _quantity(found, rows)
             continue
         values = [row.get(name) for row in rows]
-        nested = any(isinstance(value, (list, tuple, Mapping)) for value in values)
         columns[name] = (
-            pd.Series([_as_text(value) for value in values], dtype="string")
-            if nested
-            else pd.Series(values, dtype="object").convert_dtypes()
+            pd.Series(values, dtype="object").convert_dtypes()
+            if _is_plain(values)
+            else pd.Series([_as_text(value) for value in values], dtype="string")
         )
     return pd.DataFrame(columns)
+
+
+def _is_plain(values: Sequence[Any]) -> bool:
+    """Whether all are numbers, all truth values, or all text, where they are anything."""
+    present = [value for value in values if value is not None]
+    return all(map(is_number, present)) or (
+        len(set(map(type, present))) == 1 and isinstance(present[0], (str, bool))
+    )
 
 
 # Words of a small set.

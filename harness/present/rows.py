@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from harness.case import is_number
 from harness.judge.statistics.intervals import median_interval, quartiles
 from harness.measure.convention import Roof
 from harness.records.origin import main_versions
@@ -115,8 +116,7 @@ def _combined(group: Sequence[Row]) -> dict[str, Any]:
     made = {**fine[0]}
     for name in made:
         values = [row.get(name) for row in fine]
-        numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
-        if numeric and any(value != values[0] for value in values):
+        if all(map(is_number, values)) and any(value != values[0] for value in values):
             made[name] = float(statistics.median(row[name] for row in fine))
     made |= {
         "processes": len(group),

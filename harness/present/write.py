@@ -1,16 +1,13 @@
 """Writing of tables and plots: whole files or none."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.environment.files import write_atomically
+from harness.environment.files import checked_name, usable_name, write_atomically
 from harness.judge.part import Part
 from harness.messages import HarnessError
 from harness.present.formats import Table, csv_text, markdown
 from harness.present.latex import latex
-
-_FILE_NAME = re.compile(r"[\w(][\w.() -]*")
 
 
 def table_names(part: Part) -> list[str]:
@@ -44,7 +41,10 @@ def write_tables(tables: Mapping[str, Table], folder: Path) -> list[Path]:
 def plot_names(part: Part) -> list[str]:
     """File names of a suite's plots, without ending."""
     return _file_names(
-        [spec.name or f"{part.name}-{spec.kind}-{'-'.join(spec.ys)}" for spec in part.plots]
+        [
+            spec.name or usable_name(f"{part.name}-{spec.kind}-{'-'.join(spec.ys)}")
+            for spec in part.plots
+        ]
     )
 
 
@@ -65,9 +65,7 @@ def _file_names(wanted: Sequence[str]) -> list[str]:
     """File names without ending; a second one of the same name gets a number."""
     names: list[str] = []
     for name in wanted:
-        if _FILE_NAME.fullmatch(name) is None:
-            raise HarnessError(f"{name!r} cannot be a file name; use letters, digits, - and _")
-        unique, number = name, 2
+        unique, number = checked_name(name), 2
         while unique in names:
             unique, number = f"{name}-{number}", number + 1
         names.append(unique)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.case import Identity
+from harness.records.description import listed_by
 from harness.records.record import Record
 from harness.records.run_directory import DESCRIPTION, RunDirectory, RunDirectoryError
 
@@ -41,19 +42,6 @@ def described_parts(suite: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield suite
     for part in suite.get("included") or ():
         yield from described_parts(part)
-
-
-def listed_by(suite: Mapping[str, Any]) -> list[Identity]:
-    """The processes of the cases of a described suite.
-
-    Raises:
-        KeyError, TypeError, AttributeError: it is no description of a suite.
-    """
-    return [
-        (part["suite"], job["label"], job["key"], job.get("replicate") or 1)
-        for part in described_parts(suite)
-        for job in part["jobs"] or ()
-    ]
 
 
 @dataclass(frozen=True)
@@ -111,11 +99,10 @@ class KeptRun:
             return list(dict.fromkeys(record.identity for record in self._written))
         try:
             return listed_by(self.suite)
-        except (KeyError, TypeError, AttributeError) as error:
+        except ValueError as error:
             raise RunDirectoryError(
-                f"{self.path / DESCRIPTION}: its suite cannot be read "
-                f"({type(error).__name__}: {error}); it was run by another version of "
-                "context-harness, with which it can be shown"
+                f"{self.path / DESCRIPTION}: its suite cannot be read ({error}); it was run by "
+                "another version of context-harness, with which it can be shown"
             ) from error
 
     @cached_property

@@ -4,14 +4,28 @@ import json
 import math
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.case import DEFAULT_TIMING, Identity, Job, Outcome, Place, as_plain, from_plain
-from harness.measure import STORED
+from harness.case import (
+    DEFAULT_TIMING,
+    Case,
+    Identity,
+    Job,
+    Outcome,
+    Place,
+    Timing,
+    as_plain,
+    from_json,
+    from_plain,
+)
+from harness.measure import STORED, VALUES
 from harness.measure.convention import CONVENTIONS, operations
+from harness.measure.metric import Value
+from harness.measure.own import MetricError, declared
 from harness.records.origin import Origin
+from harness.records.quantities.registry import is_taken
 
 RECORD_SCHEMA = 1
 
@@ -91,22 +105,41 @@ class Record:
         return json.dumps(finite(data), separators=(",", ":"), allow_nan=False)
 
     @classmethod
-    def from_line(cls, line: str) -> "Record":
+    def from_line(cls, line: str | bytes) -> "Record":
         """Read a line back; names of a newer schema are ignored.
 
         Raises:
             ValueError: not JSON, or a name is missing or has a value of a wrong type.
         """
-        try:
-            data = json.loads(line)
-        except RecursionError as error:
-            raise ValueError("nested too deeply") from error
+        data = from_json(line)
         if not isinstance(data, dict):
             raise ValueError("no JSON object")
         record = from_plain(cls, data)
         if not record.case.keys() >= _CASE_NAMES:
             raise ValueError("case is wrong")
-        return record
+        for name, kind in (("case", Case), ("timing", Timing)):
+            try:
+                from_plain(kind, data.get(name, {}))
+            except ValueError as error:
+                raise ValueError(f"{name} {error}") from None
+        return record._sound()
+
+    def _sound(self) -> "Record":
+        """Without values of another kind than their metric stores, and of what is no metric's."""
+        own = _declared_by(self.values)
+        known = VALUES if own is None else {**VALUES, **own}
+
+        def is_odd(name: str, value: Any) -> bool:
+            if name == "declared":
+                return own is None
+            return not known[name].fits(value) if name in known else is_taken(name)
+
+        odd = [name for name, value in self.values.items() if is_odd(name, value)]
+        if not odd:
+            return self
+        said = f"left out, since they are of a wrong kind: {', '.join(odd)}"
+        values = {name: value for name, value in self.values.items() if name not in odd}
+        return replace(self, values=values, warnings=(*self.warnings, said))
 
     @property
     def identity(self) -> Identity:
@@ -166,6 +199,15 @@ def _unfollowed(job: Job, outcome: Outcome) -> list[str]:
         "it under depends_on"
         for each in (outcome.used.unfollowed if outcome.used else ())
     ]
+
+
+def _declared_by(values: Mapping[str, Any]) -> dict[str, Value] | None:
+    """What users' metrics declare; `None` where that cannot be."""
+    try:
+        found = declared([values])
+    except (MetricError, TypeError, ValueError):
+        return None
+    return None if any(map(is_taken, found)) else found
 
 
 _CASE_NAMES = {"module", "arguments", "inputs", "device", "dtype", "pass_"}

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -11,11 +12,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.environment.files import sync, write_atomically
+from harness.case import from_json
+from harness.environment.files import checked_name, sync, write_atomically
 from harness.messages import HarnessError
+from harness.records.description import sound
 from harness.records.record import Record, finite
 
 RECORDS, DESCRIPTION, LATEST = "records.jsonl", "run.json", "latest"
+
+
+_RUN_NAME = re.compile(r"\d{8}T\d{6}Z(-[0-9a-f]{4}){1,2}")
+
+
+def run_name() -> str:
+    """A name for the directory of a run that begins now; names sort by time."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+def is_run_name(name: str) -> bool:
+    """Whether directories of runs are called so."""
+    return _RUN_NAME.fullmatch(name) is not None
 
 
 class RunDirectoryError(HarnessError):
@@ -39,8 +55,7 @@ class RunDirectory:
         Raises:
             RunDirectoryError: the folder cannot be written.
         """
-        name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
-        path = root / suite / name
+        path = root / checked_name(suite) / run_name()
         with _explaining(path, "create"):
             path.mkdir(parents=True)
         directory = cls(path)
@@ -55,7 +70,8 @@ class RunDirectory:
             RunDirectoryError: there is no run.
         """
         # A file system without links has no `latest`; the names of runs begin with their time.
-        for candidate in (path, path / LATEST, *sorted(path.glob("*Z-*"), reverse=True)):
+        link = [path / LATEST] if _is_ours(path / LATEST) else []
+        for candidate in (path, *link, *sorted(path.glob("*Z-*"), reverse=True)):
             if (candidate / DESCRIPTION).is_file():
                 return cls(candidate.resolve())
         raise RunDirectoryError(
@@ -74,12 +90,16 @@ class RunDirectory:
             write_atomically(self.path / DESCRIPTION, text + "\n")
 
     def description(self) -> dict[str, Any]:
-        """What `run.json` says: suite as resolved, environment, command."""
+        """What `run.json` says: suite as resolved, environment, command; see `sound`.
+
+        Raises:
+            RunDirectoryError: it cannot be read.
+        """
         with _explaining(self.path, "read"):
-            text = (self.path / DESCRIPTION).read_text(encoding="utf-8")
+            text = (self.path / DESCRIPTION).read_bytes()
         try:
-            data = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            data = from_json(text)
+        except ValueError as error:
             raise RunDirectoryError(
                 f"{self.path / DESCRIPTION}: not JSON ({error}); the run cannot be read"
             ) from error
@@ -87,7 +107,7 @@ class RunDirectory:
             raise RunDirectoryError(
                 f"{self.path / DESCRIPTION}: no description of a run; the run cannot be read"
             )
-        return data
+        return sound(data)
 
     def records(self) -> list[Record]:
         """All whole records, in the order in which they ended.
@@ -102,8 +122,8 @@ class RunDirectory:
         records = []
         for number, line in enumerate(lines, 1):
             try:
-                records.append(Record.from_line(line.decode("utf-8")))
-            except (ValueError, TypeError, KeyError) as error:
+                records.append(Record.from_line(line))
+            except ValueError as error:
                 raise RunDirectoryError(
                     f"{path}:{number}: not a record ({error}); remove the line to go on without it"
                 ) from error
@@ -114,8 +134,10 @@ class RunDirectory:
         return RecordWriter(self.path / RECORDS)
 
     def mark_latest(self) -> None:
-        """Point `latest` beside this run to it."""
+        """Point `latest` beside this run to it; what is called so and is not ours stays."""
         link = self.path.parent / LATEST
+        if os.path.lexists(link) and not _is_ours(link):
+            return
         temporary = link.with_name(f".{LATEST}-{secrets.token_hex(4)}")
         try:
             temporary.symlink_to(self.path.name)
@@ -123,6 +145,20 @@ class RunDirectory:
         except OSError:  # a file system without links has no `latest`
             with suppress(OSError):
                 temporary.unlink()
+
+
+def _is_ours(link: Path) -> bool:
+    """Whether a link was made by `mark_latest`: to a run beside it, and nowhere else."""
+    try:
+        return is_run_name(os.readlink(link))  # noqa: PTH115 - a Path would drop `./` and slashes
+    except OSError:  # none, or a file or folder
+        return False
+
+
+class MovedRunError(RunDirectoryError):
+    """The run directory went away while it was written; what has been measured is not at fault."""
+
+    exit_code = 1
 
 
 class RecordWriter:
@@ -169,6 +205,7 @@ class RecordWriter:
 
         Raises:
             RunDirectoryError: the disk is full or gone; what was there before stays whole.
+            MovedRunError: the run directory was moved or removed; the record is where it is now.
         """
         line = record.to_line().encode() + b"\n"
         size = os.fstat(self._file).st_size
@@ -185,6 +222,31 @@ class RecordWriter:
                 f"{error.strerror or error}; the records before it are kept; "
                 "free space, then go on with --resume"
             ) from error
+        self.require_place()
+
+    def require_place(self) -> None:
+        """Notice that the file is no longer where the next reader looks for it.
+
+        Raises:
+            MovedRunError: the run directory was moved, removed or replaced.
+        """
+        own = os.fstat(self._file)
+        with suppress(OSError):
+            there = self._path.stat()
+            if (there.st_dev, there.st_ino) == (own.st_dev, own.st_ino):
+                return
+        folder, now = self._path.parent, ""
+        with suppress(OSError):  # Linux knows where it is now
+            now = os.readlink(f"/proc/self/fd/{self._file}")  # noqa: PTH115 - `... (deleted)`
+        if own.st_nlink and now and Path(now).exists():
+            raise MovedRunError(
+                f"{folder}: the run directory was moved to {Path(now).parent} while the run goes "
+                "on; its finished records are there; move it back, then go on with --resume"
+            )
+        raise MovedRunError(
+            f"{folder}: the run directory was removed or replaced while the run goes on; begin the "
+            "run anew"
+        )
 
     def close(self) -> None:
         """Close the file."""

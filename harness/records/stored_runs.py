@@ -1,6 +1,5 @@
 """Many runs at once: what DuckDB reads from their files without making records of them."""
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -9,9 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from harness.case import Identity
+from harness.case import Identity, from_json
 from harness.messages import HarnessError
-from harness.records.kept_run import last_of_each, listed_by
+from harness.records.description import listed_by, sound
+from harness.records.kept_run import last_of_each
 from harness.records.run_directory import DESCRIPTION, RECORDS
 
 if TYPE_CHECKING:
@@ -108,9 +108,16 @@ def read_runs(database: "DuckDBPyConnection", paths: Sequence[Path]) -> tuple[li
     files = [str(path / DESCRIPTION) for path in paths]
     try:
         rows = database.execute(_DESCRIPTIONS, [files]).fetchall() if files else []
-        described = cache(json.loads)  # runs of one suite mostly describe it alike
+        described = cache(from_json)  # runs of one suite mostly describe it alike
         runs = [
-            _stored_run(Path(name).parent, described(suite), at or "", json.loads(text or "{}"))
+            _stored_run(
+                Path(name).parent,
+                {
+                    "suite": described(suite),
+                    "started_at": at,
+                    "environment": from_json(text or "{}"),
+                },
+            )
             for name, suite, at, text in rows
         ]
     except (duckdb.Error, *_ODD):  # one bad file stops the query; then each is read apart
@@ -132,15 +139,14 @@ _DESCRIPTIONS = """
 
 def _read_apart(path: Path) -> StoredRun | None:
     try:
-        data = json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))
-        return _stored_run(path, data["suite"], data["started_at"], data["environment"])
+        return _stored_run(path, from_json((path / DESCRIPTION).read_bytes()))
     except (OSError, *_ODD):
         return None
 
 
-def _stored_run(
-    path: Path, suite: Mapping[str, Any], started_at: str, environment: Mapping[str, Any]
-) -> StoredRun:
+def _stored_run(path: Path, described: Mapping[str, Any]) -> StoredRun:
+    description = sound(described)
+    suite, environment = description["suite"], description.get("environment") or {}
     git = environment.get("git") or {}
     libraries = environment.get("libraries") or {}
     # The harness's own version follows from the commit.
@@ -153,7 +159,7 @@ def _stored_run(
     return StoredRun(
         path,
         suite["suite"] or path.parent.name,
-        started_at,
+        description.get("started_at") or "",
         git.get("commit"),
         bool(git.get("dirty")),
         environment.get("threads"),

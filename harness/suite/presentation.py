@@ -2,9 +2,20 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
+from harness.environment.files import checked_name
 from harness.suite.recipe import Strict
+
+FileName = Annotated[str, AfterValidator(checked_name)]
 
 
 class FigureSpec(Strict):
@@ -94,7 +105,7 @@ Best = Annotated[
 class TableSpec(Strict):
     """One table of the results."""
 
-    name: str | None = Field(
+    name: FileName | None = Field(
         default=None, description="File name without ending; the suite's if absent."
     )
     title: str | None = None
@@ -137,7 +148,7 @@ class PlotSpec(Strict):
     """One plot of the results."""
 
     kind: Literal["bar", "scatter", "line", "roofline"]
-    name: str | None = None
+    name: FileName | None = None
     title: str | None = None
     x: str | None = Field(default=None, description="Quantity or grid axis; labels for bars.")
     y: YAxis = Field(

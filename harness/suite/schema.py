@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from harness.case import DEFAULT_TIMING, Cache, Criterion, DType, Pass, Timing
+from harness.environment.files import LONGEST_NAME
 from harness.measure import METRICS, STATIC
 from harness.measure.convention import CONVENTIONS
 from harness.measure.own import OWN_METRIC, is_own
@@ -126,6 +127,12 @@ def _bounded(shape: tuple[int, ...]) -> tuple[int, ...]:
     if math.prod(shape) > MOST_ELEMENTS:
         raise ValueError("an input of more than 2**40 elements; check the shape, batch first")
     return shape
+
+
+def _not_reserved(name: str) -> str:
+    if name == "latest":
+        raise ValueError("latest stands for the run that was started last; choose another name")
+    return name
 
 
 def _one_line(text: str) -> str:
@@ -278,9 +285,11 @@ class CaseSpec(Conditions):
 class SuiteSpec(Conditions):
     """A suite file."""
 
-    suite: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100)] = (
-        Field(description="Name of the suite: lower case letters, digits and hyphens.")
-    )
+    suite: Annotated[
+        str,
+        StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=LONGEST_NAME),
+        AfterValidator(_not_reserved),
+    ] = Field(description="Name of the suite: lower case letters, digits and hyphens.")
     title: Line | None = None
     convention: Convention | None = Field(
         default=None,

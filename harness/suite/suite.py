@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.case import Case, Job, Shape, Timing, as_plain, from_plain
-from harness.messages import HarnessError
+from harness.measure.convention import CONVENTIONS
+from harness.messages import HarnessError, quote
 from harness.suite.document import Document
 from harness.suite.presentation import PlotSpec, ReferenceSpec, TableSpec, describe
 
@@ -118,7 +119,7 @@ def suite_of(described: Mapping[str, Any]) -> Suite:
     try:
         return _described_suite(described)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = f"{error.args[0]} is missing" if type(error) is KeyError else str(error)
         if isinstance(error, ValidationError):
             first = error.errors(include_url=False)[0]
             reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
@@ -139,16 +140,37 @@ def _described_suite(described: Mapping[str, Any]) -> Suite:
     return Suite(
         name=name,
         title=str(described.get("title") or name),
-        path=Path(described["path"]),
+        path=_described_path(described["path"]),
         jobs=tuple(jobs),
         tables=tuple(_described_table(each) for each in described.get("tables") or ()),
         plots=tuple(PlotSpec.model_validate(each) for each in described.get("plots") or ()),
         reference=None if reference is None else ReferenceSpec.model_validate(reference),
-        convention=str(described.get("convention") or "flops"),
+        convention=_described_convention(described.get("convention") or "flops"),
         included=tuple(_described_suite(each) for each in described.get("included") or ()),
-        note=described.get("note"),
-        notes={str(each["label"]): each["note"] for each in described["jobs"] if each.get("note")},
+        note=from_plain(_Noted, described).note,
+        notes={
+            str(each["label"]): note
+            for each in described["jobs"]
+            if (note := from_plain(_Noted, each).note)
+        },
     )
+
+
+@dataclass(frozen=True)
+class _Noted:
+    note: str | None = None
+
+
+def _described_path(text: str) -> Path:
+    if "\0" in text:
+        raise ValueError("path is wrong")
+    return Path(text)
+
+
+def _described_convention(name: object) -> str:
+    if name not in CONVENTIONS:
+        raise ValueError(f"{quote(name)} is no convention")
+    return str(name)
 
 
 def _described_table(described: Mapping[str, Any]) -> TableSpec:

@@ -13,6 +13,7 @@ from harness.case import Case, Job, Outcome, Place, Slot, Status, Timing, Turn, 
 CASE = Case("fcn", {"in_channels": 8, "sizes": [1, 2]}, ((1, 8, 6, 6), (1, 4)), dtype="float64")
 JOB = Job("s", "a", CASE, ("params", "latency"), 60.0)
 TEXTS = st.text(max_size=9)
+NUMBERS = st.integers(-(2**63), 2**63 - 1)
 JOBS = st.builds(
     Job,
     suite=TEXTS,
@@ -21,16 +22,16 @@ JOBS = st.builds(
         Case,
         module=TEXTS,
         arguments=st.dictionaries(TEXTS, st.integers() | st.none() | st.lists(TEXTS)),
-        inputs=st.lists(st.lists(st.integers()).map(tuple)).map(tuple),
+        inputs=st.lists(st.lists(NUMBERS).map(tuple)).map(tuple),
         device=st.sampled_from(["cpu", "cuda"]),
         compile=st.booleans(),
     ),
     metrics=st.lists(TEXTS).map(tuple),
     timeout=st.floats(0, 9),
-    threads=st.none() | st.integers(),
-    timing=st.builds(Timing, samples=st.none() | st.integers(), turns=st.booleans()),
+    threads=st.none() | NUMBERS,
+    timing=st.builds(Timing, samples=st.none() | NUMBERS, turns=st.booleans()),
     accuracy=st.none() | st.dictionaries(TEXTS, st.booleans()),
-    turn=st.none() | st.builds(Turn, TEXTS, st.integers(), st.integers()),
+    turn=st.none() | st.builds(Turn, TEXTS, NUMBERS, NUMBERS),
 )
 
 
@@ -71,6 +72,8 @@ def test_names_of_a_newer_version_are_ignored_and_what_is_given_is_not_read():
         ({"timeout": "60"}, "timeout is wrong"),
         ({"timeout": float("nan")}, "timeout is wrong"),
         ({"timeout": True}, "timeout is wrong"),
+        ({"timeout": 10**400}, "timeout is wrong"),
+        ({"seed": 2**63}, "seed is wrong"),
         ({"threads": 1.5}, "threads is wrong"),
         ({"force": 1}, "force is wrong"),
         ({"case": [1]}, "case is wrong"),

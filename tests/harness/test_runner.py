@@ -9,7 +9,7 @@ import torch
 
 from harness.case import Case, Job, Outcome
 from harness.engines.engine import Finished, Measuring, Started
-from harness.records.run_directory import RunDirectoryError
+from harness.records.run_directory import RunDirectory, RunDirectoryError
 from harness.runner import DeviceError, execute
 from harness.suite.suite import Suite
 
@@ -65,6 +65,22 @@ def test_rows_have_the_order_of_the_suite_and_records_that_of_the_measurement(tm
     assert [r.status for r in done.records] == ["ok", "oom", "ok"]
     assert [r.label for r in done.directory.records()] == ["ccc", "bb", "a"]
     assert (done.total, done.interrupted, engine.cancelled) == (3, False, True)
+
+
+@pytest.mark.parametrize(("after", "kept"), [(1, ["ccc", "bb"]), (3, ["ccc", "bb", "a"])])
+def test_a_run_directory_that_is_moved_ends_the_run_and_what_is_measured_is_there(
+    tmp_path, after, kept
+):
+    def move(progress):
+        if isinstance(progress.event, Finished) and progress.done == after:
+            (tmp_path / "mini").rename(tmp_path / "moved")
+
+    engine = FakeEngine()
+    with pytest.raises(RunDirectoryError, match=rf"was moved to {tmp_path}/moved/") as caught:
+        execute(suite(*ABC), tmp_path, listener=move, engine=engine)
+    assert (caught.value.exit_code, engine.cancelled) == (1, True)
+    (folder,) = (path for path in (tmp_path / "moved").iterdir() if not path.is_symlink())
+    assert [r.label for r in RunDirectory(folder).records()] == kept
 
 
 def test_a_listener_hears_of_a_record_that_is_on_disk(tmp_path):

@@ -4,12 +4,10 @@ import hashlib
 import json
 import math
 import os
-import secrets
 import shutil
 from collections import deque
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from harness.engines.engine import EngineError, is_static, is_timed, next_ring
 from harness.engines.slurm.scheduler import SlurmOptions, most_tasks
 from harness.engines.slurm.task import JournalReader, Task, agreed, run_task
 from harness.environment.files import locked
+from harness.records.run_directory import is_run_name, run_name
 
 STATIC_TASK = 50
 """Static cases of one task: each takes a fraction of what starting Python on a node does."""
@@ -148,6 +147,8 @@ class Desk:
             wanted.setdefault(job_fingerprint(job), []).append(job)
         adopted = []
         for run in sorted(self._options.folder.glob(f"*/{TASKS}"), reverse=True):
+            if not is_run_name(run.parent.name) or run.parent.is_symlink():
+                continue  # no desk made it, and `close` must not remove it
             try:
                 self._locks.enter_context(locked(run.parent / LOCK, wait=False))
             except OSError:
@@ -181,8 +182,7 @@ class Desk:
 
     def _own_folder(self) -> Path:
         if self._folder is None:
-            name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
-            folder = (self._options.folder / name).resolve()
+            folder = (self._options.folder / run_name()).resolve()
             try:
                 for part in ("journals", "kinds", "submitit"):
                     (folder / part).mkdir(parents=True)

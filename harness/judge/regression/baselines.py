@@ -6,17 +6,20 @@ once, so that a reader finds the old baseline or the new one, whatever happens m
 """
 
 import json
+import os
 import secrets
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.environment.files import locked, sync, write_atomically
+from harness.case import from_json, from_plain
+from harness.environment.files import FileNameError, checked_name, locked, sync, write_atomically
 from harness.judge.regression.observed import Observed, observe
 from harness.messages import HarnessError
-from harness.records.run_directory import DESCRIPTION, RECORDS
+from harness.records.run_directory import DESCRIPTION, RECORDS, is_run_name, run_name
 
 BASELINES = Path("results/baselines")
 ACCEPTED = "accepted.json"
@@ -62,14 +65,21 @@ def accept(
         run: a complete run. Failed cases are part of it: they are known to fail.
 
     Raises:
-        BaselineError: the run is not complete, or the folder cannot be written.
+        BaselineError: the run is not complete, what it says of its machine or its suite is no name
+            of a folder, or the folder cannot be written.
     """
     if run.found < run.expected:
         raise BaselineError(
             f"{run.path}: not complete, {run.found} of {run.expected} processes have ended; go on "
             "with `harness run --resume`, then accept it"
         )
-    folder = root / run.machine_key / run.suite
+    try:
+        folder = _folder(root, run.machine_key, run.suite)
+    except FileNameError as error:
+        raise BaselineError(
+            f"{run.path}: baselines lie in folders named by machine and suite, and {error.what}; "
+            "this is no run of `harness run`"
+        ) from error
     if run.path.is_relative_to(folder.resolve()):
         raise BaselineError(f"{run.path}: is the baseline already; give a run of `harness run`")
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -78,8 +88,9 @@ def accept(
         # One at a time: another would take what this one is writing for a leftover.
         with locked(folder):
             # Another name where an earlier state of the same run is the baseline.
-            taken = (folder / run.path.name).exists()
-            name = f"{run.path.name}-{secrets.token_hex(2)}" if taken else run.path.name
+            name = run.path.name if is_run_name(run.path.name) else run_name()
+            if os.path.lexists(folder / name):
+                name = f"{'-'.join(name.split('-')[:2])}-{secrets.token_hex(2)}"
             made = Baseline(folder, name, run.commit, now, dict(noise_floor or {}))
             _replace_by(made, run.path)
     except OSError as error:
@@ -88,6 +99,17 @@ def accept(
             "choose another place with --baselines"
         ) from error
     return made
+
+
+def _folder(root: Path, machine_key: str, suite: str) -> Path:
+    return root / checked_name(machine_key) / checked_name(suite)
+
+
+def _floor(value: object) -> float:
+    number = from_plain(float, value)
+    if number < 0:
+        raise ValueError("a noise_floor below 0")
+    return float(number)
 
 
 def observed(baseline: Baseline) -> Observed:
@@ -110,27 +132,25 @@ def find_baseline(root: Path, machine_key: str, suite: str) -> Baseline | None:
     Raises:
         BaselineError: there is one, but it cannot be read.
     """
-    folder = root / machine_key / suite
+    folder = _folder(root, machine_key, suite)
     try:
-        text = (folder / ACCEPTED).read_text(encoding="utf-8")
+        text = (folder / ACCEPTED).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise BaselineError(f"{folder / ACCEPTED}: {error.strerror or error}") from error
     try:
-        data = json.loads(text)
+        data = from_json(text)
         run, noise = str(data["run"]), data.get("noise_floor") or {}
         if not isinstance(noise, Mapping):
             raise ValueError("noise_floor is no mapping")
-        if Path(run).name != run:
-            raise ValueError("run is not the name of a folder")
         commit = data.get("commit")
         return Baseline(
             folder,
-            run,
+            checked_name(run),
             None if commit is None else str(commit),
             str(data["accepted_at"]),
-            {str(name): float(floor) for name, floor in noise.items()},
+            {str(name): _floor(floor) for name, floor in noise.items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BaselineError(
@@ -149,7 +169,7 @@ def find_for(run: Observed, root: Path = BASELINES) -> Baseline:
     own = find_baseline(root, run.machine_key, run.suite)
     if own is not None:
         return own
-    others = [each for each in every(root) if each.suite == run.suite]
+    others = [each for each in every(root)[0] if each.suite == run.suite]
     if not others:
         raise BaselineError(
             f"{root}: no baseline of suite {run.suite}; make one of a run that you trust with "
@@ -158,15 +178,17 @@ def find_for(run: Observed, root: Path = BASELINES) -> Baseline:
     return max(others, key=lambda each: each.accepted_at)
 
 
-def every(root: Path = BASELINES) -> list[Baseline]:
-    """All baselines, by machine and suite.
-
-    Raises:
-        BaselineError: one of them cannot be read.
-    """
-    folders = sorted(path.parent for path in root.glob(f"*/*/{ACCEPTED}"))
-    found = (find_baseline(root, folder.parent.name, folder.name) for folder in folders)
-    return [each for each in found if each is not None]
+def every(root: Path = BASELINES) -> tuple[list[Baseline], list[str]]:
+    """All baselines, by machine and suite; and a sentence on each that cannot be read."""
+    found, left_out = [], []
+    for path in sorted(root.glob(f"*/*/{ACCEPTED}")):
+        try:
+            each = find_baseline(root, path.parent.parent.name, path.parent.name)
+        except HarnessError as error:
+            left_out.append(str(error))
+        else:
+            found += [] if each is None else [each]
+    return found, left_out
 
 
 def _replace_by(baseline: Baseline, source: Path) -> None:
@@ -180,5 +202,15 @@ def _replace_by(baseline: Baseline, source: Path) -> None:
     write_atomically(baseline.folder / ACCEPTED, json.dumps(stored, indent=1) + "\n")
     # What a killed `accept` left goes, too; what cannot go does no harm.
     for path in baseline.folder.iterdir():
-        if path.is_dir() and path.name != baseline.run:
-            shutil.rmtree(path, ignore_errors=True)
+        if path.name != baseline.run and is_run_name(path.name) and not path.is_symlink():
+            _remove_copy(path)
+
+
+def _remove_copy(path: Path) -> None:
+    """Remove a copy of a run; of a folder that holds anything else, that stays."""
+    with suppress(OSError):
+        held = {each.name for each in path.iterdir()}
+        if held <= {DESCRIPTION, RECORDS}:
+            for name in held:
+                (path / name).unlink()
+            path.rmdir()

@@ -12,8 +12,10 @@ from harness.judge.regression.verdict import (
     decide,
 )
 from harness.judge.statistics.significance import CONFIDENCE
-from harness.messages import HarnessError
+from harness.messages import HarnessError, one_line
 from harness.records.quantities.registry import CASE, COMPARED
+
+QUOTE = "'"  # in place of a backquote, which begins and ends a path
 
 
 class NothingInCommonError(HarnessError):
@@ -68,9 +70,10 @@ def _rule(limits: Limits) -> str:
 
 
 def _side(run: Observed) -> str:
+    """In words; the path stands between backquotes, of which it has none itself."""
     commit = f"commit {run.commit}, " if run.commit else ""
-    path = str(run.path).replace("`", "'")
-    return f"{commit}machine {run.machine_key}, {run.found} processes, `{path}`"
+    said = f"{commit}machine {one_line(run.machine_key)}, {run.found} processes"
+    return f"{said.replace('`', QUOTE)}, `{one_line(str(run.path)).replace('`', QUOTE)}`"
 
 
 def _compared_values(a: Observed, b: Observed, limits: Limits) -> dict[CaseMetric, Finding]:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.case import as_plain, from_plain
-from harness.environment.files import write_atomically
+from harness.environment.files import FileNameError, checked_name, write_atomically
 from harness.environment.machine import describe_environment
 from harness.environment.searching import safe_environment
 from harness.measure.convention import Roof
@@ -107,7 +108,9 @@ def known_roofs(
     calibrations = cache(partial(load, folders=folders))
 
     def roof_of(row: Mapping[str, Any]) -> Roof | None:
-        found = calibrations(str(row["machine_key"])) if row.get("machine_key") else None
+        found = None
+        with suppress(FileNameError):  # a machine that no calibration can be of
+            found = calibrations(checked_name(str(row.get("machine_key") or "")))
         if found is None:
             return None
         entry = found.entry(str(row.get("device")), row.get("threads") or threads)

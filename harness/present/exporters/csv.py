@@ -17,7 +17,7 @@ def csv(run: Exported) -> str:
     table = frame(run.rows)
     out = io.StringIO()
     writer = comma_separated.writer(out, lineterminator="\n")
-    writer.writerow(table.columns)
+    writer.writerow([safe(str(name)) for name in table.columns])
     present = table.notna().to_numpy()
     for cells, there in zip(table.itertuples(index=False, name=None), present, strict=True):
         writer.writerow(

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.measure.convention import CONVENTIONS
 from harness.measure.metric import Dimension
-from harness.messages import HarnessError
+from harness.messages import HarnessError, quote
 from harness.present.rows import rows_of
 from harness.records.kept_run import KeptRun, described_parts
 from harness.records.quantities.quantity import Row
 from harness.records.quantities.registry import COMPARED, own_quantities
+from harness.records.run_directory import DESCRIPTION
 
 
 class ExportError(HarnessError):
@@ -49,12 +51,15 @@ def read_run(path: Path) -> Exported:
     run = KeptRun.open(path)
     if not run.records:
         raise ExportError(f"{run.path}: no case of this run has ended; nothing to export")
+    if not run.suite:
+        raise ExportError(f"{run.path / DESCRIPTION}: describes no suite; nothing can be exported")
     mix = bool(run.description.get("mix_machines"))
-    rows = [
-        row
-        for part in described_parts(run.suite)
-        for row in rows_of(run.records, part["suite"], part.get("convention") or "flops", mix=mix)
-    ]
+    rows: list[Row] = []
+    for part in described_parts(run.suite):
+        convention = str(part.get("convention") or "flops")
+        if convention not in CONVENTIONS:
+            raise ExportError(f"{run.path}: this version knows no convention {quote(convention)}")
+        rows += rows_of(run.records, part["suite"], convention, mix=mix)
     started_at = str(run.description.get("started_at") or "")
     return Exported(run.path, run.suite_name, rows, run.environment, started_at)
 

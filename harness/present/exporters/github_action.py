@@ -7,6 +7,7 @@ Format: https://github.com/benchmark-action/github-action-benchmark, "Custom ben
 import json
 
 from harness.measure.metric import unit
+from harness.messages import printable
 from harness.present.exporters.exported import Exported, ExportError, figures, unique_name
 
 # The action scales values between units of time that it knows (s, ms, us, ns); others must stay the
@@ -49,4 +50,4 @@ def github_action(run: Exported) -> str:
             made.append(entry | {"extra": extra})
     if not made:
         raise ExportError(f"{run.path}: no case ended well; there is nothing that the action takes")
-    return json.dumps(made, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return printable(json.dumps(made, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"

@@ -36,7 +36,10 @@ def parquet(run: Exported) -> bytes:
     table = pyarrow.Table.from_pandas(made.drop(columns=lists), preserve_index=False)
     for name in lists:
         values = [
-            None if row.get(name) is None else list(map(float, row[name])) for row in run.rows
+            None
+            if (found := row.get(name)) is None
+            else [None if each is None else float(each) for each in found]
+            for row in run.rows
         ]
         column = pyarrow.array(values, pyarrow.list_(pyarrow.float64()))
         table = table.add_column(list(made.columns).index(name), name, column)

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from harness.case import is_number
 from harness.judge.part import Part
 from harness.messages import HarnessError
 from harness.present.notes import setup
@@ -130,10 +131,7 @@ def _swept_axes(rows: Sequence[Row]) -> Iterator[tuple[str, str | None]]:
                 values[axis].append(value)
     for axis in swept:
         others = [each for each in swept if each != axis and len(values[each]) > 1]
-        is_curve = len(values[axis]) >= _CURVE and all(
-            isinstance(value, (int, float)) and not isinstance(value, bool)
-            for value in values[axis]
-        )
+        is_curve = len(values[axis]) >= _CURVE and all(map(is_number, values[axis]))
         if is_curve and len(others) <= 1 and all(len(values[o]) <= _SERIES for o in others):
             yield axis, f"factors.{others[0]}" if others else None
 

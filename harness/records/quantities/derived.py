@@ -152,6 +152,15 @@ def positions(row: Row) -> int | None:
     return _product(shapes[0][2:]) if shapes and len(shapes[0]) > 2 else None
 
 
+def is_shape(value: Sequence[Any]) -> bool:
+    """Whether `shape_text` can write it: one shape, or several."""
+    shapes = value if value and isinstance(value[0], (list, tuple)) else [value]
+    return all(
+        isinstance(shape, (list, tuple)) and all(isinstance(side, int) for side in shape)
+        for shape in shapes
+    )
+
+
 def shape_text(shapes: Any) -> str:
     """`1x2048x128x128`; several inputs are joined by a comma."""
     if not shapes:

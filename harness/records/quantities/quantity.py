@@ -1,6 +1,7 @@
 """A quantity: a value that tables, plots and comparisons read out of a row; numbers as text."""
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -39,11 +40,11 @@ class Quantity(Value):
         return with_unit(self.head, name)
 
     def number(self, row: Row) -> float | None:
-        """Its value as a number; `None` for text, truth values and what was not measured."""
+        """Its value as a number; `None` for text, truth values, infinities and what is absent."""
         value = self.read(row)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return None
-        return value
+        return value if abs(value) <= sys.float_info.max else None
 
     @property
     def has_interval(self) -> bool:

@@ -9,14 +9,16 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from harness.measure import METRICS, TRAFFIC
+from harness.case import is_number
+from harness.measure import METRICS, TRAFFIC, VALUES
 from harness.measure.convention import CONVENTIONS, operations
 from harness.measure.own import declared
-from harness.messages import HarnessError, hint
+from harness.messages import HarnessError, axis_text, hint
 from harness.records.quantities import derived
 from harness.records.quantities.derived import (
     FACTORS,
     as_json,
+    is_shape,
     quotient,
     shape_text,
     stored,
@@ -305,10 +307,12 @@ _OF_ROWS = {
 }
 
 
+_TAKEN = frozenset((*QUANTITIES, *ALIASES, *METRICS, *VALUES, *_OF_ROWS))
+
+
 def is_taken(name: str) -> bool:
     """Whether a user's metric cannot store a value under that name."""
-    stored_names = (value.name for metric in METRICS.values() for value in metric.values)
-    return name in {*QUANTITIES, *ALIASES, *METRICS, *stored_names} | _OF_ROWS
+    return name in _TAKEN
 
 
 def own_quantities(rows: Iterable[Row]) -> dict[str, Quantity]:
@@ -330,14 +334,12 @@ def factor(axis: str, rows: Iterable[Row]) -> Quantity:
     """The quantity that reads a grid axis; numeric where every row's value is a number."""
     values = [(row.get("factors") or {}).get(axis) for row in rows]
     present = [value for value in values if value is not None]
-    numeric = bool(present) and all(
-        isinstance(value, (int, float)) and not isinstance(value, bool) for value in present
-    )
+    numeric = bool(present) and all(map(is_number, present))
 
     def read(row: Row) -> Any:
         value = (row.get("factors") or {}).get(axis)
         if isinstance(value, (list, tuple)):
-            return shape_text(value) if value else ""
+            return shape_text(value) if is_shape(value) else axis_text(list(value))
         return json.dumps(value, sort_keys=True) if isinstance(value, Mapping) else value
 
     return Quantity(

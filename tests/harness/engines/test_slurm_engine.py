@@ -353,6 +353,10 @@ def test_tasks_of_an_engine_that_was_killed_are_followed_and_nothing_runs_twice(
 
     finished = [label for kind, label in told if kind == "Finished"]
     left = [f"ok-{n}" for n in range(4) if f"ok-{n}" not in finished]
+    # Somebody's own folder beside those of runs; nobody's to take up, and to remove even less.
+    theirs = here.folder / "shared" / "thesis" / "tasks.jsonl"
+    theirs.parent.mkdir()
+    theirs.write_text("chapter 1")
     # A run that begins anew measures anew; one that goes on does not.
     engine = here.engine(time="9")
     engine.take_up()
@@ -365,7 +369,8 @@ def test_tasks_of_an_engine_that_was_killed_are_followed_and_nothing_runs_twice(
     assert {o.status for o in outcomes.values()} == {"ok"}
     counts = Counter(line.split(" ")[0] for line in here.ran)
     assert counts == dict.fromkeys([f"ok-{n}" for n in range(4)], 1) | {"once-last": 2}
-    assert not list((here.folder / "shared").glob("*/tasks.jsonl"))
+    assert list((here.folder / "shared").glob("*/tasks.jsonl")) == [theirs]
+    assert [path.name for path in theirs.parent.iterdir()] == ["tasks.jsonl"]
 
 
 def test_an_engine_that_lives_keeps_its_tasks(site):

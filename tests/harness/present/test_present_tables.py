@@ -11,7 +11,7 @@ from made_rows import COLUMNS, Suite, failed, make, ocnet, reference, row, table
 from rich.console import Console
 
 from harness.judge.part import Context
-from harness.messages import HarnessError
+from harness.messages import HarnessError, printable
 from harness.present.console import ConsoleTable, pieces
 from harness.present.formats import csv_text, markdown, safe
 from harness.present.latex import latex
@@ -186,6 +186,7 @@ def test_csv_numbers_survive_and_texts_are_safe(value):
         number = re.fullmatch(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?", text)
         assert number or not text.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
         kept = value.replace("\r\n", "\n").replace("\r", "\n")
+        kept = "\t".join(map(printable, kept.split("\t")))
         assert text in (kept, f"'{kept}")
         assert next(csv.reader(io.StringIO(_line(text), newline=""))) == [text, "x"]
     else:

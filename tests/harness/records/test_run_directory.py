@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from harness_user import ROOT
 from made_records import made_record
 
+from harness.messages import HarnessError
 from harness.records.run_directory import RecordWriter, RunDirectory, RunDirectoryError
 
 LABELS = ["A", "B", "C"]
@@ -81,6 +83,33 @@ def test_a_second_writer_is_refused(filled):
     with filled.writer() as writer:
         writer.append(made_record("D"))
     assert labels(filled) == [*LABELS, "D"]
+
+
+@pytest.mark.parametrize("how", ["moved", "removed", "replaced"])
+def test_a_directory_that_goes_away_is_noticed_at_the_next_record(filled, tmp_path, how):
+    elsewhere = tmp_path / "elsewhere"
+    with filled.writer() as writer:
+        if how == "removed":
+            shutil.rmtree(filled.path)
+        else:
+            filled.path.rename(elsewhere)
+        if how == "replaced":
+            shutil.copytree(elsewhere, filled.path)
+        with pytest.raises(RunDirectoryError) as caught:
+            writer.append(made_record("D"))
+    assert caught.value.exit_code == 1
+    if how == "removed":
+        assert "was removed or replaced" in str(caught.value)
+    else:
+        assert f"was moved to {elsewhere}" in str(caught.value)
+        assert labels(RunDirectory(elsewhere)) == [*LABELS, "D"]
+
+
+@pytest.mark.parametrize("suite", ["../victim", "/tmp/victim", ".", ""])
+def test_a_suite_that_names_no_folder_is_refused(tmp_path, suite):
+    with pytest.raises(HarnessError, match="cannot be a file name"):
+        RunDirectory.create(tmp_path / "runs", suite, {})
+    assert list(tmp_path.iterdir()) == []
 
 
 def _write_and_die(path: Path) -> None:
@@ -182,14 +211,31 @@ class TestLatest:
         run.mark_latest()
         assert sorted(p.name for p in run.path.parent.iterdir()) == [run.path.name, "latest"]
 
+    @pytest.mark.parametrize("target", ["../../victim", "{victim}", "x"])
+    def test_a_link_to_elsewhere_is_neither_followed_nor_replaced(self, tmp_path, run, target):
+        victim = tmp_path / "victim"
+        victim.mkdir()
+        (victim / "run.json").write_text('{"suite": {"suite": "theirs"}}')
+        link = run.path.parent / "latest"
+        link.symlink_to(target.format(victim=victim))
+        before = link.readlink()
+        run.mark_latest()
+        assert link.readlink() == before
+        assert RunDirectory.open(run.path.parent).path == run.path
+
+    def test_a_file_in_its_place_is_left_alone(self, run):
+        (run.path.parent / "latest").write_text("mine")
+        run.mark_latest()
+        assert (run.path.parent / "latest").read_text() == "mine"
+
     def test_no_run_says_what_to_do(self, tmp_path):
         with pytest.raises(RunDirectoryError, match=r"no run here .* without --resume"):
             RunDirectory.open(tmp_path / "mini")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "{", "[]", "[" * 100_000, "\udcff"])
 def test_a_damaged_description_is_one_sentence(run, text):
-    (run.path / "run.json").write_text(text)
+    (run.path / "run.json").write_text(text, errors="surrogateescape")
     with pytest.raises(RunDirectoryError, match=r"run\.json: .*cannot be read") as caught:
         run.description()
     assert "\n" not in str(caught.value)

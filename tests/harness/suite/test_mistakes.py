@@ -265,6 +265,23 @@ MISTAKES = {
         GRID + 'label: "{scale"\ngrid: {scale: [1]}\n',
         "4:8: label: not a template (expected",
     ),
+    # names of files
+    "table outside": (
+        of_case(BLOCK) + "tables: [{name: ../x, columns: [label]}]\n",
+        "4:17: tables.0.name: '../x' cannot be a file name; use letters, digits, - and _",
+    ),
+    "hidden plot": (
+        of_case(BLOCK) + "plots: [{kind: bar, y: params, name: .x}]\n",
+        "plots.0.name: '.x' cannot be a file name; use letters, digits, - and _",
+    ),
+    "long name": (
+        of_case(BLOCK) + f"tables: [{{name: {'x' * 300}, columns: [label]}}]\n",
+        "... is too long for a file name; use 100 characters at most",
+    ),
+    "reserved suite": (
+        of_case(BLOCK).replace("suite: s", "suite: latest"),
+        "1:8: suite: latest stands for the run that was started last; choose another name",
+    ),
     # includes
     "no include": (of_case(BLOCK) + "include: [a, t.yaml]\n", "4:11: include.0: no such file: a; "),
     "itself": (

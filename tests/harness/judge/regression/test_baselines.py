@@ -51,19 +51,61 @@ def test_the_next_one_takes_its_place(root, made):
     assert names == {"accepted.json", second.run}
 
 
+def test_nothing_but_copies_of_runs_goes_for_the_next_one(root, made, tmp_path):
+    """Whatever else somebody keeps in the folder of a baseline stays as it is."""
+    folder = accept(made(0.01), root).folder
+    ours = {"20260101T000000Z-aaaa": ("run.json", "records.jsonl"), "20260101T000000Z-bbbb": ()}
+    theirs = {
+        "notes": ("run.json", "records.jsonl"),
+        "20260101T000000Z-cccc": ("run.json", "records.jsonl", "thesis.tex"),
+        "20260101T000000Z-dddd": ("thesis.tex",),
+    }
+    for name, files in (ours | theirs).items():
+        (folder / name).mkdir()
+        for file in files:
+            (folder / name / file).write_text("x")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "run.json").write_text("x")
+    (folder / "20260101T000000Z-eeee").symlink_to(tmp_path / "elsewhere")
+    second = accept(made(0.02), root)
+    left = {path.name: tuple(sorted(p.name for p in path.iterdir()))
+            for path in folder.iterdir() if path.is_dir() and path.name != second.run}  # fmt: skip
+    kept = {name: tuple(sorted(files)) for name, files in theirs.items()}
+    assert left == kept | {"20260101T000000Z-eeee": ("run.json",)}
+
+
+def test_a_run_of_another_name_gets_one_by_which_it_is_known_later(root, made):
+    run = made(0.01)
+    renamed = run.path.rename(run.path.with_name("my best run"))
+    first = accept(observe(renamed), root)
+    second = accept(made(0.02), root)
+    assert first.run != "my best run"
+    assert {path.name for path in first.folder.iterdir()} == {"accepted.json", second.run}
+
+
+def test_a_damaged_baseline_is_left_out_of_the_list_and_said(root, made):
+    kept = accept(made(0.01), root)
+    other = root / OTHER_MACHINE / "mini"
+    other.mkdir(parents=True)
+    (other / "accepted.json").write_bytes(b'{"run": "\xff"}')
+    found, (said,) = every(root)
+    assert found == [kept]
+    assert said.startswith(f"{other / 'accepted.json'}: cannot be read")
+
+
 def test_a_run_that_went_on_can_be_accepted_again(root, made, tmp_path):
     run = made(0.01)
     accept(run, root)
     again = accept(run, root)
     assert observed(again).replicates == run.replicates
-    assert len(every(root)) == 1
+    assert len(every(root)[0]) == 1
 
 
 def test_machines_have_baselines_of_their_own(root, made):
     here, there = made(0.01), made(0.02, machine=OTHER_MACHINE)
     accept(here, root)
     accept(there, root)
-    assert [each.machine_key for each in every(root)] == [MACHINE, OTHER_MACHINE]
+    assert [each.machine_key for each in every(root)[0]] == [MACHINE, OTHER_MACHINE]
     assert find_for(here, root).machine_key == MACHINE
     assert find_for(there, root).machine_key == OTHER_MACHINE
 
@@ -153,7 +195,8 @@ def test_a_folder_that_cannot_be_written(made, tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", '{"run": "../../x", "accepted_at": ""}',
+    ["", "[]", "{}", "[" * 5000, '{"run": "x", "accepted_at": "", "noise_floor": {"a": 1e999}}',
+     '{"run": "../../x", "accepted_at": ""}',
      '{"run": "x", "accepted_at": "", "noise_floor": {"a": []}}'],
 )  # fmt: skip
 def test_a_damaged_baseline_is_named(root, made, text):

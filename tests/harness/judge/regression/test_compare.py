@@ -1,6 +1,7 @@
 """Two runs compared: which cases belong together, what is comparable, and what is said of it."""
 
 import json
+import re
 
 import pytest
 from made_runs import MACHINE, OTHER_MACHINE, STATIC, Made, latencies, run_directory
@@ -277,6 +278,17 @@ def test_markdown_leads_with_regressions_and_folds_the_same(compared):
     assert "| A " not in table
     assert "<summary>10 the same</summary>" in text
     assert "one after the other" in text
+
+
+def test_markdown_of_hostile_names_calls_nobody_and_adds_nothing(compared):
+    """What GitHub would make links, mentions, images and headings of, in every place."""
+    hostile = "`@octocat <img src=x>\n\n# [a](https://x.org) www.x.org #1 `"
+    made = [Made(hostile, latencies(1), status="error", cause=hostile)]
+    text = comment(compared(made, made, machine_after=hostile))
+    assert "\n# " not in text
+    assert re.search(r"(?<!\\)[<\[](?!/?details>|/?summary>|!-- -->)", text) is None
+    for calls in ("@octocat", "https://", "www.", "#1 "):
+        assert calls not in text
 
 
 def test_markdown_fits_into_a_comment(compared):

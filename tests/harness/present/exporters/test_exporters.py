@@ -330,3 +330,14 @@ class TestCommand:
         assert done.returncode == 2
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_the_header_of_csv_is_no_formula_and_the_samples_may_lack_some(tmp_path):
+    values = STATIC | timed(0.01) | {SHADY: 3}
+    values["latency_samples_seconds"] = [0.01, None]
+    run = read_run(write_run(tmp_path, 0, [record("A", values)]))
+    header, _ = comma_separated.reader(io.StringIO(csv(run)))
+    assert f"'{SHADY}" in header
+    assert not [name for name in header if name.startswith(("=", "+", "-", "@"))]
+    table = pyarrow.parquet.read_table(io.BytesIO(parquet(run)))
+    assert table.column("latency_samples_seconds").to_pylist() == [[0.01, None]]
