@@ -1,5 +1,6 @@
 """The runner with an engine that answers at once: order, keeping, resuming, interruption."""
 
+import os
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,8 @@ from harness.suite.suite import Suite
 class FakeEngine:
     """Answers in reverse order; `ends_after` cases it is interrupted."""
 
-    def __init__(self, ends_after=None, failing=()):
+    def __init__(self, ends_after=None, failing=(), value=1):
+        self.value = value  # of the case `bb`
         self.jobs = deque()
         self.measured = []
         self.cancelled = False
@@ -36,7 +38,8 @@ class FakeEngine:
             if job.label in self.failing:
                 yield Finished(job, Outcome("oom", "out of memory", elapsed=1.0))
             else:
-                yield Finished(job, Outcome("ok", values={"params": 1}, elapsed=2.0))
+                values = {"params": self.value if job.label == "bb" else 1}
+                yield Finished(job, Outcome("ok", values=values, elapsed=2.0))
 
     def cancel(self):
         self.cancelled = True
@@ -118,6 +121,38 @@ def test_interruption_keeps_what_is_finished_and_resuming_measures_the_rest(tmp_
         ("a", "ok"), ("bb", "ok"), ("ccc", "oom"),
     ]  # fmt: skip
     assert second.directory.path == first.directory.path
+
+
+def test_ctrl_c_while_a_record_is_written_counts_it(tmp_path, monkeypatch):
+    sync = os.fsync
+
+    def interrupted(file):
+        sync(file)
+        if Path(f"/proc/self/fd/{file}").readlink().name == "records.jsonl":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", interrupted)
+    done = execute(suite(*ABC), tmp_path, engine=FakeEngine())
+    assert done.interrupted
+    assert [r.label for r in done.records] == ["ccc"] == [r.label for r in done.directory.records()]
+
+
+def nested(levels):
+    value = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "value", [10**5000, {1, 2}, nested(5000), object(), {(1,): 2}], ids=range(5)
+)
+def test_what_could_not_be_read_back_is_an_error_and_the_rest_is_kept(tmp_path, value):
+    done = execute(suite(*ABC), tmp_path, engine=FakeEngine(value=value))
+    assert [r.status for r in done.records] == ["ok", "error", "ok"]
+    assert done.records[1].cause.startswith("what was measured cannot be kept: ")
+    assert done.records[1].values == {}
+    assert len(done.directory.records()) == 3
 
 
 @pytest.mark.parametrize(

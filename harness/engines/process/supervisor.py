@@ -32,6 +32,7 @@ TAIL_LINES = 40  # faulthandler names the innermost call first, some thirty line
 _TAIL_BYTES = 16 * 1024
 _LAST_EFFORT = 2.0  # seconds for killed processes to leave
 _PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
+_leave = os._exit  # as it was before a module could replace it
 _FIRST_TO_GO = "1000"  # proc(5): oom_score_adj of the process that the kernel should end first
 
 
@@ -67,7 +68,7 @@ def supervise(connection: Connection, task: Task, slot: Slot = ANYWHERE) -> None
     tail.drain()
     with contextlib.suppress(OSError):
         answers.send("exited", code, last_lines(tail.text, TAIL_LINES))
-    os._exit(0)
+    _leave(0)
 
 
 class _Tail:
@@ -149,7 +150,7 @@ def _run_case(
         os.setsid()  # a module that signals its own group does not reach the supervisor
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != supervisor:
-            os._exit(1)
+            _leave(1)
         for descriptor in closed:
             os.close(descriptor)
         for stream in (1, 2):
@@ -169,7 +170,7 @@ def _run_case(
         for file in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
             with contextlib.suppress(Exception):  # a module may have replaced or closed them
                 file.flush()  # type: ignore[union-attr]
-        os._exit(0)
+        _leave(0)
 
 
 def _prctl(option: int, value: int) -> None:
