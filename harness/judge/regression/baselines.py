@@ -73,13 +73,7 @@ def accept(
             f"{run.path}: not complete, {run.found} of {run.expected} processes have ended; go on "
             "with `harness run --resume`, then accept it"
         )
-    try:
-        folder = _folder(root, run.machine_key, run.suite)
-    except FileNameError as error:
-        raise BaselineError(
-            f"{run.path}: baselines lie in folders named by machine and suite, and {error.what}; "
-            "this is no run of `harness run`"
-        ) from error
+    folder = _folder(root, run.machine_key, run.suite)
     if run.path.is_relative_to(folder.resolve()):
         raise BaselineError(f"{run.path}: is the baseline already; give a run of `harness run`")
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -102,7 +96,13 @@ def accept(
 
 
 def _folder(root: Path, machine_key: str, suite: str) -> Path:
-    return root / checked_name(machine_key) / checked_name(suite)
+    try:
+        return root / checked_name(machine_key) / checked_name(suite)
+    except FileNameError as error:
+        raise BaselineError(
+            f"a baseline lies in a folder named by machine and suite, and {error.what}; give a run "
+            "as `harness run` has left it"
+        ) from error
 
 
 def _floor(value: object) -> float:
