@@ -1,6 +1,7 @@
 """Git, asked in a process of its own that is ended with all its children."""
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterable
@@ -19,6 +20,10 @@ _OF_A_HOOK = (
 )  # fmt: skip
 _USUAL_PATIENCE = 300.0  # seconds; a large repository on a slow disk
 _SHORT = 10.0  # seconds; a run begins, and a history is shown, without git rather than late
+
+
+COMMIT = re.compile(r"[0-9a-f]{4,64}")
+"""What may be given to git as a commit: a stored text could be an option, `--output=FILE`."""
 
 
 class GitError(HarnessError):
@@ -89,7 +94,7 @@ def committed_at(commits: Iterable[str], folder: Path) -> dict[str, int]:
         commits: 40 hexadecimal digits each.
         folder: of the checkout.
     """
-    text = "".join(f"{commit}\n" for commit in commits)
+    text = "".join(f"{commit}\n" for commit in commits if COMMIT.fullmatch(commit))
     arguments = ("rev-list", "--no-walk=unsorted", "--timestamp", "--ignore-missing", "--stdin")
     try:
         answer = git(folder, *arguments, text=text, patience=_SHORT) if text else ""

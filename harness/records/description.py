@@ -1,13 +1,11 @@
 """What `run.json` says, as far as anybody reads it: each part of the kind that it is read as."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.case import Identity, from_plain
-
-_COMMIT = re.compile(r"[0-9a-f]{4,64}")
+from harness.environment.git import COMMIT
 
 
 @dataclass(frozen=True)
@@ -16,8 +14,7 @@ class _Checkout:
     dirty: bool | None = None
 
     def __post_init__(self) -> None:
-        # It is given to git, which would take `--output=FILE` for an option.
-        if self.commit is not None and _COMMIT.fullmatch(self.commit) is None:
+        if self.commit is not None and COMMIT.fullmatch(self.commit) is None:
             raise ValueError("commit is wrong")
 
 
