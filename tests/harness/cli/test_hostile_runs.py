@@ -160,7 +160,7 @@ def answer(name, suite):
     """What a command prints and writes; "" where it ends with a sentence and 2."""
     if name == "resume":
         try:
-            run = measure(suite, Path("resumed"), True, None, Idle())
+            run = measure(suite, Path("resumed"), None, Idle(), resume=True)
             return run.summary() + str(run.shown())
         except HarnessError as error:
             return said(error)
