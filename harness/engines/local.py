@@ -27,6 +27,7 @@ from harness.engines.engine import (
 )
 from harness.engines.process.answer import AnswerError, AnswerReader, understood
 from harness.engines.process.child import LEAVING, PATIENCE, Child, StartError, signal_of
+from harness.engines.process.server import context
 from harness.engines.process.supervisor import TAIL_LINES
 from harness.engines.process.worker import LONGEST_CAUSE, work
 from harness.measure import require_declared
@@ -226,6 +227,7 @@ class LocalEngine:
         self._queue: deque[Job] = deque()
         self._running: list[CaseProcess] = []
         self._patience = patience
+        context()  # whoever starts the server from here on has it import torch once
 
     def submit(self, job: Job) -> None:
         """Queue a job."""

@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+from multiprocessing import forkserver
+
+from harness.engines.local import LocalEngine
 
 HANGING = """
     import sys
@@ -47,3 +50,10 @@ def test_a_folder_for_temporary_files_with_a_long_name_is_said(user):
     assert done.returncode == 1
     assert "AF_UNIX path too long; set TMPDIR to a folder with a shorter name" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_engine_says_what_the_server_imports_whoever_starts_it(monkeypatch):
+    # A version's process of the gate starts the server as soon as it has an engine.
+    monkeypatch.setattr(forkserver._forkserver, "_preload_modules", ["__main__"])
+    LocalEngine()
+    assert forkserver._forkserver._preload_modules == ["harness.engines.process.preload"]
