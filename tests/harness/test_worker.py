@@ -51,7 +51,9 @@ def said(module, metrics=("params",), **arguments):
 
 
 def test_messages_come_metric_by_metric():
-    kinds = [message[:2] for message in said("self_attention", ("params", "flops"))]
+    messages = said("self_attention", ("params", "flops"))
+    used = [message for message in messages if message[0] == "used"]
+    kinds = [message[:2] for message in messages if message[0] != "used"]
     assert kinds == [
         ("metric", "params"),
         ("values", "params"),
@@ -59,10 +61,15 @@ def test_messages_come_metric_by_metric():
         ("values", "flops"),
         ("done",),
     ]
+    # Before it is run, and at the end: what runs may end the process.
+    assert messages.index(used[0]) < messages.index(("metric", "flops"))
+    assert messages[-2] == used[-1]
+    assert "context_modules.self_attention:SelfAttention" in used[-1][1]["roots"]
 
 
 def test_a_failure_is_the_last_message_and_has_its_traceback():
-    first, last = said("self_attention", key_channels="many")
+    first, used, last = said("self_attention", key_channels="many")
+    assert used[0] == "used"
     assert first == ("metric", "params")
     assert last[:2] == ("failed", "error")
     assert "key_channels" in last[2]
