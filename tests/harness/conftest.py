@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 from harness_user import User
 
+from harness.environment import used_files
+
 HERE = Path(__file__).parent
 
 
@@ -25,3 +27,9 @@ def saboteur(user: User, sabotage_file: Path) -> User:
     """A user whose folder has the hostile modules."""
     shutil.copy(sabotage_file, user.folder)
     return user
+
+
+@pytest.fixture(autouse=True)
+def nothing_noted(monkeypatch):
+    """A test that is the process of a case notes what it imports and reads; the next begins anew."""
+    monkeypatch.setattr(used_files, "_notes", None)
