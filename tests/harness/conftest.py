@@ -31,5 +31,5 @@ def saboteur(user: User, sabotage_file: Path) -> User:
 
 @pytest.fixture(autouse=True)
 def nothing_noted(monkeypatch):
-    """A test that is the process of a case notes what it imports and reads; the next begins anew."""
+    """A test that is the process of a case notes what it imports; the next one begins anew."""
     monkeypatch.setattr(used_files, "_notes", None)
