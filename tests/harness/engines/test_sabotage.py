@@ -73,7 +73,8 @@ STATIC = {
     "ForgesEnd": ("error", rf"{PIPE}done without flops"),
     "ForgesDepth": ("error", rf"{PIPE}.* is no answer of a worker"),
     "ForgesManyDigits": ("error", rf"{PIPE}.* is no answer of a worker"),
-    "ForgesNaN": ("error", rf"{PIPE}values of flops: conv_macs is wrong"),
+    # NaN arrives as nothing, which is a value; the worker's own words come second.
+    "ForgesNaN": ("error", rf"{PIPE}values of 'flops', which is not being measured"),
     "ForgesInfinity": ("error", rf"{PIPE}values of flops: coverage is wrong"),
     "ForgesText": ("error", rf"{PIPE}values of flops: conv_macs is wrong"),
     "ForgesTruth": ("error", rf"{PIPE}values of flops: conv_macs is wrong"),
