@@ -33,7 +33,8 @@ _NO_PART = (
 _NO_PART_BY_NAME = ("EvaluationSpec",)
 
 _PYTHON = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
-_INSTALLED = {"site-packages", "dist-packages"}
+INSTALLED = {"site-packages", "dist-packages"}
+"""Names of the folders that hold installed packages."""
 
 Named = tuple[str, str]
 """A Python module and a name at its top level; an empty one for all of the file."""
@@ -77,7 +78,7 @@ def _counts(module: str, name: str) -> bool:
         below = any(f"{module}.".startswith(f"{out}.") for out in _NO_PART)
         return not below and name not in _NO_PART_BY_NAME
     file = _file(module)
-    if file is None or _INSTALLED.intersection(file.parts):
+    if file is None or INSTALLED.intersection(file.parts):
         return False
     return not any(map(file.is_relative_to, _PYTHON))
 

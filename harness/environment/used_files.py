@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import context_modules
 from harness.case import Used
-from harness.environment.source import Named, code_of, named
+from harness.environment.source import INSTALLED, Named, code_of, named
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,7 +32,6 @@ ENDLESS = "too many files"
 
 _MOST_FILES = 200_000
 _LARGE = 1 << 28  # bytes, from which on size and time stand for the content
-_INSTALLED = {"site-packages", "dist-packages"}
 _MODULES = context_modules.__path__[0]
 # Of Python and of this project, wherever a suite lies.
 _NEVER = (
@@ -122,7 +121,7 @@ class _Notes:
 
     def _is_theirs(self, path: str) -> bool:
         known = path in self.files or path in self.written
-        if known or path.startswith(_NEVER) or not _INSTALLED.isdisjoint(path.split("/")):
+        if known or path.startswith(_NEVER) or not INSTALLED.isdisjoint(path.split("/")):
             return False
         if Path(path).is_dir():
             return False
@@ -245,7 +244,7 @@ def _read(path: str) -> tuple[str, list[Named]]:
         content = Path(path).read_bytes()
     except OSError:
         return ABSENT, []
-    if not path.endswith(".py") or not _INSTALLED.isdisjoint(Path(path).parts):
+    if not path.endswith(".py") or not INSTALLED.isdisjoint(Path(path).parts):
         return _hash(content), []
     code, imported = code_of(content)
     own = [each for each in imported if each[0].partition(".")[0] == context_modules.__name__]
@@ -264,7 +263,8 @@ def _of_folder(path: str) -> str:
         for name in names:
             with suppress(OSError):
                 status = Path(folder, name).stat()
-                lines.append(f"{folder}/{name} {status.st_size} {status.st_mtime_ns}")
+                below = Path(folder, name).relative_to(path)
+                lines.append(f"{below} {status.st_size} {status.st_mtime_ns}")
         if len(lines) > _MOST_FILES:
             return ENDLESS
     return _hash("\n".join(sorted(lines)).encode())
@@ -277,7 +277,7 @@ def _package_of(module: str) -> list[str]:
     if file is None or top in _WITH_VERSIONS or top == context_modules.__name__:
         return []
     path = Path(file)
-    if _INSTALLED.isdisjoint(path.parts):
+    if INSTALLED.isdisjoint(path.parts):
         return []
     return [str(path.parent if path.stem == "__init__" else path)]
 
