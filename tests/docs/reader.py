@@ -4,7 +4,6 @@ import contextlib
 import io
 import os
 import shlex
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -89,7 +88,7 @@ class Reader:
 
     def _in_process(self, words: list[str]) -> tuple[int, str]:
         said = io.StringIO()
-        before, terminate = sys.argv, signal.getsignal(signal.SIGTERM)
+        before = sys.argv
         sys.argv = words
         try:
             with (
@@ -103,5 +102,4 @@ class Reader:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
         finally:
             sys.argv = before
-            signal.signal(signal.SIGTERM, terminate)
         return code, said.getvalue()
