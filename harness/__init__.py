@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.api.measure import run, validate
-    from harness.api.run import Run, load, load_all, report
+    from harness.api.reports import report
+    from harness.api.run import Run, load, load_all
     from harness.api.show import ModuleCosts, show
     from harness.measure.own import metric
     from harness.messages import HarnessError
@@ -45,7 +46,7 @@ _PLACES = {
     "load": "harness.api.run",
     "load_all": "harness.api.run",
     "metric": "harness.measure.own",
-    "report": "harness.api.run",
+    "report": "harness.api.reports",
     "run": "harness.api.measure",
     "show": "harness.api.show",
     "validate": "harness.api.measure",

@@ -4,7 +4,7 @@ import io
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -21,7 +21,7 @@ from harness.messages import HarnessError, suggest
 from harness.present.formats import Table, csv_text, html, markdown
 from harness.present.rows import main_machine, rows_of, with_roofs
 from harness.present.table import make
-from harness.present.write import plot_names, table_names, write_tables, write_whole
+from harness.present.write import plot_names, table_names, write_tables
 from harness.records.kept_run import KeptRun
 from harness.records.origin import commits_of, main_versions
 from harness.records.record import Record
@@ -34,8 +34,6 @@ from harness.suite.suite import Suite, suite_of
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-
-    from harness.present.report.tables import ReportedRun
 
 
 Asked = TypeVar("Asked")
@@ -464,55 +462,3 @@ def _found(path: Path, root: Path) -> Path:
     names = [each.name for each in root.iterdir() if each.is_dir()] if root.is_dir() else []
     cure = suggest(path.name, names, f"suites in {root}")
     raise RunDirectoryError(f"{path}: no such run; {cure}")
-
-
-def report(
-    runs: Run | str | Path | Sequence[Run | str | Path], out: str | Path | None = None
-) -> Path:
-    """Write runs as one HTML file that needs neither network nor server.
-
-    Args:
-        runs: one or several, each a run or what `harness.load` takes; the same one counts once.
-        out: the file; if absent `report.html` in the run's directory, of several runs here.
-
-    Returns:
-        The file.
-
-    Raises:
-        HarnessError: a run cannot be read or has no records, Jinja is not installed, or the file
-            cannot be written.
-    """
-    from harness.present.report.page import report_html
-
-    given = [runs] if isinstance(runs, (Run, str, Path)) else runs
-    found = [each if isinstance(each, Run) else load(each) for each in given]
-    loaded = {run.directory.path.resolve(): run for run in found}
-    content = report_html([_reported(run) for run in loaded.values()])
-    place = next(iter(loaded)) if len(loaded) == 1 else Path()
-    file = place / "report.html" if out is None else Path(out)
-    write_whole(file, content.encode("utf-8"))
-    return file
-
-
-def _reported(run: Run) -> "ReportedRun":
-    from harness.present.report.tables import ReportedPart, ReportedRun
-
-    path = run.directory.path
-    if not run.records:
-        raise HarnessError(f"{path}: no case of this run has ended; nothing to report")
-    context, description = run.context, run.directory.description()
-    try:
-        run.rows()
-    except HarnessError as error:
-        # Of a run from elsewhere the printed figures may be missing here; its own numbers are not.
-        run = Run(_unreferenced(run.suite), run.directory, run.records)
-        said = f"printed figures and verdicts are left out: {error}"
-        context = replace(context, warnings=(*context.warnings, said))
-    every = [ReportedPart(part, run.part_rows(part)) for part in run.suite.parts()]
-    parts = tuple(each for each in every if each.rows)
-    return ReportedRun(path, description, context, parts, run.records, run.total)
-
-
-def _unreferenced(suite: Suite) -> Suite:
-    included = tuple(_unreferenced(each) for each in suite.included)
-    return replace(suite, reference=None, included=included)

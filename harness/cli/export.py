@@ -83,7 +83,7 @@ def report(
 
     The file needs neither network nor server; several runs stand side by side, suite by suite.
     """
-    from harness.api.run import report as write
+    from harness.api.reports import report as write
 
     file = write(runs, out)
     size = file.stat().st_size
