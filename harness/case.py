@@ -9,19 +9,20 @@ from contextlib import suppress
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from functools import cache, cached_property
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 # What is asked.
 
 Shape = tuple[int, ...]
 Device = Literal["cpu", "cuda"]
 DType = Literal["float32", "float64", "float16", "bfloat16"]
+Autocast = Literal["bfloat16", "float16"]
 Pass = Literal["inference", "training"]
 
 
 # Options that came later are part of the key only where they are used, so that keys of earlier runs
 # stay what they were.
-_OPTIONS = ("channels_last", "compile")
+OPTIONS = ("channels_last", "compile", "autocast", "call", "prepare")
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,9 @@ class Case:
 
     module: str  # a name of `context_modules.catalog`, or `package.file:Class`
     arguments: Mapping[str, Any]  # keyword arguments of the module's constructor (JSON values)
-    inputs: tuple[Shape, ...]  # one shape per positional argument of `forward`, batch first
+    # one shape per positional argument of `forward`, batch first; of the tensors of `call` if it
+    # has one
+    inputs: tuple[Shape, ...]
     device: Device = "cpu"  # where it runs
     dtype: DType = "float32"  # floating type of parameters and inputs
     # `inference` (no gradients, eval mode) or `training` (both directions, train mode)
@@ -38,11 +41,17 @@ class Case:
     channels_last: bool = False  # parameters and inputs of four axes in the NHWC memory format
     # the module goes through `torch.compile` before it is run on real tensors
     compile: bool = False
+    autocast: Autocast | None = None  # type in which the pass runs what gains by it
+    # `args` and `kwargs` of `forward` as `harness.measure.inputs` reads them, where shapes do not
+    # say it all
+    call: Mapping[str, Any] | None = None
+    # methods of the module, or functions of a user, that make it ready before it is measured
+    prepare: tuple[str, ...] = ()
 
     @cached_property  # asked for at every step of a case's way, for thousands of cases
     def key(self) -> str:
         """Hash of exactly what is measured; equal cases have equal keys on every machine."""
-        used = {name: v for name, v in as_plain(self).items() if v or name not in _OPTIONS}
+        used = {name: v for name, v in as_plain(self).items() if v or name not in OPTIONS}
         canonical = json.dumps(used, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
@@ -114,6 +123,8 @@ class Job:
     machine: str | None = None  # key of the machines that may run it; `None`: any
     # what users' metrics declare, by stored name; see `harness.measure.own`
     declared: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    # rules of a user for operators of their own: `mine::gram`: `package.file:rule`
+    counting: Mapping[str, str] = field(default_factory=dict)
     # absolute paths of files and folders that it is made of beside what is imported and read
     depends_on: tuple[str, ...] = ()
     # set by an engine that runs the processes of a case together (`Timing.turns`)
@@ -176,6 +187,15 @@ class Used:
     roots: tuple[str, ...] = ()  # `module:name` of this project that it begins from
     unfollowed: tuple[str, ...] = ()  # what it did whose result no hash knows
     device: str | None = None  # name and UUID of the GPU
+
+    def joined(self, other: "Used") -> "Used":
+        """Of two processes that measured the same case."""
+        return Used(
+            {**self.files, **other.files},
+            tuple(sorted({*self.roots, *other.roots})),
+            tuple(sorted({*self.unfollowed, *other.unfollowed})),
+            other.device or self.device,
+        )
 
 
 @dataclass(frozen=True)
@@ -303,7 +323,7 @@ def _value_of(kind: Any, data: Any) -> Any:
     if kind is Any or (is_number(data) if kind is float else kind is type(data) is not int):
         return data
     origin, inner, named = _parts(kind)
-    if origin is UnionType:
+    if origin in (UnionType, Union):
         (of,) = (each for each in inner if each is not NoneType)
         return None if data is None else _value_of(of, data)
     if origin is tuple and isinstance(data, (list, tuple)):

@@ -10,7 +10,7 @@ import json
 import re
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Literal
@@ -57,6 +57,15 @@ class Parameter:
     name: str
     hint: Any
     required: bool
+    open: bool = True  # whether it has no default, or one that says that nothing is given (`None`)
+
+    def takes(self, value: Any) -> bool:
+        """Whether `build` may fill it in: nothing else is said, and its hint fits."""
+        try:
+            convert(value, self.hint)
+        except ArgumentTypeError:
+            return False
+        return self.open
 
 
 @dataclass(frozen=True)
@@ -72,12 +81,17 @@ class Signature:
 
     def missing(self, given: typing.Collection[str]) -> tuple[str, ...]:
         """Required parameters that neither `given` names nor `build` fills in."""
-        required = (name for name, each in self.parameters.items() if each.required)
-        return tuple(name for name in required if name not in given and name not in FILLED)
+        required = [each for each in self.parameters.values() if each.required]
+        left = [each for each in required if each.name not in given]
+        return tuple(
+            each.name
+            for each in left
+            if each.name not in FILLED or not each.takes(FILLED[each.name])
+        )
 
 
-FILLED = ("in_channels", "input_size")
-"""Parameters that `build` takes from the first input: channels, and (H, W)."""
+FILLED: Mapping[str, Any] = {"in_channels": 1, "input_size": [1, 1]}
+"""Parameters that `build` takes from the first input, channels and (H, W), with a value of each."""
 
 
 def names() -> tuple[str, ...]:
@@ -87,15 +101,16 @@ def names() -> tuple[str, ...]:
     return tuple(sorted({*BY_NAME, *(point.name for point in _entry_points())}))
 
 
-def resolve(module: str, search_path: Sequence[str] = ()) -> "type[nn.Module]":
-    """The class behind a name of the catalog, an entry point, or `package.file:Class`.
+def resolve(module: str, search_path: Sequence[str] = ()) -> "Callable[..., nn.Module]":
+    """What makes a module: the class or function behind a name.
 
     Args:
-        module: the name.
-        search_path: folders put in front of `sys.path` while a user's class is imported.
+        module: a name of the catalog or of an entry point, `package.file:Class`, or
+            `package.file:function` for one that returns a module (`timm:create_model`).
+        search_path: folders put in front of `sys.path` while a user's file is imported.
 
     Raises:
-        ModuleError: the name is unknown, its import fails, or it is no `torch.nn.Module`.
+        ModuleError: the name is unknown, its import fails, or it makes no `torch.nn.Module`.
     """
     from context_modules.catalog import BY_NAME
 
@@ -106,9 +121,12 @@ def resolve(module: str, search_path: Sequence[str] = ()) -> "type[nn.Module]":
     found = load_name(target, search_path if target == module else ())
     from torch import nn
 
-    if isinstance(found, type) and issubclass(found, nn.Module):
-        return found
-    raise ModuleError(f"{module} is no torch.nn.Module", "name a class derived from nn.Module")
+    makes = issubclass(found, nn.Module) if isinstance(found, type) else callable(found)
+    if makes and not isinstance(found, nn.Module):
+        maker: Callable[..., nn.Module] = found
+        return maker
+    cure = "name a class derived from nn.Module, or a function that returns one"
+    raise ModuleError(f"{module} is no torch.nn.Module", cure)
 
 
 def target_of(module: str) -> str | None:
@@ -127,19 +145,23 @@ def file_of(target: str | None) -> str | None:
     return None if file == _MAIN else file
 
 
-def name_of(cls: type) -> str:
-    """The name under which a suite and its processes find a class: `package.file:Class`.
+def name_of(made: "type | types.FunctionType") -> str:
+    """The name under which a suite and its processes find a class or function.
+
+    Returns:
+        `package.file:Class`.
 
     Raises:
         ModuleError: no other process can import it: it is written in a notebook, in the script that
             runs, or inside a function.
     """
-    file, name = cls.__module__, cls.__qualname__
+    file, name = made.__module__, made.__qualname__
+    noun: Noun = "class" if isinstance(made, type) else "function"
     if "<" in name:
-        what = f"class {cls.__name__} is made inside a function, where no other process finds it"
+        what = f"{noun} {made.__name__} is made inside a function, where no other process finds it"
         raise ModuleError(what, "move it to the top level of a file")
     if file == _MAIN:
-        raise _in_main(name, "class")
+        raise _in_main(name, noun)
     return f"{file}:{name}"
 
 
@@ -203,30 +225,63 @@ def _no_attribute(file: str, attribute: str, owner: Any, noun: Noun) -> ModuleEr
 
 
 def build(case: Case, search_path: Sequence[str] = ()) -> "nn.Module":
-    """An instance of a case's module, on the default device, in the default dtype.
+    """An instance of a case's module, prepared, on the default device, in the default dtype.
 
     `in_channels` and `input_size` are taken from the first input, (B, C, H, W), where the
     constructor has parameters of these names and the case does not give them.
 
     Raises:
         ModuleError: the class cannot be found or imported.
-        BuildError: an argument is unknown, of a wrong type, missing, or refused by the constructor.
+        BuildError: an argument is unknown, of a wrong type, missing, or refused by the constructor;
+            what was made is no module, or cannot be prepared as the case says.
     """
-    cls = resolve(case.module, search_path)
-    signature = parameters_of(cls)
+    maker = resolve(case.module, search_path)
+    signature = parameters_of(maker)
     arguments = _converted(case, signature)
     shape = case.inputs[0] if case.inputs else ()
     filled = {"in_channels": shape[1] if len(shape) > 1 else None, "input_size": tuple(shape[2:])}
+    plain = {name: list(v) if isinstance(v, tuple) else v for name, v in filled.items()}
     for name in FILLED:
-        if name in signature.parameters and name not in arguments:
+        parameter = signature.parameters.get(name)
+        if parameter is not None and name not in arguments and parameter.takes(plain[name]):
             arguments[name] = filled[name]
     try:
         with used_files.building():
-            made = cls(**arguments)
+            made = maker(**arguments)
+            for step in case.prepare:
+                made = _prepared(_module(made, case.module), step, search_path)
     except (ValueError, TypeError) as error:
         raise BuildError(f"{case.module}: {' '.join(str(error).split())}") from error
-    used_files.built(made, arguments.values())
+    used_files.built(_module(made, case.module), arguments.values())
     return made
+
+
+def _module(made: Any, maker: str) -> "nn.Module":
+    from torch import nn
+
+    if isinstance(made, nn.Module):
+        return made
+    raise BuildError(f"{maker} returned {type(made).__name__}, no torch.nn.Module")
+
+
+def _prepared(module: "nn.Module", step: str, search_path: Sequence[str]) -> Any:
+    """A module after a step of `prepare`: what the step returned, or the module that it changed."""
+    from torch import nn
+
+    if ":" in step:
+        made = load_name(step, search_path, "function")(module)
+        return module if made is None else _module(made, step)
+    if callable(getattr(module, step, None)):
+        made = getattr(module, step)()
+        return made if isinstance(made, nn.Module) else module
+    parts = [part for part in module.modules() if callable(getattr(part, step, None))]
+    if not parts:
+        methods = [each for each in dir(type(module)) if not each.startswith("_")]
+        cure = suggest(step, methods, "methods")
+        raise BuildError(f"prepare: neither the module nor a part of it has {quote(step)}; {cure}")
+    for part in parts:
+        getattr(part, step)()
+    return module
 
 
 def _converted(case: Case, signature: Signature) -> dict[str, Any]:
@@ -240,15 +295,16 @@ def _converted(case: Case, signature: Signature) -> dict[str, Any]:
     return converted
 
 
-def parameters_of(cls: "type[nn.Module]") -> Signature:
-    """What the constructor of a class takes by keyword, with resolved type hints."""
+def parameters_of(maker: "Callable[..., nn.Module]") -> Signature:
+    """What a constructor, or a function that makes modules, takes by keyword; hints resolved."""
     from torch import nn
 
-    constructor = cls.__init__
+    is_class = isinstance(maker, type)
+    constructor: Any = maker.__init__ if is_class else maker
     if constructor is nn.Module.__init__:  # (*args, **kwargs), of which it accepts none
         return Signature({}, takes_any=False)
     try:
-        declared = list(inspect.signature(constructor).parameters.values())[1:]
+        declared = list(inspect.signature(constructor).parameters.values())[int(is_class) :]
     except (TypeError, ValueError):
         return Signature({}, takes_any=True)
     try:
@@ -258,7 +314,12 @@ def parameters_of(cls: "type[nn.Module]") -> Signature:
     keyword = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return Signature(
         {
-            p.name: Parameter(p.name, hints.get(p.name, Any), p.default is p.empty)
+            p.name: Parameter(
+                p.name,
+                hints.get(p.name, Any),
+                p.default is p.empty,
+                p.default is p.empty or p.default is None,
+            )
             for p in declared
             if p.kind in keyword
         },

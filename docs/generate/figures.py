@@ -54,7 +54,7 @@ def counters() -> str:
     """The three counters of the example, layer by layer."""
     job = cases()[COUNTED]
     parts: dict[str, tuple[str, Tally]] = {}
-    for layer in layer_costs(job.case, job.search_path):
+    for layer in layer_costs(job):
         path = ".".join(layer.path.split(".")[:DEPTH])
         shape = "x".join(map(str, layer.output))
         parts.setdefault(path, (shape, Tally()))[1].merge(layer.tally)

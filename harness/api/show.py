@@ -4,10 +4,12 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from harness.api.measure import OptionError, shapes_of
 from harness.case import Case, Job, Pass
+from harness.measure.inputs import StructureError, call_of, shapes
 from harness.messages import HarnessError, printable
 
 if TYPE_CHECKING:
@@ -78,8 +80,8 @@ class ModuleCosts:
 
 
 def show(
-    module: str | type,
-    input: Sequence[Any] = DEFAULT_INPUT,  # noqa: A002 - the word of suites
+    module: str | type | FunctionType,
+    input: Sequence[Any] | Mapping[str, Any] = DEFAULT_INPUT,  # noqa: A002 - the word of suites
     arguments: Mapping[str, Any] | None = None,
     *,
     pass_: Pass = "inference",
@@ -87,8 +89,10 @@ def show(
     """Cost of a module at a size, in all and layer by layer, counted on fake tensors.
 
     Args:
-        module: a name of the catalog, `package.file:Class`, or a class that can be imported.
-        input: shape of the input, batch first, or one shape per argument of `forward`.
+        module: a name of the catalog, `package.file:Class`, or a class, or a function that returns
+            a module, that can be imported.
+        input: shape of the input, batch first, one shape per argument of `forward`, or a structure
+            as suites have it.
         arguments: of the constructor.
         pass_: `inference` or `training`.
 
@@ -97,10 +101,15 @@ def show(
     """
     from harness.instantiate import name_of
 
-    name = name_of(module) if isinstance(module, type) else module
+    name = module if isinstance(module, str) else name_of(module)
     if pass_ not in PASSES:
         raise OptionError(f"pass {pass_}: no such pass; write inference or training")
-    case = Case(name, dict(arguments or {}), shapes_of(input), pass_=pass_)
+    try:
+        call = None if isinstance(input, str) else call_of(input)
+    except StructureError as error:
+        raise OptionError(f"input: {error}") from error
+    given = shapes(input) if call or isinstance(input, Mapping) else shapes_of(input)
+    case = Case(name, dict(arguments or {}), given, pass_=pass_, call=call)
     return costs(describe(name), case)
 
 
@@ -113,14 +122,14 @@ def describe(module: str) -> Description:
     from context_modules.catalog import BY_NAME
     from harness.instantiate import parameters_of, resolve, type_name
 
-    cls = resolve(module, search_path())
+    maker: Any = resolve(module, search_path())
     entry = BY_NAME.get(module)
-    declared = inspect.signature(cls.__init__).parameters
+    declared = inspect.signature(maker).parameters
     return Description(
         module,
-        f"{cls.__module__}:{cls.__qualname__}",
+        f"{maker.__module__}:{maker.__qualname__}",
         entry.paper if entry else None,
-        (cls.__doc__ or "no description").strip().partition("\n")[0],
+        (maker.__doc__ or "no description").strip().partition("\n")[0],
         tuple(
             Argument(
                 name,
@@ -128,7 +137,7 @@ def describe(module: str) -> Description:
                 parameter.required,
                 declared[name].default if name in declared else None,
             )
-            for name, parameter in parameters_of(cls).parameters.items()
+            for name, parameter in parameters_of(maker).parameters.items()
         ),
     )
 
@@ -144,7 +153,7 @@ def costs(description: Description, case: Case) -> ModuleCosts:
 
     job = Job("show", case.module, case, (), 0.0, search_path=search_path())
     try:
-        layers = layer_costs(case, search_path())
+        layers = layer_costs(job)
         totals = measure_params(job) | measure_operations(job) | measure_memory(job)
     except HarnessError:
         raise

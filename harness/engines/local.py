@@ -133,7 +133,8 @@ class CaseProcess:
         elif kind == "values":
             self.keep(*content)
         elif kind == "used":
-            (self.used,) = content
+            (used,) = content
+            self.used = used if self.used is None else self.used.joined(used)
         elif kind == "done":
             if missing := set(self.job.metrics) - self.seconds.keys():
                 raise AnswerError(f"done without {', '.join(sorted(missing))}")

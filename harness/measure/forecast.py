@@ -66,7 +66,8 @@ def require_room(
     """Refuse a case whose predicted need exceeds the free memory.
 
     The need is parameters, buffers, inputs and the live peak of the case's pass (gradients are part
-    of the training peak). It is a lower bound: operators' temporaries come on top.
+    of the training peak), or its predicted peak where `memory_model` has measured what operators
+    take. It is a lower bound: what libraries take within an operator is known to that metric alone.
 
     Args:
         job: what is about to run.
@@ -93,7 +94,8 @@ def _predicted_need(job: Job, known: Mapping[str, Any]) -> int | None:
     peak = "live_peak_training_bytes" if training else "live_peak_bytes"
     parts = [known.get(name) for name in (peak, "param_bytes", "buffer_bytes", "input_bytes")]
     if all(part is not None for part in parts):
-        return sum(int(part) for part in parts if part is not None)
+        need = sum(int(part) for part in parts if part is not None)
+        return need + max(0, int(known.get("predicted_peak_bytes") or 0) - int(known[peak]))
     from harness.measure.memory import live_peak
     from harness.measure.subject import fake_subject
 

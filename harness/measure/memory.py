@@ -14,7 +14,10 @@ from torch import Tensor, UntypedStorage
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.case import Job, Pass
+from harness.measure import inputs
+from harness.measure.control_flow import is_control_flow, opened
 from harness.measure.passes import as_run
+from harness.measure.reused import references_of_cpp, reused_bytes
 from harness.measure.subject import (
     Subject,
     on_fake_or_real,
@@ -22,6 +25,7 @@ from harness.measure.subject import (
     require_finite,
     tensors_of,
 )
+from harness.measure.workspace import inner_bytes, storage_bytes
 from harness.messages import first_line
 
 _CLEAR_PEAK = "5"  # proc(5): writing 5 to clear_refs resets the peak of the resident set
@@ -43,19 +47,23 @@ def measure_memory(job: Job) -> dict[str, object]:
         case = replace(job.case, pass_=pass_)
         return on_fake_or_real(case, job.seed, job.search_path, live_peak)[0]
 
-    item = getattr(torch, job.case.dtype).itemsize
     figures: dict[str, object] = {
         "live_peak_bytes": peak("inference"),
-        "input_bytes": sum(prod(shape) * item for shape in job.case.inputs),
+        "input_bytes": sum(_bytes(leaf, job.case.dtype) for leaf in inputs.of_case(job.case)),
     }
     try:
         figures["live_peak_training_bytes"] = peak("training")
-    except (RuntimeError, TypeError, ValueError) as error:
+    except Exception as error:  # whatever a backward that nobody asked for raises
         if job.case.pass_ == "training":
             raise
         figures["live_peak_training_bytes"] = None
         figures["warnings"] = [f"no live peak of forward + backward: {first_line(error)}"]
     return figures
+
+
+def _bytes(leaf: inputs.Leaf, dtype: str) -> int:
+    item: int = getattr(torch, leaf.dtype or dtype).itemsize
+    return prod(leaf.shape) * item
 
 
 def live_peak(subject: Subject) -> int:
@@ -70,9 +78,9 @@ class LivePeak(TorchDispatchMode):
     """Follows storages from their creation to their release and keeps the largest sum.
 
     On fake tensors this predicts, without memory, what an allocator that never fragments would
-    hold; operators' internal temporaries are not seen. Use it under `torch.no_grad()` or with
-    gradients, not under `torch.inference_mode()`, where composite operators hide what they
-    allocate.
+    hold; of operators' internal temporaries those that `inner_bytes` knows are seen. Use it under
+    `torch.no_grad()` or with gradients, not under `torch.inference_mode()`, where composite
+    operators hide what they allocate.
 
     Args:
         ignored: tensors that do not count (the input, the parameters).
@@ -80,46 +88,60 @@ class LivePeak(TorchDispatchMode):
     Attributes:
         peak_bytes: the largest sum so far.
         live_bytes: the sum now.
+        reused_bytes: what of it the last operator would have written into, without this mode.
     """
+
+    supports_higher_order_operators = True
 
     def __init__(self, ignored: Iterable[Tensor] = ()) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.live_bytes = 0
         self.peak_bytes = 0
+        self.reused_bytes = 0
+        self._references_of_cpp = references_of_cpp()
         # A storage's Python object lives as long as the storage, so its address is a valid key
         # until the finalizer has run.
         self._sizes: dict[int, int] = {}
-        self._ignored = tuple(t.untyped_storage() for t in ignored)
+        self._ignored = tuple(part.untyped_storage() for t in ignored for part in _parts(t))
         self._ignored_addresses = {storage._cdata for storage in self._ignored}
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Run the operator, then follow the storages of what it returned."""
+        if is_control_flow(func):
+            with self:
+                return opened(func, args)()
+        self.reused_bytes = reused_bytes(func, args, self._references_of_cpp)
         out = func(*args, **(kwargs or {}))
+        least = storage_bytes(func, args)
         for tensor in tensors_of(out):
-            parts: tuple[Tensor, ...] = ()
-            if tensor.layout is torch.sparse_coo:
-                parts = tensor._indices(), tensor._values()
-            elif tensor.layout is torch.strided:
-                parts = (tensor,)
-            for part in parts:
-                self._follow(part.untyped_storage())
-        self.peak_bytes = max(self.peak_bytes, self.live_bytes)
+            for part in _parts(tensor):
+                self._follow(part.untyped_storage(), least)
+        held = self.live_bytes - self.reused_bytes + inner_bytes(func, args, out)
+        self.peak_bytes = max(self.peak_bytes, held)
         return out
 
-    def _follow(self, storage: UntypedStorage) -> None:
+    def _follow(self, storage: UntypedStorage, least: int = 0) -> None:
         address = storage._cdata
         if address in self._ignored_addresses:
             return
         known = self._sizes.get(address)
         if known is None:
             weakref.finalize(storage, self._release, address).atexit = False
-        self._sizes[address] = storage.nbytes()  # an in-place resize changes it
+        # An in-place resize changes it.
+        self._sizes[address] = max(storage.nbytes(), least)
         self.live_bytes += self._sizes[address] - (known or 0)
 
     def _release(self, address: int) -> None:
         self.live_bytes -= self._sizes.pop(address)
+
+
+def _parts(tensor: Tensor) -> tuple[Tensor, ...]:
+    """The dense tensors that hold a tensor's values."""
+    if tensor.layout is torch.strided:
+        return (tensor,)
+    return (tensor._indices(), tensor._values()) if tensor.layout is torch.sparse_coo else ()
 
 
 def measure_allocator(job: Job) -> dict[str, object]:

@@ -19,10 +19,14 @@ import torch
 from torch import Tensor
 from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
+from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from harness.case import Job
+from harness.measure.control_flow import is_control_flow
 from harness.measure.memory import LivePeak, allocator_peak
+from harness.measure.operators import stem
+from harness.measure.recurrent import keeps_reserve, reserve_of, with_reserve
 from harness.measure.subject import Subject, on_fake_or_real, real_subject, require_finite
 
 
@@ -210,12 +214,25 @@ class OperatorTrace(LivePeak):
     ) -> Any:
         """Run the operator, then note it."""
         kwargs = kwargs or {}
-        call = None if func.is_view else Call.of(func, args, kwargs)
+        if is_control_flow(func) or func.namespace == "prim":  # what runs within; a mere question
+            return super().__torch_dispatch__(func, types, args, kwargs)
+        is_view = getattr(func, "is_view", False)  # operators that take functions have none
+        call = None if is_view else Call.of(func, args, kwargs)
         before = self.live_bytes
         out = super().__torch_dispatch__(func, types, args, kwargs)
-        if not func.is_view:
-            self.steps.append(Step(call, str(func), before, self.live_bytes))
+        if not is_view:
+            if call is not None and keeps_reserve(func, args):
+                self._follow(out[3].untyped_storage(), _reserve_bytes(call))
+            reused = self.reused_bytes
+            step = Step(call, str(func), before - reused, self.live_bytes - reused)
+            self.steps.append(step)
         return out
+
+
+def _reserve_bytes(call: Call) -> int:
+    with _disable_current_modes():
+        args, _ = call.arguments(torch.device("cpu"))
+        return reserve_of(args).untyped_storage().nbytes()
 
 
 def operator_steps(subject: Subject) -> list[Step]:
@@ -237,6 +254,9 @@ _SPAN = "workspace of call "
 # What an operator raises that made-up values, or another device than the one it was written for, do
 # not suit.
 _UNSUITED = (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError)
+
+# Run alone these would read another call's reserve, which no layout describes, and crash.
+_NEVER_ALONE = ("_cudnn_rnn_backward", "miopen_rnn_backward")
 
 Workspaces = Callable[[Sequence[Call]], dict[Call, int]]
 
@@ -316,7 +336,11 @@ def _runs(
         return lambda: operator(*args, **kwargs)
 
     for call in calls:
+        if stem(call.operator) in _NEVER_ALONE:
+            continue
         with torch.no_grad():
             args, kwargs = call.arguments(device)
-            yield call, bound(call.operator, args, kwargs)
+            args = with_reserve(call.operator, args)
+            with torch.set_grad_enabled(keeps_reserve(call.operator, args)):
+                yield call, bound(call.operator, args, kwargs)
         del args, kwargs

@@ -1,19 +1,23 @@
 """Parameters and operations of a case, in all and by layer, and what no rule counted."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, starmap
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.case import Case, Job
-from harness.measure.operators import FREE, Cost, bytes_moved, changed_by, cost, has_named_rule
-from harness.measure.subject import Subject, on_fake_or_real, tensors_of
+from harness.case import Job
+from harness.measure.control_flow import is_control_flow, opened
+from harness.measure.cost import FREE, Cost
+from harness.measure.operators import cost, full_name, has_named_rule
+from harness.measure.own_rules import rules_of
+from harness.measure.subject import Subject, on_fake_or_real, outputs_of, tensors_of
+from harness.measure.traffic import bytes_moved, changed_by
 
 
 def measure_params(job: Job) -> dict[str, object]:
@@ -54,7 +58,8 @@ def measure_operations(job: Job) -> dict[str, object]:
         (read and written by every operator that is no view, allocation or fill), and
         `algorithmic_macs` and `affinity_elements` where the module declares a closed form.
     """
-    figures, warning = on_fake_or_real(job.case, job.seed, job.search_path, _count)
+    with rules_of(job):
+        figures, warning = on_fake_or_real(job.case, job.seed, job.search_path, _count)
     return figures | {"warnings": [warning]} if warning else figures
 
 
@@ -174,6 +179,8 @@ class OperatorCounter(TorchDispatchMode):
         calls: one tally per call of a module, by its path ("" for the root), in order.
     """
 
+    supports_higher_order_operators = True
+
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.calls: dict[str, list[Tally]] = defaultdict(list)
@@ -187,6 +194,8 @@ class OperatorCounter(TorchDispatchMode):
         kwargs = kwargs or {}
         if func.namespace == "prim":  # questions such as `tensor.device`, not work
             return func(*args, **kwargs)
+        if is_control_flow(func):
+            return self._branch(func, args)
         # Some operators (nearest interpolation) are composite only in Python, and would be taken
         # apart into index arithmetic that does not run.
         if _is_composite(func) and not has_named_rule(func):
@@ -197,21 +206,37 @@ class OperatorCounter(TorchDispatchMode):
         out = func(*args, **kwargs)
         tally = self._stack[-1] if self._stack else self._outside
         call = cost(func, args, kwargs, out)
-        name = str(getattr(func, "overloadpacket", func)).replace("aten.", "aten::")
         # What a call wrote: its output; without one, the arguments that it changed.
         written = tensors_of(out) or changed_by(func, args)
-        tally.add(name, call, sum(t.numel() for t in written))
+        tally.add(full_name(func), call, sum(t.numel() for t in written))
         if call != FREE:
             tally.bytes_moved += bytes_moved(func, args, kwargs, out)
-        if call != FREE and not tally.is_leaf and not func._schema.is_mutable:
-            tally.functional_output_bytes += _output_bytes(out)
+        if call != FREE and not tally.is_leaf and not _is_mutable(func):
+            tally.functional_output_bytes += _bytes(tensors_of(out))
         return out
+
+    def _branch(self, func: Any, args: Any) -> Any:
+        """Run a `cond` or a `while_loop` in the open, as far as shapes alone decide its cost."""
+
+        def cost_of(run: Callable[[], object]) -> Tally:
+            counter = OperatorCounter()
+            with counter:
+                run()
+            return counter.total()
+
+        run = opened(func, args, cost_of)
+        with self:
+            return run()
 
     @contextmanager
     def attribute(self, module: nn.Module) -> Iterator[None]:
         """Attribute operator calls to the submodules of `module` while the context lasts."""
 
-        paths = {submodule: path for path, submodule in module.named_modules()}
+        paths = {
+            submodule: path
+            for path, submodule in module.named_modules()
+            if not isinstance(submodule, torch.jit.ScriptModule)  # which takes no hooks
+        }
 
         def enter(submodule: nn.Module, _args: Any) -> None:
             tally = Tally(is_leaf=next(submodule.children(), None) is None)
@@ -221,7 +246,7 @@ class OperatorCounter(TorchDispatchMode):
         def leave(_module: nn.Module, _args: Any, out: Any) -> None:
             tally = self._stack.pop()
             if tally.is_leaf:
-                tally.module_output_bytes += _output_bytes(out)
+                tally.module_output_bytes += _bytes(outputs_of(out))
 
         handles = []
         for submodule in paths:
@@ -257,8 +282,13 @@ def _is_composite(func: Any) -> bool:
     return has is not None and bool(has(torch._C.DispatchKey.CompositeImplicitAutograd))
 
 
-def _output_bytes(out: Any) -> int:
-    return sum(t.numel() * t.element_size() for t in tensors_of(out))
+def _is_mutable(func: Any) -> bool:
+    schema = getattr(func, "_schema", None)  # operators that take functions have none
+    return schema is not None and bool(schema.is_mutable)
+
+
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(t.numel() * t.element_size() for t in tensors)
 
 
 @dataclass(frozen=True)
@@ -273,13 +303,14 @@ class LayerCost:
     tally: Tally  # counters, summed over calls
 
 
-def layer_costs(case: Case, search_path: tuple[str, ...] = ()) -> list[LayerCost]:
+def layer_costs(job: Job) -> list[LayerCost]:
     """Costs of every submodule that works or has parameters, in the order of first calls.
 
     Counted on fake tensors, so any size costs milliseconds; on real ones where the module needs
     values. A backward pass belongs to no submodule and is left out.
     """
-    return on_fake_or_real(case, 0, search_path, _layers)[0]
+    with rules_of(job):
+        return on_fake_or_real(job.case, job.seed, job.search_path, _layers)[0]
 
 
 def _layers(subject: Subject) -> list[LayerCost]:
@@ -288,11 +319,12 @@ def _layers(subject: Subject) -> list[LayerCost]:
     outputs: dict[str, tuple[int, ...]] = {}
 
     def remember(module: nn.Module, _args: Any, out: Any) -> None:
-        first = next(iter(tensors_of(out)), None)
+        first = next(iter(outputs_of(out)), None)
         outputs[paths[module]] = tuple(first.shape) if first is not None else ()
 
     for module in modules.values():
-        module.register_forward_hook(remember)
+        if not isinstance(module, torch.jit.ScriptModule):
+            module.register_forward_hook(remember)
     counter = OperatorCounter()
     with counter, counter.attribute(subject.module):
         subject.forward()

@@ -204,19 +204,23 @@ def _finite_number(name: str, value: Any) -> int | float:
 def measure_own(name: str, job: Job) -> dict[str, int | float]:
     """A user's metric of a case: the real module in eval mode and its inputs, on their device.
 
-    Parameters, inputs and whatever the function draws follow from the job's seed.
+    Parameters, inputs and whatever the function draws follow from the job's seed. A function of a
+    case that gives `kwargs` to `forward` takes them as its third argument.
 
     Raises:
         MetricError: see `own_function` and `as_declared`.
     """
     import torch
 
+    from harness.measure.inputs import arranged
     from harness.measure.subject import real_subject
 
     function, _ = own_function(name, job.search_path)
     subject = real_subject(job.case, job.seed, job.search_path)
     subject.module.eval()
-    inputs = tuple(each.detach() for each in subject.inputs)
+    given = tuple(each.detach() for each in subject.inputs)
+    args, kwargs = arranged(job.case.call, given)
     torch.manual_seed(job.seed)
     said = {each: about for each, about in job.declared.items() if about["metric"] == name}
-    return as_declared(function(subject.module, inputs), said)
+    named = (kwargs,) if kwargs else ()
+    return as_declared(function(subject.module, tuple(args), *named), said)

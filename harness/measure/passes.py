@@ -171,7 +171,7 @@ def forward(subject: Subject) -> object:
     if subject.case.pass_ == "training":
         return subject.forward()
     with torch.inference_mode():
-        return subject.module(*subject.inputs)
+        return subject.output()
 
 
 def as_run(subject: Subject) -> Subject:

@@ -1,8 +1,10 @@
 """The subject of a measurement: a case's module and inputs, fake or real."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cache
+from types import FunctionType, ModuleType
 from typing import Any, TypeVar
 
 import torch
@@ -10,14 +12,17 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
+    FakeTensor,
     FakeTensorMode,
     UnsupportedFakeTensorException,
     UnsupportedOperatorException,
 )
+from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves
 
 from harness.case import Case
-from harness.instantiate import build
+from harness.instantiate import build, resolve
+from harness.measure import inputs
 from harness.messages import first_line
 
 
@@ -42,6 +47,38 @@ def tensors_of(value: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
 
 
+def outputs_of(out: Any) -> list[Tensor]:
+    """Tensors of what a module returned, each once and in order, in whatever holds them.
+
+    Sequences, mappings, dataclasses, and objects with attributes, in one another.
+    """
+    found: dict[int, Tensor] = {}
+    seen: dict[int, Any] = {}  # kept alive, since a freed object's identity may come again
+
+    def search(value: Any) -> None:
+        if isinstance(value, Tensor):
+            found.setdefault(id(value), value)
+        elif id(value) not in seen and not isinstance(value, _NO_HOLDERS):
+            seen[id(value)] = value
+            if isinstance(value, Mapping):
+                held: Iterable[Any] = value.values()
+            elif isinstance(value, (list, tuple, set, frozenset)):
+                held = value
+            else:
+                slots = (n for kind in type(value).__mro__ for n in getattr(kind, "__slots__", ()))
+                slotted = (getattr(value, name, None) for name in slots)
+                held = (*getattr(value, "__dict__", {}).values(), *slotted)
+            for each in held:
+                search(each)
+
+    search(out)
+    return list(found.values())
+
+
+# What an output may refer to and does not consist of.
+_NO_HOLDERS = (str, bytes, int, float, complex, type, ModuleType, FunctionType, nn.Module)
+
+
 class NonFiniteOutputError(Exception):
     """The module returned NaN or infinity, so that its time and memory mean nothing."""
 
@@ -57,7 +94,7 @@ def require_finite(out: object) -> None:
         NoOutputError: there is none, nor one of integers.
         NonFiniteOutputError: how many elements are NaN or infinite.
     """
-    tensors = tensors_of(out)
+    tensors = outputs_of(out)
     if not tensors:
         raise NoOutputError(f"the module returned no tensor: {type(out).__name__}")
     for tensor in tensors:
@@ -81,10 +118,18 @@ class Subject:
         """One pass of the case: forward alone without gradients, or forward and backward."""
         if self.case.pass_ == "inference":
             with torch.no_grad():
-                return self.module(*self.inputs)
-        out = self.module(*self.inputs)
+                return self.output()
+        out = self.output()
         scalar_loss(out).backward()
         return out
+
+    def output(self) -> object:
+        """What the module returns for the inputs, in the case's autocast mode."""
+        args, kwargs = inputs.arranged(self.case.call, tuple(map(_from_a_backbone, self.inputs)))
+        if self.case.autocast is None:
+            return self.module(*args, **kwargs)
+        with torch.autocast(self.case.device, getattr(torch, self.case.autocast)):
+            return self.module(*args, **kwargs)
 
     def clear_gradients(self) -> None:
         """Free the gradients of parameters and inputs."""
@@ -97,9 +142,18 @@ class Subject:
         return (*self.module.parameters(), *self.module.buffers())
 
 
+def _from_a_backbone(x: Tensor) -> Tensor:
+    """The same values as what a layer gave: no leaf, so that a module may write into it.
+
+    `_unsafe_view` shares the storage and is no view to autograd, which forbids writing into those
+    of leaves.
+    """
+    return torch.ops.aten._unsafe_view.default(x, x.shape) if x.requires_grad else x
+
+
 def scalar_loss(out: object) -> Tensor:
     """Sum of all floating outputs: gives every output element a gradient."""
-    tensors = [t for t in tensors_of(out) if t.is_floating_point()]
+    tensors = [t for t in outputs_of(out) if t.is_floating_point()]
     if not tensors:
         raise TypeError(
             "the module returned no floating-point tensor, so there is nothing to train"
@@ -119,13 +173,113 @@ def real_subject(case: Case, seed: int, search_path: tuple[str, ...] = ()) -> Su
         search_path: folders in which a user's module is looked up.
     """
     torch.manual_seed(seed)
-    device = torch.device(case.device)
-    module = build(case, search_path).to(device=device, dtype=getattr(torch, case.dtype))
-    return _subject(case, module, device)
+    device, dtype = torch.device(case.device), getattr(torch, case.dtype)
+    # `Module.to` would make complex parameters real ones.
+    module = build(case, search_path).to(device)
+    module._apply(lambda x: x.to(dtype) if x.is_floating_point() else x)
+    subject = _subject(case, module, device)
+    if _is_lazy(module):
+        with torch.no_grad():  # the first pass says how large its parameters are
+            subject.output()
+    return subject
+
+
+def _is_lazy(module: nn.Module) -> bool:
+    return any(map(is_lazy, (*module.parameters(), *module.buffers())))
+
+
+@cache
+def fakes() -> FakeTensorMode:
+    """The fake mode of this process.
+
+    There is one, so that tensors which outlive a pass (constants of a file, caches that a forward
+    fills) belong to the passes that follow; real ones among them are taken for fakes.
+    """
+    mode: Any = FakeTensorMode(allow_non_fake_inputs=True)
+    # On the object: operators that take functions know how to run by the mode's very class.
+    mode.__deepcopy__ = lambda _memo: mode
+    made: FakeTensorMode = mode
+    return made
+
+
+class NeedsValuesError(Exception):
+    """What a module computes, or how it is made, hangs on values that fake tensors lack."""
+
+
+def _fake_module(case: Case, search_path: tuple[str, ...]) -> nn.Module:
+    """A module with fake parameters; built for real first where a constructor needs values.
+
+    Raises:
+        NeedsValuesError: it holds tensors that have no fakes.
+    """
+    resolve(case.module, search_path)  # imported outside of the mode, as users do
+    try:
+        with fakes(), _uninitialised():
+            module = build(case, search_path)
+    except Exception as error:
+        if _why_values(error) is None and not isinstance(error, RuntimeError):
+            raise
+        module = build(case, search_path)
+        if _is_lazy(module):
+            module = _known_by_meta(case, search_path)
+    tensors = [*module.parameters(), *module.buffers()]
+    if any(each.layout is not torch.strided for each in tensors):
+        raise NeedsValuesError("sparse tensors")
+    _to_fakes(module, getattr(torch, case.dtype))
+    return module
+
+
+def _known_by_meta(case: Case, search_path: tuple[str, ...]) -> nn.Module:
+    """A module with lazy layers, after the pass that says how large they are."""
+    try:
+        with torch.device("meta"), torch.no_grad():
+            module = build(case, search_path)
+            _subject(case, module, torch.device("meta")).output()
+    except (RuntimeError, NotImplementedError) as error:
+        raise NeedsValuesError(f"lazy layers: {first_line(error)}") from error
+    return module
+
+
+@contextmanager
+def _uninitialised() -> Iterator[None]:
+    """Without the initialiser that asks for a value (`trunc_normal_`): no count hangs on one."""
+    init: Any = nn.init
+    name = "_no_grad_trunc_normal_"
+    known = getattr(init, name, None)
+    if known is None:
+        yield
+        return
+    setattr(init, name, lambda tensor, *_, **__: tensor)
+    try:
+        yield
+    finally:
+        setattr(init, name, known)
+
+
+def _to_fakes(module: nn.Module, dtype: torch.dtype) -> None:
+    """Make parameters and buffers fake ones of the case's floating type, each shared one once."""
+    made: dict[int, Tensor] = {}
+
+    def fake(x: Tensor) -> Tensor:
+        wanted = dtype if x.is_floating_point() else x.dtype
+        if isinstance(x, FakeTensor) and x.dtype == wanted and x.fake_mode is fakes():
+            return x
+        if id(x) not in made:
+            with fakes():
+                y = torch.empty_strided(x.shape, x.stride(), dtype=wanted)
+            parameter = isinstance(x, nn.Parameter)
+            made[id(x)] = nn.Parameter(y, requires_grad=x.requires_grad) if parameter else y
+        return made[id(x)]
+
+    for part in module.modules():
+        for owned in (part._parameters, part._buffers):
+            for name, x in owned.items():
+                if x is not None and (y := fake(x)) is not x:
+                    owned[name] = y  # type: ignore[assignment]
 
 
 # A fake subject that was looked at and not run, for whoever asks for the same case next.
-_unused: dict[tuple[str, tuple[str, ...]], tuple[FakeTensorMode, Subject]] = {}
+_unused: dict[tuple[str, tuple[str, ...]], Subject] = {}
 
 
 @contextmanager
@@ -140,43 +294,47 @@ def fake_subject(
         untouched: the caller only looks (counts parameters), so that the next may have the subject.
     """
     key = (case.key, search_path)
-    mode, subject = _unused.pop(key, None) or (FakeTensorMode(), None)
-    # The module is built inside the mode, so that its parameters are fake too. Fake parameters
-    # cannot be converted afterwards, so the dtype is set as the default while it is built.
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(getattr(torch, case.dtype))
-    try:
-        with mode:
-            if subject is None:
-                subject = _subject(case, build(case, search_path), torch.device("cpu"))
-            yield subject
-    finally:
-        torch.set_default_dtype(before)
+    subject = _unused.pop(key, None)
+    module = None if subject is not None else _fake_module(case, search_path)
+    with fakes():
+        if module is not None:
+            subject = _subject(case, module, torch.device("cpu"))
+        assert subject is not None, "one of both is there"
+        yield subject
     if untouched:
         _unused.clear()
-        _unused[key] = (mode, subject)
+        _unused[key] = subject
 
 
 def _subject(case: Case, module: nn.Module, device: torch.device) -> Subject:
     dtype, gradients = getattr(torch, case.dtype), case.pass_ == "training"
     module.train(gradients)
-    inputs = tuple(torch.randn(shape, device=device, dtype=dtype) for shape in case.inputs)
+    given = [_drawn(leaf, dtype, device) for leaf in inputs.of_case(case)]
     if case.channels_last:
         for parameter in module.parameters():  # `module.to` cannot convert fake ones
             parameter.data = _channels_last(parameter.data)
-        inputs = tuple(_channels_last(tensor) for tensor in inputs)
-    return Subject(case, module, tuple(tensor.requires_grad_(gradients) for tensor in inputs))
+        given = [_channels_last(tensor) for tensor in given]
+    for tensor in given:
+        tensor.requires_grad_(gradients and (tensor.is_floating_point() or tensor.is_complex()))
+    return Subject(case, module, tuple(given))
+
+
+def _drawn(leaf: inputs.Leaf, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """A tensor of an input: normally distributed, or evenly where bounds are said."""
+    kind = getattr(torch, leaf.dtype) if leaf.dtype else dtype
+    if kind is torch.bool:
+        return torch.randint(2, leaf.shape, device=device).to(kind)
+    if leaf.high is None:
+        return torch.randn(leaf.shape, device=device, dtype=kind)
+    low, high = leaf.low or 0, leaf.high
+    if kind.is_floating_point:
+        return torch.rand(leaf.shape, device=device, dtype=kind) * (high - low) + low
+    return torch.randint(int(low), int(high), leaf.shape, device=device, dtype=kind)
 
 
 def _channels_last(tensor: Tensor) -> Tensor:
     """The tensor in NHWC order if it has four axes, as PyTorch's `channels_last` wants it."""
     return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
-
-
-def shrunk(case: Case, side: int) -> Case:
-    """The same case with each spatial side cut to at most `side`, for a cheap check."""
-    small = tuple((*s[:2], *(min(side, size) for size in s[2:])) for s in case.inputs)
-    return replace(case, inputs=small)
 
 
 T = TypeVar("T")
@@ -191,7 +349,34 @@ _NEEDS_VALUES = (
 )
 # PyTorch raises these two as plain RuntimeError: a custom operator without `register_fake`, and
 # `tensor.numpy()`.
-_NEEDS_VALUES_TEXTS = ("no fake impl registered", "not supported for tensor subclasses")
+_NEEDS_VALUES_TEXTS = ("no fake impl registered", "not supported for tensor subclasses", "fake")
+
+
+def _why_values(error: Exception) -> str | None:
+    """Why an error is one of fake tensors, which real ones would not meet; `None`: it is not."""
+    if isinstance(error, NeedsValuesError):
+        return str(error)
+    if isinstance(error, _NEEDS_VALUES):
+        return type(error).__name__
+    text = str(error)
+    plain = isinstance(error, (RuntimeError, AssertionError, TypeError, NotImplementedError))
+    known = any(each in text.lower() for each in _NEEDS_VALUES_TEXTS)
+    return first_line(error) if plain and known else None
+
+
+@contextmanager
+def _eager_flex_attention() -> Iterator[None]:
+    """`flex_attention` as one operator: by itself it calls a compiler, which sees no mode."""
+    from torch.nn.attention import flex_attention
+
+    module: Any = flex_attention
+    name = "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
+    before = getattr(module, name, None)
+    setattr(module, name, True)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
 
 
 def on_fake_or_real(
@@ -214,14 +399,12 @@ def on_fake_or_real(
     Returns:
         What `measure` returned, and why real tensors were taken (`None` for fake ones).
     """
-    try:
-        with fake_subject(case, search_path, untouched=untouched) as subject:
-            return measure(subject), None
-    except Exception as error:
-        if isinstance(error, _NEEDS_VALUES):
-            reason = type(error).__name__
-        elif isinstance(error, RuntimeError) and any(t in str(error) for t in _NEEDS_VALUES_TEXTS):
-            reason = first_line(error)
-        else:
-            raise
-    return measure(real_subject(case, seed, search_path)), f"counted on real tensors: {reason}"
+    with _eager_flex_attention():
+        try:
+            with fake_subject(case, search_path, untouched=untouched) as subject:
+                return measure(subject), None
+        except Exception as error:
+            reason = _why_values(error)
+            if reason is None:
+                raise
+        return measure(real_subject(case, seed, search_path)), f"counted on real tensors: {reason}"

@@ -12,7 +12,7 @@ from math import log, prod
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.case import DEFAULT_TIMING, Case, Job, Timing
+from harness.case import DEFAULT_TIMING, OPTIONS, Case, Job, Timing
 from harness.engines.engine import Engine, Finished
 from harness.records.record import Record
 from harness.records.run_directory import RECORDS
@@ -283,8 +283,8 @@ _LONGEST = 60.0
 class Prediction:
     """Memory that a case needs at least."""
 
-    # parameters, buffers, inputs and the live peak of its pass; operators' temporaries and PyTorch
-    # itself come on top
+    # parameters, buffers, inputs and the live peak of its pass, or its measured peak where an
+    # earlier run has it; else operators' temporaries come on top, and PyTorch itself always
     bytes: int
     basis: MemoryBasis  # where it is from
 
@@ -296,11 +296,13 @@ class _Known:
     values: Mapping[str, Any]
     basis: MemoryBasis
 
-    def need(self, pass_: str) -> Prediction | None:
+    def need(self, pass_: str, measured: int = 0) -> Prediction | None:
+        """The need; by a measured peak of the pass where operators take memory of their own."""
         parts = [self.values.get(name) for name in (*_STATE, _PEAKS[pass_])]
         if any(part is None for part in parts):
             return None
-        return Prediction(sum(int(part) for part in parts if part is not None), self.basis)
+        *state, live = (int(part) for part in parts if part is not None)
+        return Prediction(sum(state) + max(live, measured), self.basis)
 
 
 class Needs:
@@ -312,14 +314,18 @@ class Needs:
 
     def __init__(self, records: Iterable[Record]) -> None:
         self._known: dict[str, _Known] = {}
+        self._measured: dict[str, int] = {}  # peaks that `memory_model` measured
         for record in records:
+            if (peak := record.values.get("measured_peak_bytes")) is not None:
+                self._measured.setdefault(_pass_identity(record.case), int(peak))
             if all(record.values.get(name) is not None for name in _STATE):
                 self._known.setdefault(_identity(record.case), _Known(record.values, "earlier run"))
 
     def of(self, case: Case) -> Prediction | None:
         """The need of a case; `None` where it is not known (yet)."""
         found = self._known.get(_identity(vars(case)))
-        return found.need(case.pass_) if found is not None else None
+        measured = self._measured.get(_pass_identity(vars(case)), 0)
+        return found.need(case.pass_, measured) if found is not None else None
 
     def largest(self, *cases: Case | None) -> Prediction | None:
         """The largest need of cases; `None` if one is not known."""
@@ -376,7 +382,13 @@ class Needs:
         return done
 
 
+def _pass_identity(case: Mapping[str, Any]) -> str:
+    """What a measured peak depends on: device and pass as well."""
+    return _canonical([_identity(case), case["device"], case["pass_"]])
+
+
 def _identity(case: Mapping[str, Any]) -> str:
     """What a need depends on, of the fields of a case: all but device and pass."""
     known = ("module", "arguments", "inputs", "dtype")
-    return _canonical([*(case[name] for name in known), case.get("channels_last", False)])
+    options = [case.get(name) for name in OPTIONS if case.get(name) and name != "compile"]
+    return _canonical([*(case[name] for name in known), options])

@@ -79,8 +79,12 @@ class Origins:
             machine: key of the machine that would measure; `None`: any.
         """
         timing = {**as_plain(DEFAULT_TIMING), **record.timing}  # of a time with fewer options
-        measured = (record.metrics, record.threads, record.seed, timing, record.accuracy)
-        asked = (job.metrics, job.threads, job.seed, as_plain(job.timing), job.accuracy)
+        rules = {"timing": timing, "accuracy": record.accuracy, "counting": record.counting}
+        asked_rules = as_plain(
+            {"timing": job.timing, "accuracy": job.accuracy, "counting": job.counting}
+        )
+        measured = (record.metrics, record.threads, record.seed, rules)
+        asked = (job.metrics, job.threads, job.seed, asked_rules)
         origin = record.origin
         reason = None
         if measured != asked:

@@ -55,6 +55,8 @@ class Record:
     # how the latency was to be sampled
     timing: Mapping[str, Any] = field(default_factory=lambda: as_plain(DEFAULT_TIMING))
     replicate: int = 1  # number, from 1, of its process among those of the same case
+    # by which rules of a user operators were to be counted
+    counting: Mapping[str, str] = field(default_factory=dict)
     # how it was to be trained and judged; `None` where it was not
     accuracy: Mapping[str, Any] | None = None
     # name of the machine it ran on; `None` in records of before there were engines for several
@@ -94,6 +96,7 @@ class Record:
             seed=job.seed,
             timing=as_plain(job.timing),
             replicate=job.replicate,
+            counting=dict(job.counting),
             accuracy=job.accuracy,
             node=place.node,
             origin=origin,
@@ -173,6 +176,7 @@ class Record:
             "pass": case["pass_"],
             "channels_last": case.get("channels_last", False),
             "compile": case.get("compile", False),
+            **{name: case[name] for name in ("autocast", "call", "prepare") if case.get(name)},
             "replicate": self.replicate,
             "threads": self.threads,
             "case_key": self.case_key,

@@ -9,7 +9,7 @@ from typing import Any
 from harness import instantiate
 from harness.case import Case, Device, Job
 from harness.instantiate import ArgumentTypeError, ModuleError, Signature
-from harness.measure import STATIC
+from harness.measure import STATIC, inputs
 from harness.measure.own import Declared, MetricError, is_own, metric_target, own_function
 from harness.messages import CuredError, quote, suggest
 from harness.records.quantities.registry import is_taken
@@ -321,18 +321,21 @@ class Expansion:
         spec = recipe.spec
         threads = _first(self.overrides.threads, spec.threads, self.spec.threads)
         given = self._condition(recipe, combination, "input", None)
-        several = isinstance(given[0], (list, tuple))
-        inputs = tuple(map(tuple, given)) if several else (tuple(given),)
         case = Case(
             module=module,
             arguments=arguments,
-            inputs=inputs,
+            inputs=inputs.shapes(given),
             device=_device(_first(self.overrides.device, spec.device, self.spec.device, "auto")),
             dtype=self._condition(recipe, combination, "dtype", "float32"),
             pass_=self._condition(recipe, combination, "pass", "inference"),
             channels_last=_first(spec.channels_last, self.spec.channels_last, False),
             compile=_first(spec.compile, self.spec.compile, False),
+            autocast=_first(spec.autocast, self.spec.autocast),
+            call=inputs.call_of(given),
+            prepare=self._prepare(recipe),
         )
+        counting = self._counting(recipe)
+        named = (module, *measured, *case.prepare, *counting.values())
         return Job(
             suite=self.spec.suite,
             label=recipe.label(module, combination),
@@ -341,13 +344,43 @@ class Expansion:
             timeout=_first(spec.timeout, self.spec.timeout, DEFAULT_TIMEOUT),
             threads=threads,
             seed=_first(spec.seed, self.spec.seed, 0),
-            search_path=search_path_of(self.source) if ":" in "".join((module, *measured)) else (),
+            search_path=search_path_of(self.source) if ":" in "".join(named) else (),
             factors=dict(combination),
             timing=timing(spec.latency, self.spec.latency),
             force=self.overrides.force,
             accuracy=accuracy,
+            counting=counting,
             depends_on=self._depends_on(recipe),
         )
+
+    def _prepare(self, recipe: Recipe) -> tuple[str, ...]:
+        """Steps of `prepare`; functions that cannot be imported are reported."""
+        said = recipe.spec.prepare
+        steps = _listed(_first(said, self.spec.prepare, ()))
+        at: Place = ("prepare",) if said is None else (*recipe.place, "prepare")
+        for step in steps:
+            if ":" in step:
+                self._require_function(recipe, at, step)
+        return steps
+
+    def _counting(self, recipe: Recipe) -> dict[str, str]:
+        """Users' rules by operator; functions that cannot be imported are reported."""
+        found: dict[str, str] = {}
+        for place, spec in {(): self.spec, recipe.place: recipe.spec}.items():
+            for operator, function in spec.counting.items():
+                self._require_function(recipe, (*place, "counting", operator), function)
+            found |= spec.counting
+        return found
+
+    def _require_function(self, recipe: Recipe, at: Place, name: str) -> None:
+        if not self._constructors.is_first(recipe, at, name):
+            return
+        path = search_path_of(self.source)
+        try:
+            require_importable(self._own.refused, path, name)
+            instantiate.load_name(name, path, "function")
+        except ModuleError as error:
+            recipe.document.report(at, error.what, error.cure)
 
     def _depends_on(self, recipe: Recipe) -> tuple[str, ...]:
         """Absolute paths of what suite and entry name; those that are not there are reported."""
@@ -400,9 +433,12 @@ class Expansion:
 
 def metrics(choice: str | tuple[str, ...]) -> tuple[str, ...]:
     """Names of metrics, `static` written out, each once."""
-    chosen = (choice,) if isinstance(choice, str) else choice
-    expanded = (name for one in chosen for name in (STATIC if one == "static" else (one,)))
+    expanded = (name for one in _listed(choice) for name in (STATIC if one == "static" else (one,)))
     return tuple(dict.fromkeys(expanded))
+
+
+def _listed(choice: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (choice,) if isinstance(choice, str) else choice
 
 
 def _forced(overrides: Overrides) -> Combination:

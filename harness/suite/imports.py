@@ -46,12 +46,15 @@ def _files(source: Source, overrides: Overrides) -> Iterator[str]:
     axes = [axis.get("module", ()) for each in entries for axis in (each.grid, each.zip_)]
     modules = chain((each.module for each in entries), *axes)
     measured = chain(overrides.metrics or (), *(_names(each.measure) for each in entries))
-    targets = chain(map(target_of, _texts(modules)), map(metric_target, filter(is_own, measured)))
+    prepared = (step for each in entries for step in _names(each.prepare) if ":" in step)
+    functions = chain(prepared, *(each.counting.values() for each in entries))
+    own = map(metric_target, filter(is_own, measured))
+    targets = chain(map(target_of, _texts(modules)), own, functions)
     yield from filter(None, map(file_of, targets))
 
 
-def _names(measure: str | tuple[str, ...] | None) -> tuple[str, ...]:
-    return (measure,) if isinstance(measure, str) else measure or ()
+def _names(said: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return (said,) if isinstance(said, str) else said or ()
 
 
 def _texts(values: Iterator[Any]) -> Iterator[str]:

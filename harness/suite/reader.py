@@ -7,6 +7,7 @@ import stat
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -228,8 +229,8 @@ def read_mapping(given: Given) -> Document:
     """The document of a mapping; what is wrong with it stands in its `problems`.
 
     Sequences of any kind become lists, paths text, NumPy's scalars and arrays plain values, and an
-    importable class its name, `package.file:Class`. Paths in the suite are taken from the current
-    directory.
+    importable class or function its name, `package.file:Class`. Paths in the suite are taken from
+    the current directory.
     """
     document = Document(Path.cwd() / SHOWN, SHOWN)
     try:
@@ -271,7 +272,7 @@ class _Reading:
         return Node(0, 0, self._scalar(value, place))
 
     def _scalar(self, value: Any, place: tuple[str, ...]) -> Scalar:
-        if isinstance(value, type):
+        if isinstance(value, (type, FunctionType)):
             try:
                 return name_of(value)
             except ModuleError as error:

@@ -24,9 +24,9 @@ from pydantic import (
     model_validator,
 )
 
-from harness.case import DEFAULT_TIMING, Cache, Criterion, DType, Pass, Timing
+from harness.case import DEFAULT_TIMING, Autocast, Cache, Criterion, DType, Pass, Timing
 from harness.environment.files import LONGEST_NAME
-from harness.measure import METRICS, STATIC
+from harness.measure import METRICS, STATIC, inputs
 from harness.measure.convention import CONVENTIONS
 from harness.measure.own import OWN_METRIC, is_own
 from harness.messages import quote
@@ -145,15 +145,47 @@ Size = Annotated[int, Field(ge=1)]
 Shape = Annotated[tuple[Size, ...], Field(min_length=2, max_length=5), AfterValidator(_bounded)]
 
 
-def _one_or_several(value: Any) -> str:
-    several = isinstance(value, (list, tuple)) and bool(value)
-    return "several" if several and isinstance(value[0], (list, tuple)) else "one"
+def _form_of_input(value: Any) -> str:
+    if not isinstance(value, (list, tuple)):
+        return "structure" if isinstance(value, dict) else "one"
+    if not value or not isinstance(value[0], (list, tuple, dict)):
+        return "one"
+    inner = [part for each in value if isinstance(each, (list, tuple)) for part in each]
+    plain = all(isinstance(each, (list, tuple)) for each in value)
+    return "structure" if not plain or any(map(_holds_more, inner)) else "several"
 
 
+def _holds_more(value: Any) -> bool:
+    return isinstance(value, (list, tuple, dict))
+
+
+def _meaningful(structure: Any) -> Any:
+    for shape in inputs.shapes(structure):
+        _bounded(shape)
+    return structure
+
+
+# What `_form_of_input` calls a structure, of lists: not only shapes are in it.
+_PARTS = {"type": ["array", "object"]}
+_OTHER_LISTS = {
+    "type": "array",
+    "prefixItems": [_PARTS],
+    "anyOf": [
+        {"contains": {"not": {"type": "array"}}},
+        {"contains": {"type": "array", "contains": _PARTS}},
+    ],
+}
+Structure = Annotated[
+    Any,
+    AfterValidator(_meaningful),
+    WithJsonSchema({"anyOf": [{"type": "object", "minProperties": 1}, _OTHER_LISTS]}),
+    Tag("structure"),
+]
 Input = Annotated[
     Annotated[Shape, Tag("one")]
-    | Annotated[Annotated[tuple[Shape, ...], Field(min_length=1)], Tag("several")],
-    Discriminator(_one_or_several),
+    | Annotated[Annotated[tuple[Shape, ...], Field(min_length=1)], Tag("several")]
+    | Structure,
+    Discriminator(_form_of_input),
 ]
 
 
@@ -193,6 +225,13 @@ Line = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterVali
 ModuleName = Annotated[
     str, StringConstraints(min_length=1, max_length=300), AfterValidator(_one_line)
 ]
+OperatorName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*::[A-Za-z_]\w*$")]
+FunctionName = Annotated[str, StringConstraints(pattern=OWN_METRIC)]
+Preparation = Annotated[
+    Annotated[ModuleName, Tag("name")]
+    | Annotated[Annotated[tuple[ModuleName, ...], Field(min_length=1)], Tag("list")],
+    Discriminator(lambda value: "list" if isinstance(value, (list, tuple)) else "name"),
+]
 Axes = dict[str, Annotated[list[Any], Field(min_length=1)]]
 Seconds = Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT)]
 Threads = Annotated[int, Field(ge=1, le=4096)]
@@ -208,13 +247,17 @@ class Conditions(Strict):
         default=None, description="Name of the row; with a grid a template such as k={kernel_size}."
     )
     module: ModuleName | None = Field(
-        default=None, description="A name of the catalog, or package.file:Class."
+        default=None,
+        description="A name of the catalog, package.file:Class, or package.file:function that "
+        "returns a module.",
     )
     with_: dict[str, Any] = Field(
         default_factory=dict, alias="with", description="Keyword arguments of the constructor."
     )
     input: Input | None = Field(
-        default=None, description="Shape, batch first, or one shape per argument of forward."
+        default=None,
+        description="Shape, batch first, or one shape per argument of forward; or {args: [...], "
+        "kwargs: {...}} of shapes, {shape, dtype, low, high}, {value: ...}, lists and mappings.",
     )
     measure: Measure | None = Field(
         default=None,
@@ -224,6 +267,11 @@ class Conditions(Strict):
     device: DeviceChoice | None = Field(default=None, description="auto if absent.")
     dtype: DType | None = Field(default=None, description="float32 if absent.")
     pass_: Pass | None = Field(default=None, alias="pass", description="inference if absent.")
+    autocast: Autocast | None = Field(
+        default=None,
+        description="bfloat16 or float16: passes run under torch.autocast; parameters and inputs "
+        "keep dtype.",
+    )
     timeout: Seconds | None = Field(default=None, description="Seconds per case; 600 if absent.")
     threads: Threads | None = Field(default=None, description="CPU threads; PyTorch's if absent.")
     seed: Seed | None = Field(default=None, description="Of parameters and inputs; 0 if absent.")
@@ -236,6 +284,11 @@ class Conditions(Strict):
     compile: bool | None = Field(
         default=None,
         description="torch.compile before the real passes, its time apart; false if absent.",
+    )
+    prepare: Preparation | None = Field(
+        default=None,
+        description="What makes the module ready before it is measured: a method of it or of its "
+        "parts (fuse_conv_bn, switch_to_deploy), or package.file:function of the module.",
     )
     repeats: Annotated[int, Field(ge=1, le=MOST_REPEATS)] | None = Field(
         default=None,
@@ -256,6 +309,11 @@ class Conditions(Strict):
     evaluation: EvaluationSpec | None = Field(
         default=None,
         description="How accuracy is judged; what is absent is the suite's, then the recipe's.",
+    )
+    counting: dict[OperatorName, FunctionName] = Field(
+        default_factory=dict,
+        description="Rules for operators of your own: name with its namespace: package.file:rule, "
+        "a function of the arguments, the keyword arguments and the output of a call.",
     )
     grid: Axes = Field(
         default_factory=dict,

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.case import Case, Job, Shape, Timing, as_plain, from_plain
+from harness.case import OPTIONS, Case, Job, Shape, Timing, as_plain, from_plain
 from harness.measure.convention import CONVENTIONS
 from harness.messages import HarnessError, quote
 from harness.suite.document import Document
@@ -88,9 +88,9 @@ _OF_JOB = ("metrics", "timeout", "threads", "seed", "factors", "accuracy")
 def _describe_job(job: Job, note: str | None) -> dict[str, Any]:
     whole, used = as_plain(job), as_plain(job, defaults=False)
     options = {
-        **{name: used["case"].get(name) for name in ("channels_last", "compile")},
+        **{name: used["case"].get(name) for name in OPTIONS},
         "latency": dict(sorted(used.get("timing", {}).items())),
-        **{name: used.get(name) for name in ("replicate", "force", "declared")},
+        **{name: used.get(name) for name in ("replicate", "force", "declared", "counting")},
     }
     return {
         "label": job.label,

@@ -250,3 +250,21 @@ def test_conversion_keeps_the_value_or_refuses(value, hint):
     plain = list(converted) if isinstance(converted, tuple) else converted
     assert plain == value
     assert isinstance(plain, bool) == isinstance(value, bool)
+
+
+class Sized(nn.Module):
+    def __init__(self, in_channels: int, input_size: int, groups: int = 2) -> None:
+        super().__init__()
+
+
+class Free(nn.Module):
+    def __init__(self, in_channels=4, input_size: tuple[int, int] | None = None) -> None:
+        super().__init__()
+        self.given = (in_channels, input_size)
+
+
+def test_what_the_input_fills_in_is_what_the_constructor_leaves_open():
+    assert parameters_of(Sized).missing({}) == ("input_size",)
+    assert parameters_of(Sized).missing({"input_size"}) == ()
+    built = build(Case(f"{__name__}:Free", {}, ((1, 8, 6, 5),)))
+    assert built.given == (4, (6, 5))

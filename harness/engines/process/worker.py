@@ -2,14 +2,17 @@
 
 import contextlib
 import ctypes
+import json
+import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from harness.case import Job, Status, Used, as_plain
+from harness.engines.process.answer import AnswerWriter
 from harness.environment import used_files
 from harness.environment.searching import with_folders
 from harness.measure import METRICS, STATIC, function_of
@@ -52,38 +55,129 @@ def work(job: Job, send: Send) -> None:
     `("done",)` or `("failed", status, cause, last lines of the traceback)`. Whatever else ends the
     process, the engine learns from its exit.
     """
-    from harness.measure.forecast import require_room
-
-    def tell(used: Used) -> None:
-        device = _gpu() if job.case.device == "cuda" else None
-        send("used", as_plain(replace(used, device=device)))
-
+    worker = _Worker(job, send)
     try:
+        worker.run()
+    except BaseException as error:  # also SystemExit and KeyboardInterrupt of a module
+        with contextlib.suppress(OSError):  # the module closed the pipe; the exit says the rest
+            with contextlib.suppress(Exception):
+                worker.tell(used_files.used(job.depends_on))
+            send(*(worker.failure or _failed(error)))
+
+
+class _Worker:
+    """The measurements of one job; the first failure is the one that it ends with."""
+
+    def __init__(self, job: Job, send: Send) -> None:
+        self.job = job
+        self.send = send
+        self.known: dict[str, object] = {}  # values so far
+        self.failure: tuple[Any, ...] | None = None
+        self.miscounted: str | None = None  # static metric that failed first
+
+    def tell(self, used: Used) -> None:
+        """Say what is measured."""
+        device = _gpu() if self.job.case.device == "cuda" else None
+        self.send("used", as_plain(replace(used, device=device)))
+
+    def run(self) -> None:
+        """All metrics: what is counted first, then what is timed, last those of a user."""
+        from harness.measure.forecast import require_room
+
+        job = self.job
         _prepare(job)
-        used_files.begin(job.search_path, tell)
-        known: dict[str, object] = {}
-        end: tuple[Any, ...] = ("done",)
-        for name in sorted(job.metrics, key=_turn):
-            send("metric", name)
+        used_files.begin(job.search_path, self.tell)
+        names = sorted(job.metrics, key=_turn)
+        counted = [name for name in names if name in STATIC]
+        if counted and len(counted) < len(names):
+            self.count_apart(counted)
+        else:
+            self.count(counted)
+        for name in names[len(counted) :]:
+            self.send("metric", name)
             start = time.perf_counter()
-            if name not in STATIC:
-                require_room(job, known)
+            require_room(job, self.known)
             try:
                 values = function_of(name)(job)
             except Exception as error:
                 if name in METRICS:
                     raise
-                end = _failed(error, f"metric {name}: ")
+                self.failure = self.failure or _failed(error, f"metric {name}: ")
                 continue
-            known |= values
-            send("values", name, values, time.perf_counter() - start)
-        tell(used_files.used(job.depends_on))
-        send(*end)
-    except BaseException as error:  # also SystemExit and KeyboardInterrupt of a module
-        with contextlib.suppress(OSError):  # the module closed the pipe; the exit says the rest
-            with contextlib.suppress(Exception):
-                tell(used_files.used(job.depends_on))
-            send(*_failed(error))
+            self.take(name, values, time.perf_counter() - start)
+        self.tell(used_files.used(job.depends_on))
+        if self.failure is not None and self.miscounted and len(counted) < len(names):
+            # The module runs; what went wrong is one count.
+            kind, status, cause, trace = self.failure
+            self.failure = (kind, status, f"metric {self.miscounted}: {cause}", trace)
+        self.send(*(self.failure or ("done",)))
+
+    def take(self, name: str, values: Mapping[str, Any], seconds: float) -> None:
+        """Keep the values of a metric and send them."""
+        self.known |= values
+        self.send("values", name, values, seconds)
+
+    def count(self, names: Sequence[str]) -> None:
+        """Measure what is static; what fails costs none of the others."""
+        for name in names:
+            self.send("metric", name)
+            start = time.perf_counter()
+            try:
+                values = function_of(name)(self.job)
+            except Exception as error:
+                self.failure = self.failure or _failed(error)
+                self.miscounted = self.miscounted or name
+                continue
+            self.take(name, values, time.perf_counter() - start)
+
+    def count_apart(self, names: Sequence[str]) -> None:
+        """The same in a child process, with the user's file imported before.
+
+        A count runs the module on fake tensors. What it keeps of them beyond the pass (a cache
+        filled in `forward`) would meet the real passes that follow.
+        """
+        from harness.instantiate import resolve
+
+        resolve(self.job.case.module, self.job.search_path)
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.close(reading)
+                self._count_as_child(AnswerWriter(writing).send, names)
+            finally:
+                os._exit(0)
+        os.close(writing)
+        ended = False
+        with os.fdopen(reading, "rb") as answers:
+            for line in answers:
+                kind, *said = json.loads(line.strip() or b'["",""]')
+                if kind == "ended":
+                    failure, self.miscounted = said
+                    ended, self.failure = True, tuple(failure) if failure else None
+                elif kind == "values":
+                    self.take(*said)
+                elif kind:
+                    self.send(kind, *said)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if not ended:
+            how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+            self.failure = ("failed", "error", f"the process that counts was ended {how}", ())
+            self.miscounted = names[0]
+
+    def _count_as_child(self, send: Send, names: Sequence[str]) -> None:
+        import torch
+
+        torch.set_num_threads(1)  # threads of the parent are not there, and nothing is timed
+        self.send = send
+        try:
+            self.count(names)
+        except BaseException as error:  # also SystemExit of a module
+            self.failure = self.failure or _failed(error)
+        send("ended", self.failure, self.miscounted)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):  # a module may have replaced or closed them
+                stream.flush()
 
 
 def _gpu() -> str:

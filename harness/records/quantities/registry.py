@@ -301,7 +301,8 @@ RIGHT_SHARES = frozenset(v.name for v in METRICS["accuracy"].values if v.better 
 
 
 _OF_ROWS = {
-    *("case_key", "channels_last", "compile", "convention", "declared", "elapsed_seconds"),
+    *("autocast", "call", "case_key", "channels_last", "compile", "convention", "declared"),
+    *("elapsed_seconds", "prepare"),
     *("factors", "machine_key", "node", "replicate", "reported", "verdicts"),
     *("latency_processes_seconds", derived.PEAK, derived.BANDWIDTH),
 }

@@ -202,6 +202,7 @@ def test_a_run_can_be_named(run):
         (lambda record: record.pop("origin"), "code unknown"),
         (lambda record: record.update(machine_key="0" * 12), "other machine"),
         (lambda record: record.update(seed=7), "asked otherwise"),
+        (lambda record: record.update(counting={"mine::gram": "m:rule"}), "asked otherwise"),
     ],
 )
 def test_what_was_measured_otherwise_is_measured_again(run, change, reason):

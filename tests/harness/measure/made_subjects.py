@@ -97,6 +97,19 @@ class OneSize(nn.Module):
         return x * self.scale
 
 
+class Assigned(nn.Module):
+    """Pixels to 64 bases and back, as expectation maximisation attention writes it."""
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.bases = nn.Parameter(torch.ones(1, in_channels, 64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        pixels = x.flatten(2)
+        seen = torch.einsum("bcn,bck->bnk", pixels, self.bases.expand(len(x), -1, -1))
+        return torch.einsum("bck,bnk->bcn", self.bases.expand(len(x), -1, -1), seen)
+
+
 class Checkpointed(nn.Module):
     """Runs its convolution once more in the backward pass."""
 

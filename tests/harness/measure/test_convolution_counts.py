@@ -68,3 +68,9 @@ def test_frozen_weight_leaves_the_gradient_of_the_input():
     layer = nn.Conv2d(4, 6, 3).requires_grad_(False)
     tally = count_training(layer, torch.randn(1, 4, 5, 5, requires_grad=True))
     assert tally.conv_macs == 2 * (9 * 6 * 4 * 9)
+
+
+def test_a_convolution_over_time_first():
+    x, weight, bias = torch.randn(9, 2, 4), torch.randn(3, 4, 5), torch.randn(5)
+    tally = count(lambda: torch.conv_tbc(x, weight, bias))
+    assert (tally.conv_macs, tally.elementwise["bias"]) == (7 * 2 * 5 * 3 * 4, 7 * 2 * 5)

@@ -14,6 +14,9 @@ KINDS = {
     "group norm": (nn.GroupNorm(2, 4), {"group_norm": ELEMENTS}),
     "layer norm": (nn.LayerNorm(6), {"layer_norm": ELEMENTS}),
     "relu": (nn.ReLU(), {"relu": ELEMENTS}),
+    "relu6": (nn.ReLU6(), {"relu": ELEMENTS}),
+    "relu6, function": (F.relu6, {"relu": ELEMENTS}),
+    "relu6, limits": (nn.Hardtanh(0, 6), {"relu": ELEMENTS}),
     "sigmoid": (nn.Sigmoid(), {"activation": ELEMENTS}),
     "softmax": (nn.Softmax(1), {"softmax": ELEMENTS}),
     "average pooling": (nn.AvgPool2d(2), {"pool": ELEMENTS}),
@@ -26,6 +29,10 @@ KINDS = {
         {"interpolate": 8 * 9 * 7},
     ),
     "nearest": (lambda x: F.interpolate(x, scale_factor=2), {"interpolate": 4 * ELEMENTS}),
+    "nearest in three axes": (
+        lambda x: F.interpolate(x[None], scale_factor=2),
+        {"interpolate": 8 * ELEMENTS},
+    ),
     "sort": (lambda x: x.sort(-1), {"sort": ELEMENTS}),
     "topk": (lambda x: x.topk(2, dim=1), {"sort": ELEMENTS}),
     "sum over channels": (lambda x: x.sum(1), {"reduce": ELEMENTS}),
@@ -55,7 +62,23 @@ def test_batch_norm_in_training_counts_its_elements():
     assert count(lambda: layer(x)).elementwise == {"batch_norm": ELEMENTS}
 
 
+def test_a_norm_written_out_is_counted_as_the_layer():
+    x, layer = torch.randn(SHAPE), nn.RMSNorm(6)
+
+    def written_out():
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * layer.weight
+
+    assert count(written_out).elementwise == count(lambda: layer(x)).elementwise
+
+
+def marked(x):
+    with torch.profiler.record_function("a name"):
+        return x.view(-1)
+
+
 FREE = {
+    "pieces that a scripted layer takes": lambda x: (x.unsafe_split(2, 1), x.unsafe_chunk(2, 1)),
+    "a mark of the profiler": marked,
     "views": lambda x: x.view(2, 4, 36).transpose(1, 2)[:, ::2].unsqueeze(0).expand(3, -1, -1, -1),
     "windows": lambda x: x.unfold(2, 3, 1).permute(0, 2, 3, 1, 4),
     "in-place views": lambda x: x.transpose_(0, 1).unsqueeze_(0).squeeze_().detach_(),

@@ -36,6 +36,14 @@ def test_need_is_state_input_and_the_peak_of_the_pass(pass_, need):
         require_room(job, KNOWN, room(int(need) - 1))
 
 
+def test_what_operators_take_is_part_of_the_need_once_it_was_measured():
+    job = made_job("self_attention")
+    known = KNOWN | {"predicted_peak_bytes": 7_000_000_000}
+    require_room(job, known, room(8 * 10**9))
+    with pytest.raises(PredictedOutOfMemoryError):
+        require_room(job, known, room(8 * 10**9 - 1))
+
+
 def test_the_sentence_has_both_figures_and_the_option():
     with pytest.raises(PredictedOutOfMemoryError) as caught:
         require_room(made_job("self_attention"), KNOWN, room(3_100_000_000))

@@ -106,17 +106,38 @@ def test_training_peak_holds_activations_and_gradients(x):
     weight = torch.randn_like(x).requires_grad_()
 
     def step():
-        # Output, its sum and the sum's gradient (4 bytes each), the gradient of the weight.
+        # Output, its sum and the sum's gradient (4 bytes each), that gradient written out for the
+        # product, and the gradient of the weight.
         y = x @ weight
         y.sum().backward()
         return y
 
     with LivePeak((x, weight)) as mode:
         step()
-    assert mode.peak_bytes == 2 * MAP + 2 * 4
+    assert mode.peak_bytes == 3 * MAP + 2 * 4
     assert mode.live_bytes == MAP
     weight.grad = None
     assert mode.live_bytes == 0
+
+
+def test_what_only_pytorch_holds_is_written_into(x):
+    """The bias of a linear layer, where the layer adds it apart; not a sum that a user writes."""
+    y, bias = torch.ones_like(x)[None].transpose(0, 1), torch.ones_like(x[0])
+    linear = torch.nn.functional.linear
+    assert followed(lambda: linear(y, x, bias), x, y, bias) == (MAP, 0)
+    assert followed(lambda: y @ x + bias, x, y, bias) == (2 * MAP, 0)
+
+
+def test_gradients_that_meet_are_added_in_place(x):
+    def step():
+        y = x * 2
+        (y.sin() + y.cos()).sum().backward()
+
+    x.requires_grad_()
+    with LivePeak((x,)) as mode:
+        step()
+    # y, its sine and cosine, their sum: then the two gradients of y in place of those.
+    assert mode.peak_bytes <= 4 * MAP + 2 * 4
 
 
 def test_sparse_tensors_count_their_indices_and_values():

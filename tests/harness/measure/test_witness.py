@@ -60,9 +60,27 @@ def test_product_without_a_rule_in_fvcore_is_named_not_called_a_mismatch():
     assert figures["matmul"]["ours"] == 2 * 64 * 64 * 3 * 2
 
 
-def test_module_of_one_size_has_no_witness_and_says_why():
-    figures = measure_witness(made_job("OneSize", (1, 8, 64, 64)))
+def test_module_of_one_size_has_its_witness_there():
+    figures = witness("OneSize", (1, 8, 64, 64))
+    assert figures["input"] == [[1, 8, 64, 64]]
+    assert figures["conv"] == {"ours": 0, "fvcore": 0, "agree": True}
+
+
+def test_module_that_runs_nowhere_has_no_witness_and_says_why():
+    figures = measure_witness(made_job("OneSize", (1, 8, 32, 32)))
     assert figures["witness"] is None
     (warning,) = figures["warnings"]
     assert "give a map of 64 x 64" in warning
     assert "[1, 8, 16, 16]" in warning
+
+
+def test_module_of_one_size_that_is_large_is_not_run_for_a_witness():
+    figures = measure_witness(made_job("OneSize", (13, 64, 64, 64)))
+    assert figures["witness"] is None
+
+
+@pytest.mark.parametrize("side", [16, 15, 7])
+def test_einsum_that_fvcore_reads_to_four_digits_agrees(side):
+    figures = witness("Assigned", (1, 512, side, side))
+    assert figures["matmul"]["ours"] == 2 * 512 * 64 * side * side
+    assert figures["matmul"]["agree"] is True

@@ -89,6 +89,13 @@ def test_memory_that_a_record_tells_is_not_predicted_again():
     assert made.cases[0].memory.basis == "earlier run"
 
 
+def test_a_peak_that_was_measured_goes_before_the_live_one_of_that_pass_and_device():
+    earlier = Earlier((measured(job(1), 2.0, **STATE | PEAKS | {"measured_peak_bytes": 4000}),))
+    jobs = [job(1), job(1, case={"pass_": "training"}), job(1, case={"device": "cuda"})]
+    made = make_plan(suite(*jobs), earlier, MACHINE, engine=Counting())
+    assert [case.memory.bytes for case in made.cases] == [4123, 5123, 1123]
+
+
 def test_what_is_not_predicted_in_time_is_said():
     now = iter(range(1000))
     made = make_plan(

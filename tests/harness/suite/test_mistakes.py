@@ -65,7 +65,23 @@ MISTAKES = {
         f"suite: s\ncases:\n  - {{{BLOCK}}}\n  - inputt: 3\n    module: blocks:Block\n",
         "4:5: cases.1.inputt: unknown key; did you mean input?",
     ),
-    "far from any key": (of_case(f"{BLOCK}, zzz: 1"), "cases.0.zzz: unknown key; the keys are ch"),
+    "far from any key": (of_case(f"{BLOCK}, zzz: 1"), "cases.0.zzz: unknown key; the keys are au"),
+    "structure": (
+        of_case('module: "blocks:Block", input: [[1, 8], {shape: [4], dtype: int}]'),
+        "3:37: cases.0.input: args[1]: unknown dtype int; write one of float16, ",
+    ),
+    "structure of no tensor": (
+        of_case('module: "blocks:Block", input: {kwargs: {x: 3}}'),
+        "3:37: cases.0.input: no tensor in it; write a shape, batch first",
+    ),
+    "large tensor of a structure": (
+        of_case('module: "blocks:Block", input: {shape: [1099511627776, 2]}'),
+        "cases.0.input: an input of more than 2**40 elements; check the shape, batch first",
+    ),
+    "unknown preparation": (
+        of_case(f"{BLOCK}, prepare: [eval, 'blocks:fusd']"),
+        "cases.0.prepare: blocks has no fusd",
+    ),
     "unknown key of a table": (
         of_case(BLOCK) + "tables: [{columns: [label], titel: x}]\n",
         "4:29: tables.0.titel: unknown key; did you mean title?",
