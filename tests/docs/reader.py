@@ -18,6 +18,8 @@ CLONED = (
     "Makefile",
     "pyproject.toml",
     "constraints.txt",
+    "constraints-ecosystem.txt",
+    "ecosystem",
     "results/paper",
     "results/ablations",
     "notebooks",
