@@ -353,7 +353,21 @@ _NEEDS_VALUES_TEXTS = ("no fake impl registered", "not supported for tensor subc
 
 
 def _why_values(error: Exception) -> str | None:
-    """Why an error is one of fake tensors, which real ones would not meet; `None`: it is not."""
+    """Why an error is one of fake tensors, which real ones would not meet; `None`: it is not.
+
+    It may stand behind another: what makes modules from configurations raises an error of its own
+    in place of the constructor's.
+    """
+    behind: BaseException | None = error
+    while isinstance(behind, Exception):
+        reason = _of_fakes(behind)
+        if reason is not None:
+            return reason
+        behind = behind.__cause__ or behind.__context__
+    return None
+
+
+def _of_fakes(error: Exception) -> str | None:
     if isinstance(error, NeedsValuesError):
         return str(error)
     if isinstance(error, _NEEDS_VALUES):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from made_jobs import made_job
 
+from harness.measure.operations import measure_operations
 from harness.measure.subject import fake_subject, real_subject
 
 
@@ -29,3 +30,10 @@ def test_equal_seeds_give_equal_tensors():
     assert torch.equal(one.inputs[0], same.inputs[0])
     assert torch.equal(one.module.first.weight, same.module.first.weight)
     assert not torch.equal(one.inputs[0], other.inputs[0])
+
+
+@pytest.mark.parametrize("module", ["Ramped", "Configured"])
+def test_a_constructor_that_asks_for_values_is_counted_on_fakes_whoever_calls_it(module):
+    figures = measure_operations(made_job(module, (1, 3, 8, 8)))
+    assert figures["conv_macs"] == 64 * 3 * 4
+    assert not figures.get("warnings")
