@@ -276,8 +276,11 @@ def _prepared(module: "nn.Module", step: str, search_path: Sequence[str]) -> Any
         return made if isinstance(made, nn.Module) else module
     parts = [part for part in module.modules() if callable(getattr(part, step, None))]
     if not parts:
-        methods = [each for each in dir(type(module)) if not each.startswith("_")]
-        cure = suggest(step, methods, "methods")
+        kinds = {kind for part in module.modules() for kind in type(part).__mro__}
+        theirs = (kind for kind in kinds if not kind.__module__.startswith("torch."))
+        named = {name for kind in theirs for name in vars(kind) if not name.startswith("_")}
+        own = named.difference(dir(nn.Module))
+        cure = suggest(step, own, "methods")
         raise BuildError(f"prepare: neither the module nor a part of it has {quote(step)}; {cure}")
     for part in parts:
         getattr(part, step)()

@@ -209,13 +209,20 @@ def test_a_structure_and_a_factory_can_be_shown(monkeypatch):
         harness.show("people:Tokens", [[1, 64, 16], {"shape": [2], "dtype": "int"}])
 
 
-def test_a_step_of_preparation_that_nothing_has_is_named(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("step", "cure"),
+    [
+        ("switch_to_deplo", "did you mean switch_to_deploy?"),
+        ("fuse", "the methods are switch_to_deploy"),
+    ],
+)
+def test_a_step_of_preparation_that_nothing_has_is_named(step, cure, monkeypatch, tmp_path):
     monkeypatch.chdir(HERE)
-    case = {"module": "people:Branched", "prepare": "switch_to_deplo", "input": MAPS[0]}
+    case = {"module": "people:Branched", "prepare": step, "input": MAPS[0]}
     done = harness.run({"suite": "s", "cases": [case]}, out=tmp_path, progress=False, write=False)
     (row,) = done.rows()
     assert row["status"] == "error"
-    assert "neither the module nor a part of it has switch_to_deplo" in row["cause"]
+    assert f"neither the module nor a part of it has {step}; {cure}" in row["cause"]
 
 
 def test_a_function_of_a_structure_takes_what_forward_takes(tmp_path):
