@@ -36,6 +36,8 @@ _ROWS = (
         "params", "harness.measure.operations:measure_params",
         (
             Value("params", "Parameters", "count", "M", better="lower", compared="exactly"),
+            Value("frozen_params", "Frozen parameters", "count", "M", compared="exactly",
+                  note="parameters that take no gradient; they are part of the parameters"),
             Value("param_bytes", "Parameter memory", "bytes", "MiB", 1),
             Value("buffer_bytes", "Buffer memory", "bytes", "MiB", 1, compared="exactly"),
         ),

@@ -21,10 +21,11 @@ from harness.measure.traffic import bytes_moved, changed_by
 
 
 def measure_params(job: Job) -> dict[str, object]:
-    """Count learnable parameters, each shared tensor once; buffers (batch-norm statistics) apart.
+    """Count parameters, each shared tensor once; buffers (batch-norm statistics) apart.
 
     Returns:
-        `params` (count), `param_bytes` and `buffer_bytes` (bytes in the case's dtype).
+        `params` (count), `frozen_params` (those of them that take no gradient), `param_bytes` and
+        `buffer_bytes` (bytes in the case's dtype).
     """
 
     def count(subject: Subject) -> dict[str, object]:
@@ -34,10 +35,11 @@ def measure_params(job: Job) -> dict[str, object]:
 
 
 def count_params(module: nn.Module) -> dict[str, object]:
-    """The three figures of one module."""
+    """The figures of one module."""
     parameters, buffers = list(module.parameters()), list(module.buffers())
     return {
         "params": sum(p.numel() for p in parameters),
+        "frozen_params": sum(p.numel() for p in parameters if not p.requires_grad),
         "param_bytes": sum(p.numel() * p.element_size() for p in parameters),
         "buffer_bytes": sum(b.numel() * b.element_size() for b in buffers),
     }

@@ -12,6 +12,7 @@ def test_shared_weight_counts_once_and_buffers_apart():
     params = 3 * 3 + 2 * 3  # the one weight; scale and shift of the norm
     assert figures == {
         "params": params,
+        "frozen_params": 0,
         "param_bytes": 4 * params,
         "buffer_bytes": 2 * 3 * 4 + 8,  # running mean and variance, batches seen
     }
@@ -24,8 +25,10 @@ def test_bytes_follow_the_dtype(dtype, size):
     assert figures["param_bytes"] == size * figures["params"]
 
 
-def test_frozen_parameters_count():
-    assert count_params(nn.Linear(3, 2).requires_grad_(False))["params"] == 8
+def test_frozen_parameters_count_and_are_told_apart():
+    module = nn.Sequential(nn.Linear(3, 2).requires_grad_(False), nn.Linear(2, 5))
+    figures = count_params(module)
+    assert (figures["params"], figures["frozen_params"]) == (8 + 15, 8)
 
 
 def test_module_that_reads_values_in_its_constructor():
