@@ -112,6 +112,7 @@ PURPOSES: Mapping[str, str] = {
     "notebooks": "the notebooks, as they are executed in CI",
     "docs": "make docs: the documentation site",
     "test": "make test",
+    "ecosystem": "make test-ecosystem: heads and models of other libraries",
     "lint": "make lint, make types",
 }
 
