@@ -2,7 +2,7 @@
 
     import harness
 
-    run = harness.run("suites/ocnet_table4.yaml", metrics="static")
+    run = harness.run("ocnet_table4", metrics="static")
     run.table(), run.frame(), run.plot()
 
 Nothing heavy is imported before it is asked for: `import harness` takes milliseconds.

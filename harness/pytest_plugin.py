@@ -37,6 +37,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the name of a shipped suite, `efficiency.yaml`, stand for its file."""
+    config.args[:] = [_shipped(config.invocation_params.dir, argument) for argument in config.args]
+
+
+def _shipped(folder: Path, argument: str) -> str:
+    name, colons, case = argument.partition("::")
+    if not name.endswith(_SUFFIXES) or (folder / name).exists():
+        return argument
+    from harness.suite.shipped import named
+
+    path = named(Path(name))
+    return argument if path is None else f"{path}{colons}{case}"
+
+
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "SuiteFile | None":
     """Take a suite file that was named, or one below `suites` when asked for all."""
     if file_path.suffix not in _SUFFIXES:

@@ -20,6 +20,7 @@ from harness.records.kept_run import KeptRun, last_of_each
 from harness.records.origin import Origins
 from harness.records.record import Record
 from harness.records.run_directory import RecordWriter, RunDirectory, RunDirectoryError
+from harness.suite.shipped import home
 from harness.suite.suite import Suite
 
 DEFAULT_ROOT = Path("results/runs")
@@ -128,7 +129,7 @@ def execute(
             "--jobs is for the cases of this machine; this engine decides by itself how many run "
             "at once"
         )
-    environment = describe_environment(suite.path.parent)
+    environment = describe_environment(home(suite.path))
     directory = _directory(suite, root, environment, resume, mix_machines)
     here = None if remote else environment["machine_key"]
     origins = Origins(environment, remote=remote)

@@ -19,7 +19,7 @@ from harness.suite.suite import Overrides, Suite
 from harness.training.ahead import train_ahead
 
 SuiteLike = str | Path | Mapping[str, Any] | Suite
-"""A suite file, the same as a mapping, or a suite that is loaded."""
+"""A suite file or the name of a shipped one, the same as a mapping, or a suite that is loaded."""
 
 
 class OptionError(HarnessError):
@@ -42,9 +42,10 @@ def validate(
     """Read a suite and check all that it names: modules, arguments, columns, printed figures.
 
     Args:
-        suite: the path of a YAML file, or the same as a mapping of plain values; in a mapping a
-            class that other processes can import may stand for its name, and paths are taken from
-            the current directory.
+        suite: the path of a YAML file or the name of a suite that comes with the harness, such as
+            `efficiency`; or the same as a mapping of plain values. In a mapping a class that other
+            processes can import may stand for its name, and paths are taken from the current
+            directory.
         input: shape of every case's input, batch first, or one shape per argument of `forward`.
         only: labels of the cases to keep.
         metrics: names, or `static`; a text may hold several, separated by commas.
@@ -136,7 +137,7 @@ def run(
     modules only.
 
     Args:
-        suite: the path of a YAML file, or the same as a mapping; see `validate`.
+        suite: the path of a YAML file, the name of a shipped suite, or a mapping; see `validate`.
         input: see `validate`, as the options below down to `data_root`, and `force`.
         only: labels of the cases to run.
         metrics: names, or `static`.

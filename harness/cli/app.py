@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Annotated, Any, ParamSpec
 
 import typer
 from typer.core import TyperGroup
@@ -17,9 +17,10 @@ from harness.cli.compare import accept, compare, list_baselines
 from harness.cli.export import export, report
 from harness.cli.gate import gate
 from harness.cli.history import history
-from harness.cli.info import doctor, environment, list_modules, schema, validate
+from harness.cli.info import doctor, environment, schema, validate
 from harness.cli.init import init
-from harness.cli.options import RESUME, SUITE_ENDINGS
+from harness.cli.list import list_
+from harness.cli.options import RESUME
 from harness.cli.output import console, forgive_encodings, lost_output, say
 from harness.cli.plan import plan
 from harness.cli.run import INTERRUPTED, run
@@ -27,6 +28,7 @@ from harness.cli.show import show
 from harness.environment.interruption import ENDING
 from harness.messages import HarnessError
 from harness.records.run_directory import LATEST
+from harness.suite.shipped import ENDINGS, named
 
 # Options that take several values in a row: `--only PPM ASPP` as `--only PPM --only ASPP`.
 
@@ -36,7 +38,7 @@ SEVERAL = ("--only", "--with")
 def spread(arguments: Sequence[str]) -> list[str]:
     """Repeat such an option before each of its values; say what `--resume` leaves out.
 
-    The values end at the next option, at the name of a suite file and at `--`. A label that looks
+    The values end at the next option, at the name of a suite and at `--`. A label that looks
     like one of these is given as `--only=LABEL`.
     """
     result: list[str] = []
@@ -47,7 +49,7 @@ def spread(arguments: Sequence[str]) -> list[str]:
             return result + list(arguments[position:])
         if argument == RESUME:
             following = [*arguments[position + 1 :], "--"][0]
-            if following.startswith("-") or following.endswith(SUITE_ENDINGS):
+            if following.startswith("-") or _is_suite(following):
                 option = None
                 result.append(f"{RESUME}={LATEST}")
                 continue
@@ -55,13 +57,17 @@ def spread(arguments: Sequence[str]) -> list[str]:
             option, first = argument, True
             result.append(argument)
             continue
-        if argument.startswith("--") or (not first and argument.endswith(SUITE_ENDINGS)):
+        if argument.startswith("--") or (not first and _is_suite(argument)):
             option = None
         if option is not None and not first:
             result.append(option)
         result.append(argument)
         first = False
     return result
+
+
+def _is_suite(argument: str) -> bool:
+    return argument.endswith(ENDINGS) or named(Path(argument)) is not None
 
 
 P = ParamSpec("P")
@@ -94,9 +100,30 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from harness.environment.machine import library_versions
+
+        version = library_versions()["context-harness"]
+        say(f"context-harness {version or '(not installed)'}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    pass
+
+
 app.command("init")(_interruptible(init))
 app.command("run")(_interruptible(run))
-app.command("list")(_interruptible(list_modules))
+app.command("list")(_interruptible(list_))
 app.command("show")(_interruptible(show))
 app.command("report")(_interruptible(report))
 app.command("validate")(_interruptible(validate))

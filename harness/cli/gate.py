@@ -27,7 +27,11 @@ _SAY_EVERY = 30.0  # seconds between two lines of progress where nobody looks at
 def gate(  # noqa: PLR0917 - typer calls it with names
     suite_file: Annotated[
         Path | None,
-        typer.Argument(metavar="SUITE", help="A suite file (YAML).", autocompletion=suites),
+        typer.Argument(
+            metavar="SUITE",
+            help="A suite file (YAML), or a name of `harness list suites`.",
+            autocompletion=suites,
+        ),
     ] = None,
     against: Annotated[
         str | None,

@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.api.measure import OptionError
-from harness.cli.options import SUITE_ENDINGS, Only
+from harness.cli.options import Only
 from harness.cli.output import console, say
+from harness.suite.shipped import ENDINGS, find, named
 
 if TYPE_CHECKING:
     from harness.judge.regression.history import History, Series
@@ -95,10 +96,11 @@ def _stored_metrics(names: list[str]) -> tuple[str, ...]:
 
 
 def _suite_name(suite: str) -> str:
-    """The name of a suite, also of one given as its file."""
+    """The name of a suite, also of one given as its file or as that of a shipped one."""
     path = Path(suite)
-    if path.suffix not in SUITE_ENDINGS:
+    if path.suffix not in ENDINGS and named(path) is None:
         return suite
+    path = find(path)
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 

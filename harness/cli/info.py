@@ -1,4 +1,4 @@
-"""The commands that only tell: `validate`, `list`, `env`, `doctor`, `schema`."""
+"""The commands that only tell: `validate`, `env`, `doctor`, `schema`."""
 
 import json
 import platform
@@ -16,25 +16,6 @@ from harness.cli.output import console, say, strangers
 from harness.engines.process.imports import probe
 from harness.present.check import check
 from harness.suite.loader import load
-
-
-def list_modules(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array on stdout.")] = False,
-) -> None:
-    """List the modules of the catalog with their paper and a one-line description."""
-    from context_modules.catalog import CATALOG
-
-    if as_json:
-        sys.stdout.write(json.dumps([asdict(entry) for entry in CATALOG], indent=1) + "\n")
-        return
-    table = Table(header_style="bold")
-    for head in ("module", "paper", "description"):
-        table.add_column(head, overflow="fold")
-    for entry in CATALOG:
-        table.add_row(Text(entry.name), Text(entry.paper), Text(entry.description))
-    where = console()
-    where.print(table)
-    where.print("arguments, shapes and costs: harness show MODULE", markup=False)
 
 
 def doctor(

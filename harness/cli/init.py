@@ -1,4 +1,4 @@
-"""`harness init`: a starter suite, and on request a module and its test."""
+"""`harness init`: a starter suite or a shipped one, and on request a module and its test."""
 
 import keyword
 import re
@@ -12,12 +12,15 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.options import suite_names
 from harness.cli.output import console, say
 from harness.environment.searching import CHECKOUT, OWN
 from harness.messages import HarnessError
 from harness.present.write import write_whole
+from harness.suite.shipped import named, unknown
 
 SUITE, SCHEMA = "suite.yaml", "suite.schema.json"
+_HEADER = "# yaml-language-server: $schema="
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 _GRIDS = {
@@ -50,6 +53,29 @@ def starter(module: str | None = None) -> dict[str, str]:
         f"{names['file']}.py": _filled("module.py", names),
         f"test_{names['file']}.py": _filled("test_module.py", names),
     }
+
+
+def copied(name: str) -> dict[str, str]:
+    """Texts by file name: a shipped suite, what it includes in folders as there, and the schema.
+
+    Raises:
+        SuiteError: no shipped suite has that name.
+    """
+    from harness.suite import reader, tree
+    from harness.suite.schema import schema_text
+
+    path = named(Path(name))
+    if path is None:
+        raise unknown(Path(name))
+    texts = {}
+    for source in tree.read(reader.read_file(path), path.parent).walk():
+        found = source.document.path
+        place = found.relative_to(path.resolve().parent)
+        first, _, rest = found.read_text(encoding="utf-8").partition("\n")
+        below = rest if first.startswith(_HEADER) else f"{first}\n{rest}"
+        header = f"{_HEADER}{'../' * (len(place.parts) - 1)}{SCHEMA}\n"
+        texts[str(place)] = header + below
+    return texts | {SCHEMA: schema_text()}
 
 
 def _suite(names: dict[str, str]) -> str:
@@ -93,6 +119,11 @@ def _names(module: str) -> dict[str, str]:
     return {"file": file, "class_name": class_name}
 
 
+def _differs(path: Path, text: str) -> bool:
+    """Whether a file is there that is not this text, such as that of another version."""
+    return path.exists() and not (path.is_file() and path.read_bytes() == text.encode("utf-8"))
+
+
 def init(
     folder: Annotated[
         Path, typer.Argument(metavar="[FOLDER]", help="Where to write; made if it is not there.")
@@ -103,15 +134,30 @@ def init(
             metavar="NAME", help="Begin a module of this name, too, with its test: my_attention."
         ),
     ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="SUITE",
+            help="Copy a suite that comes with the harness, to be changed: a name of "
+            "`harness list suites`.",
+            autocompletion=suite_names,
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Write anew what is there already.")
     ] = False,
 ) -> None:
-    """Write a commented suite that runs at once; with --module an attention block and its test."""
-    texts = starter(module)
+    """Write a commented suite that runs at once; with --module an attention block and its test.
+
+    With --from it is a copy of a shipped suite and of what that includes.
+    """
+    if from_ is not None and module is not None:
+        raise StarterError("--from copies a suite, --module begins another; give one of them")
+    texts = starter(module) if from_ is None else copied(from_)
     if folder.exists() and not folder.is_dir():
         raise StarterError(f"{folder}: a file has that name; give the name of a folder")
-    there = [str(folder / name) for name in texts if (folder / name).exists()]
+    there = [str(folder / name) for name, text in texts.items() if _differs(folder / name, text)]
     if there and not force:
         raise StarterError(
             f"{', '.join(there)}: there already, and nothing was written; "
@@ -125,7 +171,7 @@ def init(
     where.print("next:")
     if folder.resolve() != Path.cwd():
         say(f"  cd {shlex.quote(str(folder))}", where)
-    where.print(f"  harness run {SUITE}")
+    where.print(f"  harness run {next(iter(texts))}", markup=False)
     tests = [name for name in texts if name.startswith("test_")]
     if tests:
         where.print(f"  pytest {tests[0]}", markup=False)

@@ -11,16 +11,23 @@ from harness.api.measure import OptionError, names_of
 from harness.case import Shape
 from harness.records.run_directory import DESCRIPTION, LATEST
 from harness.runner import DEFAULT_ROOT
+from harness.suite.shipped import ENDINGS, shipped
 from harness.suite.suite import Overrides
 
-SUITE_ENDINGS = (".yaml", ".yml")
 _DEVICES = ("auto", "cpu", "cuda")
 _DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 
 def suites(incomplete: str) -> list[str]:
-    """YAML files; where there are none, the shell completes folders by itself."""
-    return [path for path in _beside(incomplete) if path.endswith(SUITE_ENDINGS)]
+    """YAML files and shipped suites; without any, the shell completes folders by itself."""
+    files = [path for path in _beside(incomplete) if path.endswith(ENDINGS)]
+    # Before anything is written, a user's own files are not lost among ours.
+    return files + (suite_names(incomplete) if incomplete or not files else [])
+
+
+def suite_names(incomplete: str) -> list[str]:
+    """Suites that come with the harness."""
+    return _starting(shipped(), incomplete)
 
 
 def runs(incomplete: str) -> list[str]:
@@ -103,7 +110,12 @@ def _starting(names: Iterable[str], incomplete: str) -> list[str]:
 
 
 SuiteFile = Annotated[
-    Path, typer.Argument(metavar="SUITE", help="A suite file (YAML).", autocompletion=suites)
+    Path,
+    typer.Argument(
+        metavar="SUITE",
+        help="A suite file (YAML), or a name of `harness list suites`.",
+        autocompletion=suites,
+    ),
 ]
 Input = Annotated[
     str | None,

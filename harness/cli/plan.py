@@ -30,6 +30,7 @@ from harness.engines.process.server import start_server
 from harness.messages import quote
 from harness.runner import DEFAULT_ROOT, STATIC_SLOTS
 from harness.suite.loader import load
+from harness.suite.shipped import find
 
 if TYPE_CHECKING:
     from harness.planning.plan import Plan, PlannedCase
@@ -71,10 +72,11 @@ def plan(  # noqa: PLR0917 - typer calls it with names
     if budget is not None and not 0 <= budget < float("inf"):
         raise OptionError(f"--budget {budget}: give seconds, 0 or more")
     overrides = overrides_of(input_, only, device, dtype, threads, metrics=metrics)
-    if suite_file.is_file() and budget != 0:
+    path = find(suite_file)
+    if budget != 0:
         start_server()  # its imports take as long as reading the suite
     with _uncollected(), strangers():
-        suite = load(suite_file, overrides, probe)
+        suite = load(path, overrides, probe)
 
         from harness.environment.machine import describe_machine, machine_key
         from harness.planning.plan import make_plan

@@ -37,6 +37,7 @@ from harness.engines.process.server import start_server
 from harness.records.record import finite
 from harness.records.run_directory import LATEST
 from harness.runner import DEFAULT_ROOT
+from harness.suite.shipped import find
 
 FAILED, INTERRUPTED = 1, 130
 
@@ -85,11 +86,12 @@ def run(  # noqa: PLR0917 - typer calls it with names
         {"address": address} if address else {}
     )
     chosen = make_engine(engine, options, mix_machines)
-    if chosen is None and suite_file.is_file():
+    path = find(suite_file)
+    if chosen is None:
         start_server()  # its imports take as long as reading the suite
     with strangers():
         suite = validate(
-            suite_file,
+            path,
             input=parse_shapes(input_) if input_ else None,
             only=only or None,
             metrics=metrics,

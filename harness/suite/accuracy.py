@@ -7,16 +7,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-import harness
 from harness.messages import suggest
 from harness.suite import reader
 from harness.suite.document import Problem
 from harness.suite.entry import Place, Recipe
 from harness.suite.recipe import GENERATED, DataSpec, EvaluationSpec, RecipeSpec
 from harness.suite.schema import Conditions, SuiteSpec
+from harness.suite.shipped import ENDINGS, RECIPES
 from harness.suite.tree import Source
-
-ENDINGS = (".yaml", ".yml")
 
 
 @dataclass(eq=False)
@@ -115,13 +113,10 @@ class Accuracies:
 def shelves(start: Path) -> Iterator[Path]:
     """Folders of recipes, nearest first.
 
-    `recipes` beside or above the suite, then the package's own copy (an installed wheel), then the
-    repository's (a source checkout).
+    `recipes` beside or above the suite, then those that come with the harness.
     """
-    package = Path(harness.__file__).resolve().parent
     places = [each / "recipes" for each in (start, *start.parents)]
-    places += [package / "_recipes", package.parent / "suites" / "recipes"]
-    for place in dict.fromkeys(places):
+    for place in dict.fromkeys((*places, RECIPES)):
         if place.is_dir():
             yield place
 

@@ -15,6 +15,7 @@ from harness.suite.expand import Budget, Expansion
 from harness.suite.imports import Probe, Refused, refused_files
 from harness.suite.reader import SHOWN, Given, read_mapping
 from harness.suite.schema import DeviceChoice, MetricChoice, Shape, Threads
+from harness.suite.shipped import find
 from harness.suite.suite import Overrides, Suite
 from harness.suite.tree import Source
 
@@ -67,7 +68,8 @@ def load(
     """Read a suite and what it includes, and write out every case.
 
     Args:
-        suite: the YAML file, or what it would hold as a Python mapping.
+        suite: the YAML file, the name of one that comes with the harness, or what a file would
+            hold as a Python mapping.
         overrides: what options change in every case.
         probe: tries the imports of users' files where they can end nothing; without one they are
             imported here at once.
@@ -76,6 +78,7 @@ def load(
         SuiteError: with every mistake of every file, in file order.
     """
     overrides = overrides or Overrides()
+    suite = find(suite) if isinstance(suite, Path) else suite
     document = read_mapping(suite) if isinstance(suite, Mapping) else reader.read_file(suite)
     problems = []
     for name, adapter in _OVERRIDE_TYPES.items():

@@ -24,6 +24,7 @@ from harness.judge.regression.version import (
     working_tree,
     worktree,
 )
+from harness.suite.shipped import home
 from harness.suite.suite import Suite
 
 PROCESS_SECONDS = 0.5
@@ -59,7 +60,7 @@ def gate_suite(
         for job in suite.all_jobs()
         if job.replicate == 1
     }
-    after = working_tree(suite.path.resolve().parent)
+    after = working_tree(home(suite.path.resolve()))
     _require_own_code(jobs.values(), after)
     seen = state_hash(after.root)
     before, gated, torches = _gated(jobs, after, ref, settings, listener)

@@ -7,9 +7,11 @@ import pytest
 from harness_user import MINI
 from typer.testing import CliRunner
 
+import harness
 from context_modules.catalog import CATALOG
 from harness.cli.app import app
 from harness.messages import HarnessError
+from harness.suite.shipped import shipped
 
 
 @pytest.fixture
@@ -31,6 +33,20 @@ def test_list_names_every_module(invoke):
     assert all(entry.name in text for entry in CATALOG)
     found = json.loads(invoke("list", "--json").stdout)
     assert [entry["name"] for entry in found] == [entry.name for entry in CATALOG]
+
+
+def test_list_names_every_suite(invoke):
+    text = invoke("list", "suites").stdout
+    assert all(re.search(rf"│ {name} +│", text) for name in shipped())
+    assert "of the latest run in results/runs, else on " in text
+    found = json.loads(invoke("list", "suites", "--json").stdout)
+    assert [entry["name"] for entry in found] == list(shipped())
+    refused = invoke("list", "suits").exception
+    assert str(refused) == "list suits: no such list; did you mean suites?"
+
+
+def test_version(invoke):
+    assert invoke("--version").stdout == f"context-harness {harness.__version__}\n"
 
 
 def test_env_is_what_a_run_records(invoke):

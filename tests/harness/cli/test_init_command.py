@@ -75,6 +75,43 @@ def test_nothing_is_overwritten_without_being_asked(invoke, tmp_path):
     assert (tmp_path / "suite.yaml").read_text() != "mine"
 
 
+@pytest.mark.parametrize("name", ["ocnet_table4", "ablations/ranet_k", "mechanisms"])
+def test_a_copy_of_a_shipped_suite_is_the_same_cases_and_fits_the_schema(invoke, tmp_path, name):
+    expected = [job.case.key for job in harness.validate(name).all_jobs()]
+    file = f"{name.rpartition('/')[2]}.yaml"
+    done = invoke("--from", name)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines()[-1] == f"  harness run {file}"
+    copy = harness.validate(file)
+    assert [job.case.key for job in copy.all_jobs()] == expected
+    schema = json.loads((tmp_path / "suite.schema.json").read_text())
+    for part in copy.parts():
+        assert part.path.is_relative_to(tmp_path)
+        first, *_ = part.path.read_text().splitlines()
+        named = part.path.parent / first.removeprefix("# yaml-language-server: $schema=")
+        assert named.samefile(tmp_path / "suite.schema.json")
+        Draft202012Validator(schema).validate(YAML(typ="safe", pure=True).load(part.path))
+
+
+def test_a_second_copy_finds_the_schema_there_and_a_changed_suite_is_kept(invoke, tmp_path):
+    assert invoke("--from", "conventions").exit_code == 0
+    (tmp_path / "conventions.yaml").write_text("mine")
+    assert invoke("--from", "ranet_table3").exit_code == 0
+    refused = str(invoke("--from", "conventions").exception)
+    assert refused.startswith("conventions.yaml: there already, and nothing was written; ")
+    assert (tmp_path / "conventions.yaml").read_text() == "mine"
+
+
+def test_what_cannot_be_copied_is_one_line(invoke, tmp_path):
+    unknown, both = invoke("--from", "ocnet_tabel4"), invoke("--from", "smoke", "--module", "x")
+    assert str(unknown.exception) == (
+        "ocnet_tabel4: suite: no such file or shipped suite; did you mean ocnet_table4 or "
+        "srnet_table5 or srnet_table3? (all names: harness list suites)"
+    )
+    assert "give one of them" in str(both.exception)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("name", "file", "class_name"),
     [

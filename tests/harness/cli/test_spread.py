@@ -19,6 +19,8 @@ from harness.cli.app import spread
             ["run", "--only", "PPM", "ASPP", "s.yaml", "--threads", "1"],
             ["run", "--only", "PPM", "--only", "ASPP", "s.yaml", "--threads", "1"],
         ),
+        (["run", "--only", "PPM", "efficiency"], ["run", "--only", "PPM", "efficiency"]),
+        (["run", "--resume", "efficiency"], ["run", "--resume=latest", "efficiency"]),
         (["run", "--only=--x", "s.yaml"], ["run", "--only=--x", "s.yaml"]),
         (["run", "--only", "odd.yaml", "s.yaml"], ["run", "--only", "odd.yaml", "s.yaml"]),
         (

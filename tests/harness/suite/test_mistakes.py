@@ -381,7 +381,10 @@ def test_bytes_folders_and_large_files(write, folder, monkeypatch):
     ]
     assert "file: larger than 1048576 bytes; split it" in lines_of(folder / "large.yaml")[0]
     assert "this is a directory; give the path" in lines_of(folder)[0]
-    assert "nowhere.yaml:1:1: file: no such file; check" in lines_of(folder / "nowhere.yaml")[0]
+    assert (
+        "nowhere.yaml: suite: no such file or shipped suite; check"
+        in lines_of(folder / "nowhere.yaml")[0]
+    )
     (folder / "loop.yaml").symlink_to("loop.yaml")
     assert "loop.yaml:1:1: file: cannot be read (" in lines_of(folder / "loop.yaml")[0]
     (folder / "elsewhere").mkdir()
