@@ -78,6 +78,7 @@ class ModuleCosts:
         return pd.DataFrame(lines, columns=pd.Index(names)).astype(kinds)
 
     to_frame = frame
+    """The same, as other libraries call it."""
 
     def __rich_console__(
         self, console: "Console", options: "ConsoleOptions"
