@@ -7,7 +7,7 @@ from harness.api.show import PASSES, Description, ModuleCosts
 from harness.case import Case, Job, Pass
 
 
-def count(module: Any, *inputs: Any, pass_: Pass = "inference", **named: Any) -> ModuleCosts:
+def count(module: Any, /, *inputs: Any, pass_: Pass = "inference", **named: Any) -> ModuleCosts:
     """Parameters, operations and live peak of a module, in all and layer by layer.
 
     Counted on fake tensors on the CPU, wherever the module is: no memory, and the same answer on

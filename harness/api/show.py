@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from textwrap import fill
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from harness.messages import HarnessError, printable
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.table import Table
 
     from harness.measure.operations import LayerCost
 
@@ -83,14 +85,34 @@ class ModuleCosts:
     def __rich_console__(
         self, console: "Console", options: "ConsoleOptions"
     ) -> "Iterator[RenderableType]":
-        """The layers that do something, then the totals, one line each."""
+        """The layers that do something, then the totals; without lines where room is scarce."""
+        from rich.measure import Measurement
+        from rich.text import Text
+
+        table = self._table()
+        wide = options.update(max_width=10_000)
+        if Measurement.get(console, wide, table).maximum > options.max_width:
+            table.box, table.padding, table.pad_edge = None, (0, 1, 0, 0), False
+            for column in table.columns:
+                column.header = str(column.header).replace(" ", "\n")
+        yield table
+        for line in _totals(self.totals):
+            yield Text(fill(line, options.max_width, subsequent_indent=" " * 16))
+
+    def _table(self) -> "Table":
         from rich.table import Table
         from rich.text import Text
 
         table = Table(header_style="bold")
         for head in ("layer", "class", "output", "calls", "params", "conv MMACs", "matmul MMACs"):
             left = head in ("layer", "class", "output")
-            table.add_column(head, justify="left" if left else "right", overflow="fold")
+            # Names break where they must; a number that does cannot be read.
+            table.add_column(
+                head,
+                justify="left" if left else "right",
+                overflow="fold",
+                no_wrap=head not in ("layer", "class"),
+            )
         for layer in self.layers:
             tally = layer.tally
             if not (layer.params or tally.conv_macs or tally.matmul_macs or tally.elementwise):
@@ -104,8 +126,7 @@ class ModuleCosts:
                 _millions(tally.conv_macs),
                 _millions(tally.matmul_macs),
             )
-        yield table
-        yield from map(Text, _totals(self.totals))
+        return table
 
     def __repr__(self) -> str:
         from harness.present.console import as_text
@@ -118,7 +139,8 @@ class ModuleCosts:
 
     def _head(self) -> str:
         shapes = ", ".join("x".join(map(str, shape)) for shape in self.case.inputs)
-        return f"{self.description.module} on {shapes}, {self.case.pass_}"
+        on = f" on {shapes}" if shapes else ""
+        return f"{self.description.module}{on}, {self.case.pass_}"
 
 
 def _millions(macs: int) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from math import floor, log, log10
 from random import Random
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, get_args
 
 from harness.api.measure import OptionError
@@ -135,7 +136,7 @@ class Comparison:
             )
         yield table
         for line in self._lines():
-            yield Text(line)
+            yield Text(fill(line, options.max_width, subsequent_indent="  "))
 
     def __repr__(self) -> str:
         from harness.present.console import as_text
@@ -181,6 +182,7 @@ def _in_one_unit(median: float, *others: float) -> tuple[str, ...]:
 
 def latency(
     module: Any,
+    /,
     *inputs: Any,
     pass_: Pass = "inference",
     criterion: Criterion = "settled_noise",
@@ -231,6 +233,7 @@ def latency(
 
 def compare(
     modules: Mapping[str, Any],
+    /,
     *inputs: Any,
     pass_: Pass = "inference",
     criterion: Criterion = "settled_noise",

@@ -143,6 +143,17 @@ def test_printed_it_is_a_table(block, monkeypatch):
     assert "live peak" in page
 
 
+@pytest.mark.parametrize("columns", [50, 80, 200])
+def test_numbers_stay_whole_however_long_the_names_are(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    deep = nn.Sequential()
+    deep.add_module("a_name_as_they_are_in_networks_of_others", nn.Conv2d(3, 8, 3))
+    deep.add_module("b", nn.BatchNorm2d(8))
+    said = repr(harness.count(deep, SHAPE))
+    assert max(map(len, said.splitlines())) <= columns
+    assert all(part in said for part in ("2x8x14x14", " 224", " 0.08", " 16"))
+
+
 @pytest.mark.parametrize(
     "inputs",
     [
@@ -177,6 +188,14 @@ def test_classes_are_made_with_what_the_input_says():
     made = partial(nn.Conv2d, out_channels=4, kernel_size=1)
     assert harness.count(made, SHAPE).totals["params"] == 16
     assert harness.count(nn.Flatten, SHAPE).totals["params"] == 0
+
+
+def test_named_inputs_may_be_called_as_parameters_of_ours():
+    found = harness.count(
+        lambda module, found: module @ found, module=torch.zeros(2, 3), found=torch.zeros(3, 4)
+    )
+    assert found.totals["matmul_macs"] == 24
+    assert repr(harness.count(lambda n: torch.zeros(n, n), 5)).startswith("lambda, inference\n")
 
 
 def test_functions_have_the_modules_that_they_refer_to(block):

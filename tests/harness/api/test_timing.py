@@ -91,28 +91,43 @@ def test_an_output_that_is_not_finite_is_an_error():
         harness.latency(lambda x: x / 0 * 0, SHAPE)
 
 
-def test_passes_of_a_comparison_are_interleaved_and_told_apart():
-    order = []
+class Machine:
+    """A clock that moves when a function works, and the more slowly the later it is."""
 
-    def one(x):
-        order.append("one")
-        return x @ x
+    def __init__(self):
+        self.now, self.order = 0.0, []
 
-    def many(x):
-        order.append("many")
-        for _ in range(20):
-            x = (x @ x).clamp(-1, 1)
-        return x
+    def perf_counter(self):
+        return self.now
 
-    found = harness.compare({"many": many, "one": one}, (1, 64, 64), **FEW)
-    blocks = [order[-4 * n : len(order) - 4 * (n - 1)] for n in range(1, 5)]
+    def function(self, name, seconds):
+        def work(x):
+            self.order.append(name)
+            self.now += seconds * (1 + self.now / 100)
+            return x * 2
+
+        return work
+
+
+def test_passes_of_a_comparison_are_interleaved_and_told_apart(monkeypatch):
+    machine = Machine()
+    monkeypatch.setattr("harness.api.timing.time", machine)
+    functions = {"many": machine.function("many", 0.05), "one": machine.function("one", 0.01)}
+    found = harness.compare(functions, SHAPE, **FEW)
+    blocks = [machine.order[-4 * n :][:4] for n in range(1, 5)]
     assert all(block == block[::-1] and len({*block}) == 2 for block in blocks)
+    assert [len(each.samples) for each in found.latencies.values()] == [8, 8]
     assert found.fastest == "one"
-    assert found.relative["many"].verdict == "slower"
-    assert found.relative["many"].low > 2
-    assert re.fullmatch(
-        r"one is [\d.]+ times as fast as many \([\d.]+ to [\d.]+\)", found.verdicts[0]
-    )
+    assert found.verdicts == ("one is 5.00 times as fast as many (5.00 to 5.00)",)
+
+
+def test_more_passes_are_taken_until_the_noise_of_each_has_settled(monkeypatch):
+    machine = Machine()
+    monkeypatch.setattr("harness.api.timing.time", machine)
+    functions = {name: machine.function(name, 0.01) for name in "ab"}
+    found = harness.compare(functions, SHAPE, max_time=2)
+    assert len(found.latencies["a"].samples) == len(found.latencies["b"].samples) >= 50
+    assert found.verdicts[0].endswith("differ by less than 2 % (1.00 to 1.00)")
 
 
 def test_more_than_two_are_each_held_against_the_fastest():
