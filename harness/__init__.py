@@ -5,16 +5,20 @@
     run = harness.run("ocnet_table4", metrics="static")
     run.table(), run.frame(), run.plot()
 
+    harness.count(net, (1, 3, 512, 512)), harness.latency(net, image)  # of what stands here
+
 Nothing heavy is imported before it is asked for: `import harness` takes milliseconds.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.api.counting import count
     from harness.api.measure import run, validate
     from harness.api.reports import report
     from harness.api.run import Run, load, load_all
     from harness.api.show import ModuleCosts, show
+    from harness.api.timing import Comparison, Latency, compare, latency
     from harness.measure.own import metric
     from harness.messages import HarnessError
     from harness.suite.document import SuiteError
@@ -23,11 +27,16 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Comparison",
     "HarnessError",
+    "Latency",
     "ModuleCosts",
     "Run",
     "Suite",
     "SuiteError",
+    "compare",
+    "count",
+    "latency",
     "load",
     "load_all",
     "metric",
@@ -38,11 +47,16 @@ __all__ = [
 ]
 
 _PLACES = {
+    "Comparison": "harness.api.timing",
     "HarnessError": "harness.messages",
+    "Latency": "harness.api.timing",
     "ModuleCosts": "harness.api.show",
     "Run": "harness.api.run",
     "Suite": "harness.suite.suite",
     "SuiteError": "harness.suite.document",
+    "compare": "harness.api.timing",
+    "count": "harness.api.counting",
+    "latency": "harness.api.timing",
     "load": "harness.api.run",
     "load_all": "harness.api.run",
     "metric": "harness.measure.own",

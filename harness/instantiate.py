@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
-from harness.case import Case
+from harness.case import Case, Shape
 from harness.environment import used_files
 from harness.environment.searching import searching
 from harness.messages import CuredError, HarnessError, quote, suggest, text_of
@@ -238,13 +238,7 @@ def build(case: Case, search_path: Sequence[str] = ()) -> "nn.Module":
     maker = resolve(case.module, search_path)
     signature = parameters_of(maker)
     arguments = _converted(case, signature)
-    shape = case.inputs[0] if case.inputs else ()
-    filled = {"in_channels": shape[1] if len(shape) > 1 else None, "input_size": tuple(shape[2:])}
-    plain = {name: list(v) if isinstance(v, tuple) else v for name, v in filled.items()}
-    for name in FILLED:
-        parameter = signature.parameters.get(name)
-        if parameter is not None and name not in arguments and parameter.takes(plain[name]):
-            arguments[name] = filled[name]
+    arguments |= filled_in(signature, arguments, case.inputs)
     try:
         with used_files.building():
             made = maker(**arguments)
@@ -254,6 +248,17 @@ def build(case: Case, search_path: Sequence[str] = ()) -> "nn.Module":
         raise BuildError(f"{case.module}: {' '.join(str(error).split())}") from error
     used_files.built(_module(made, case.module), arguments.values())
     return made
+
+
+def filled_in(
+    signature: Signature, given: typing.Collection[str], shapes: Sequence[Shape]
+) -> dict[str, Any]:
+    """`in_channels` and `input_size` of the first input, where a constructor waits for them."""
+    shape = shapes[0] if shapes else ()
+    known = {"in_channels": shape[1] if len(shape) > 1 else None, "input_size": tuple(shape[2:])}
+    plain = {name: list(v) if isinstance(v, tuple) else v for name, v in known.items()}
+    waiting = {name: p for name, p in signature.parameters.items() if name not in given}
+    return {n: known[n] for n in FILLED if n in waiting and waiting[n].takes(plain[n])}
 
 
 def _module(made: Any, maker: str) -> "nn.Module":

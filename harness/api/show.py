@@ -1,9 +1,11 @@
 """What one module takes and costs, layer by layer: `harness.show`."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
+from textwrap import fill
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,8 @@ from harness.messages import HarnessError, printable
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.table import Table
 
     from harness.measure.operations import LayerCost
 
@@ -43,16 +47,16 @@ class Description:
     arguments: tuple[Argument, ...]  # of its constructor, in order
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ModuleCosts:
-    """What a module costs at a size."""
+    """What a module costs at a size; printed, or shown by a notebook, it is a table of layers."""
 
     description: Description  # what it is and takes
     case: Case  # arguments, inputs and pass
     # cost of every submodule that works or has parameters, its children's left out
     layers: "tuple[LayerCost, ...]"
     # stored names and values: params, flops, conv_macs, matmul_macs, live_peak_bytes, coverage,
-    # uncounted_ops,
+    # uncounted_ops, ...
     totals: Mapping[str, Any]
 
     def frame(self) -> "pd.DataFrame":
@@ -75,8 +79,101 @@ class ModuleCosts:
         kinds = {name: "string" if name in names[:3] else "Int64" for name in names}
         return pd.DataFrame(lines, columns=pd.Index(names)).astype(kinds)
 
+    to_frame = frame
+    """The same, as other libraries call it."""
+
+    def __rich_console__(
+        self, console: "Console", options: "ConsoleOptions"
+    ) -> "Iterator[RenderableType]":
+        """The layers that do something, then the totals; without lines where room is scarce."""
+        from rich.measure import Measurement
+        from rich.text import Text
+
+        table = self._table()
+        wide = options.update(max_width=10_000)
+        if Measurement.get(console, wide, table).maximum > options.max_width:
+            table.box, table.padding, table.pad_edge = None, (0, 1, 0, 0), False
+            for column in table.columns:
+                column.header = str(column.header).replace(" ", "\n")
+        yield table
+        for line in _totals(self.totals):
+            yield Text(fill(line, options.max_width, subsequent_indent=" " * 16))
+
+    def _table(self) -> "Table":
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(header_style="bold")
+        for head in ("layer", "class", "output", "calls", "params", "conv MMACs", "matmul MMACs"):
+            left = head in ("layer", "class", "output")
+            # Names break where they must; a number that does cannot be read.
+            table.add_column(
+                head,
+                justify="left" if left else "right",
+                overflow="fold",
+                no_wrap=head not in ("layer", "class"),
+            )
+        for layer in self.layers:
+            tally = layer.tally
+            if not (layer.params or tally.conv_macs or tally.matmul_macs or tally.elementwise):
+                continue
+            table.add_row(
+                Text(layer.path or "(itself)"),
+                Text(layer.kind),
+                Text("x".join(map(str, layer.output))),
+                str(layer.calls),
+                f"{layer.params:,}",
+                _millions(tally.conv_macs),
+                _millions(tally.matmul_macs),
+            )
+        return table
+
+    def __repr__(self) -> str:
+        from harness.present.console import as_text
+
+        return f"{self._head()}\n{as_text(self)}"
+
     def _repr_html_(self) -> str:
-        return str(self.frame().to_html(index=False))
+        lines = "".join(f"<li>{escape(line)}</li>" for line in _totals(self.totals))
+        return f"<p>{escape(self._head())}</p>{self.frame().to_html(index=False)}<ul>{lines}</ul>"
+
+    def _head(self) -> str:
+        shapes = ", ".join("x".join(map(str, shape)) for shape in self.case.inputs)
+        on = f" on {shapes}" if shapes else ""
+        return f"{self.description.module}{on}, {self.case.pass_}"
+
+
+def _millions(macs: int) -> str:
+    return f"{macs / 1e6:,.2f}" if macs else ""
+
+
+def _totals(totals: Mapping[str, Any]) -> list[str]:
+    params, flops = totals["params"], totals["flops"]
+    prefix, size = ("G", 1e9) if not flops or flops >= 1e8 else ("M", 1e6)
+    lines = [
+        f"parameters      {params / 1e6:.3f} M" if params >= 1e5 else f"parameters      {params:,}",
+        f"operations      {flops / size:.3f} {prefix}FLOPs (2 per MAC), "
+        f"{flops / 2 / size:.3f} {prefix}MACs: {totals['conv_macs'] / size:.3f} of convolutions, "
+        f"{totals['matmul_macs'] / size:.3f} of matrix products",
+    ]
+    if "algorithmic_macs" in totals:
+        macs = totals["algorithmic_macs"] / size
+        lines.append(f"algorithmic     {macs:.3f} {prefix}MACs (closed form)")
+    training = totals["live_peak_training_bytes"]
+    trained = f", {_memory(training)} forward + backward" if training is not None else ""
+    lines += [
+        f"live peak       {_memory(totals['live_peak_bytes'])} inference{trained} "
+        "(input and parameters apart)",
+        f"coverage        {totals['coverage']:.2%} of the elements written",
+    ]
+    if totals["uncounted_ops"]:
+        calls = ", ".join(f"{name} x{n}" for name, n in totals["uncounted_ops"].items())
+        lines.append(f"uncounted       {calls}")
+    return lines + [f"note            {each}" for each in totals.get("warnings", ())]
+
+
+def _memory(size: int) -> str:
+    return f"{size / 2**20:.1f} MiB" if size >= 2**20 or not size else f"{size / 2**10:.1f} KiB"
 
 
 def show(

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from harness.api.measure import OptionError
 from harness.api.run import TABLE_FORMATS, FormatError, Run, formatted, load
-from harness.api.show import DEFAULT_INPUT, PASSES, Description, ModuleCosts, costs, describe
+from harness.api.show import DEFAULT_INPUT, PASSES, Description, costs, describe
 from harness.case import Case
 from harness.cli.options import Input, modules_or_runs, parse_arguments, parse_shapes, table_formats
 from harness.cli.output import console, say, strangers
@@ -154,7 +154,7 @@ def _show_module(
     case = Case(module, given, shapes, pass_=pass_)  # type: ignore[arg-type]
     with strangers():
         counted = costs(found, case)
-    _costs(where, counted)
+    where.print(counted)
 
 
 def _description(where: Console, found: Description) -> None:
@@ -166,51 +166,3 @@ def _description(where: Console, found: Description) -> None:
         default = "required" if each.required else repr(each.default)
         table.add_row(Text(each.name), Text(each.type), Text(default))
     where.print(table)
-
-
-def _costs(where: Console, counted: ModuleCosts) -> None:
-    table = Table(header_style="bold")
-    for head in ("layer", "class", "output", "calls", "params", "conv MMACs", "matmul MMACs"):
-        table.add_column(head, justify="left" if head in ("layer", "class", "output") else "right")
-    for layer in counted.layers:
-        tally = layer.tally
-        if not (layer.params or tally.conv_macs or tally.matmul_macs or tally.elementwise):
-            continue
-        table.add_row(
-            Text(layer.path or "(itself)"),
-            Text(layer.kind),
-            Text("x".join(map(str, layer.output))),
-            str(layer.calls),
-            f"{layer.params:,}",
-            _millions(tally.conv_macs),
-            _millions(tally.matmul_macs),
-        )
-    where.print(table)
-    for line in _totals(counted.totals):
-        where.print(Text(line))
-
-
-def _millions(macs: int) -> str:
-    return f"{macs / 1e6:,.2f}" if macs else ""
-
-
-def _totals(totals: Mapping[str, Any]) -> list[str]:
-    lines = [
-        f"parameters      {totals['params'] / 1e6:.3f} M",
-        f"operations      {totals['flops'] / 1e9:.3f} GFLOPs (2 per MAC), "
-        f"{totals['flops'] / 2e9:.3f} GMACs: {totals['conv_macs'] / 1e9:.3f} of convolutions, "
-        f"{totals['matmul_macs'] / 1e9:.3f} of matrix products",
-    ]
-    if "algorithmic_macs" in totals:
-        lines.append(f"algorithmic     {totals['algorithmic_macs'] / 1e9:.3f} GMACs (closed form)")
-    training = totals["live_peak_training_bytes"]
-    trained = f", {training / 2**20:.1f} MiB forward + backward" if training is not None else ""
-    lines += [
-        f"live peak       {totals['live_peak_bytes'] / 2**20:.1f} MiB inference{trained} "
-        "(input and parameters apart)",
-        f"coverage        {totals['coverage']:.2%} of the elements written",
-    ]
-    if totals["uncounted_ops"]:
-        calls = ", ".join(f"{name} x{n}" for name, n in totals["uncounted_ops"].items())
-        lines.append(f"uncounted       {calls}")
-    return lines

@@ -10,9 +10,17 @@ import torch
 
 from harness.case import Job
 from harness.judge.statistics.intervals import median_interval, outliers, quartiles
-from harness.measure.passes import THROTTLED, CudaPass, clock_share, compiled, flush_of, timed_pass
+from harness.measure.passes import (
+    THROTTLED,
+    CudaPass,
+    TimedPass,
+    clock_share,
+    compiled,
+    flush_of,
+    timed_pass,
+)
 from harness.measure.sampling import Clock, Sampled, criterion_of, sample_until, wall_budget
-from harness.measure.subject import real_subject
+from harness.measure.subject import Subject, real_subject
 from harness.measure.turns import InTurns, Turns
 
 NOISY, VERY_NOISY = 0.10, 0.25  # IQR over median; Georges et al. 2007 advise against reading beyond
@@ -29,27 +37,21 @@ def measure_latency(job: Job, clock: Clock = time.perf_counter) -> dict[str, Any
         What `summarise` says of the samples; `latency_cache`, `threads`, and `compile_seconds` of a
         compiled case. Warnings about the circumstances are no `latency_warnings`.
     """
-    subject = real_subject(job.case, job.seed, job.search_path)
+    return time_subject(real_subject(job.case, job.seed, job.search_path), job, clock)
+
+
+def time_subject(subject: Subject, job: Job, clock: Clock = time.perf_counter) -> dict[str, Any]:
+    """Time one pass of a subject; see `measure_latency`."""
     figures: dict[str, Any] = {
         "latency_cache": job.timing.cache,
         "threads": torch.get_num_threads(),
     }
     if job.case.compile:
         subject, figures["compile_seconds"] = compiled(subject, clock)
-    cuda, share = job.case.device == "cuda", None
-    if cuda:
-        properties = torch.cuda.get_device_properties(torch.cuda.current_device())
-        share = clock_share(str(getattr(properties, "uuid", "")))
-    take = timed_pass(subject, job, clock, flush_of(job), share)
+    take = pass_of(subject, job, clock)
     sampled = _sampled(take, job, clock)
-    shares = take.clock_shares[len(sampled.warmup) :] if isinstance(take, CudaPass) else []
-    summary = summarise(sampled, shares)
-    if take.changes_input:
-        summary["warnings"].append(
-            "the module writes into its input, so that each pass began with what the one before "
-            "left there; only the first output was checked: let it work on a copy"
-        )
-    if job.timing.cuda_graph and not cuda:
+    summary = summary_of(take, sampled)
+    if job.timing.cuda_graph and job.case.device != "cuda":
         summary["warnings"].append("no CUDA graph: the case runs on the CPU")
     if job.timing.turns and job.turn is None:
         summary["warnings"].append("no turns: the case ran in one process, or on another device")
@@ -60,6 +62,27 @@ def measure_latency(job: Job, clock: Clock = time.perf_counter) -> dict[str, Any
             "start what runs the cases at niceness 0 (nodes of Ray with RAY_worker_niceness=0)"
         )
     return summary | figures
+
+
+def pass_of(subject: Subject, job: Job, clock: Clock) -> TimedPass:
+    """The passes of a job on its device, with what stands beside them: caches, clocks."""
+    share = None
+    if job.case.device == "cuda":
+        properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+        share = clock_share(str(getattr(properties, "uuid", "")))
+    return timed_pass(subject, job, clock, flush_of(job), share)
+
+
+def summary_of(take: TimedPass, sampled: Sampled) -> dict[str, Any]:
+    """What `summarise` says of the samples of a pass, and what the pass itself did."""
+    shares = take.clock_shares[len(sampled.warmup) :] if isinstance(take, CudaPass) else []
+    summary = summarise(sampled, shares)
+    if take.changes_input:
+        summary["warnings"].append(
+            "the module writes into its input, so that each pass began with what the one before "
+            "left there; only the first output was checked: let it work on a copy"
+        )
+    return summary
 
 
 def _sampled(take: Callable[[], float], job: Job, clock: Clock) -> Sampled:

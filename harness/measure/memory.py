@@ -47,14 +47,22 @@ def measure_memory(job: Job) -> dict[str, object]:
         case = replace(job.case, pass_=pass_)
         return on_fake_or_real(case, job.seed, job.search_path, live_peak)[0]
 
-    figures: dict[str, object] = {
-        "live_peak_bytes": peak("inference"),
-        "input_bytes": sum(_bytes(leaf, job.case.dtype) for leaf in inputs.of_case(job.case)),
-    }
+    input_bytes = sum(_bytes(leaf, job.case.dtype) for leaf in inputs.of_case(job.case))
+    return peaks(peak, job.case.pass_) | {"input_bytes": input_bytes}
+
+
+def peaks(peak: Callable[[Pass], int], asked: Pass) -> dict[str, object]:
+    """Both live peaks, bytes; that of the pass which nobody asked for may be missing.
+
+    Args:
+        peak: that of a pass.
+        asked: the pass of the case.
+    """
+    figures: dict[str, object] = {"live_peak_bytes": peak("inference")}
     try:
         figures["live_peak_training_bytes"] = peak("training")
     except Exception as error:  # whatever a backward that nobody asked for raises
-        if job.case.pass_ == "training":
+        if asked == "training":
             raise
         figures["live_peak_training_bytes"] = None
         figures["warnings"] = [f"no live peak of forward + backward: {first_line(error)}"]

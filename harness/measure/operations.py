@@ -61,11 +61,12 @@ def measure_operations(job: Job) -> dict[str, object]:
         `algorithmic_macs` and `affinity_elements` where the module declares a closed form.
     """
     with rules_of(job):
-        figures, warning = on_fake_or_real(job.case, job.seed, job.search_path, _count)
+        figures, warning = on_fake_or_real(job.case, job.seed, job.search_path, count_operations)
     return figures | {"warnings": [warning]} if warning else figures
 
 
-def _count(subject: Subject) -> dict[str, object]:
+def count_operations(subject: Subject) -> dict[str, object]:
+    """The figures of one pass of a subject, see `measure_operations`."""
     counter = OperatorCounter()
     with counter, counter.attribute(subject.module):
         subject.forward()
@@ -83,10 +84,11 @@ def _count(subject: Subject) -> dict[str, object]:
         "bytes_moved": total.bytes_moved,
         "flops": 2 * (total.conv_macs + total.matmul_macs),
     }
-    algorithmic = algorithmic_macs(subject.module, subject.case.inputs[0])
+    shape = next(iter(subject.case.inputs), ())
+    algorithmic = algorithmic_macs(subject.module, shape)
     if algorithmic is not None and subject.case.pass_ == "inference":
         figures["algorithmic_macs"] = algorithmic
-    affinity = affinity_elements(subject.module, subject.case.inputs[0])
+    affinity = affinity_elements(subject.module, shape)
     if affinity is not None:
         figures["affinity_elements"] = affinity
     return figures
@@ -312,10 +314,11 @@ def layer_costs(job: Job) -> list[LayerCost]:
     values. A backward pass belongs to no submodule and is left out.
     """
     with rules_of(job):
-        return on_fake_or_real(job.case, job.seed, job.search_path, _layers)[0]
+        return on_fake_or_real(job.case, job.seed, job.search_path, layers_of)[0]
 
 
-def _layers(subject: Subject) -> list[LayerCost]:
+def layers_of(subject: Subject) -> list[LayerCost]:
+    """The layers of a subject, see `layer_costs`."""
     modules = dict(subject.module.named_modules())
     paths = {module: path for path, module in modules.items()}
     outputs: dict[str, tuple[int, ...]] = {}
@@ -324,12 +327,18 @@ def _layers(subject: Subject) -> list[LayerCost]:
         first = next(iter(outputs_of(out)), None)
         outputs[paths[module]] = tuple(first.shape) if first is not None else ()
 
-    for module in modules.values():
-        if not isinstance(module, torch.jit.ScriptModule):
-            module.register_forward_hook(remember)
+    handles = [
+        module.register_forward_hook(remember)
+        for module in modules.values()
+        if not isinstance(module, torch.jit.ScriptModule)
+    ]
     counter = OperatorCounter()
-    with counter, counter.attribute(subject.module):
-        subject.forward()
+    try:
+        with counter, counter.attribute(subject.module):
+            subject.forward()
+    finally:
+        for handle in handles:
+            handle.remove()
     return [
         LayerCost(
             path=path,

@@ -4,10 +4,11 @@ Nothing here reads a clock of its own or knows a device, so tests run it on a fa
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import inf, sqrt
+from random import Random
 from typing import Protocol, TypeVar
 
 from harness.case import Device, Timing
@@ -235,27 +236,77 @@ def sample_until(
         budget: seconds after which sampling ends even if the criterion is unmet; at least one
             sample is taken.
     """
-    until = clock() + budget * WARMUP_SHARE
-    warmup = [take()]
-    while not _steady(warmup) and len(warmup) < MAX_WARMUP_PASSES and clock() < until:
-        warmup.append(take())
+    warmup = _warm_up(take, clock, budget)
     start = clock()
     samples: list[float] = []
-    flags: list[str] = []
     unmet = None
     shortest = inf  # kept, since a fast pass gives more samples than a search of them could bear
     while not samples or not criterion.finished():
         if samples and clock() - start + shortest > budget:
             unmet = criterion.unmet()
-            flags.append(f"stopped at the budget of {budget:g} s: {unmet}")
             break
         samples.append(take())
         shortest = min(shortest, samples[-1])
         criterion.add(samples[-1])
+    return _sampled(warmup, samples, unmet, budget)
+
+
+def sample_interleaved(
+    takes: Sequence[Callable[[], float]],
+    criteria: Sequence[StoppingCriterion],
+    clock: Clock,
+    budget: float,
+    rng: Random,
+) -> list[Sampled]:
+    """Warm up each of several passes, then sample them in turns until all criteria are met.
+
+    A block runs them in an order drawn anew and then backwards (B A C C A B): the n-th samples of
+    two passes lie side by side, and a drift of the machine meets all of them alike.
+
+    Args:
+        takes: each runs one pass and returns its duration in seconds.
+        criteria: one for each.
+        clock: seconds that have passed.
+        budget: seconds after which sampling ends even if a criterion is unmet; one block is taken.
+        rng: draws the orders.
+    """
+    warmups = [_warm_up(take, clock, budget / len(takes)) for take in takes]
+    samples: list[list[float]] = [[] for _ in takes]
+    order, start, shortest = list(range(len(takes))), clock(), inf
+    met = dict.fromkeys(order, False)  # kept: a criterion may look only at every few samples
+    while not all(met.values()):
+        before = clock()
+        if samples[0] and before - start + shortest > budget:
+            break
+        rng.shuffle(order)
+        for n in (*order, *reversed(order)):
+            samples[n].append(takes[n]())
+            criteria[n].add(samples[n][-1])
+            met[n] = met[n] or criteria[n].finished()
+        shortest = min(shortest, clock() - before)
+    return [
+        _sampled(warmups[n], samples[n], None if met[n] else criteria[n].unmet(), budget)
+        for n in range(len(takes))
+    ]
+
+
+def _sampled(
+    warmup: list[float], samples: list[float], unmet: str | None, budget: float
+) -> Sampled:
+    flags = [f"stopped at the budget of {budget:g} s: {unmet}"] if unmet is not None else []
     steady = _steady(warmup)
     if not steady:
         flags.append("the warm-up did not become steady")
     return Sampled(tuple(warmup), tuple(samples), tuple(flags), unmet, steady)
+
+
+def _warm_up(take: Callable[[], float], clock: Clock, budget: float) -> list[float]:
+    """Seconds of the passes until two of them agree."""
+    until = clock() + budget * WARMUP_SHARE
+    passes = [take()]
+    while not _steady(passes) and len(passes) < MAX_WARMUP_PASSES and clock() < until:
+        passes.append(take())
+    return passes
 
 
 def _steady(passes: list[float]) -> bool:

@@ -1,9 +1,9 @@
 """The subject of a measurement: a case's module and inputs, fake or real."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from types import FunctionType, ModuleType
 from typing import Any, TypeVar
 
@@ -113,6 +113,8 @@ class Subject:
     case: Case  # what was built
     module: nn.Module  # in the mode (train, eval), dtype and device of the case
     inputs: tuple[Tensor, ...]  # one tensor per shape of the case
+    # the call that is made of these tensors, where it is not the case that says it
+    arrange: Callable[[Sequence[Tensor]], tuple[Sequence[Any], dict[str, Any]]] | None = None
 
     def forward(self) -> object:
         """One pass of the case: forward alone without gradients, or forward and backward."""
@@ -125,7 +127,8 @@ class Subject:
 
     def output(self) -> object:
         """What the module returns for the inputs, in the case's autocast mode."""
-        args, kwargs = inputs.arranged(self.case.call, tuple(map(_from_a_backbone, self.inputs)))
+        arrange = self.arrange or partial(inputs.arranged, self.case.call)
+        args, kwargs = arrange(tuple(map(_from_a_backbone, self.inputs)))
         if self.case.autocast is None:
             return self.module(*args, **kwargs)
         with torch.autocast(self.case.device, getattr(torch, self.case.autocast)):
@@ -178,13 +181,14 @@ def real_subject(case: Case, seed: int, search_path: tuple[str, ...] = ()) -> Su
     module = build(case, search_path).to(device)
     module._apply(lambda x: x.to(dtype) if x.is_floating_point() else x)
     subject = _subject(case, module, device)
-    if _is_lazy(module):
+    if is_lazy_module(module):
         with torch.no_grad():  # the first pass says how large its parameters are
             subject.output()
     return subject
 
 
-def _is_lazy(module: nn.Module) -> bool:
+def is_lazy_module(module: nn.Module) -> bool:
+    """Whether the first pass has yet to say how large its parameters are."""
     return any(map(is_lazy, (*module.parameters(), *module.buffers())))
 
 
@@ -220,12 +224,9 @@ def _fake_module(case: Case, search_path: tuple[str, ...]) -> nn.Module:
         if _why_values(error) is None and not isinstance(error, RuntimeError):
             raise
         module = build(case, search_path)
-        if _is_lazy(module):
+        if is_lazy_module(module):
             module = _known_by_meta(case, search_path)
-    tensors = [*module.parameters(), *module.buffers()]
-    if any(each.layout is not torch.strided for each in tensors):
-        raise NeedsValuesError("sparse tensors")
-    _to_fakes(module, getattr(torch, case.dtype))
+    to_fakes(module, getattr(torch, case.dtype))
     return module
 
 
@@ -256,12 +257,23 @@ def _uninitialised() -> Iterator[None]:
         setattr(init, name, known)
 
 
-def _to_fakes(module: nn.Module, dtype: torch.dtype) -> None:
-    """Make parameters and buffers fake ones of the case's floating type, each shared one once."""
+def to_fakes(module: nn.Module, dtype: torch.dtype | None = None) -> None:
+    """Make parameters and buffers fake ones on the CPU, each shared one once.
+
+    Args:
+        module: changed in place.
+        dtype: floating type of all; if absent, each keeps its own.
+
+    Raises:
+        NeedsValuesError: it holds tensors that have no fakes.
+    """
+    tensors = [*module.parameters(), *module.buffers()]
+    if any(each.layout is not torch.strided for each in tensors):
+        raise NeedsValuesError("sparse tensors")
     made: dict[int, Tensor] = {}
 
     def fake(x: Tensor) -> Tensor:
-        wanted = dtype if x.is_floating_point() else x.dtype
+        wanted = dtype if dtype is not None and x.is_floating_point() else x.dtype
         if isinstance(x, FakeTensor) and x.dtype == wanted and x.fake_mode is fakes():
             return x
         if id(x) not in made:
@@ -276,6 +288,8 @@ def _to_fakes(module: nn.Module, dtype: torch.dtype) -> None:
             for name, x in owned.items():
                 if x is not None and (y := fake(x)) is not x:
                     owned[name] = y  # type: ignore[assignment]
+        if isinstance(part, nn.RNNBase):  # which holds its parameters a second time
+            part._flat_weights = [part._parameters.get(n) for n in part._flat_weights_names]
 
 
 # A fake subject that was looked at and not run, for whoever asks for the same case next.
@@ -309,7 +323,7 @@ def fake_subject(
 def _subject(case: Case, module: nn.Module, device: torch.device) -> Subject:
     dtype, gradients = getattr(torch, case.dtype), case.pass_ == "training"
     module.train(gradients)
-    given = [_drawn(leaf, dtype, device) for leaf in inputs.of_case(case)]
+    given = [drawn(leaf, dtype, device) for leaf in inputs.of_case(case)]
     if case.channels_last:
         for parameter in module.parameters():  # `module.to` cannot convert fake ones
             parameter.data = _channels_last(parameter.data)
@@ -319,7 +333,7 @@ def _subject(case: Case, module: nn.Module, device: torch.device) -> Subject:
     return Subject(case, module, tuple(given))
 
 
-def _drawn(leaf: inputs.Leaf, dtype: torch.dtype, device: torch.device) -> Tensor:
+def drawn(leaf: inputs.Leaf, dtype: torch.dtype, device: torch.device) -> Tensor:
     """A tensor of an input: normally distributed, or evenly where bounds are said."""
     kind = getattr(torch, leaf.dtype) if leaf.dtype else dtype
     if kind is torch.bool:
@@ -413,12 +427,30 @@ def on_fake_or_real(
     Returns:
         What `measure` returned, and why real tensors were taken (`None` for fake ones).
     """
+    return fake_or_real(
+        lambda: fake_subject(case, search_path, untouched=untouched),
+        lambda: nullcontext(real_subject(case, seed, search_path)),
+        measure,
+    )
+
+
+def fake_or_real(
+    fake: Callable[[], AbstractContextManager[Subject]],
+    real: Callable[[], AbstractContextManager[Subject]],
+    measure: Callable[[Subject], T],
+) -> tuple[T, str | None]:
+    """Measure the fake subject, or the real one where its module needs values.
+
+    Returns:
+        What `measure` returned, and why real tensors were taken (`None` for fake ones).
+    """
     with _eager_flex_attention():
         try:
-            with fake_subject(case, search_path, untouched=untouched) as subject:
+            with fake() as subject:
                 return measure(subject), None
         except Exception as error:
             reason = _why_values(error)
             if reason is None:
                 raise
-        return measure(real_subject(case, seed, search_path)), f"counted on real tensors: {reason}"
+        with real() as subject:
+            return measure(subject), f"counted on real tensors: {reason}"

@@ -1,7 +1,9 @@
 """The terminal, which obeys no text of ours; a table in as many pieces as its width asks for."""
 
 from collections.abc import Iterator, Sequence
+from io import StringIO
 from itertools import groupby
+from shutil import get_terminal_size
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
@@ -38,6 +40,16 @@ class PrintableConsole(Console):
                 yield segment
             else:
                 yield segment._replace(text=printable(text))
+
+
+def as_text(renderable: RenderableType) -> str:
+    """A rendering without colours, as wide as the terminal (80 columns where there is none)."""
+    made = PrintableConsole(
+        file=StringIO(), width=get_terminal_size().columns, color_system=None, highlight=False
+    )
+    with made.capture() as captured:
+        made.print(renderable)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
 class ConsoleTable:

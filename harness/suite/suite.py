@@ -49,6 +49,12 @@ class Suite:
     # that a run describes
     document: Document | None = field(default=None, repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        jobs = self.all_jobs()
+        metrics = ", ".join(dict.fromkeys(name for job in jobs for name in job.metrics))
+        cases = f"{len(jobs)} {'case' if len(jobs) == 1 else 'cases'}"
+        return f"<Suite {self.name}: {cases}, metrics {metrics or 'none'}>"
+
     def parts(self) -> "tuple[Suite, ...]":
         """This suite and all below that have jobs, depth first, in file order."""
         own = (self,) if self.jobs else ()

@@ -71,7 +71,7 @@ def test_validate_counts_cases(invoke, tmp_path):
 def test_show_has_arguments_layers_and_costs(invoke):
     done = invoke("show", "self_attention", "--input", "1,8,6,6", "--with", "key_channels=4")
     assert done.exit_code == 0, done.output
-    for part in ("key_channels", "Conv2d", "GFLOPs", "live peak", "coverage"):
+    for part in ("key_channels", "Conv2d", "MFLOPs", "live peak", "coverage"):
         assert part in done.stdout
 
 

@@ -3,6 +3,7 @@
 import statistics
 import time
 from itertools import chain, repeat
+from random import Random
 
 import pytest
 from made_subjects import spin
@@ -13,6 +14,7 @@ from harness.measure.sampling import (
     RelativeStdev,
     SettledNoise,
     TimeBudget,
+    sample_interleaved,
     sample_until,
 )
 
@@ -140,3 +142,45 @@ def test_ruler_measures_a_wait_of_known_length():
         if exact and undisturbed:
             return
     pytest.fail(f"{result.samples} measured for waits of {lengths}")
+
+
+class Drifting:
+    """A machine that slows down; which of its passes ran when."""
+
+    def __init__(self, *seconds):
+        self.now, self.order = 0.0, []
+        self.takes = [lambda n=n, each=each: self.run(n, each) for n, each in enumerate(seconds)]
+
+    def __call__(self):
+        return self.now
+
+    def run(self, which, seconds):
+        self.order.append(which)
+        taken = seconds * (1 + self.now / 1000)
+        self.now += taken
+        return taken
+
+
+def test_interleaved_passes_run_in_blocks_there_and_back():
+    clock = Drifting(1.0, 2.0, 3.0)
+    found = sample_interleaved(
+        clock.takes, [FixedCount(8) for _ in clock.takes], clock, 1000, Random(0)
+    )
+    assert [len(each.samples) for each in found] == [8, 8, 8]
+    assert all(each.unmet is None for each in found)
+    blocks = [clock.order[-n - 6 : len(clock.order) - n] for n in range(0, 24, 6)]
+    assert all(block == block[::-1] and set(block) == {0, 1, 2} for block in blocks)
+    assert len({tuple(block) for block in blocks}) > 1
+    for second in (found[1], found[2]):
+        ratios = [y / x for x, y in zip(found[0].samples, second.samples, strict=True)]
+        assert statistics.geometric_mean(ratios) == pytest.approx(ratios[0], rel=0.02)
+
+
+def test_interleaved_passes_go_on_until_each_criterion_is_met_or_the_budget_is_spent():
+    clock = Drifting(1.0, 1.0)
+    found = sample_interleaved(clock.takes, [FixedCount(2), FixedCount(6)], clock, 1000, Random(0))
+    assert [len(each.samples) for each in found] == [6, 6]
+    found = sample_interleaved(clock.takes, [FixedCount(2), FixedCount(600)], clock, 50, Random(0))
+    assert found[0].unmet is None
+    assert found[1].unmet == f"{len(found[1].samples)} of 600 samples"
+    assert "stopped at the budget of 50 s" in found[1].flags[0]

@@ -1,0 +1,407 @@
+"""Timing what stands in a session: `harness.latency`, `harness.compare`."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from html import escape
+from math import floor, log, log10
+from random import Random
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, get_args
+
+from harness.api.measure import OptionError
+from harness.api.show import PASSES
+from harness.case import Cache, Case, Criterion, Job, Pass, Timing, is_number
+from harness.messages import suggest
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console, ConsoleOptions, RenderableType
+
+    from harness.judge.regression.verdict import ChangeVerdict
+    from harness.measure.given import Given
+    from harness.measure.passes import TimedPass
+
+NOT_ISOLATED = "in this process: not isolated"
+
+TICK = 1e-9
+"""Seconds that a pass takes at least, so that there is a ratio where a clock saw nothing."""
+
+
+@dataclass(frozen=True, repr=False)
+class Latency:
+    """The time of one pass in this process."""
+
+    name: str  # of the class or function, or as it was called in a comparison
+    seconds: float  # median of the samples
+    low_seconds: float  # lower end of its interval
+    high_seconds: float  # upper end
+    confidence: float  # of the interval; below 0.95 it is the range of too few samples
+    samples: tuple[float, ...]  # seconds of each, in order
+    flags: tuple[str, ...]  # noisy, throttled, outlier, too few, unmet, unsteady
+    warnings: tuple[str, ...]  # sentences for the reader
+    conditions: str  # pass, device, type, threads, caches
+
+    def __repr__(self) -> str:
+        count = f"{len(self.samples)} sample{'s' if len(self.samples) > 1 else ''}"
+        time, low, high, unit = _in_one_unit(self.seconds, self.low_seconds, self.high_seconds)
+        what = "95 % interval" if self.confidence >= 0.95 else "range"
+        lines = [
+            f"{self.name}: {time} {unit} ({what} {low} to {high} {unit}, {count}), {NOT_ISOLATED}",
+            self.conditions,
+            *(f"warning: {each}" for each in self.warnings),
+        ]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Relative:
+    """How long one takes, over what the fastest takes."""
+
+    ratio: float  # from the differences within pairs, trimmed
+    low: float  # lower end of its 95 % interval
+    high: float  # upper end
+    verdict: "ChangeVerdict"  # `slower`, `same` (within 2 %) or `unclear`
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """Passes that ran in turns in this process, each held against the fastest."""
+
+    latencies: Mapping[str, Latency]  # by name, in the order given
+    fastest: str  # name of the one with the shortest median
+    relative: Mapping[str, Relative]  # by name, all but the fastest
+
+    @property
+    def verdicts(self) -> tuple[str, ...]:
+        """One sentence for each but the fastest."""
+        return tuple(_sentence(self.fastest, name, found) for name, found in self.relative.items())
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences for the reader, with the name of what they speak of."""
+        return tuple(
+            f"{name}: {each}" for name, found in self.latencies.items() for each in found.warnings
+        )
+
+    def frame(self) -> "pd.DataFrame":
+        """A line for each: name, seconds with interval, samples, relative with interval, verdict.
+
+        `relative` is the time over that of the fastest, whose own is 1.
+        """
+        import pandas as pd
+
+        lines = []
+        for name, found in self.latencies.items():
+            of = self.relative.get(name)
+            lines.append(
+                {
+                    "name": name,
+                    "seconds": found.seconds,
+                    "low_seconds": found.low_seconds,
+                    "high_seconds": found.high_seconds,
+                    "samples": len(found.samples),
+                    "relative": of.ratio if of else 1.0,
+                    "relative_low": of.low if of else None,
+                    "relative_high": of.high if of else None,
+                    "verdict": of.verdict if of else "fastest",
+                }
+            )
+        table = pd.DataFrame(lines)
+        kinds = {"name": "string", "samples": "Int64", "verdict": "string"}
+        return table.astype({str(each): kinds.get(str(each), "Float64") for each in table.columns})
+
+    to_frame = frame
+    """The same, as other libraries call it."""
+
+    def __rich_console__(
+        self, console: "Console", options: "ConsoleOptions"
+    ) -> "Iterator[RenderableType]":
+        """The table, the verdicts, then what a reader must know."""
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table("name", header_style="bold")
+        for head in ("median", "95 % interval", "relative", "95 % interval"):
+            table.add_column(head, justify="right")
+        for name, found in self.latencies.items():
+            median, low, high, unit = _in_one_unit(
+                found.seconds, found.low_seconds, found.high_seconds
+            )
+            of = self.relative.get(name)
+            shown = (_factor(of.ratio), f"{_factor(of.low)} to {_factor(of.high)}") if of else ()
+            table.add_row(
+                Text(name), f"{median} {unit}", f"{low} to {high} {unit}", *(shown or ("1", ""))
+            )
+        yield table
+        for line in self._lines():
+            yield Text(fill(line, options.max_width, subsequent_indent="  "))
+
+    def __repr__(self) -> str:
+        from harness.present.console import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        lines = "".join(f"<li>{escape(line)}</li>" for line in self._lines())
+        return f"{self.frame().to_html(index=False)}<ul>{lines}</ul>"
+
+    def _lines(self) -> list[str]:
+        fastest = self.latencies[self.fastest]
+        return [
+            *self.verdicts,
+            f"{len(fastest.samples)} passes of each, interleaved, {NOT_ISOLATED}",
+            fastest.conditions,
+            *(f"warning: {each}" for each in self.warnings),
+        ]
+
+
+def _sentence(fastest: str, name: str, found: Relative) -> str:
+    interval = f"({_factor(found.low)} to {_factor(found.high)})"
+    if found.verdict == "slower":
+        return f"{fastest} is {_factor(found.ratio)} times as fast as {name} {interval}"
+    if found.verdict == "same":
+        return f"{fastest} and {name} differ by less than 2 % {interval}"
+    return f"{fastest} and {name} cannot be told apart {interval}"
+
+
+def _factor(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.3g}"
+
+
+def _in_one_unit(median: float, *others: float) -> tuple[str, ...]:
+    """Seconds as texts in the unit that suits the first, with its three digits; and the unit."""
+    from harness.measure.metric import unit_of_size
+
+    unit = unit_of_size(median, "seconds")
+    shown = unit.scale(median)
+    decimals = max(0, 2 - floor(log10(shown))) if shown > 0 else 2
+    return (*(f"{unit.scale(each):.{decimals}f}" for each in (median, *others)), unit.name)
+
+
+def latency(
+    module: Any,
+    /,
+    *inputs: Any,
+    pass_: Pass = "inference",
+    criterion: Criterion = "settled_noise",
+    samples: int | None = None,
+    min_time: float | None = None,
+    max_time: float | None = None,
+    relative_stdev: float | None = None,
+    cache: Cache = "hot",
+    threads: int | None = None,
+    **named: Any,
+) -> Latency:
+    """Time of one pass of a module, in this process, on the device of its inputs.
+
+    Sampled as a case of a suite is: warmed up, stopped by the same rule, the median with its
+    interval, the same warnings. It is not isolated as such a case is: what this process holds and
+    did before bears on it. The module is afterwards as it was; inputs are copied.
+
+        print(harness.latency(net, image, max_time=2))
+
+    Args:
+        module: see `harness.count`.
+        inputs: of `forward`, see `harness.count`; values of shapes are drawn from a fixed seed.
+        pass_: `inference` (inference mode, eval) or `training` (both directions, train mode).
+        criterion: `settled_noise`, `relative_stdev`, `fixed` (so many samples) or `budget` (so many
+            seconds).
+        samples: how many; the least number for the two criteria of spread (10).
+        min_time: seconds of samples that those ask for at least (0.5).
+        max_time: seconds after which sampling ends (5; on CUDA 15).
+        relative_stdev: standard deviation over mean below which those stop (0.005).
+        cache: `hot`, or `cold` (caches emptied before each sample).
+        threads: CPU threads while it runs; as they are if absent.
+        named: further inputs, passed as they are.
+
+    Raises:
+        HarnessError: an option is wrong, or the module cannot be made or does not run on these
+            inputs; chained to what was raised.
+    """
+    from harness.measure.given import given
+    from harness.measure.latency import time_subject
+
+    timing = Timing(criterion, samples, min_time, max_time, relative_stdev, cache)
+    _check(timing, pass_, threads)
+    found = given(module, inputs, named)
+    with found.named(), _threads(threads), found.real(pass_) as subject:
+        figures = time_subject(subject, _job(subject.case, timing))
+        return _latency(found.name, figures, _conditions(subject.case, timing))
+
+
+def compare(
+    modules: Mapping[str, Any],
+    /,
+    *inputs: Any,
+    pass_: Pass = "inference",
+    criterion: Criterion = "settled_noise",
+    samples: int | None = None,
+    min_time: float | None = None,
+    max_time: float | None = None,
+    relative_stdev: float | None = None,
+    cache: Cache = "hot",
+    threads: int | None = None,
+    seed: int = 0,
+    **named: Any,
+) -> Comparison:
+    """Which of several modules is the fastest, and by how much, in this process.
+
+    Their passes run in turns, in blocks whose order is drawn anew and which then run backwards
+    (A B B A): what the machine does meanwhile meets all alike and cancels in the differences of
+    neighbours. The ratio is that of Yuen's test on their logarithms; it is a verdict where p < 0.01
+    (Benjamini-Hochberg over the modules) and it is at least 1.02. When to stop follows from each
+    one's own noise, never from the ratio, so that looking does not make a difference.
+
+        print(harness.compare({"mine": net, "theirs": "interlaced"}, (1, 512, 97, 97)))
+
+    Args:
+        modules: at least two by name; each as `harness.count` takes it.
+        inputs: of every `forward`; each module has copies of its own.
+        pass_: see `harness.latency`, as the options below.
+        criterion: of each; sampling goes on until all are met.
+        samples: the least number of each, or the number.
+        min_time: seconds of samples of each.
+        max_time: seconds, times the number of modules, after which sampling ends.
+        relative_stdev: of each.
+        cache: `hot` (as the pass before, of any module, left them) or `cold`.
+        threads: CPU threads while they run.
+        seed: of the order.
+        named: further inputs, passed as they are.
+
+    Raises:
+        HarnessError: fewer than two modules, or as `harness.latency`.
+    """
+    timing = Timing(criterion, samples, min_time, max_time, relative_stdev, cache)
+    _check(timing, pass_, threads)
+    if not isinstance(modules, Mapping) or len(modules) < 2:
+        raise OptionError('compare takes two modules or more by name: {"a": a, "b": b}')
+    from harness.measure.given import given
+
+    found = [replace(given(each, inputs, named), name=str(n)) for n, each in modules.items()]
+    with _threads(threads):
+        return _compared(found, pass_, timing, Random(seed))
+
+
+def _compared(modules: "Sequence[Given]", pass_: Pass, timing: Timing, rng: Random) -> Comparison:
+    from harness.measure.latency import pass_of, summary_of
+    from harness.measure.sampling import criterion_of, sample_interleaved, wall_budget
+
+    with ExitStack() as stack:
+        subjects = []
+        for each in modules:
+            with each.named():
+                subjects.append(stack.enter_context(each.real(pass_)))
+        device = subjects[0].case.device
+        if any(subject.case.device != device for subject in subjects):
+            raise OptionError("the modules are on several devices; move all to one")
+        takes = [pass_of(s, _job(s.case, timing), time.perf_counter) for s in subjects]
+        sampled = sample_interleaved(
+            [_named(*each) for each in zip(modules, takes, strict=True)],
+            [criterion_of(timing, device) for _ in takes],
+            time.perf_counter,
+            wall_budget(timing, device) * len(takes),
+            rng,
+        )
+        latencies = {}
+        for subject, take, found in zip(subjects, takes, sampled, strict=True):
+            name, conditions = subject.case.module, _conditions(subject.case, timing)
+            latencies[name] = _latency(name, summary_of(take, found), conditions)
+    return comparison_of(latencies)
+
+
+def _named(found: "Given", take: "TimedPass") -> Callable[[], float]:
+    def run() -> float:
+        with found.named():
+            return take()
+
+    return run
+
+
+def comparison_of(latencies: Mapping[str, Latency]) -> Comparison:
+    """Each against the fastest.
+
+    Args:
+        latencies: by name; the n-th samples of all ran side by side.
+    """
+    from harness.judge.regression.verdict import ALPHA, MIN_EFFECT, called
+    from harness.judge.statistics.significance import adjusted, yuen
+
+    fastest = min(latencies, key=lambda name: latencies[name].seconds)
+    logs = {
+        name: [log(max(each, TICK)) for each in found.samples] for name, found in latencies.items()
+    }
+    ratios = {
+        name: yuen([x - y for x, y in zip(of, logs[fastest], strict=True)])
+        for name, of in logs.items()
+        if name != fastest
+    }
+    p_values = adjusted([ratio.p for ratio in ratios.values()])
+    relative = {
+        name: Relative(ratio.ratio, ratio.low, ratio.high, called(ratio, p, ALPHA, MIN_EFFECT))
+        for (name, ratio), p in zip(ratios.items(), p_values, strict=True)
+    }
+    return Comparison(latencies, fastest, relative)
+
+
+def _latency(name: str, figures: Mapping[str, Any], conditions: str) -> Latency:
+    return Latency(
+        name,
+        figures["latency_seconds"],
+        figures["latency_low_seconds"],
+        figures["latency_high_seconds"],
+        figures["latency_confidence"],
+        tuple(figures["latency_samples_seconds"]),
+        tuple(figures["latency_flags"]),
+        tuple(figures["warnings"]),
+        conditions,
+    )
+
+
+def _conditions(case: Case, timing: Timing) -> str:
+    import torch
+
+    threads = torch.get_num_threads()
+    of_threads = f", {threads} thread{'s' if threads > 1 else ''}" if case.device == "cpu" else ""
+    return f"{case.pass_}, {case.device}, {case.dtype}{of_threads}, caches {timing.cache}"
+
+
+def _job(case: Case, timing: Timing) -> Job:
+    return Job("session", case.module, case, ("latency",), 0.0, timing=timing)
+
+
+def _check(timing: Timing, pass_: str, threads: int | None) -> None:
+    """Refuse options that a suite would refuse.
+
+    Raises:
+        OptionError: the first of them.
+    """
+    for name, word, known in (
+        ("pass_", pass_, PASSES),
+        ("criterion", timing.criterion, get_args(Criterion)),
+        ("cache", timing.cache, get_args(Cache)),
+    ):
+        if word not in known:
+            raise OptionError(f"{name} {word}: {suggest(str(word), known, 'choices')}")
+    for name, count in (("samples", timing.samples), ("threads", threads)):
+        if count is not None and (type(count) is not int or count < 1):
+            raise OptionError(f"{name} {count!r}: write a whole number from 1")
+    for name in ("min_time", "max_time", "relative_stdev"):
+        number = getattr(timing, name)
+        if number is not None and not (is_number(number) and number > 0):
+            raise OptionError(f"{name} {number!r}: write a number above 0")
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """So many threads of PyTorch's while the context lasts."""
+    import torch
+
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
