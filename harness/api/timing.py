@@ -163,6 +163,8 @@ def _sentence(fastest: str, name: str, found: Relative) -> str:
         return f"{fastest} is {_factor(found.ratio)} times as fast as {name} {interval}"
     if found.verdict == "same":
         return f"{fastest} and {name} differ by less than 2 % {interval}"
+    if found.low > 1 or found.high < 1:
+        return f"{fastest} and {name} differ, but perhaps by less than 2 % {interval}"
     return f"{fastest} and {name} cannot be told apart {interval}"
 
 

@@ -361,9 +361,14 @@ _NEEDS_VALUES = (
     UnsupportedFakeTensorException,
     UnsupportedOperatorException,
 )
-# PyTorch raises these two as plain RuntimeError: a custom operator without `register_fake`, and
-# `tensor.numpy()`.
-_NEEDS_VALUES_TEXTS = ("no fake impl registered", "not supported for tensor subclasses", "fake")
+# PyTorch raises these as plain errors: a custom operator without `register_fake`, `tensor.numpy()`,
+# and a quantised operator, whose packed weights cannot be compared.
+_NEEDS_VALUES_TEXTS = (
+    "no fake impl registered",
+    "not supported for tensor subclasses",
+    "not implemented for __torch__",
+    "fake",
+)
 
 
 def _why_values(error: Exception) -> str | None:

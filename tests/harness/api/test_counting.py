@@ -237,7 +237,8 @@ def test_modules_of_other_kinds_are_counted():
     assert scripted.training
     meta = nn.Conv2d(3, 8, 3, device="meta")
     assert harness.count(meta, SHAPE).totals["conv_macs"] == expected
-    assert harness.count(torch.compile(conv), SHAPE).totals["conv_macs"] == expected
+    compiled = torch.compile(conv, backend="eager")
+    assert harness.count(compiled, SHAPE).totals["conv_macs"] == expected
     double = harness.count(nn.Conv2d(3, 8, 3, dtype=torch.float64), SHAPE).totals
     assert double["param_bytes"] == 8 * double["params"]
     assert double["conv_macs"] == expected
@@ -245,6 +246,16 @@ def test_modules_of_other_kinds_are_counted():
     assert harness.count(recurrent, (7, 1, 4), pass_="training").totals["matmul_macs"] > 0
     assert recurrent.weight_ih_l0.grad is None
     assert recurrent._flat_weights[0] is recurrent.weight_ih_l0
+
+
+@pytest.mark.skipif(
+    "fbgemm" not in torch.backends.quantized.supported_engines, reason="no engine for them"
+)
+def test_quantised_layers_are_counted_on_real_tensors():
+    whole = nn.Sequential(nn.Linear(4, 4))
+    found = harness.count(torch.ao.quantization.quantize_dynamic(whole, {nn.Linear}), (1, 4))
+    assert found.totals["matmul_macs"] == 16
+    assert "real tensors" in found.totals["warnings"][0]
 
 
 @torch.inference_mode()

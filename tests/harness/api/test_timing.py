@@ -166,6 +166,7 @@ JITTER = [1.002, 0.998, 1.001, 0.999, 1.0, 1.002, 0.998, 1.001, 0.999, 1.0]
     [
         ([1.3 * j for j in JITTER], "slower", "a is 1.30 times as fast as b (1.30 to 1.30)"),
         ([1.001 * j for j in JITTER], "same", "a and b differ by less than 2 % (1.00 to 1.00)"),
+        ([1.012, 1.022] * 5, "unclear", "a and b differ, but perhaps by less than 2 % (1.01 to "),
         ([1.3, 0.8] * 5, "unclear", "a and b cannot be told apart ("),
     ],
 )
