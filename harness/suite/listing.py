@@ -130,8 +130,10 @@ def _printed(paper: str, table: str) -> str:
 
 if __name__ == "__main__":
     given = [KeptRun.open(Path(run)) for run in sys.argv[1:]]
-    machines = {
-        f"{m['cpu']}, {m['cores']} cores" for m in (g.environment["machine"] for g in given)
-    }
-    written = {"machine": "; ".join(machines), **durations(given)}
+    environments = [run.environment for run in given]
+    machines = {f"{m['cpu']}, {m['cores']} cores" for m in (e["machine"] for e in environments)}
+    warnings = [warning for each in environments for warning in each.get("warnings") or ()]
+    if any(warning.startswith("noisy machine") for warning in warnings):
+        machines.add("beside other work")
+    written = {"machine": ", ".join(sorted(machines)), **durations(given)}
     sys.stdout.write(json.dumps(written, indent=1, sort_keys=True) + "\n")
