@@ -150,7 +150,7 @@ def init(
 ) -> None:
     """Write a commented suite that runs at once; with --module an attention block and its test.
 
-    With --from it is a copy of a shipped suite and of what that includes.
+    With --from, copy a shipped suite instead, with what that includes.
     """
     if from_ is not None and module is not None:
         raise StarterError("--from copies a suite, --module begins another; give one of them")

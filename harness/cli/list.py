@@ -26,7 +26,7 @@ def list_(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="[modules|suites]",
+            metavar="modules|suites",
             help="Modules with their paper, or suites with what they regenerate and how long they "
             "take.",
             autocompletion=_kinds,

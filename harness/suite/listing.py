@@ -8,7 +8,7 @@ import json
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from harness.records.kept_run import KeptRun
 from harness.records.record import Record
 from harness.suite import reader, tree
 from harness.suite.expand import number_of_cases
+from harness.suite.schema import SuiteSpec
 from harness.suite.shipped import FOLDER, shipped
 from harness.suite.tree import Source
 
@@ -44,7 +45,7 @@ class Listed:
 
 
 def listed(root: Path) -> list[Listed]:
-    """Every shipped suite, in the order of `shipped`.
+    """Every shipped suite, in the order of `shipped`; a file with mistakes is none.
 
     Args:
         root: folder of run directories; what took its time there goes before what is shipped.
@@ -54,7 +55,11 @@ def listed(root: Path) -> list[Listed]:
     }
     names = {part: None for source in sources.values() for part, _ in _parts(source)}
     known = (durations(_latest(root, names)), shipped_durations())
-    return [_listed(name, source, known) for name, source in sources.items()]
+    return [
+        _listed(name, source, spec, known)
+        for name, source in sources.items()
+        if (spec := source.spec) is not None and not source.document.problems
+    ]
 
 
 def _latest(root: Path, suites: Iterable[str]) -> Iterator[KeptRun]:
@@ -91,8 +96,7 @@ def shipped_durations() -> dict[str, Any]:
     return data
 
 
-def _listed(name: str, source: Source, known: Iterable[Durations]) -> Listed:
-    assert source.spec is not None  # tests hold every shipped suite to it
+def _listed(name: str, source: Source, spec: SuiteSpec, known: Sequence[Durations]) -> Listed:
     parts = dict(_parts(source))
 
     def seconds(extent: str) -> float | None:
@@ -106,8 +110,8 @@ def _listed(name: str, source: Source, known: Iterable[Durations]) -> Listed:
     printed = [_printed(each.paper, each.table) for each in references if each is not None]
     return Listed(
         name,
-        source.spec.suite,
-        source.spec.title or source.spec.suite,
+        spec.suite,
+        spec.title or spec.suite,
         tuple(dict.fromkeys(printed)),
         sum(parts.values()),
         seconds("static"),
@@ -130,8 +134,10 @@ def _printed(paper: str, table: str) -> str:
 
 if __name__ == "__main__":
     given = [KeptRun.open(Path(run)) for run in sys.argv[1:]]
-    machines = {
-        f"{m['cpu']}, {m['cores']} cores" for m in (g.environment["machine"] for g in given)
-    }
-    written = {"machine": "; ".join(machines), **durations(given)}
+    environments = [run.environment for run in given]
+    machines = {f"{m['cpu']}, {m['cores']} cores" for m in (e["machine"] for e in environments)}
+    warnings = [warning for each in environments for warning in each.get("warnings") or ()]
+    if any(warning.startswith("noisy machine") for warning in warnings):
+        machines.add("beside other work")
+    written = {"machine": ", ".join(sorted(machines)), **durations(given)}
     sys.stdout.write(json.dumps(written, indent=1, sort_keys=True) + "\n")

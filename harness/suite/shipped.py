@@ -27,10 +27,14 @@ _NEAREST = 3
 def shipped() -> dict[str, Path]:
     """The suites that come with the harness, those of papers first, by the name of their file.
 
-    A test holds the names apart, so that none needs its folder; with it they are found, too.
+    A test holds the names apart, so that none needs its folder; with it they are found, too. Of
+    what a user adds to a clone the file that lies higher up has the name.
     """
     found = (path for path in FOLDER.rglob("*.yaml") if RECIPES not in path.parents)
-    return {path.stem: path for path in sorted(found, key=lambda path: (len(path.parts), path))}
+    names: dict[str, Path] = {}
+    for path in sorted(found, key=lambda path: (len(path.parts), path)):
+        names.setdefault(path.stem, path)
+    return names
 
 
 def find(given: Path) -> Path:

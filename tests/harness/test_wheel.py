@@ -57,6 +57,7 @@ def test_a_released_commit_has_its_version_as_its_tag():
     assert set(tags) <= {f"v{project['version']}"}
 
 
+@pytest.mark.slow
 def test_a_shipped_suite_runs_resumes_and_is_shown(somebody, site):
     arguments = ("run", "efficiency", "--metrics", "static", "--only", "RCCA")
     done = somebody.run(*arguments)
@@ -71,6 +72,7 @@ def test_a_shipped_suite_runs_resumes_and_is_shown(somebody, site):
     assert somebody.run("show", "latest").returncode == 0
 
 
+@pytest.mark.slow
 def test_an_ablation_finds_its_recipe(somebody):
     done = somebody.run("run", "ranet_k", "--metrics", "params", "--only", "K=1")
     assert done.returncode == 0, done.stderr
