@@ -72,7 +72,9 @@ def test_tables_go_to_stdout_and_progress_to_stderr(user):
     assert "[2/2]" in done.stderr
     assert sorted(r["label"] for r in user.records()) == ["A", "C"]
     assert user.records()[0]["metrics"] == ["params"]
-    assert user.records()[0]["values"].keys() == {"params", "param_bytes", "buffer_bytes"}
+    assert user.records()[0]["values"].keys() == {
+        *("params", "frozen_params", "param_bytes", "buffer_bytes")
+    }
 
 
 def test_overrides_of_input_and_metrics(user):

@@ -278,7 +278,7 @@ class TestCommand:
         [
             (("--metric", "latncy"), "did you mean 'latency'?"),
             (("--min-change", "-1"), "0 or more"),
-            (("absent.yaml",), "No such file"),
+            (("absent.yaml",), "no such file or shipped suite"),
             (("--runs", "absent"), "no run here"),
         ],
     )
