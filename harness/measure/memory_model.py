@@ -9,6 +9,7 @@ In training the prediction may be too high where two gradients of one tensor mee
 them in place if nobody else holds them, and the trace does.
 """
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -98,7 +99,10 @@ def recorded(marks: str | None = None) -> Iterator[Recording]:
         marks: prefix of the `torch.profiler.record_function` spans that are kept.
     """
     recording = Recording()
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+    with (
+        profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler,
+        _uncollected(),
+    ):
         yield recording
     # `key_averages` has sums per operator only; the events themselves are here.
     results: Any = profiler.profiler
@@ -110,6 +114,19 @@ def recorded(marks: str | None = None) -> Iterator[Recording]:
             start = event.start_ns()
             recording.spans[name] = (start, start + event.duration_ns())
     recording.events.sort(key=lambda event: event.time)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector: what it releases was allocated before, and is no release of
+    what is recorded."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def peak_bytes(events: Iterable[MemoryEvent]) -> int:

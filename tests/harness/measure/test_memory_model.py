@@ -49,6 +49,23 @@ def test_peak_of_blocks_that_follow_each_other(sizes):
     assert peak_bytes(events) == max(sizes)
 
 
+def test_garbage_of_before_is_no_release_of_what_is_measured():
+    """Of a block that it saw made the profiler also tells when the garbage collector frees it."""
+
+    def leave_a_cycle():
+        cycle = [torch.empty(8 * MIB, dtype=torch.uint8)]
+        cycle.append(cycle)
+
+    def run():
+        kept = [[] for _ in range(10_000)]  # of as many objects the collector comes by
+        block = torch.empty(4 * MIB, dtype=torch.uint8)
+        del kept
+        return block
+
+    assert measured_peak(leave_a_cycle) == 8 * MIB
+    assert measured_peak(run) == 4 * MIB
+
+
 def test_measured_peak_of_known_blocks():
     def run():
         first = torch.empty(3 * MIB, dtype=torch.uint8)
