@@ -15,6 +15,8 @@ SECTIONS = {
     "ReferenceSpec": "`reference`: the printed table beside",
     "FigureSpec": "`reference.figures`: how ours is made for a printed figure",
     "TableSpec": "`tables`: one entry each",
+    "ColumnSpec": "`tables.columns`: a column that differs from the usual",
+    "PivotSpec": "`tables.pivot`: a matrix over two axes",
     "PlotSpec": "`plots`: one entry each",
     "DataSpec": "`data`: what accuracy trains and judges on",
     "EvaluationSpec": "`evaluation`: how accuracy is judged",

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from harness.environment.machine import LIBRARIES
 from harness.judge.part import Context
+from harness.judge.relative import RELATIVE, with_relative
 from harness.judge.verdict import VerdictTally, annotate, tally_of
 from harness.measure import METRICS, STATIC
 from harness.measure.roofline.calibration import DEFAULT_FOLDER, known_roofs
@@ -24,6 +25,7 @@ from harness.present.table import make
 from harness.present.write import plot_names, table_names, write_tables
 from harness.records.kept_run import KeptRun
 from harness.records.origin import commits_of, main_versions
+from harness.records.quantities.registry import axes
 from harness.records.record import Record
 from harness.records.run_directory import DESCRIPTION, LATEST, RunDirectory, RunDirectoryError
 from harness.records.stored_runs import find_runs
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from harness.api.timing import Comparison
 
 Asked = TypeVar("Asked")
 
@@ -152,17 +155,23 @@ class Run:
         """The rows of one included suite."""
         return [dict(row) for row in self._rows[part.name]]
 
-    def frame(self) -> "pd.DataFrame":
+    def frame(self, *, all: bool = False) -> "pd.DataFrame":  # noqa: A002 - all columns
         """The rows as a pandas table.
 
-        One line per case, failed ones included. Whole numbers are `Int64`, others `Float64`, truth
-        values `boolean`, text `string`, words of a small set (`status`, `device`, `dtype`, `pass`,
-        verdicts) `category`; what was not measured is `<NA>`. Values are in SI base units, which
-        `frame.attrs["units"]` names by column.
+        One line per case, failed ones included: label, status, cause, grid axes by their names,
+        what was measured with its intervals, the tables' columns, printed figures, verdicts. Whole
+        numbers are `Int64`, others `Float64`, truth values `boolean`, text `string`, words of a
+        small set (`status`, `device`, `dtype`, `pass`, verdicts) `category`; what was not measured
+        is `<NA>`. Values are in SI base units, which `frame.attrs["units"]` names by column.
+
+        Args:
+            all: every column: each stored and derived quantity, conditions, machine, commit.
         """
         from harness.present.frame import cases
 
-        return cases(self.rows())
+        tables = [table for part in self.suite.parts() for table in part.tables]
+        shown = [name for table in tables for name in table.names]
+        return cases(self.rows(), None if all else shown)
 
     def samples(self) -> "pd.DataFrame":
         """Every sample of every latency: suite, label, replicate, sample and `seconds`."""
@@ -193,7 +202,11 @@ class Run:
                 names = {name for job in part.jobs for name in job.metrics}
                 usual = [m.name for m in METRICS.values() if m.name in names and m.columns]
                 own = dict.fromkeys(name for job in part.jobs for name in job.declared)
-                found.update([self._own_table(("label", *usual, *own), part.name)])
+                rows = self._rows[part.name]
+                compared = [RELATIVE] if any(row.get(RELATIVE) for row in rows) else []
+                grid = [axis for axis in axes(rows) if axis != "module"]  # labels begin with that
+                columns = ("label", *grid, *usual, *own, *compared)
+                found.update([self._own_table(columns, part.name)])
         return found
 
     @overload
@@ -284,6 +297,23 @@ class Run:
             owner, spec = self._part(part), _plot_spec(asked)
         return draw(spec, owner, self._rows[owner.name], self.context)
 
+    def compare(self, *labels: str) -> "Comparison":
+        """Which row is the fastest, and by how much.
+
+        From three processes of each case on (`repeats`) the ratio has an interval and a verdict,
+        by the test that `harness compare` has; one process cannot tell.
+
+        Args:
+            labels: of the rows to compare; all that were timed if absent.
+
+        Raises:
+            HarnessError: no row has such a label, or fewer than two were timed.
+        """
+        from harness.api.timing import compare_rows
+
+        by_label = {str(row["label"]): row for row in self.rows()}
+        return compare_rows([one(by_label, label, "rows")[1] for label in labels or by_label])
+
     def tally(self) -> VerdictTally:
         """How many printed figures are reproduced, differ, or cannot be reproduced."""
         return tally_of(self.rows())
@@ -322,7 +352,7 @@ class Run:
         found = {}
         for part in self.suite.parts():
             rows = rows_of(self.records, part.name, part.convention, mix=mix)
-            found[part.name] = annotate(with_roofs(rows, roof_of), part)
+            found[part.name] = with_relative(annotate(with_roofs(rows, roof_of), part))
         return found
 
     @cached_property

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from html import escape
-from math import floor, log, log10
+from math import floor, log10
 from random import Random
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, get_args
@@ -13,25 +13,24 @@ from typing import TYPE_CHECKING, Any, get_args
 from harness.api.measure import OptionError
 from harness.api.show import PASSES
 from harness.case import Cache, Case, Criterion, Job, Pass, Timing, is_number
+from harness.judge.relative import Relative, against, factor_text, sentence, times_of
+from harness.judge.statistics.decision import LEAST_REPLICATES
 from harness.messages import suggest
+from harness.records.quantities.quantity import Row
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console, ConsoleOptions, RenderableType
 
-    from harness.judge.regression.verdict import ChangeVerdict
     from harness.measure.given import Given
     from harness.measure.passes import TimedPass
 
 NOT_ISOLATED = "in this process: not isolated"
 
-TICK = 1e-9
-"""Seconds that a pass takes at least, so that there is a ratio where a clock saw nothing."""
-
 
 @dataclass(frozen=True, repr=False)
 class Latency:
-    """The time of one pass in this process."""
+    """The time of one pass."""
 
     name: str  # of the class or function, or as it was called in a comparison
     seconds: float  # median of the samples
@@ -42,41 +41,33 @@ class Latency:
     flags: tuple[str, ...]  # noisy, throttled, outlier, too few, unmet, unsteady
     warnings: tuple[str, ...]  # sentences for the reader
     conditions: str  # pass, device, type, threads, caches
+    place: str = NOT_ISOLATED  # where it ran, in words
 
     def __repr__(self) -> str:
         count = f"{len(self.samples)} sample{'s' if len(self.samples) > 1 else ''}"
         time, low, high, unit = _in_one_unit(self.seconds, self.low_seconds, self.high_seconds)
         what = "95 % interval" if self.confidence >= 0.95 else "range"
         lines = [
-            f"{self.name}: {time} {unit} ({what} {low} to {high} {unit}, {count}), {NOT_ISOLATED}",
+            f"{self.name}: {time} {unit} ({what} {low} to {high} {unit}, {count}), {self.place}",
             self.conditions,
             *(f"warning: {each}" for each in self.warnings),
         ]
         return "\n".join(lines)
 
 
-@dataclass(frozen=True)
-class Relative:
-    """How long one takes, over what the fastest takes."""
-
-    ratio: float  # from the differences within pairs, trimmed
-    low: float  # lower end of its 95 % interval
-    high: float  # upper end
-    verdict: "ChangeVerdict"  # `slower`, `same` (within 2 %) or `unclear`
-
-
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """Passes that ran in turns in this process, each held against the fastest."""
+    """Latencies, each held against the fastest: of this process, or of the rows of a run."""
 
     latencies: Mapping[str, Latency]  # by name, in the order given
     fastest: str  # name of the one with the shortest median
     relative: Mapping[str, Relative]  # by name, all but the fastest
+    how: str  # what was sampled, and where, in words
 
     @property
     def verdicts(self) -> tuple[str, ...]:
         """One sentence for each but the fastest."""
-        return tuple(_sentence(self.fastest, name, found) for name, found in self.relative.items())
+        return tuple(sentence(self.fastest, name, found) for name, found in self.relative.items())
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -130,7 +121,7 @@ class Comparison:
                 found.seconds, found.low_seconds, found.high_seconds
             )
             of = self.relative.get(name)
-            shown = (_factor(of.ratio), f"{_factor(of.low)} to {_factor(of.high)}") if of else ()
+            shown = (factor_text(of.ratio), of.interval.strip("()")) if of else ()
             table.add_row(
                 Text(name), f"{median} {unit}", f"{low} to {high} {unit}", *(shown or ("1", ""))
             )
@@ -151,25 +142,10 @@ class Comparison:
         fastest = self.latencies[self.fastest]
         return [
             *self.verdicts,
-            f"{len(fastest.samples)} passes of each, interleaved, {NOT_ISOLATED}",
+            self.how,
             fastest.conditions,
             *(f"warning: {each}" for each in self.warnings),
         ]
-
-
-def _sentence(fastest: str, name: str, found: Relative) -> str:
-    interval = f"({_factor(found.low)} to {_factor(found.high)})"
-    if found.verdict == "slower":
-        return f"{fastest} is {_factor(found.ratio)} times as fast as {name} {interval}"
-    if found.verdict == "same":
-        return f"{fastest} and {name} differ by less than 2 % {interval}"
-    if found.low > 1 or found.high < 1:
-        return f"{fastest} and {name} differ, but perhaps by less than 2 % {interval}"
-    return f"{fastest} and {name} cannot be told apart {interval}"
-
-
-def _factor(ratio: float) -> str:
-    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.3g}"
 
 
 def _in_one_unit(median: float, *others: float) -> tuple[str, ...]:
@@ -327,24 +303,52 @@ def comparison_of(latencies: Mapping[str, Latency]) -> Comparison:
     Args:
         latencies: by name; the n-th samples of all ran side by side.
     """
-    from harness.judge.regression.verdict import ALPHA, MIN_EFFECT, called
-    from harness.judge.statistics.significance import adjusted, yuen
-
     fastest = min(latencies, key=lambda name: latencies[name].seconds)
-    logs = {
-        name: [log(max(each, TICK)) for each in found.samples] for name, found in latencies.items()
-    }
-    ratios = {
-        name: yuen([x - y for x, y in zip(of, logs[fastest], strict=True)])
-        for name, of in logs.items()
-        if name != fastest
-    }
-    p_values = adjusted([ratio.p for ratio in ratios.values()])
-    relative = {
-        name: Relative(ratio.ratio, ratio.low, ratio.high, called(ratio, p, ALPHA, MIN_EFFECT))
-        for (name, ratio), p in zip(ratios.items(), p_values, strict=True)
-    }
-    return Comparison(latencies, fastest, relative)
+    relative = against(fastest, {name: found.samples for name, found in latencies.items()})
+    count = len(latencies[fastest].samples)
+    return Comparison(
+        latencies, fastest, relative, f"{count} passes of each, interleaved, {NOT_ISOLATED}"
+    )
+
+
+def compare_rows(rows: Sequence[Row]) -> Comparison:
+    """Rows of a run, each against the fastest.
+
+    Raises:
+        OptionError: fewer than two of them were timed.
+    """
+    timed = [row for row in rows if row.get("status") == "ok" and row.get("latency_seconds")]
+    if len(timed) < 2:
+        raise OptionError(
+            f"{len(timed)} of {len(rows)} rows have a latency, and two are compared at least; "
+            "measure latency in the suite"
+        )
+    latencies = {}
+    for row in timed:
+        count = len(times_of(row))
+        place = f"isolated, in {count} processes" if count > 1 else "isolated, in one process"
+        conditions = _said(
+            str(row["pass"]),
+            str(row["device"]),
+            str(row["dtype"]),
+            int(row["threads"]),
+            str(row["latency_cache"]),
+        )
+        warnings = row["warnings"] if count > 1 else row.get("latency_warnings")
+        figures = {**row, "warnings": warnings or ()}
+        found = _latency(str(row["label"]), figures, conditions)
+        latencies[found.name] = replace(found, samples=tuple(times_of(row)), place=place)
+    fastest = min(latencies, key=lambda name: latencies[name].seconds)
+    times = {name: found.samples for name, found in latencies.items()}
+    paired = not any(row.get("turns") for row in timed)
+    counts = {len(each) for each in times.values()}
+    how = f"{' or '.join(map(str, sorted(counts)))} processes of each, each isolated"
+    if min(counts) < LEAST_REPLICATES:
+        how += (
+            f"; from {LEAST_REPLICATES} on they tell rows apart: repeats: 5 in the suite, or "
+            "--repeats 5"
+        )
+    return Comparison(latencies, fastest, against(fastest, times, paired=paired), how)
 
 
 def _latency(name: str, figures: Mapping[str, Any], conditions: str) -> Latency:
@@ -364,9 +368,12 @@ def _latency(name: str, figures: Mapping[str, Any], conditions: str) -> Latency:
 def _conditions(case: Case, timing: Timing) -> str:
     import torch
 
-    threads = torch.get_num_threads()
-    of_threads = f", {threads} thread{'s' if threads > 1 else ''}" if case.device == "cpu" else ""
-    return f"{case.pass_}, {case.device}, {case.dtype}{of_threads}, caches {timing.cache}"
+    return _said(case.pass_, case.device, case.dtype, torch.get_num_threads(), timing.cache)
+
+
+def _said(pass_: str, device: str, dtype: str, threads: int, cache: str) -> str:
+    of_threads = f", {threads} thread{'s' if threads > 1 else ''}" if device == "cpu" else ""
+    return f"{pass_}, {device}, {dtype}{of_threads}, caches {cache}"
 
 
 def _job(case: Case, timing: Timing) -> Job:

@@ -26,7 +26,8 @@ from harness.judge.regression.baselines import (
 from harness.judge.regression.baselines import accept as accept_run
 from harness.judge.regression.compare import compare as compare_runs
 from harness.judge.regression.observed import noise_of_runs, observe
-from harness.judge.regression.verdict import ALPHA, MIN_EFFECT, Limits
+from harness.judge.regression.verdict import Limits
+from harness.judge.statistics.decision import ALPHA, MIN_EFFECT
 
 Baselines = Annotated[
     Path, typer.Option("--baselines", metavar="DIR", help="Folder of the accepted runs.")

@@ -17,7 +17,8 @@ from harness.engines.process.imports import probe
 from harness.judge.regression.gate import USUAL_BUDGET, Settings, Standing
 from harness.judge.regression.selftest import PAIRS, self_test
 from harness.judge.regression.session import PROCESS_SECONDS, gate_suite
-from harness.judge.regression.verdict import ALPHA, MIN_EFFECT, Report
+from harness.judge.regression.verdict import Report
+from harness.judge.statistics.decision import ALPHA, MIN_EFFECT
 from harness.suite.loader import load
 
 NOT_REACHED = 1

@@ -15,7 +15,7 @@ from harness.messages import HarnessError, hint
 
 Dimension = Literal[
     "operations", "count", "bytes", "seconds", "ratio", "pixels", "text", "intensity", "bandwidth",
-    "energy", "power",
+    "energy", "power", "rate",
 ]  # fmt: skip
 Direction = Literal["min", "max"]
 
@@ -57,6 +57,7 @@ SCALES: Mapping[Dimension, Scale] = {
     "bandwidth": Scale({"B/s": 1.0, "MB/s": 1e6, "GB/s": 1e9, "TB/s": 1e12}),
     "energy": Scale({"J": 1.0, "mJ": 1e-3, "kJ": 1e3}, ("mJ", "J", "kJ"), costs=True),
     "power": Scale({"W": 1.0, "mW": 1e-3, "kW": 1e3}, costs=True),
+    "rate": Scale({"1/s": 1.0, "inputs/s": 1.0, "1": 1.0}),  # "1": the head says it, as FPS does
 }
 
 

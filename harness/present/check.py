@@ -6,8 +6,9 @@ from typing import Any
 
 from harness.judge.verdict import growth_axes, paired
 from harness.messages import HarnessError
+from harness.present.pivot import PivotError, pivoted
 from harness.present.reading import read
-from harness.records.quantities.derived import axis_of, sweep_name
+from harness.records.quantities.derived import INPUT, axis_of, sweep_name
 from harness.suite.document import Location, SuiteError
 from harness.suite.suite import Suite
 
@@ -46,7 +47,8 @@ def _mistakes(part: Suite) -> Iterator[tuple[Location, HarnessError]]:
         return
     labels = {job.label for job in part.jobs}
     # Exponents are those of sweeps, by whose names a reference speaks of them.
-    labels |= {sweep_name(row, axis_of(over)) for over in growth_axes(part, rows) for row in rows}
+    swept = {axis_of(over) for over in growth_axes(part, rows)} | {INPUT}
+    labels |= {sweep_name(row, axis) for axis in swept for row in rows}
     for location, label in _labels(part):
         if label not in labels:
             said = f"no case is labelled {label!r}; labels are written as in cases"
@@ -56,6 +58,14 @@ def _mistakes(part: Suite) -> Iterator[tuple[Location, HarnessError]]:
             read(name, part, rows)
         except HarnessError as error:
             yield location, error
+    for t, table in enumerate(part.tables):
+        try:
+            if table.pivot is not None:
+                pivoted(table.pivot, part, rows)
+        except PivotError as error:  # what is unknown was said already
+            yield ("tables", t, "pivot"), error
+        except HarnessError:
+            pass
 
 
 def _blank_rows(part: Suite) -> list[dict[str, Any]]:
@@ -76,7 +86,10 @@ def _blank_rows(part: Suite) -> list[dict[str, Any]]:
 
 
 def _labels(part: Suite) -> Iterator[tuple[Location, str]]:
-    """Labels that a reference speaks of."""
+    """Labels that tables and a reference speak of."""
+    for t, table in enumerate(part.tables):
+        if table.relative_to is not None:
+            yield ("tables", t, "relative_to"), table.relative_to
     if part.reference is None:
         return
     spoken: list[tuple[Location, Sequence[str]]] = [
@@ -99,9 +112,14 @@ def _labels(part: Suite) -> Iterator[tuple[Location, str]]:
 def _quantities(part: Suite) -> Iterator[tuple[Location, str]]:
     """Names of quantities that tables and plots ask for."""
     for t, table in enumerate(part.tables):
-        for c, column in enumerate(table.columns):
+        for c, column in enumerate(table.names):
             if column != "verdict":
                 yield ("tables", t, "columns", c), column
+        if table.sort is not None:
+            yield ("tables", t, "sort"), table.sorted_by[0]
+        if table.pivot is not None:
+            for axis, name in table.pivot:
+                yield ("tables", t, "pivot", axis), name
     for p, plot in enumerate(part.plots):
         for axis in ("x", "series"):
             name = getattr(plot, axis)

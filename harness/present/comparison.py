@@ -12,7 +12,8 @@ from harness.judge.regression.selftest import (
     Share,
     Verified,
 )
-from harness.judge.regression.verdict import ChangeVerdict, Finding, Report
+from harness.judge.regression.verdict import Finding, Report
+from harness.judge.statistics.decision import ChangeVerdict
 from harness.measure.metric import Unit, unit, unit_of_size
 from harness.present.formats import ABSENT, Cell, Column, Table, escape, markdown
 from harness.records.quantities.quantity import fixed, percent, supported

@@ -76,6 +76,7 @@ class ConsoleTable:
                 styles = ["red" if _is_failed(text) else _STYLES.get(text, "") for text in texts]
                 shown.add_row(*map(Text, texts, styles))
             yield shown
+        yield from map(Text, self._table.conclusions)
         if self._footnotes:
             for line in self._table.footnotes:
                 yield Text(f"- {line}", style="dim")

@@ -81,6 +81,7 @@ class Table:
     # those of them that belong into a caption: what is counted, device, data type, versions
     setting: tuple[str, ...] = ()
     best: bool = False  # whether the suite asks for best and second values to be marked
+    conclusions: tuple[str, ...] = ()  # which row is the fastest, and by how much
 
     def __post_init__(self) -> None:
         # Texts of any origin: every form of a table takes them from here.
@@ -89,6 +90,7 @@ class Table:
             ("columns", tuple(map(_printable_column, self.columns))),
             ("footnotes", tuple(map(printable, self.footnotes))),
             ("setting", tuple(map(printable, self.setting))),
+            ("conclusions", tuple(map(printable, self.conclusions))),
         ):
             object.__setattr__(self, name, text)
 
@@ -187,6 +189,7 @@ def html(table: Table) -> str:
         "<div style='overflow-x:auto;margin:0.5em 0 1em'>"
         f"<table><caption style='text-align:left'><b>{escape_html(table.title)}</b></caption>"
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+        f"{''.join(f'<p>{escape_html(line)}</p>' for line in table.conclusions)}"
         f"{f'<details>{summary}<ul>{notes}</ul></details>' if notes else ''}</div>"
     )
 
@@ -213,7 +216,7 @@ def markdown(table: Table) -> str:
         colalign=[column.align for column in columns] if table.lines else None,
         disable_numparse=True,
     )
-    parts = [f"## {escape(table.title)}", body]
+    parts = [f"## {escape(table.title)}", body, *map(escape, table.conclusions)]
     if table.footnotes:
         parts.append("\n".join(f"- {escape(line)}" for line in table.footnotes))
     return "\n\n".join(parts) + "\n"

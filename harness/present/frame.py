@@ -1,15 +1,18 @@
 """Frames: the rows of a run, and its samples, as pandas tables with typed columns."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from harness.case import is_number
+from harness.judge.relative import RELATIVE
+from harness.measure import METRICS
 from harness.measure.metric import SCALES
+from harness.records.quantities.derived import FACTORS
 from harness.records.quantities.quantity import Quantity, Row
-from harness.records.quantities.registry import QUANTITIES, axes, factor, own_quantities
+from harness.records.quantities.registry import ALIASES, QUANTITIES, axes, factor, own_quantities
 from harness.records.record import Record
 
 _MAPPINGS = ("elementwise_ops", "uncounted_ops")
@@ -131,21 +134,65 @@ _ENDINGS: Mapping[str, str] = {
     "_watts": "W",
     "_per_second": "1/s",
 }
+
+# Of a frame of few columns: what a case is, of which some say something only where rows differ.
+_CASE = ("suite", "label", "status", "cause", "device", "dtype", "pass", "input")
+_ALWAYS = ("label", "status", "cause")
+_VARYING = ("suite", "device", "dtype", "pass", "input")
+_PRINTED = ("reported.", "difference.", "verdict.")
+
 _SAMPLES = ("suite", "label", "replicate", "sample", "seconds")
 
 
-def cases(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Rows as a table with categories, and units in `attrs["units"]`."""
+def cases(rows: Sequence[Row], shown: Iterable[str] | None = ()) -> pd.DataFrame:
+    """Rows as a table with categories, and units in `attrs["units"]`.
+
+    Grid axes are columns by their own name; one that a quantity has is `factors.<axis>`.
+
+    Args:
+        shown: columns of the suite's tables, which stand here beside what metrics are looked at
+            for; `None` for every column of `frame`.
+    """
+    known = {**QUANTITIES, **own_quantities(rows)}
     table = frame(rows)
+    table = table.rename(columns=_plain_axes(table, rows))
     words = [name for name in table.columns if name in _WORDS or str(name).startswith("verdict.")]
     table = table.astype(dict.fromkeys(words, "category"))
-    known = {**QUANTITIES, **own_quantities(rows)}
+    if shown is not None:
+        table = table[_few(table, rows, shown)]
     table.attrs["units"] = {
         str(name): unit
         for name in table.columns
         if pd.api.types.is_numeric_dtype(table[name]) and (unit := _unit(str(name), known))
     }
     return table
+
+
+def _plain_axes(table: pd.DataFrame, rows: Sequence[Row]) -> dict[str, str]:
+    """Columns of grid axes by their names, as far as no other column has them."""
+    return {f"{FACTORS}{axis}": axis for axis in axes(rows) if axis not in table.columns}
+
+
+def _few(table: pd.DataFrame, rows: Sequence[Row], shown: Iterable[str]) -> list[str]:
+    """What a reader looks for first: the case, its axes, what was measured, verdicts."""
+    grid = [name for axis in axes(rows) for name in (axis, f"{FACTORS}{axis}")]
+    metrics = [name for metric in METRICS.values() for name in metric.columns]
+    metrics = [each for name in metrics for each in (name, *(QUANTITIES[name].interval or ()))]
+    tables = [ALIASES.get(name, name) for name in shown]
+    own = own_quantities(rows)
+    asked = [*_CASE, *grid, *metrics, RELATIVE, *tables, *own, "verdict"]
+    printed = [name for name in table.columns if str(name).startswith(_PRINTED)]
+    several = {name for name in _VARYING if table[name].nunique() > 1}
+    return [
+        str(name)
+        for name in dict.fromkeys((*asked, *printed))
+        if name in table.columns
+        and (
+            name in _ALWAYS
+            or name in several
+            or (name not in _VARYING and table[name].notna().any())
+        )
+    ]
 
 
 def _unit(name: str, quantities: Mapping[str, Quantity]) -> str:

@@ -280,7 +280,7 @@ def _note_lines(table: Table) -> list[str]:
     Words that are too long for a line may be broken: paths, causes of failures.
     """
     made = []
-    for note in (line for line in table.footnotes if line not in table.setting):
+    for note in (*table.conclusions, *(x for x in table.footnotes if x not in table.setting)):
         words = []
         for word in note.split():
             pieces = [word[at : at + _LONG_WORD] for at in range(0, len(word), _LONG_WORD)]

@@ -1,16 +1,19 @@
 """Table: the asked columns of a suite's rows, ready to be written in any format."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from harness.judge.counterpart import Counterpart
 from harness.judge.part import Context, Part
+from harness.judge.relative import RELATIVE, conclusions, relative_of, with_relative
 from harness.measure.metric import Direction
 from harness.present.formats import ABSENT, Cell, Column, Table, percent_cell
 from harness.present.notes import footnotes, setting
+from harness.present.pivot import pivoted
 from harness.present.reading import Reading, read
 from harness.records.quantities.quantity import Row, with_unit
-from harness.suite.presentation import TableSpec
+from harness.suite.presentation import ColumnSpec, TableSpec
 
 _CELL_WIDTH = 40
 
@@ -25,26 +28,78 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | No
         HarnessError: a column names no quantity; names the nearest.
     """
     context = context or Context()
-    readings = []
-    columns: list[Column] = []
-    failed = _Failures(rows)
-    for name in spec.columns:
-        if name == "verdict":
-            columns.append(_row_verdicts(rows))
-            continue
-        reading = read(name, part, rows)
-        # Whose best value is marked on request: the suite's word, else what the quantity is.
-        aim = spec.best.get(name) if isinstance(spec.best, dict) else reading.quantity.direction
-        columns += _expand(reading, rows, failed, aim)
-        readings.append(reading)
-    columns += _unshown(columns, readings, rows)
+    if spec.relative_to is not None:
+        rows = with_relative(rows, spec.relative_to)
+    if spec.pivot is not None:
+        columns, readings = pivoted(spec.pivot, part, rows)
+    else:
+        rows = _in_order(spec, part, rows)
+        columns, readings = _listed(spec, part, rows)
     return Table(
         spec.title or part.title or part.name,
         tuple(columns),
         footnotes(spec, part, rows, readings, context),
         setting(part, rows, readings, context),
         spec.best is not None,
+        tuple(conclusions(rows)) if RELATIVE in spec.names else (),
     )
+
+
+def _listed(spec: TableSpec, part: Part, rows: Sequence[Row]) -> tuple[list[Column], list[Reading]]:
+    """The asked columns and how they are read."""
+    readings = []
+    columns: list[Column] = []
+    failed = _Failures(rows)
+    for choice in spec.columns:
+        asked = ColumnSpec(name=choice) if isinstance(choice, str) else choice
+        if asked.name == "verdict":
+            made, usual = [_row_verdicts(rows)], ""
+        else:
+            reading = read(asked.name, part, rows)
+            # Whose best value is marked on request: the suite's word, else what the quantity is.
+            direction = reading.quantity.direction
+            aim = spec.best.get(asked.name) if isinstance(spec.best, dict) else direction
+            made, usual = _expand(reading, rows, failed, aim), reading.name
+            readings.append(reading)
+        columns += _as_asked(made, asked, usual, reported=spec.reported and asked.reported)
+    return columns + _unshown(columns, readings, rows), readings
+
+
+def _as_asked(
+    made: Sequence[Column], asked: ColumnSpec, usual: str, *, reported: bool
+) -> Iterator[Column]:
+    """Columns under the head that is asked for; what is printed beside them only where it is.
+
+    Args:
+        usual: their head without unit.
+    """
+    ours, *printed = made
+    beside = reported and any(each.shown for each in printed)
+    if not beside:
+        head = asked.head or (ours.group if ours.sub else ours.head)
+        ours = replace(ours, head=head, group="", sub="")
+    elif asked.head:
+        ours = replace(ours, head=f"{asked.head}, {ours.sub}", group=asked.head)
+    yield ours
+    for each in printed:
+        head = each.head.replace(usual, asked.head or usual, 1)
+        group = (asked.head or each.group) if each.group else ""
+        yield replace(each, shown=each.shown and beside, head=head, group=group)
+
+
+def _in_order(spec: TableSpec, part: Part, rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows as `sort` asks; what it is not known of stands last, equal ones as they were."""
+    name, falling = spec.sorted_by
+    if not name:
+        return rows
+    reading = read(name, part, rows)
+    known = [row for row in rows if _key(reading, row) is not None]
+    rest = [row for row in rows if _key(reading, row) is None]
+    return sorted(known, key=lambda row: _key(reading, row), reverse=falling) + rest
+
+
+def _key(reading: Reading, row: Row) -> Any:
+    return reading.text(row) if reading.is_text else reading.stored(row)
 
 
 class _Failures:
@@ -72,6 +127,9 @@ def _expand(
     if reading.is_text:
         cells = tuple(Cell(reading.text(row) or ABSENT, reading.quantity.read(row)) for row in rows)
         return [Column(reading.head, cells, "left", reading.quantity.name)]
+    if reading.quantity.name == RELATIVE:
+        cells = tuple(_relative_cell(row, failed, index) for index, row in enumerate(rows))
+        return [Column(reading.head, cells, "right", RELATIVE)]
     verdicts = [reading.verdict(row) for row in rows]
     cells = tuple(
         failed.take(index)
@@ -85,6 +143,14 @@ def _expand(
     stored = f"{by.figure}_ours" if by.combined else stored
     ours = Column(f"{head}, ours", cells, "right", stored, head, "ours", aim=aim)
     return [ours, *_printed_columns(reading, by, verdicts)]
+
+
+def _relative_cell(row: Row, failed: _Failures, index: int) -> Cell:
+    """A ratio with its interval, and a mark where it tells nothing apart."""
+    if row.get(RELATIVE) is None:
+        return failed.take(index)
+    found = relative_of(row)
+    return Cell("1" if found is None else f"{found} {found.mark}".rstrip(), row[RELATIVE])
 
 
 def _printed_columns(

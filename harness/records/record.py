@@ -177,6 +177,7 @@ class Record:
             "channels_last": case.get("channels_last", False),
             "compile": case.get("compile", False),
             **{name: case[name] for name in ("autocast", "call", "prepare") if case.get(name)},
+            **({"turns": True} if self.timing.get("turns") else {}),
             "replicate": self.replicate,
             "threads": self.threads,
             "case_key": self.case_key,

@@ -13,7 +13,7 @@ from pydantic import (
 )
 
 from harness.environment.files import checked_name
-from harness.suite.recipe import Strict
+from harness.suite.recipe import Line, Strict
 
 FileName = Annotated[str, AfterValidator(checked_name)]
 
@@ -102,6 +102,32 @@ Best = Annotated[
 ]
 
 
+class ColumnSpec(Strict):
+    """One column of a table, with what differs from the usual."""
+
+    name: str = Field(description="Quantity, grid axis or printed figure.")
+    head: Line | None = Field(
+        default=None, description="What stands over it, in place of its usual head and unit."
+    )
+    reported: bool = Field(
+        default=True, description="False: what the paper prints is not shown beside it."
+    )
+
+
+ColumnChoice = Annotated[
+    Annotated[str, Tag("name")] | Annotated[ColumnSpec, Tag("column")],
+    Discriminator(lambda value: "name" if isinstance(value, str) else "column"),
+]
+
+
+class PivotSpec(Strict):
+    """A table of one quantity: a row for each value of one axis, a column for each of another."""
+
+    rows: str = Field(description="Grid axis or quantity whose values lead the rows.")
+    columns: str = Field(description="Grid axis or quantity whose values head the columns.")
+    value: str = Field(description="Quantity in the cells.")
+
+
 class TableSpec(Strict):
     """One table of the results."""
 
@@ -109,21 +135,55 @@ class TableSpec(Strict):
         default=None, description="File name without ending; the suite's if absent."
     )
     title: str | None = None
-    columns: tuple[str, ...] = Field(min_length=1)
+    columns: tuple[ColumnChoice, ...] = Field(
+        default=(),
+        description="Quantities, grid axes and printed figures, or {name: ..., head: ...}.",
+    )
     best: Best | None = Field(
         default=None,
         description="Marks best (bold) and second (underlined) values in LaTeX: auto, or column: "
         "min or max. auto: costs min, accuracies and rates max.",
     )
+    sort: str | None = Field(
+        default=None,
+        description="Quantity or axis by which rows are sorted, from the least; -latency: from the "
+        "most. Rows without it stand last. The suite's order if absent.",
+    )
+    relative_to: str | None = Field(
+        default=None,
+        description="Label of the row that is 1 in the column relative, where several inputs are "
+        "measured without its input; the fastest row of the same input if absent.",
+    )
+    reported: bool = Field(
+        default=True, description="False: no printed figure stands beside a column."
+    )
+    pivot: PivotSpec | None = Field(
+        default=None, description="In place of columns: a matrix over two axes."
+    )
     note: str | None = None
 
     @model_validator(mode="after")
-    def _marked(self) -> "TableSpec":
+    def _shaped(self) -> "TableSpec":
+        if self.pivot is None and not self.columns:
+            raise ValueError("a table needs columns or pivot; name the quantities to show")
+        if self.pivot is not None and (self.columns or self.sort or self.best):
+            raise ValueError("a pivot has no columns, sort or best of its own; remove them")
         named = self.best if isinstance(self.best, dict) else {}
-        strange = [name for name in named if name not in self.columns]
+        strange = [name for name in named if name not in self.names]
         if strange:
             raise ValueError(f"best names {', '.join(strange)}, which is no column of this table")
         return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the columns show."""
+        return tuple(each if isinstance(each, str) else each.name for each in self.columns)
+
+    @property
+    def sorted_by(self) -> tuple[str, bool]:
+        """What rows are sorted by, and whether from the most; nothing where they are not."""
+        name = self.sort or ""
+        return name.removeprefix("-"), name.startswith("-")
 
 
 def _as_tuple(value: Any) -> Any:

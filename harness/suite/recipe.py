@@ -7,7 +7,14 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 DataName = Literal["scenes", "cityscapes", "ade20k", "pascal_context", "coco_stuff", "camvid"]
 GENERATED: DataName = "scenes"
@@ -39,6 +46,20 @@ class Strict(BaseModel):
             pydantic.ValidationError: it does not fit.
         """
         return cls.model_validate_json(json.dumps(plain), strict=True)
+
+
+def one_line(text: str) -> str:
+    """Plain text of one line.
+
+    Raises:
+        ValueError: it has a line break or control character.
+    """
+    if not text.isprintable():
+        raise ValueError("a line break or control character; write it in one line of plain text")
+    return text
+
+
+Line = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(one_line)]
 
 
 class DataSpec(BaseModel):

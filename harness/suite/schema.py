@@ -31,7 +31,7 @@ from harness.measure.convention import CONVENTIONS
 from harness.measure.own import OWN_METRIC, is_own
 from harness.messages import quote
 from harness.suite.presentation import PlotSpec, ReferenceSpec, TableSpec
-from harness.suite.recipe import DataSpec, EvaluationSpec, Strict
+from harness.suite.recipe import DataSpec, EvaluationSpec, Line, Strict, one_line
 
 MOST_SAMPLES = 1_000_000
 LONGEST_SAMPLING = 24 * 3600.0
@@ -135,12 +135,6 @@ def _not_reserved(name: str) -> str:
     return name
 
 
-def _one_line(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("a line break or control character; write it in one line of plain text")
-    return text
-
-
 Size = Annotated[int, Field(ge=1)]
 Shape = Annotated[tuple[Size, ...], Field(min_length=2, max_length=5), AfterValidator(_bounded)]
 
@@ -221,9 +215,8 @@ Measure = Annotated[
     Discriminator(lambda value: "list" if isinstance(value, (list, tuple)) else "name"),
 ]
 
-Line = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
 ModuleName = Annotated[
-    str, StringConstraints(min_length=1, max_length=300), AfterValidator(_one_line)
+    str, StringConstraints(min_length=1, max_length=300), AfterValidator(one_line)
 ]
 OperatorName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*::[A-Za-z_]\w*$")]
 FunctionName = Annotated[str, StringConstraints(pattern=OWN_METRIC)]

@@ -12,14 +12,16 @@ from typing import Any, ClassVar, Literal
 
 from harness.judge.regression.observed import CaseMetric
 from harness.judge.regression.verdict import (
+    Finding,
+    Findings,
+    p_values_of,
+)
+from harness.judge.statistics.decision import (
     ALPHA,
     LEAST_REPLICATES,
     MIN_EFFECT,
     ChangeVerdict,
-    Finding,
-    Findings,
     called,
-    p_values_of,
 )
 from harness.judge.statistics.significance import Ratio, yuen
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.environment.git import committed_at
-from harness.judge.regression.verdict import MIN_EFFECT
 from harness.judge.statistics.change_points import MAX_P, USUAL_WINDOW, find_change_points
+from harness.judge.statistics.decision import MIN_EFFECT
 from harness.measure.metric import Unit, unit_of_size
 from harness.messages import HarnessError
 from harness.records.quantities.quantity import Quantity

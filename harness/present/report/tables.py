@@ -101,7 +101,8 @@ def grid(table: Table, name: str, *, notes: Sequence[str] | None = None) -> Grid
         for column in shown
     )
     rows = tuple(_grid_row(table.columns, shown, heads, index) for index in range(len(first.cells)))
-    return Grid(name, table.title, heads, rows, table.footnotes if notes is None else tuple(notes))
+    said = table.footnotes if notes is None else tuple(notes)
+    return Grid(name, table.title, heads, rows, (*table.conclusions, *said))
 
 
 def plain(name: str, title: str, heads: Sequence[str], lines: Iterable[Sequence[Any]]) -> Grid:

@@ -122,6 +122,34 @@ def operations_per_second_spread(row: Row) -> tuple[float, float] | None:
     return float(operations / high), float(operations / low)
 
 
+def throughput(row: Row) -> float | None:
+    """Inputs a second: the batch size, first of the first input's sizes, over the latency."""
+    batch, seconds = _batch(row), row.get("latency_seconds")
+    return None if batch is None or not seconds else float(batch / seconds)
+
+
+def throughput_spread(row: Row) -> tuple[float, float] | None:
+    """The batch size over both ends of the interval of the median latency, the slower first."""
+    batch = _batch(row)
+    low, high = row.get("latency_low_seconds"), row.get("latency_high_seconds")
+    return None if batch is None or not low or not high else (batch / high, batch / low)
+
+
+def fps(row: Row) -> float | None:
+    """Inputs a second that come one after another; a batch has only a throughput."""
+    return throughput(row) if _batch(row) == 1 else None
+
+
+def fps_spread(row: Row) -> tuple[float, float] | None:
+    """`throughput_spread` of a batch of one."""
+    return throughput_spread(row) if _batch(row) == 1 else None
+
+
+def _batch(row: Row) -> int | None:
+    shapes = row.get("input")
+    return int(shapes[0][0]) if shapes and shapes[0] else None
+
+
 # Of the work between the convolutions: what squeezes, relates and scales. Bias, batch norm and ReLU
 # belong to the convolutions; copies and residual sums are no reasoning.
 REASONING_KINDS = ("mul", "pool", "reduce", "softmax")

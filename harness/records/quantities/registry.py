@@ -198,6 +198,42 @@ _FOLLOWING: Mapping[str, tuple[Quantity, ...]] = {
             read=quotient("flops", "latency_seconds"),
         ),
         Quantity(
+            "relative",
+            "Relative time",
+            "ratio",
+            "1",
+            2,
+            "times the latency of the fastest row, or of the named one; = within 2 %, ~ not told "
+            "apart",
+            better="lower",
+            interval=("relative_low", "relative_high"),
+            read=stored("relative"),
+        ),
+        Quantity(
+            "throughput",
+            "Throughput",
+            "rate",
+            "inputs/s",
+            1,
+            "batch size over the median latency",
+            better="higher",
+            interval_note="batch size over the median latency and the 95 % interval of that median",
+            spread=derived.throughput_spread,
+            read=derived.throughput,
+        ),
+        Quantity(
+            "fps",
+            "FPS",
+            "rate",
+            "1",
+            1,
+            "inputs a second, one after another: of batch size 1 alone",
+            better="higher",
+            interval_note="one over the median latency and the 95 % interval of that median",
+            spread=derived.fps_spread,
+            read=derived.fps,
+        ),
+        Quantity(
             "bytes_per_second",
             "Bandwidth used",
             "bandwidth",
@@ -304,7 +340,8 @@ _OF_ROWS = {
     *("autocast", "call", "case_key", "channels_last", "compile", "convention", "declared"),
     *("elapsed_seconds", "prepare"),
     *("factors", "machine_key", "node", "replicate", "reported", "verdicts"),
-    *("latency_processes_seconds", derived.PEAK, derived.BANDWIDTH),
+    *("latency_processes_seconds", derived.PEAK, derived.BANDWIDTH, "turns"),
+    *("relative_low", "relative_high", "relative_verdict", "relative_to"),
 }
 
 

@@ -62,18 +62,46 @@ def test_a_failed_case_is_a_row_and_the_run_is_complete(run):
 
 
 def test_the_frame_has_types_units_and_every_case(run):
-    frame = run.frame()
+    frame = run.frame(all=True)
     assert len(frame) == 4
     kinds = {name: str(frame[name].dtype) for name in ("params", "latency_seconds", "compile")}
     assert kinds == {"params": "Int64", "latency_seconds": "Float64", "compile": "boolean"}
     for name in ("status", "device", "dtype", "pass", "verdict"):
         assert isinstance(frame[name].dtype, pd.CategoricalDtype), name
     assert isinstance(frame["label"].dtype, pd.StringDtype)
-    assert frame["factors.key_channels"].tolist()[:2] == [2, 4]
+    assert frame["key_channels"].tolist()[:2] == [2, 4]
     assert frame.set_index("label").loc["flat", "latency_seconds"] is pd.NA
     units = frame.attrs["units"]
     assert (units["latency_seconds"], units["param_bytes"]) == ("s", "B")
     assert set(units) <= set(frame.columns)
+
+
+def test_the_frame_has_few_columns_until_all_are_asked_for(run):
+    few = run.frame()
+    assert list(few.columns) == [
+        *("label", "status", "cause", "input", "key_channels", "params", "operations"),
+        *("latency_seconds", "latency_low_seconds", "latency_high_seconds", "relative"),
+        "matmul_macs",
+    ]
+    assert set(few.columns) < set(run.frame(all=True).columns)
+    assert few.attrs["units"]["latency_seconds"] == "s"
+
+
+def test_rows_are_compared_with_each_other(run):
+    told = run.compare()
+    assert set(told.latencies) == {"A (key_channels=2)", "A (key_channels=4)", HOSTILE}
+    assert told.fastest not in told.relative
+    assert all(each.low is None and each.verdict == "unclear" for each in told.relative.values())
+    assert "--repeats 5" in repr(told)
+    assert len(told.frame()) == 3
+    assert list(run.compare("A (key_channels=2)", HOSTILE).latencies) == [
+        "A (key_channels=2)",
+        HOSTILE,
+    ]
+    with pytest.raises(harness.HarnessError, match=r"nothing is called 'B' among the rows"):
+        run.compare("B", HOSTILE)
+    with pytest.raises(harness.HarnessError, match="0 of 1 rows have a latency"):
+        run.compare("flat")
 
 
 def test_samples_are_those_of_the_records(run):

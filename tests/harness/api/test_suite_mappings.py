@@ -119,6 +119,19 @@ ENDLESS += [ENDLESS, ENDLESS]
             "needs four levels; write it flat",
         ),
         (
+            {"tables": [{"columns": ["label"], "sort": "-latncy"}]},
+            "suite: tables.0.sort: unknown quantity 'latncy'; did you mean 'latency'?",
+        ),
+        (
+            {"tables": [{"columns": ["relative"], "relative_to": "Nobody"}]},
+            "suite: tables.0.relative_to: no case is labelled 'Nobody'; labels are written as in "
+            "cases",
+        ),
+        (
+            {"tables": [{"pivot": {"rows": "module", "columns": "devise", "value": "params"}}]},
+            "suite: tables.0.pivot.columns: unknown quantity 'devise'; did you mean 'device'?",
+        ),
+        (
             {"tables": [{"columns": ["label", "parms"]}]},
             "suite: tables.0.columns.1: unknown quantity 'parms'; did you mean 'params'?",
         ),

@@ -10,7 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from harness.judge.regression.observed import CaseMetric
-from harness.judge.regression.verdict import MIN_EFFECT, Limits, decide
+from harness.judge.regression.verdict import Limits, decide
+from harness.judge.statistics.decision import MIN_EFFECT
 
 KEY = CaseMetric("suite", "case", "key")
 PARAMS = CaseMetric("suite", "case", "key", "params")
