@@ -4,6 +4,8 @@ The suite loader checks arguments with what stands here and the worker builds wi
 suite that loads is a suite whose modules can be called.
 """
 
+import copy
+import functools
 import importlib
 import inspect
 import json
@@ -114,6 +116,11 @@ def resolve(module: str, search_path: Sequence[str] = ()) -> "Callable[..., nn.M
     """
     from context_modules.catalog import BY_NAME
 
+    if is_of_session(module):
+        if module in _of_session:
+            return _of_session[module][1]
+        cure = "run what defines it again, or put it into a file"
+        raise ModuleError(f"{module} was of a session that is over", cure)
     target = BY_NAME[module].target if module in BY_NAME else target_of(module)
     if target is None:
         cure = suggest(module, names(), "modules") if names() else "write package.file:Class"
@@ -142,27 +149,54 @@ def target_of(module: str) -> str | None:
 def file_of(target: str | None) -> str | None:
     """The file that `load_name` imports for a name; `None` where it imports none."""
     file = target.partition(":")[0] if target and _USER_NAME.fullmatch(target) else _MAIN
-    return None if file == _MAIN else file
+    return None if file in (_MAIN, _SESSION) else file
 
 
-def name_of(made: "type | types.FunctionType") -> str:
-    """The name under which a suite and its processes find a class or function.
+_SESSION = "__session__"
+_of_session: "dict[str, tuple[Any, Callable[..., nn.Module]]]" = {}
+"""What only this process has, and what makes a module of it, by name; never replaced, since a suite
+that is loaded names it."""
+
+
+def is_of_session(module: str) -> bool:
+    """Whether a name is of something that no other process can import."""
+    return module.startswith(f"{_SESSION}:")
+
+
+def shown_name(module: str) -> str:
+    """A name as people read it: of what only this session has, what it is called there."""
+    return module.partition(":")[2].partition("-")[0] if is_of_session(module) else module
+
+
+def name_of(made: "type | Callable[..., nn.Module] | nn.Module") -> str:
+    """The name under which a suite finds a class, a function that makes a module, or a module.
 
     Returns:
-        `package.file:Class`.
+        `package.file:Class`, which other processes can import; of what is written in a notebook, in
+        the script that runs, or inside a function, and of a module that is made already, a name
+        that holds in this process.
 
-    Raises:
-        ModuleError: no other process can import it: it is written in a notebook, in the script that
-            runs, or inside a function.
     """
-    file, name = made.__module__, made.__qualname__
-    noun: Noun = "class" if isinstance(made, type) else "function"
-    if "<" in name:
-        what = f"{noun} {made.__name__} is made inside a function, where no other process finds it"
-        raise ModuleError(what, "move it to the top level of a file")
-    if file == _MAIN:
-        raise _in_main(name, noun)
-    return f"{file}:{name}"
+    from torch import nn
+
+    if isinstance(made, nn.Module):
+        return _session_name(type(made).__name__, made, lambda: copy.deepcopy(made))
+    maker = made.func if isinstance(made, functools.partial) else made
+    name = str(getattr(maker, "__qualname__", type(maker).__name__))
+    file = getattr(maker, "__module__", _MAIN)
+    if maker is made and "<" not in name and file != _MAIN:
+        return f"{file}:{name}"
+    return _session_name(name.rpartition(".")[2].strip("<>"), made, made)
+
+
+def _session_name(name: str, made: Any, maker: "Callable[..., nn.Module]") -> str:
+    known = next((each for each, (found, _) in _of_session.items() if found is made), None)
+    if known is not None:
+        return known
+    number = 1 + sum(each.partition(":")[2].partition("-")[0] == name for each in _of_session)
+    own = f"{_SESSION}:{name}" + (f"-{number}" if number > 1 else "")
+    _of_session[own] = (made, maker)
+    return own
 
 
 def _entry_points() -> Sequence[Any]:
@@ -180,6 +214,8 @@ def load_name(target: str, search_path: Sequence[str] = (), noun: Noun = "class"
     Raises:
         ModuleError: the file cannot be imported, or has no such name.
     """
+    if is_of_session(target):
+        raise _in_main(target.partition(":")[2], noun)
     if not _USER_NAME.fullmatch(target):
         cure = f"write package.file:{'Class' if noun == 'class' else noun}"
         raise ModuleError(f"{quote(target)} names no {noun}", cure)

@@ -13,8 +13,10 @@ from typing import Any
 from harness.case import UNKNOWN_MACHINE, Identity, Job, Outcome, Place
 from harness.engines.engine import Engine, EngineError, Event, Finished, RemoteEngine, is_static
 from harness.engines.local import LocalEngine
+from harness.engines.session import SessionEngine
 from harness.environment.interruption import undisturbed
 from harness.environment.machine import describe_environment
+from harness.instantiate import is_of_session
 from harness.messages import HarnessError, first_line
 from harness.records.kept_run import KeptRun, last_of_each
 from harness.records.origin import Origins
@@ -129,6 +131,12 @@ def execute(
             "--jobs is for the cases of this machine; this engine decides by itself how many run "
             "at once"
         )
+    own = [job.label for job in jobs if is_of_session(job.case.module)]
+    if own and remote:
+        raise EngineError(
+            f"{own[0]!r}: its module stands in this session alone, where no other machine finds "
+            "it; put it into a file"
+        )
     environment = describe_environment(home(suite.path))
     directory = _directory(suite, root, environment, resume, mix_machines)
     here = None if remote else environment["machine_key"]
@@ -156,6 +164,8 @@ def execute(
         del earlier  # with all samples; from here on only the disk holds records
         static = all(map(is_static, pending))
         engine = engine or LocalEngine(max(slots, STATIC_SLOTS if static else 1))
+        if own:
+            engine = SessionEngine(engine)
         if resume and isinstance(engine, RemoteEngine):
             engine.take_up()
         measuring.run(pending, engine, slots, ahead)

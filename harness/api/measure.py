@@ -43,9 +43,10 @@ def validate(
 
     Args:
         suite: the path of a YAML file or the name of a suite that comes with the harness, such as
-            `efficiency`; or the same as a mapping of plain values. In a mapping a class that other
-            processes can import may stand for its name, and paths are taken from the current
-            directory.
+            `efficiency`; or the same as a mapping of plain values. In a mapping a class may stand
+            for its name, as may a module that is made or a function that makes one; what no other
+            process can import is measured in this one, and its row says so. Paths are taken from
+            the current directory.
         input: shape of every case's input, batch first, or one shape per argument of `forward`.
         only: labels of the cases to keep.
         metrics: names, or `static`; a text may hold several, separated by commas.

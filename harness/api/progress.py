@@ -1,14 +1,17 @@
-"""Progress of a run: a live line in a terminal, plain lines elsewhere."""
+"""Progress of a run: a live line in a terminal or notebook, plain lines elsewhere."""
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
 from harness.engines.engine import Finished, Measuring, Started, Waiting
+from harness.messages import printable
 from harness.present.console import PrintableConsole
 from harness.runner import Progress, Resumed
 from harness.suite.suite import Suite
@@ -17,6 +20,29 @@ from harness.suite.suite import Suite
 def stderr() -> Console:
     """Where progress goes: a terminal, a notebook, or plain lines of any length."""
     return PrintableConsole(stderr=True, highlight=False)
+
+
+class NotebookLine:
+    """A line under a notebook's cell that is written over, and gone in the end."""
+
+    def start(self) -> None:
+        """Take the place under the cell."""
+        from IPython.display import display
+
+        show: Callable[..., Any] = display  # IPython's has no types
+        self._place = show(_plain("starting"), raw=True, display_id=True)
+
+    def update(self, text: str) -> None:
+        """Write another text there."""
+        self._place.update(_plain(text), raw=True)
+
+    def stop(self) -> None:
+        """Leave nothing there."""
+        self.update("")
+
+
+def _plain(text: str) -> dict[str, str]:
+    return {"text/plain": printable(text)}
 
 
 class Reporter:
@@ -32,8 +58,10 @@ class Reporter:
         self._start = time.monotonic()
         self._several = len(suite.parts()) > 1
         self._replicated = any(job.replicate > 1 for job in suite.all_jobs())
-        self._status: Status | None = None
-        if console.is_terminal:
+        self._status: Status | NotebookLine | None = None
+        if console.is_jupyter:
+            self._status = NotebookLine()
+        elif console.is_terminal:
             self._status = console.status("starting")
 
     def __enter__(self) -> "Reporter":
@@ -87,7 +115,8 @@ class Reporter:
             now += f": {event.metric}"
         elif isinstance(event, Started):
             now += ": starting"
-        self._status.update(escape(f"{now}, {self._times(progress)}"))
+        line = f"{now}, {self._times(progress)}"
+        self._status.update(line if isinstance(self._status, NotebookLine) else escape(line))
 
     def _times(self, progress: Progress) -> str:
         elapsed = f"{_duration(time.monotonic() - self._start)} elapsed"

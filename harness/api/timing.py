@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from harness.api.measure import OptionError
 from harness.api.show import PASSES
 from harness.case import Cache, Case, Criterion, Job, Pass, Timing, is_number
+from harness.instantiate import is_of_session
 from harness.judge.relative import Relative, against, factor_text, sentence, times_of
 from harness.judge.statistics.decision import LEAST_REPLICATES
 from harness.messages import suggest
@@ -326,7 +327,9 @@ def compare_rows(rows: Sequence[Row]) -> Comparison:
     latencies = {}
     for row in timed:
         count = len(times_of(row))
-        place = f"isolated, in {count} processes" if count > 1 else "isolated, in one process"
+        place = f"isolated, in {_processes(count)}"
+        if is_of_session(str(row["module"])):
+            place = NOT_ISOLATED
         conditions = _said(
             str(row["pass"]),
             str(row["device"]),
@@ -341,14 +344,18 @@ def compare_rows(rows: Sequence[Row]) -> Comparison:
     fastest = min(latencies, key=lambda name: latencies[name].seconds)
     times = {name: found.samples for name, found in latencies.items()}
     paired = not any(row.get("turns") for row in timed)
-    counts = {len(each) for each in times.values()}
-    how = f"{' or '.join(map(str, sorted(counts)))} processes of each, each isolated"
-    if min(counts) < LEAST_REPLICATES:
+    least = min(map(len, times.values()))
+    how = f"{_processes(least)} of each"
+    if least < LEAST_REPLICATES:
         how += (
             f"; from {LEAST_REPLICATES} on they tell rows apart: repeats: 5 in the suite, or "
             "--repeats 5"
         )
     return Comparison(latencies, fastest, against(fastest, times, paired=paired), how)
+
+
+def _processes(count: int) -> str:
+    return f"{count} processes" if count > 1 else "one process"
 
 
 def _latency(name: str, figures: Mapping[str, Any], conditions: str) -> Latency:

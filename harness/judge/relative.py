@@ -10,6 +10,7 @@ from math import log
 from statistics import median
 from typing import Any
 
+from harness.instantiate import is_of_session
 from harness.judge.statistics.decision import (
     ALPHA,
     LEAST_REPLICATES,
@@ -179,7 +180,12 @@ def _hold_against(base: Row, group: Sequence[dict[str, Any]]) -> None:
 
 
 def times_of(row: Row) -> Sequence[float]:
-    """Seconds of each process of a row; of a single process its median."""
+    """Seconds of each process of a row; of a single process its median.
+
+    What ran in the session had one process, however often it ran.
+    """
+    if is_of_session(str(row.get("module"))):
+        return [row["latency_seconds"]]
     return row.get("latency_processes_seconds") or [row["latency_seconds"]]
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from harness.case import DEFAULT_TIMING, Job, Outcome, Place, Used, as_plain
 from harness.environment.source import Named, digest_of
 from harness.environment.used_files import changed
+from harness.instantiate import is_of_session
 from harness.measure import METRICS
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Origins:
             reason = "asked otherwise"
         elif machine is not None and record.machine_key != machine:
             reason = "other machine"
-        elif origin is None:
+        elif origin is None or is_of_session(job.case.module):
             reason = "code unknown"
         elif not self._same_versions(origin.versions):
             reason = "versions changed"

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from harness.instantiate import shown_name
 from harness.messages import LONGEST_LABEL, axis_text, quote, shorten, suggest, with_axes
 from harness.suite.document import Document, validated
 from harness.suite.schema import CASE_AXES, CASE_AXIS_TYPES, Conditions, SuiteSpec
@@ -78,6 +79,7 @@ class Recipe:
                 self._texts[axis, id(value)] = axis_text(value)
         texts = {axis: self._texts[axis, id(value)] for axis, value in combination.items()}
         label = self.spec.label
+        module = shown_name(module)
         if label is None:
             return with_axes(module, {a: v for a, v in texts.items() if a != "module"})
         if not texts or not _is_template(label):

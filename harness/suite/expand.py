@@ -85,7 +85,7 @@ class Constructors:
         """Report required arguments that nothing gives."""
         for name in signature.missing(given.keys()):
             if self.is_first(recipe, recipe.place, module, name, "missing"):
-                what = f"{module} needs the argument {name}"
+                what = f"{instantiate.shown_name(module)} needs the argument {name}"
                 recipe.document.report(recipe.place, what, f"add {name} to with", absent="with")
 
     def parameters(self) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ import stat
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FunctionType
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -24,7 +23,7 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
-from harness.instantiate import ModuleError, name_of
+from harness.instantiate import is_of_session, name_of, shown_name
 from harness.messages import quote
 from harness.suite.document import Document, Entry, Node, Problem, Scalar, resolve, shown
 
@@ -272,12 +271,13 @@ class _Reading:
         return Node(0, 0, self._scalar(value, place))
 
     def _scalar(self, value: Any, place: tuple[str, ...]) -> Scalar:
-        if isinstance(value, (type, FunctionType)):
-            try:
-                return name_of(value)
-            except ModuleError as error:
-                self._report(place, error.what, error.cure)
-                return None
+        if callable(value):
+            name = name_of(value)
+            if not is_of_session(name) or "module" in place[-2:]:  # itself, or of a grid's axis
+                return name
+            what = f"{shown_name(name)} stands in this session alone"
+            self._report(place, what, "move it to the top level of a file and give its name")
+            return None
         if isinstance(value, float) and not math.isfinite(value):
             what = "a suite has no use for a number that is not finite"
             self._report(place, what, "write a finite number")
@@ -286,7 +286,7 @@ class _Reading:
             return str(value)
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
-        what = f"{quote(value)} is a {type(value).__name__}"
+        what = f"{quote(value)} is of type {type(value).__name__}"
         self._report(place, what, "write text, a number, true or false, a list or a mapping")
         return None
 

@@ -77,3 +77,29 @@ def text(output: nbformat.NotebookNode) -> str:
     return "\n".join(
         (output.get("text", ""), data.get("text/plain", ""), data.get("text/html", ""))
     )
+
+
+SHOWN = """
+import harness
+run = harness.run({"suite": "s", "module": "se", "input": [1, 16, 4, 4], "measure": "params"})
+"""
+
+
+def test_a_run_shows_one_line_under_its_cell_while_it_measures(tmp_path):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SHOWN)])
+    said = []
+    client = NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}})
+    take = client.process_message
+
+    def listen(message, cell, index):
+        if message["msg_type"].endswith("display_data"):
+            said.append(message["content"]["data"].get("text/plain", ""))
+        return take(message, cell, index)
+
+    client.process_message = listen
+    client.execute()
+    assert said[0] == "starting"
+    assert any(each.startswith("[0/1] se: params, ") for each in said)
+    (line,) = [each for each in said if each.startswith("[1/1] se: ok")]
+    last = [each for each in notebook.cells[0].outputs if "text/plain" in each.get("data", {})]
+    assert "" in [each["data"]["text/plain"] for each in last]

@@ -8,7 +8,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
-from torch import nn
 
 import harness
 from context_modules.interlaced import InterlacedSelfAttention
@@ -60,19 +59,6 @@ def test_includes_are_taken_from_the_current_directory(folder):
     assert [part.name for part in found.parts()] == ["part"]
 
 
-def made_in_a_function():
-    class Hidden(nn.Module):
-        pass
-
-    return Hidden
-
-
-class Main(nn.Module):
-    """Stands for a class of a notebook."""
-
-
-Main.__module__ = "__main__"
-
 ENDLESS: list = [1]
 ENDLESS += [ENDLESS, ENDLESS]
 
@@ -86,26 +72,20 @@ ENDLESS += [ENDLESS, ENDLESS]
             "suite: module: unknown module self_atention; did you mean self_attention?",
         ),
         (
-            {"module": Main},
-            "suite: module: class Main is written in this notebook or script, which no other "
-            "process can import; put it into main.py (in a notebook: %%writefile main.py above "
-            "the class) and write module: 'main:Main'",
-        ),
-        (
             {"module": "__main__:Main"},
             "suite: module: class Main is written in this notebook or script, which no other "
             "process can import; put it into main.py (in a notebook: %%writefile main.py above "
             "the class) and write module: 'main:Main'",
         ),
         (
-            {"module": made_in_a_function()},
-            "suite: module: class Hidden is made inside a function, where no other process finds "
-            "it; move it to the top level of a file",
+            {"with": {"key_channels": lambda: 3}},
+            "suite: with.key_channels: lambda stands in this session alone; move it to the top "
+            "level of a file and give its name",
         ),
         (
             {"with": {"key_channels": torch.float32}},
-            "suite: with.key_channels: torch.float32 is a dtype; write text, a number, true or "
-            "false, a list or a mapping",
+            "suite: with.key_channels: torch.float32 is of type dtype; write text, a number, "
+            "true or false, a list or a mapping",
         ),
         (
             {"timeout": float("inf")},
