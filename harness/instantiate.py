@@ -10,11 +10,13 @@ import importlib
 import inspect
 import json
 import re
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
@@ -184,9 +186,19 @@ def name_of(made: "type | Callable[..., nn.Module] | nn.Module") -> str:
     maker = made.func if isinstance(made, functools.partial) else made
     name = str(getattr(maker, "__qualname__", type(maker).__name__))
     file = getattr(maker, "__module__", _MAIN)
-    if maker is made and "<" not in name and file != _MAIN:
+    if maker is made and "<" not in name and file != _MAIN and _is_importable(file):
         return f"{file}:{name}"
     return _session_name(name.rpartition(".")[2].strip("<>"), made, made)
+
+
+def _is_importable(file: str) -> bool:
+    """Whether a process with the same folders finds a module; not one that was only executed."""
+    if file in sys.modules:
+        return getattr(sys.modules[file], "__spec__", None) is not None
+    try:
+        return find_spec(file) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _session_name(name: str, made: Any, maker: "Callable[..., nn.Module]") -> str:
