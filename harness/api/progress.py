@@ -19,7 +19,7 @@ from harness.suite.suite import Suite
 
 def stderr() -> Console:
     """Where progress goes: a terminal, a notebook, or plain lines of any length."""
-    return PrintableConsole(stderr=True, highlight=False)
+    return PrintableConsole(stderr=True)
 
 
 class NotebookLine:

@@ -96,12 +96,10 @@ def formatted(table: Table, name: str, form: str, *, best: bool | None = None) -
 
         return latex(table, name, best=best)
     if form == "console":
-        from rich.console import Console
-
-        from harness.present.console import ConsoleTable
+        from harness.present.console import ConsoleTable, PrintableConsole
 
         out = io.StringIO()
-        Console(file=out, width=CONSOLE_WIDTH, highlight=False).print(ConsoleTable(table))
+        PrintableConsole(file=out, width=CONSOLE_WIDTH).print(ConsoleTable(table))
         return out.getvalue()
     makers = {"markdown": markdown, "csv": csv_text, "html": html}
     if form not in makers:

@@ -45,10 +45,10 @@ WIDE = 200
 
 def console(*, stderr: bool = False) -> Console:
     """A console that leaves numbers and names as they are; wide where it is no terminal."""
-    made = PrintableConsole(stderr=stderr, highlight=False)
+    made = PrintableConsole(stderr=stderr)
     if made.is_terminal or "COLUMNS" in os.environ:
         return made
-    return PrintableConsole(stderr=stderr, highlight=False, width=WIDE)
+    return PrintableConsole(stderr=stderr, width=WIDE)
 
 
 def say(text: str, where: Console | None = None, *, style: str = "") -> None:

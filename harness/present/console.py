@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from io import StringIO
 from itertools import groupby
 from shutil import get_terminal_size
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
@@ -28,7 +29,13 @@ _LONGEST_WORD = 40
 
 
 class PrintableConsole(Console):
-    """Text of any origin, kept runs among them, reaches a terminal as text: it obeys none of it."""
+    """Text of any origin, kept runs among them, reaches a terminal as text: it obeys none of it.
+
+    Nor is `x.yaml:100:38` a place with an emoji in it.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"highlight": False, "emoji": False, **options})
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
@@ -44,9 +51,7 @@ class PrintableConsole(Console):
 
 def as_text(renderable: RenderableType) -> str:
     """A rendering without colours, as wide as the terminal (80 columns where there is none)."""
-    made = PrintableConsole(
-        file=StringIO(), width=get_terminal_size().columns, color_system=None, highlight=False
-    )
+    made = PrintableConsole(file=StringIO(), width=get_terminal_size().columns, color_system=None)
     with made.capture() as captured:
         made.print(renderable)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 
 import pytest
@@ -303,3 +304,14 @@ def test_an_output_without_unicode_is_no_crash(user):
     done = user.run("run", "mini.yaml", env=environment)
     assert done.returncode == 0, done.stderr
     assert "Gr??e" in done.stdout
+
+
+def test_no_text_becomes_an_emoji(user):
+    filler = "\n" * (99 - MINI.count("\n"))
+    user.write("mini.yaml", f"{MINI}{filler}    convention: [1]\n")
+    done = user.run("validate", "mini.yaml")
+    assert re.search(r"mini\.yaml:100:\d+: convention", done.stderr), done.stderr
+    user.write("fire.yaml", MINI.replace("A", ":fire:", 1))
+    done = user.run("run", "fire.yaml", "--metrics", "params")
+    assert ":fire:: ok" in done.stderr
+    assert ":fire:" in done.stdout
