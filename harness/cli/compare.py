@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.api.measure import OptionError
-from harness.cli.options import KeptRunPath, runs
+from harness.cli.options import RUN_HELP, RunName, found_run, runs
 from harness.cli.output import console, say
 from harness.judge.regression.baselines import (
     BASELINES,
@@ -25,7 +25,7 @@ from harness.judge.regression.baselines import (
 )
 from harness.judge.regression.baselines import accept as accept_run
 from harness.judge.regression.compare import compare as compare_runs
-from harness.judge.regression.observed import noise_of_runs, observe
+from harness.judge.regression.observed import Observed, noise_of_runs, observe
 from harness.judge.regression.verdict import ALPHA, MIN_EFFECT, Limits
 
 Baselines = Annotated[
@@ -35,11 +35,11 @@ Baselines = Annotated[
 
 def compare(  # noqa: PLR0917 - typer calls it with names
     run_a: Annotated[
-        Path,
-        typer.Argument(metavar="RUN_A", help="A run, or a suite's folder.", autocompletion=runs),
+        str,
+        typer.Argument(metavar="RUN_A", help=RUN_HELP, autocompletion=runs),
     ],
     run_b: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
             metavar="RUN_B",
             help="If absent, RUN_A is compared with its baseline.",
@@ -51,9 +51,11 @@ def compare(  # noqa: PLR0917 - typer calls it with names
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
     noise: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
-            metavar="RUN", help="Another run of the first version: how it differs is noise."
+            metavar="RUN",
+            autocompletion=runs,
+            help="Another run of the first version: how it differs is noise.",
         ),
     ] = None,
     alpha: Annotated[
@@ -71,12 +73,12 @@ def compare(  # noqa: PLR0917 - typer calls it with names
     """
     known: dict[str, float] = {}  # noise of the machine
     if run_b is not None:
-        before, after = observe(run_a), observe(run_b)
+        before, after = _observed(run_a), _observed(run_b)
     else:
-        after = observe(run_a)
+        after = _observed(run_a)
         baseline = find_for(after, baselines)
         before, known = observed(baseline), dict(baseline.noise_floor)
-    floor = known | noise_of_runs(before, map(observe, noise or ()))
+    floor = known | noise_of_runs(before, map(_observed, noise or ()))
     if not (math.isfinite(alpha) and math.isfinite(min_effect)):
         raise OptionError("--alpha and --min-effect are numbers such as 0.01 and 0.02")
     report = compare_runs(before, after, Limits(alpha, min_effect, floor))
@@ -102,19 +104,25 @@ def compare(  # noqa: PLR0917 - typer calls it with names
     raise typer.Exit(report.found.exit_code)
 
 
+def _observed(name: str) -> Observed:
+    return observe(found_run(name))
+
+
 def accept(
-    run: KeptRunPath,
+    run: RunName,
     noise: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
-            metavar="RUN", help="Another run of the same version: how it differs is noise."
+            metavar="RUN",
+            autocompletion=runs,
+            help="Another run of the same version: how it differs is noise.",
         ),
     ] = None,
     baselines: Baselines = BASELINES,
 ) -> None:
     """Make RUN the baseline of its suite on this kind of machine, in place of the earlier one."""
-    found = observe(run)
-    floor = noise_of_runs(found, map(observe, noise or ()))
+    found = _observed(run)
+    floor = noise_of_runs(found, map(_observed, noise or ()))
     lost: list[str] = []  # labels that the earlier baseline has; none where that is damaged
     with suppress(BaselineError):
         earlier = find_baseline(baselines, found.machine_key, found.suite)
