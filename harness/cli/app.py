@@ -125,7 +125,7 @@ def _options(
 app.command("init")(_interruptible(init))
 app.command("run")(_interruptible(run))
 app.command("list")(_interruptible(list_))
-app.command("show")(_interruptible(show))
+app.command("show", options_metavar="[OPTIONS] [module|run]")(_interruptible(show))
 app.command("runs")(_interruptible(runs))
 app.command("report")(_interruptible(report))
 app.command("validate")(_interruptible(validate))

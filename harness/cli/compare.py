@@ -6,14 +6,14 @@ import sys
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from harness.api.measure import OptionError
-from harness.cli.options import RUN_HELP, RunName, found_run, runs
+from harness.cli.options import RUN_HELP, RunName, among, found_run, runs
 from harness.cli.output import console, say
 from harness.judge.regression.baselines import (
     BASELINES,
@@ -24,6 +24,7 @@ from harness.judge.regression.baselines import (
     observed,
 )
 from harness.judge.regression.baselines import accept as accept_run
+from harness.judge.regression.compare import By
 from harness.judge.regression.compare import compare as compare_runs
 from harness.judge.regression.observed import Observed, noise_of_runs, observe
 from harness.judge.regression.verdict import ALPHA, MIN_EFFECT, Limits
@@ -64,6 +65,15 @@ def compare(  # noqa: PLR0917 - typer calls it with names
     min_effect: Annotated[
         float, typer.Option(min=0.0, max=10.0, help="Smallest share that matters: 0.02 is 2 %.")
     ] = MIN_EFFECT,
+    by: Annotated[
+        str,
+        typer.Option(
+            metavar="case|label",
+            autocompletion=among(get_args(By)),
+            help="What makes two cases the same one: what is measured, or the label alone, also in "
+            "another suite; what else differs is then said.",
+        ),
+    ] = "case",
     baselines: Baselines = BASELINES,
 ) -> None:
     """Say per case and metric whether RUN_B is the same as RUN_A, better, worse, or unclear.
@@ -81,7 +91,7 @@ def compare(  # noqa: PLR0917 - typer calls it with names
     floor = known | noise_of_runs(before, map(_observed, noise or ()))
     if not (math.isfinite(alpha) and math.isfinite(min_effect)):
         raise OptionError("--alpha and --min-effect are numbers such as 0.01 and 0.02")
-    report = compare_runs(before, after, Limits(alpha, min_effect, floor))
+    report = compare_runs(before, after, Limits(alpha, min_effect, floor), by)
     if as_json:
         sys.stdout.write(json.dumps(report.as_json(), indent=1, allow_nan=False) + "\n")
     elif as_markdown:

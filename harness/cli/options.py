@@ -15,6 +15,9 @@ from harness.runner import DEFAULT_ROOT
 from harness.suite.shipped import ENDINGS, shipped
 from harness.suite.suite import Overrides
 
+MODULE, RUN = "module", "run"
+"""What `harness show` is told to show."""
+
 _DEVICES = ("auto", "cpu", "cuda")
 _DTYPES = ("float32", "float64", "float16", "bfloat16")
 
@@ -70,7 +73,7 @@ def modules(incomplete: str) -> list[tuple[str, str]]:
 
 def modules_or_runs(incomplete: str) -> list[tuple[str, str]]:
     """What `harness show` takes."""
-    kinds = [("run", "the tables of a run"), ("module", "what a module takes and costs")]
+    kinds = [(RUN, "the tables of a run"), (MODULE, "what a module takes and costs")]
     found = [(name, "") for name in runs(incomplete)]
     return modules(incomplete) + found + [each for each in kinds if each[0].startswith(incomplete)]
 
@@ -106,7 +109,9 @@ def export_formats(incomplete: str) -> list[str]:
     return _starting((*EXPORTERS, MLFLOW), incomplete)
 
 
-def _among(names: tuple[str, ...]) -> Callable[[str], list[str]]:
+def among(names: tuple[str, ...]) -> Callable[[str], list[str]]:
+    """Completes an option of few values."""
+
     def complete(incomplete: str) -> list[str]:
         return _starting(names, incomplete)
 
@@ -158,11 +163,11 @@ Metrics = Annotated[
     ),
 ]
 DeviceName = Annotated[
-    str | None, typer.Option(help="auto, cpu or cuda.", autocompletion=_among(_DEVICES))
+    str | None, typer.Option(help="auto, cpu or cuda.", autocompletion=among(_DEVICES))
 ]
 FloatType = Annotated[
     str | None,
-    typer.Option(help="float32, float64, float16 or bfloat16.", autocompletion=_among(_DTYPES)),
+    typer.Option(help="float32, float64, float16 or bfloat16.", autocompletion=among(_DTYPES)),
 ]
 Threads = Annotated[int | None, typer.Option(help="CPU threads of every case.")]
 RUN_HELP = "A run: its suite, `latest`, an id, a tag or a path."

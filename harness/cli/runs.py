@@ -15,7 +15,7 @@ from harness.api.measure import OptionError
 from harness.cli.options import Note, Tags, suites_run, tags
 from harness.cli.options import runs as run_names
 from harness.cli.output import console, say
-from harness.messages import escaped, one_line, quote, suggest
+from harness.messages import escaped, quote, suggest
 from harness.records.brief import Brief, brief_of
 from harness.records.names import find_run, runs_below, suites_in, tags_in
 from harness.records.remarks import Remarks, remark
@@ -130,18 +130,13 @@ def _lines(briefs: Sequence[Brief], width: int) -> Iterator[str]:
             del widths[name]
     for number, each in enumerate((None, *briefs)):
         cells = [columns[name][number].ljust(wide) for name, wide in widths.items()]
-        line, said = _GAP.join(cells).rstrip(), "" if each is None else _said_of(each)
+        said = "" if each is None else " ".join(filter(None, (each.said.text, each.problem)))
         whole = _GAP.join([*cells, said])
         if not said or len(whole) <= width:
             yield whole.rstrip()
             continue
-        yield line
+        yield _GAP.join(cells).rstrip()
         yield from wrap(said, width, initial_indent=_BELOW, subsequent_indent=_BELOW)
-
-
-def _said_of(run: Brief) -> str:
-    tags = f"({', '.join(run.tags)})" if run.tags else ""
-    return " ".join(filter(None, (tags, *map(one_line, filter(None, (run.note, run.problem))))))
 
 
 def _time_of(run: Brief) -> str:

@@ -1,7 +1,7 @@
 """A run in a few words, as a list has it: read without making records of it."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ class Brief:
     path: Path  # of the run directory
     suite: str  # name of the suite that was run
     state: State  # `failed`: complete, but not every case ended well
+    said: Remarks  # tags and note
     started_at: str = ""  # UTC, ISO 8601
     commit: str | None = None  # of the checkout at its beginning; `None` outside one
     dirty: bool = False  # whether files differed from that commit
@@ -29,8 +30,6 @@ class Brief:
     cases: int = 0  # that the suite has
     ok: int = 0  # of which every process ended well
     failed: int = 0  # of which one did not
-    tags: tuple[str, ...] = ()
-    note: str = ""
     problem: str = ""  # why it cannot be read
 
     @property
@@ -40,7 +39,9 @@ class Brief:
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
-        return asdict(self) | {"id": self.id, "path": str(self.path)}
+        said = {"tags": list(self.said.tags), "note": self.said.note}
+        data = {name: value for name, value in vars(self).items() if name != "said"}
+        return {"id": self.id, **data, "path": str(self.path), **said}
 
 
 def brief_of(path: Path) -> Brief:
@@ -50,10 +51,8 @@ def brief_of(path: Path) -> Brief:
         run = KeptRun.open(path)
         listed, written = run.listed, list(_written(path / RECORDS))
     except (HarnessError, OSError, ValueError) as error:
-        problem = str(error).removeprefix(f"{path}/")
-        return Brief(
-            path, path.parent.name, "unreadable", tags=said.tags, note=said.note, problem=problem
-        )
+        problem = str(error).removeprefix(f"{path.resolve()}/")
+        return Brief(path, path.parent.name, "unreadable", said, problem=problem)
     of_process = {identity: status for identity, status, _ in written}
     by_case: dict[tuple[str, str, str], list[str | None]] = {}
     for identity in dict.fromkeys(listed):
@@ -67,6 +66,7 @@ def brief_of(path: Path) -> Brief:
         path,
         run.suite_name,
         _state(run, ended, failed),
+        said,
         str(run.description.get("started_at") or ""),
         git.get("commit"),
         bool(git.get("dirty")),
@@ -75,8 +75,6 @@ def brief_of(path: Path) -> Brief:
         len(by_case),
         ok,
         failed,
-        said.tags,
-        said.note,
     )
 
 

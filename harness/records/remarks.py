@@ -30,6 +30,12 @@ class Remarks:
     tags: tuple[str, ...] = ()  # by which commands find it, too
     note: str = ""  # of any text
 
+    @property
+    def text(self) -> str:
+        """In one line, tags between parentheses; empty where nothing was said."""
+        tags = f"({', '.join(self.tags)})" if self.tags else ""
+        return " ".join(filter(None, (tags, *self.note.split())))
+
     @classmethod
     def of(cls, run: Path) -> "Remarks":
         """Those of a run directory; none where none can be read."""

@@ -186,7 +186,7 @@ def test_runs_are_found_by_suite_by_folder_and_as_the_latest(run, folder):
     for path in ("small", "latest", folder / "results" / "runs" / "small"):
         assert harness.load(path).directory.path == run.directory.path.resolve()
     assert [each.started_at for each in harness.load_all(folder / "results")] == [run.started_at]
-    with pytest.raises(harness.HarnessError, match=r"smal: no such run; did you mean small\?"):
+    with pytest.raises(harness.HarnessError, match=r"smal: no such run; did you mean 'small'\?"):
         harness.load("smal")
     with pytest.raises(harness.HarnessError, match="no run here"):
         harness.load(root=folder / "elsewhere")
