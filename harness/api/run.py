@@ -431,7 +431,7 @@ def load(path: str | Path = LATEST, *, root: str | Path = DEFAULT_ROOT) -> Run:
 
     Args:
         path: what a run is called: its directory, its suite or that one's folder (for the latest
-            run), `latest`, its id or the beginning of it, a tag; see `Names of runs` in the guides.
+            run), `latest`, its id or the beginning of it, a tag.
         root: folder of run directories.
 
     Raises:

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from textwrap import wrap
@@ -15,7 +15,7 @@ from harness.api.measure import OptionError
 from harness.cli.options import Note, Tags, suites_run, tags
 from harness.cli.options import runs as run_names
 from harness.cli.output import console, say
-from harness.messages import escaped, quote, suggest
+from harness.messages import escaped, quote, shorten, suggest
 from harness.records.brief import Brief, brief_of
 from harness.records.names import find_run, runs_below, suites_in, tags_in
 from harness.records.remarks import Remarks, remark
@@ -23,6 +23,7 @@ from harness.runner import DEFAULT_ROOT
 
 _USUAL = 20  # runs in the terminal; all are in `--json`
 _GAP, _BELOW = "  ", " " * 4
+_LEAST = 12  # characters beside a line, of what was said or why it cannot be read
 
 
 def runs(  # noqa: PLR0917 - typer calls it with names
@@ -74,11 +75,12 @@ def runs(  # noqa: PLR0917 - typer calls it with names
             )
         for path in found:
             remark(path, tag or (), untag=untag or (), note=note)
+    every = runs_below(root)
     _require("--suite", suite, suites_in(root), root)
     _require("--tagged", tagged, tags_in(root), root)
     asked = [
         path
-        for path in found or runs_below(root)
+        for path in found or every
         if suite in (None, path.parent.name) and (tagged is None or tagged in Remarks.of(path).tags)
     ]
     most = limit if limit is not None else 0 if as_json else _USUAL
@@ -87,10 +89,12 @@ def runs(  # noqa: PLR0917 - typer calls it with names
         sys.stdout.write(json.dumps([each.as_json() for each in shown], indent=1) + "\n")
         return
     if not asked:
-        say(f"no run in {root}; begin one with harness run SUITE", console(stderr=True))
+        begin = f"no run in {root}; begin one with harness run SUITE"
+        none = f"no such run in {root}; leave out --suite or --tagged" if found or every else begin
+        say(none, console(stderr=True))
         return
     where = console()
-    head, *lines = _lines(shown, where.width)
+    head, *lines = _lines(shown, Counter(_time_of(each.name) for each in every), where.width)
     say(head, where, style="bold")
     for line in lines:
         say(line, where)
@@ -105,16 +109,21 @@ def _require(option: str, name: str | None, known: Sequence[str], root: Path) ->
 
 
 _FIRST_LEFT_OUT = ("machine", "commit", "started")
-"""Columns that a narrow terminal goes without; the id has the time, too, in UTC."""
+"""Columns that a narrow terminal goes without: a tag tells more than a machine does, and the id has
+the time, too, in UTC."""
 
 
-def _lines(briefs: Sequence[Brief], width: int) -> Iterator[str]:
-    """A head and a line for each run; what was said of it stands beside it, or below."""
-    ids = Counter(map(_time_of, briefs))
+def _lines(briefs: Sequence[Brief], times: Mapping[str, int], width: int) -> Iterator[str]:
+    """A head and a line for each run; what was said of it stands beside it, or below.
+
+    Args:
+        briefs: the runs to list.
+        times: how many runs there are whose ids begin with a time.
+        width: columns of the terminal.
+    """
     columns = {
         "suite": [each.suite for each in briefs],
-        # As short as it can be given; nothing that is listed is called alike.
-        "id": [_time_of(each) if ids[_time_of(each)] == 1 else each.id for each in briefs],
+        "id": [each.id if times[_time_of(each.id)] > 1 else _time_of(each.id) for each in briefs],
         "started": [_local(each.started_at) for each in briefs],
         "commit": [(each.commit or "")[:7] + "*" * each.dirty for each in briefs],
         "machine": [each.machine_key or "" for each in briefs],
@@ -123,24 +132,27 @@ def _lines(briefs: Sequence[Brief], width: int) -> Iterator[str]:
             f"{each.failed} failed" if each.state == "failed" else each.state for each in briefs
         ],
     }
-    columns = {name: [name, *map(escaped, texts)] for name, texts in columns.items()}
+    # A column in which no run has anything, as of commits outside a checkout, is none.
+    columns = {name: [name, *map(escaped, texts)] for name, texts in columns.items() if any(texts)}
     widths = {name: max(map(len, texts)) for name, texts in columns.items()}
+    beside = {"machine": min(max(len(each.said.text) for each in briefs), _LEAST)}
     for name in _FIRST_LEFT_OUT:
-        if sum(widths.values()) + len(_GAP) * (len(widths) - 1) > width:
-            del widths[name]
+        if sum(widths.values()) + len(_GAP) * len(widths) + beside.get(name, 0) > width:
+            widths.pop(name, None)
     for number, each in enumerate((None, *briefs)):
-        cells = [columns[name][number].ljust(wide) for name, wide in widths.items()]
-        said = "" if each is None else " ".join(filter(None, (each.said.text, each.problem)))
-        whole = _GAP.join([*cells, said])
-        if not said or len(whole) <= width:
-            yield whole.rstrip()
-            continue
-        yield _GAP.join(cells).rstrip()
-        yield from wrap(said, width, initial_indent=_BELOW, subsequent_indent=_BELOW)
+        line = _GAP.join(columns[name][number].ljust(wide) for name, wide in widths.items()) + _GAP
+        said = each.said.text if each else ""
+        if each and each.problem:  # one line, as every run; `--json` has all of it
+            yield line + shorten(each.problem, max(width - len(line), _LEAST))
+        elif len(line + said) <= width or not said:
+            yield (line + said).rstrip()
+        else:
+            yield line.rstrip()
+            yield from wrap(said, width, initial_indent=_BELOW, subsequent_indent=_BELOW)
 
 
-def _time_of(run: Brief) -> str:
-    return run.id.partition("-")[0]
+def _time_of(run_id: str) -> str:
+    return run_id.partition("-")[0]
 
 
 def _local(started_at: str) -> str:

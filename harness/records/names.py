@@ -43,7 +43,7 @@ def find_run(name: str | Path, root: Path) -> Path:
         raise UnknownRunError(
             f"{root}: no run here; begin one with harness run SUITE"
             if text == LATEST
-            else f"{text}: no such run; {root} has none, begin one with harness run SUITE"
+            else f"{text}: no such run, and {root} has none; begin one with harness run SUITE"
         )
     near = hint(text, [*suites_in(root), *tags_in(root), *(run.name for run in runs_below(root))])
     raise UnknownRunError(f"{text}: no such run{near}; harness runs lists all of {root}")
