@@ -33,8 +33,8 @@ class Remarks:
     @property
     def text(self) -> str:
         """In one line, tags between parentheses; empty where nothing was said."""
-        tags = f"({', '.join(self.tags)})" if self.tags else ""
-        return " ".join(filter(None, (tags, *self.note.split())))
+        tags = f"({', '.join(self.tags)}) " if self.tags else ""
+        return " ".join((tags + self.note).split())
 
     @classmethod
     def of(cls, run: Path) -> "Remarks":
