@@ -121,6 +121,22 @@ def _lines(briefs: Sequence[Brief], times: Mapping[str, int], width: int) -> Ite
         times: how many runs there are whose ids begin with a time.
         width: columns of the terminal.
     """
+    columns = _columns(briefs, times)
+    widths = _widths(columns, briefs, width)
+    for number, each in enumerate((None, *briefs)):
+        line = _GAP.join(columns[name][number].ljust(wide) for name, wide in widths.items()) + _GAP
+        said = each.said.text if each else ""
+        if each and each.problem:  # one line, as every run; `--json` has all of it
+            yield line + shorten(each.problem, max(width - len(line), _LEAST))
+        elif len(line + said) <= width or not said:
+            yield (line + said).rstrip()
+        else:
+            yield line.rstrip()
+            yield from wrap(said, width, initial_indent=_BELOW, subsequent_indent=_BELOW)
+
+
+def _columns(briefs: Sequence[Brief], times: Mapping[str, int]) -> dict[str, list[str]]:
+    """Texts by head, which is the first; without columns in which no run has anything."""
     columns = {
         "suite": [each.suite for each in briefs],
         "id": [each.id if times[_time_of(each.id)] > 1 else _time_of(each.id) for each in briefs],
@@ -132,23 +148,21 @@ def _lines(briefs: Sequence[Brief], times: Mapping[str, int], width: int) -> Ite
             f"{each.failed} failed" if each.state == "failed" else each.state for each in briefs
         ],
     }
-    # A column in which no run has anything, as of commits outside a checkout, is none.
-    columns = {name: [name, *map(escaped, texts)] for name, texts in columns.items() if any(texts)}
+    return {name: [name, *map(escaped, texts)] for name, texts in columns.items() if any(texts)}
+
+
+def _widths(
+    columns: Mapping[str, Sequence[str]], briefs: Sequence[Brief], width: int
+) -> dict[str, int]:
+    """Characters of the columns that fit."""
     widths = {name: max(map(len, texts)) for name, texts in columns.items()}
-    beside = {"machine": min(max(len(each.said.text) for each in briefs), _LEAST)}
+    problem = min(max(len(each.problem) for each in briefs), _LEAST)
+    said = min(max(len(each.said.text) for each in briefs), _LEAST)
     for name in _FIRST_LEFT_OUT:
-        if sum(widths.values()) + len(_GAP) * len(widths) + beside.get(name, 0) > width:
+        beside = max(said, problem) if name == "machine" else problem
+        if sum(widths.values()) + len(_GAP) * len(widths) + beside > width:
             widths.pop(name, None)
-    for number, each in enumerate((None, *briefs)):
-        line = _GAP.join(columns[name][number].ljust(wide) for name, wide in widths.items()) + _GAP
-        said = each.said.text if each else ""
-        if each and each.problem:  # one line, as every run; `--json` has all of it
-            yield line + shorten(each.problem, max(width - len(line), _LEAST))
-        elif len(line + said) <= width or not said:
-            yield (line + said).rstrip()
-        else:
-            yield line.rstrip()
-            yield from wrap(said, width, initial_indent=_BELOW, subsequent_indent=_BELOW)
+    return widths
 
 
 def _time_of(run_id: str) -> str:

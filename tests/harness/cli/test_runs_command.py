@@ -140,7 +140,9 @@ def test_thousands_of_runs_need_no_database(user):
     assert "20260101T000000Z" in done.stdout
 
 
-def test_tags_from_the_start_name_the_run_everywhere(user):
+@pytest.mark.slow
+def test_tags_from_the_start_name_the_run_everywhere(user, monkeypatch):
+    monkeypatch.chdir(user.folder)
     user.write(
         "mini.yaml",
         """
@@ -152,22 +154,23 @@ def test_tags_from_the_start_name_the_run_everywhere(user):
     )
     for tags in (["--tag", "first", "--note", "before all"], ["--tag", "second"]):
         assert user.run("run", "mini.yaml", *tags).returncode == 0
-    shown = user.run("show", "first")
-    assert "\n(first) before all\n" in shown.stdout
-    first = json.loads(user.run("runs", "first", "--json").stdout)[0]
-    run = harness.load("first", root=user.folder / "results/runs")
+    (first,) = json.loads(said("first", "--json"))
+    run = harness.load("first")
     assert (run.directory.path.name, run.tags, run.note) == (first["id"], ("first",), "before all")
-    assert user.run("compare", "first", "second").returncode == 0
-    assert user.run("export", first["id"][:16], "--to", "csv").stdout.count("\n") == 2
-    assert "(first) before all" in report_of(user, "first")
+    assert "\n(first) before all\n" in printed("show", "first")
+    assert printed("export", first["id"][:16], "--to", "csv").count("\n") == 2
+    assert "no regression" in printed("compare", "first", "second")
+    printed("report", "first", "--out", "report.html")
+    assert "(first) before all" in (user.folder / "report.html").read_text()
+    assert "accepted: " in printed("baseline", "accept", "second")
     went_on = user.run("run", "mini.yaml", "--resume=first", "--tag", "third")
     assert "kept 1" in went_on.stderr
-    assert json.loads(user.run("runs", "third", "--json").stdout)[0]["tags"] == ["first", "third"]
+    assert json.loads(said("third", "--json"))[0]["tags"] == ["first", "third"]
     assert user.run("run", "mini.yaml", "--tag", "latest").returncode == 2
-    assert len(json.loads(user.run("runs", "--json").stdout)) == 2
+    assert len(json.loads(said("--json"))) == 2
 
 
-def report_of(user, name):
-    done = user.run("report", name, "--out", "report.html")
-    assert done.returncode == 0, done.stderr
-    return (user.folder / "report.html").read_text()
+def printed(*arguments):
+    done = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    return done.output

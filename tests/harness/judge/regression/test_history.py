@@ -276,7 +276,7 @@ class TestCommand:
 
     def test_a_run_stands_for_its_suite_and_a_change_says_its_tag(self, user):
         root = write_history(user.folder / "results" / "runs", [1.0] * 15 + [1.1] * 10)
-        write_run(root, 40, [record("C")], suite="other")
+        write_run(root, 40, [record("C", suite="other")], suite="other")
         slower = sorted((root / "mini").iterdir())[15]
         remark(slower, ["v2"], note="channels last")
         for name in ("v2", "mini", slower.name[:16]):
