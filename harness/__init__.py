@@ -13,12 +13,13 @@ Nothing heavy is imported before it is asked for: `import harness` takes millise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.api.comparing import RunComparison, compare
     from harness.api.counting import count
     from harness.api.measure import run, validate
     from harness.api.reports import report
     from harness.api.run import Run, load, load_all
     from harness.api.show import ModuleCosts, show
-    from harness.api.timing import Comparison, Latency, compare, latency
+    from harness.api.timing import Comparison, Latency, latency
     from harness.measure.own import metric
     from harness.messages import HarnessError
     from harness.suite.document import SuiteError
@@ -32,6 +33,7 @@ __all__ = [
     "Latency",
     "ModuleCosts",
     "Run",
+    "RunComparison",
     "Suite",
     "SuiteError",
     "compare",
@@ -52,9 +54,10 @@ _PLACES = {
     "Latency": "harness.api.timing",
     "ModuleCosts": "harness.api.show",
     "Run": "harness.api.run",
+    "RunComparison": "harness.api.comparing",
     "Suite": "harness.suite.suite",
     "SuiteError": "harness.suite.document",
-    "compare": "harness.api.timing",
+    "compare": "harness.api.comparing",
     "count": "harness.api.counting",
     "latency": "harness.api.timing",
     "load": "harness.api.run",

@@ -19,8 +19,10 @@ from harness.environment.machine import describe_environment
 from harness.instantiate import is_of_session
 from harness.messages import HarnessError, first_line
 from harness.records.kept_run import KeptRun, last_of_each
+from harness.records.names import UnknownRunError, find_run
 from harness.records.origin import Origins
 from harness.records.record import Record
+from harness.records.remarks import check_tags, remark
 from harness.records.run_directory import RecordWriter, RunDirectory, RunDirectoryError
 from harness.suite.shipped import home
 from harness.suite.suite import Suite
@@ -98,6 +100,8 @@ def execute(
     mix_machines: bool = False,
     slots: int = 1,
     ahead: Ahead | None = None,
+    tags: Sequence[str] = (),
+    note: str | None = None,
 ) -> Execution:
     """Measure every case of a suite and keep each record as its case ends.
 
@@ -115,13 +119,17 @@ def execute(
             place cases on several.
         slots: cases at once on this machine that do not disturb one another.
         ahead: what goes first where there are several slots, say all trainings, each once.
+        tags: by which the run is found, too; one that goes on keeps those that it has.
+        note: on the run; one that goes on keeps its own if absent.
 
     Raises:
         DeviceError: a case asks for a GPU and there is none.
         EngineError: slots are asked of an engine that places cases by itself.
+        RemarkError: a tag is none.
         RunDirectoryError: the run directory cannot be written, or another process is writing it;
             finished records are kept.
     """
+    check_tags(tags, root)
     jobs = suite.all_jobs()
     remote = isinstance(engine, RemoteEngine)
     if not remote:
@@ -139,6 +147,8 @@ def execute(
         )
     environment = describe_environment(home(suite.path))
     directory = _directory(suite, root, environment, resume, mix_machines)
+    if tags or note is not None:
+        remark(directory.path, tags, note=note)
     here = None if remote else environment["machine_key"]
     origins = Origins(environment, remote=remote)
     with directory.writer() as writer:  # before anything is read: nobody else adds to it from here
@@ -344,8 +354,11 @@ def _latest_of(suite: Suite, root: Path) -> RunDirectory:
 
 
 def _named(suite: Suite, root: Path, name: Path) -> RunDirectory:
-    """The run of that path, or of that name among the runs of the suite."""
-    kept = KeptRun.open(name if name.exists() else root / suite.name / name)
+    """The run of that name, first among those of the suite."""
+    try:
+        kept = KeptRun.open(find_run(name if name.exists() else root / suite.name / name, root))
+    except UnknownRunError:
+        kept = KeptRun.open(find_run(name, root))
     if kept.suite_name != suite.name:
         raise RunDirectoryError(
             f"{kept.path}: a run of suite {kept.suite_name}, not of {suite.name}; "

@@ -127,6 +127,8 @@ def run(
     engine_options: Mapping[str, str] | None = None,
     mix_machines: bool = False,
     jobs: int = 1,
+    tags: Sequence[str] = (),
+    note: str | None = None,
     progress: bool = True,
     listener: Listener | None = None,
     write: bool = True,
@@ -149,15 +151,17 @@ def run(
         data_root: folder of the images that accuracy is measured on.
         out: folder of the run directories.
         force: run also what is predicted not to fit into the free memory.
-        resume: go on with the latest run of the same cases in `out`, or with the run of that path
-            or name; what was measured of the same code, under the same versions and settings, on
-            this machine, as the suite asks for it now, is kept, all else measured again.
+        resume: go on with the latest run of the same cases in `out`, or with the run of that name
+            (see `load`); what was measured of the same code, under the same versions and settings,
+            on this machine, as the suite asks for it now, is kept, all else measured again.
         keep_failed: when going on, keep also what failed.
         engine: where cases run: `local`, `ray`, `slurm`, or an engine that is made.
         engine_options: of an engine given by its name.
         mix_machines: whether times of different machines may stand in one column; it says so.
         jobs: trainings at once on this machine, ahead of the measurements; what is timed runs
             alone.
+        tags: by which the run is found, too.
+        note: on the run, of any text.
         progress: show each case on stderr as it ends.
         listener: told of every event, instead of `progress`.
         write: write the tables and plots that the suite asks for into the run directory.
@@ -207,6 +211,8 @@ def run(
             resumed=resumed,
             mix_machines=mix_machines,
             jobs=jobs,
+            tags=tags,
+            note=note,
         )
     if not result.complete:
         # Itself, not a class derived from it: Python then ends a script as Ctrl-C ends programs.
@@ -230,6 +236,8 @@ def measure(
     resumed: Callable[[Resumed], None] | None = None,
     mix_machines: bool = False,
     jobs: int = 1,
+    tags: Sequence[str] = (),
+    note: str | None = None,
 ) -> Run:
     """Run a suite that is loaded; nothing but records is written.
 
@@ -247,6 +255,8 @@ def measure(
         mix_machines=mix_machines,
         slots=jobs,
         ahead=train_ahead,
+        tags=tags,
+        note=note,
     )
     return Run(suite, execution.directory, execution.records)
 

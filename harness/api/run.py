@@ -24,9 +24,11 @@ from harness.present.rows import main_machine, rows_of, with_roofs
 from harness.present.table import make
 from harness.present.write import plot_names, table_names, write_tables
 from harness.records.kept_run import KeptRun
+from harness.records.names import find_run
 from harness.records.origin import commits_of, main_versions
 from harness.records.quantities.registry import axes
 from harness.records.record import Record
+from harness.records.remarks import Remarks
 from harness.records.run_directory import DESCRIPTION, LATEST, RunDirectory, RunDirectoryError
 from harness.records.stored_runs import find_runs
 from harness.runner import DEFAULT_ROOT
@@ -140,6 +142,16 @@ class Run:
     def started_at(self) -> str:
         """UTC, ISO 8601."""
         return str(self._description.get("started_at") or "")
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """By which it is found, too; `harness runs RUN --tag NAME` adds one."""
+        return Remarks.of(self.directory.path).tags
+
+    @property
+    def note(self) -> str:
+        """What was said of it with `--note`; empty where nothing was."""
+        return Remarks.of(self.directory.path).note
 
     def rows(self) -> list[dict[str, Any]]:
         """Flat rows with stored names, `reported` figures and verdicts, in the suite's order.
@@ -446,14 +458,14 @@ def load(path: str | Path = LATEST, *, root: str | Path = DEFAULT_ROOT) -> Run:
     """A run that was kept, with the suite as it was run.
 
     Args:
-        path: a run directory; the folder of a suite's runs, for the latest; the name of a suite in
-            `root`; or `latest`, for the run in `root` that was started last.
+        path: what a run is called: its directory, its suite or that one's folder (for the latest
+            run), `latest`, its id or the beginning of it, a tag.
         root: folder of run directories.
 
     Raises:
         RunDirectoryError: there is no run, or it cannot be read.
     """
-    kept = KeptRun.open(_found(Path(path), Path(root)))
+    kept = KeptRun.open(find_run(path, Path(root)))
     described = kept.suite
     try:
         suite = suite_of(described)
@@ -474,19 +486,3 @@ def load_all(folder: str | Path = DEFAULT_ROOT) -> list[Run]:
         except HarnessError as error:
             warnings.warn(f"left out: {error}", stacklevel=2)
     return sorted(runs, key=lambda run: (run.started_at, run.directory.path))
-
-
-def _found(path: Path, root: Path) -> Path:
-    if path.exists():
-        return path
-    if str(path) == LATEST:
-        # Names of runs begin with their time.
-        runs = [each for each in root.glob("*/*Z-*") if (each / DESCRIPTION).is_file()]
-        if not runs:
-            raise RunDirectoryError(f"{root}: no run here; begin one with harness run SUITE")
-        return max(runs, key=lambda each: each.name)
-    if (root / path).is_dir():
-        return root / path
-    names = [each.name for each in root.iterdir() if each.is_dir()] if root.is_dir() else []
-    cure = suggest(path.name, names, f"suites in {root}")
-    raise RunDirectoryError(f"{path}: no such run; {cure}")

@@ -1,4 +1,4 @@
-"""Timing what stands in a session: `harness.latency`, `harness.compare`."""
+"""Timing what stands in a session: `harness.latency`, and modules for `harness.compare`."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -210,7 +210,7 @@ def latency(
         return _latency(found.name, figures, _conditions(subject.case, timing))
 
 
-def compare(
+def compare_modules(
     modules: Mapping[str, Any],
     /,
     *inputs: Any,
@@ -225,33 +225,7 @@ def compare(
     seed: int = 0,
     **named: Any,
 ) -> Comparison:
-    """Which of several modules is the fastest, and by how much, in this process.
-
-    Their passes run in turns, in blocks whose order is drawn anew and which then run backwards
-    (A B B A): what the machine does meanwhile meets all alike and cancels in the differences of
-    neighbours. The ratio is that of Yuen's test on their logarithms; it is a verdict where p < 0.01
-    (Benjamini-Hochberg over the modules) and it is at least 1.02. When to stop follows from each
-    one's own noise, never from the ratio, so that looking does not make a difference.
-
-        print(harness.compare({"mine": net, "theirs": "interlaced"}, (1, 512, 97, 97)))
-
-    Args:
-        modules: at least two by name; each as `harness.count` takes it.
-        inputs: of every `forward`; each module has copies of its own.
-        pass_: see `harness.latency`, as the options below.
-        criterion: of each; sampling goes on until all are met.
-        samples: the least number of each, or the number.
-        min_time: seconds of samples of each.
-        max_time: seconds, times the number of modules, after which sampling ends.
-        relative_stdev: of each.
-        cache: `hot` (as the pass before, of any module, left them) or `cold`.
-        threads: CPU threads while they run.
-        seed: of the order.
-        named: further inputs, passed as they are.
-
-    Raises:
-        HarnessError: fewer than two modules, or as `harness.latency`.
-    """
+    """Which of several modules is the fastest, and by how much: see `harness.compare`."""
     timing = Timing(criterion, samples, min_time, max_time, relative_stdev, cache)
     _check(timing, pass_, threads)
     if not isinstance(modules, Mapping) or len(modules) < 2:

@@ -24,6 +24,7 @@ from harness.cli.options import RESUME
 from harness.cli.output import console, forgive_encodings, lost_output, say
 from harness.cli.plan import plan
 from harness.cli.run import INTERRUPTED, run
+from harness.cli.runs import runs
 from harness.cli.show import show
 from harness.environment.interruption import ENDING
 from harness.messages import HarnessError
@@ -124,7 +125,8 @@ def _options(
 app.command("init")(_interruptible(init))
 app.command("run")(_interruptible(run))
 app.command("list")(_interruptible(list_))
-app.command("show")(_interruptible(show))
+app.command("show", options_metavar="[OPTIONS] [module|run]")(_interruptible(show))
+app.command("runs")(_interruptible(runs))
 app.command("report")(_interruptible(report))
 app.command("validate")(_interruptible(validate))
 app.command("plan")(_interruptible(plan))

@@ -6,14 +6,14 @@ import sys
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from harness.api.measure import OptionError
-from harness.cli.options import KeptRunPath, runs
+from harness.cli.options import RUN_HELP, RunName, among, found_run, runs
 from harness.cli.output import console, say
 from harness.judge.regression.baselines import (
     BASELINES,
@@ -24,8 +24,9 @@ from harness.judge.regression.baselines import (
     observed,
 )
 from harness.judge.regression.baselines import accept as accept_run
+from harness.judge.regression.compare import By
 from harness.judge.regression.compare import compare as compare_runs
-from harness.judge.regression.observed import noise_of_runs, observe
+from harness.judge.regression.observed import Observed, noise_of_runs, observe
 from harness.judge.regression.verdict import Limits
 from harness.judge.statistics.decision import ALPHA, MIN_EFFECT
 
@@ -36,11 +37,11 @@ Baselines = Annotated[
 
 def compare(  # noqa: PLR0917 - typer calls it with names
     run_a: Annotated[
-        Path,
-        typer.Argument(metavar="RUN_A", help="A run, or a suite's folder.", autocompletion=runs),
+        str,
+        typer.Argument(metavar="RUN_A", help=RUN_HELP, autocompletion=runs),
     ],
     run_b: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
             metavar="RUN_B",
             help="If absent, RUN_A is compared with its baseline.",
@@ -52,9 +53,11 @@ def compare(  # noqa: PLR0917 - typer calls it with names
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
     noise: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
-            metavar="RUN", help="Another run of the first version: how it differs is noise."
+            metavar="RUN",
+            autocompletion=runs,
+            help="Another run of the first version: how it differs is noise.",
         ),
     ] = None,
     alpha: Annotated[
@@ -63,6 +66,15 @@ def compare(  # noqa: PLR0917 - typer calls it with names
     min_effect: Annotated[
         float, typer.Option(min=0.0, max=10.0, help="Smallest share that matters: 0.02 is 2 %.")
     ] = MIN_EFFECT,
+    by: Annotated[
+        str,
+        typer.Option(
+            metavar="case|label",
+            autocompletion=among(get_args(By)),
+            help="What makes two cases the same one: what is measured, or the label alone, also in "
+            "another suite; what else differs is then said.",
+        ),
+    ] = "case",
     baselines: Baselines = BASELINES,
 ) -> None:
     """Say per case and metric whether RUN_B is the same as RUN_A, better, worse, or unclear.
@@ -72,15 +84,15 @@ def compare(  # noqa: PLR0917 - typer calls it with names
     """
     known: dict[str, float] = {}  # noise of the machine
     if run_b is not None:
-        before, after = observe(run_a), observe(run_b)
+        before, after = _observed(run_a), _observed(run_b)
     else:
-        after = observe(run_a)
+        after = _observed(run_a)
         baseline = find_for(after, baselines)
         before, known = observed(baseline), dict(baseline.noise_floor)
-    floor = known | noise_of_runs(before, map(observe, noise or ()))
+    floor = known | noise_of_runs(before, map(_observed, noise or ()))
     if not (math.isfinite(alpha) and math.isfinite(min_effect)):
         raise OptionError("--alpha and --min-effect are numbers such as 0.01 and 0.02")
-    report = compare_runs(before, after, Limits(alpha, min_effect, floor))
+    report = compare_runs(before, after, Limits(alpha, min_effect, floor), by)
     if as_json:
         sys.stdout.write(json.dumps(report.as_json(), indent=1, allow_nan=False) + "\n")
     elif as_markdown:
@@ -103,19 +115,25 @@ def compare(  # noqa: PLR0917 - typer calls it with names
     raise typer.Exit(report.found.exit_code)
 
 
+def _observed(name: str) -> Observed:
+    return observe(found_run(name))
+
+
 def accept(
-    run: KeptRunPath,
+    run: RunName,
     noise: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
-            metavar="RUN", help="Another run of the same version: how it differs is noise."
+            metavar="RUN",
+            autocompletion=runs,
+            help="Another run of the same version: how it differs is noise.",
         ),
     ] = None,
     baselines: Baselines = BASELINES,
 ) -> None:
     """Make RUN the baseline of its suite on this kind of machine, in place of the earlier one."""
-    found = observe(run)
-    floor = noise_of_runs(found, map(observe, noise or ()))
+    found = _observed(run)
+    floor = noise_of_runs(found, map(_observed, noise or ()))
     lost: list[str] = []  # labels that the earlier baseline has; none where that is damaged
     with suppress(BaselineError):
         earlier = find_baseline(baselines, found.machine_key, found.suite)

@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from harness.api.measure import OptionError
-from harness.cli.options import KeptRunPath, export_formats
+from harness.cli.options import RunName, export_formats, found_run
 from harness.cli.options import runs as complete_runs
 from harness.cli.output import console, say
 
 
 def export(
-    run: KeptRunPath,
+    run: RunName,
     to: Annotated[
         str,
         typer.Option(
@@ -38,7 +38,7 @@ def export(
     if to == MLFLOW:
         from harness.present.exporters.mlflow import mlflow
 
-        say(mlflow(read_run(run), out), console(stderr=True))
+        say(mlflow(read_run(found_run(run)), out), console(stderr=True))
         return
     if to not in EXPORTERS:
         known = ", ".join([*EXPORTERS, MLFLOW])
@@ -47,7 +47,7 @@ def export(
         )
     if to == "parquet" and out is None and sys.stdout.isatty():
         raise OptionError("--to parquet: not for a terminal; name a file with --out")
-    exported = read_run(run)
+    exported = read_run(found_run(run))
     content = EXPORTERS[to].write(exported)
     data = content.encode("utf-8") if isinstance(content, str) else content
     if out is None:
@@ -64,10 +64,10 @@ def export(
 
 def report(
     runs: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             metavar="RUN...",
-            help="Run directories, folders of a suite's runs, names of suites, or latest.",
+            help="Runs: their suites, `latest`, ids, tags or paths.",
             autocompletion=complete_runs,
         ),
     ],

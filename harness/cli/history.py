@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,11 @@ from rich.text import Text
 
 from harness.api.measure import OptionError
 from harness.cli.options import Only
+from harness.cli.options import runs as run_names
 from harness.cli.output import console, say
+from harness.records.kept_run import KeptRun
+from harness.records.names import find_run
+from harness.records.run_directory import RunDirectoryError
 from harness.suite.shipped import ENDINGS, find, named
 
 if TYPE_CHECKING:
@@ -26,7 +31,11 @@ _SHOWN = 50
 def history(  # noqa: PLR0917 - typer calls it with names
     suites: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SUITE]...", help="Names of suites or suite files; all if absent."),
+        typer.Argument(
+            metavar="[SUITE]...",
+            help="Names of suites, suite files, or runs of them; all if absent.",
+            autocompletion=run_names,
+        ),
     ] = None,
     runs: Annotated[
         list[Path] | None,
@@ -60,10 +69,11 @@ def history(  # noqa: PLR0917 - typer calls it with names
 
     if not 0 <= min_change < float("inf"):
         raise OptionError(f"--min-change {min_change}: give a percentage of 0 or more")
+    folders = runs or [DEFAULT_ROOT]
     found = read_history(
-        runs or [DEFAULT_ROOT],
+        folders,
         _stored_metrics(metric or ["latency"]),
-        suites=[_suite_name(suite) for suite in suites or ()],
+        suites=[_suite_name(suite, folders[0]) for suite in suites or ()],
         labels=only or (),
         machines=machine or (),
         limits=ChangeLimits(min_change=min_change / 100),
@@ -95,11 +105,13 @@ def _stored_metrics(names: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(short.get(name, name) for name in names))
 
 
-def _suite_name(suite: str) -> str:
-    """The name of a suite, also of one given as its file or as that of a shipped one."""
+def _suite_name(suite: str, root: Path) -> str:
+    """The name of a suite, also of one given as its file, as a shipped one, or as a run of it."""
     path = Path(suite)
     if path.suffix not in ENDINGS and named(path) is None:
-        return suite
+        with suppress(RunDirectoryError):
+            return KeptRun.open(find_run(suite, root)).suite_name
+        return suite  # perhaps one that others include, of which there are no runs
     path = find(path)
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
@@ -127,6 +139,8 @@ def _print_changes(found: "History") -> None:
         for change in newest[:_SHOWN]:
             series, notes = change.series, list(change.besides)
             number = number_between(*change.commits, Path.cwd()) if change.commits else None
+            if said := change.first.run.said.text:
+                notes.append(said)
             if number:
                 notes.insert(0, "1 commit" if number == 1 else f"{number} commits")
             texts = (

@@ -9,10 +9,14 @@ import typer
 
 from harness.api.measure import OptionError, names_of
 from harness.case import Shape
+from harness.records.names import find_run, runs_below, suites_in, tags_in
 from harness.records.run_directory import DESCRIPTION, LATEST
 from harness.runner import DEFAULT_ROOT
 from harness.suite.shipped import ENDINGS, shipped
 from harness.suite.suite import Overrides
+
+MODULE, RUN = "module", "run"
+"""What `harness show` is told to show."""
 
 _DEVICES = ("auto", "cpu", "cuda")
 _DTYPES = ("float32", "float64", "float16", "bfloat16")
@@ -31,12 +35,33 @@ def suite_names(incomplete: str) -> list[str]:
 
 
 def runs(incomplete: str) -> list[str]:
-    """Folders of suites, which stand for their latest run; behind one of them its runs."""
-    folder = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
-    if any((folder / each / DESCRIPTION).is_file() for each in _names(folder)):
-        return [path for path in _beside(incomplete) if (Path(path) / DESCRIPTION).is_file()]
-    root = str(DEFAULT_ROOT)
-    return _starting([f"{root}/{name}" for name in _names(DEFAULT_ROOT)], incomplete)
+    """Names of runs: `latest`, suites, tags, ids; behind a folder what it holds."""
+    folder, slash, _ = incomplete.rpartition("/")
+    if slash:
+        # As `find_run` looks: from here, then from the folder of all runs.
+        for place in (Path(folder or slash), DEFAULT_ROOT / folder):
+            names = [name for name in _names(place) if runs_below(place / name)]
+            names += [name for name in _names(place) if (place / name / DESCRIPTION).is_file()]
+            if found := _starting([f"{folder}{slash}{name}" for name in names], incomplete):
+                return sorted(found)
+        return []
+    suites = suites_in(DEFAULT_ROOT)
+    found = _starting([LATEST, *suites, *tags_in(DEFAULT_ROOT)] if suites else [], incomplete)
+    if incomplete:  # before anything is written, ids would hide the short names
+        long = [*(f"{DEFAULT_ROOT}/{name}" for name in suites)]
+        long += [run.name for run in runs_below(DEFAULT_ROOT)]
+        found += _starting(long, incomplete)
+    return found
+
+
+def suites_run(incomplete: str) -> list[str]:
+    """Suites of which there are runs."""
+    return _starting(suites_in(DEFAULT_ROOT), incomplete)
+
+
+def tags(incomplete: str) -> list[str]:
+    """Tags that runs have."""
+    return _starting(tags_in(DEFAULT_ROOT), incomplete)
 
 
 def modules(incomplete: str) -> list[tuple[str, str]]:
@@ -48,9 +73,9 @@ def modules(incomplete: str) -> list[tuple[str, str]]:
 
 def modules_or_runs(incomplete: str) -> list[tuple[str, str]]:
     """What `harness show` takes."""
-    latest = [(LATEST, "the run that was started last")] if LATEST.startswith(incomplete) else []
-    found = [(path, "") for path in runs(incomplete)] if incomplete else []
-    return modules(incomplete) + latest + found
+    kinds = [(RUN, "the tables of a run"), (MODULE, "what a module takes and costs")]
+    found = [(name, "") for name in runs(incomplete)]
+    return modules(incomplete) + found + [each for each in kinds if each[0].startswith(incomplete)]
 
 
 def metrics(incomplete: str) -> list[str]:
@@ -84,7 +109,9 @@ def export_formats(incomplete: str) -> list[str]:
     return _starting((*EXPORTERS, MLFLOW), incomplete)
 
 
-def _among(names: tuple[str, ...]) -> Callable[[str], list[str]]:
+def among(names: tuple[str, ...]) -> Callable[[str], list[str]]:
+    """Completes an option of few values."""
+
     def complete(incomplete: str) -> list[str]:
         return _starting(names, incomplete)
 
@@ -136,15 +163,21 @@ Metrics = Annotated[
     ),
 ]
 DeviceName = Annotated[
-    str | None, typer.Option(help="auto, cpu or cuda.", autocompletion=_among(_DEVICES))
+    str | None, typer.Option(help="auto, cpu or cuda.", autocompletion=among(_DEVICES))
 ]
 FloatType = Annotated[
     str | None,
-    typer.Option(help="float32, float64, float16 or bfloat16.", autocompletion=_among(_DTYPES)),
+    typer.Option(help="float32, float64, float16 or bfloat16.", autocompletion=among(_DTYPES)),
 ]
 Threads = Annotated[int | None, typer.Option(help="CPU threads of every case.")]
-KeptRunPath = Annotated[
-    Path, typer.Argument(metavar="RUN", help="A run, or a suite's folder.", autocompletion=runs)
+RUN_HELP = "A run: its suite, `latest`, an id, a tag or a path."
+RunName = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP, autocompletion=runs)]
+Tags = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="NAME", help="By which the run is found, too; repeatable."),
+]
+Note = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="On the run; lists and reports show it.")
 ]
 
 EngineName = Annotated[
@@ -180,8 +213,9 @@ Resume = Annotated[
     typer.Option(
         RESUME,
         metavar="[RUN]",
-        help="Go on with a run, by path or name; without RUN with the latest of the same cases. "
+        help="Go on with a run, by path, id or tag; without RUN with the latest of the same cases. "
         "What is still true is kept.",
+        autocompletion=runs,
     ),
 ]
 
@@ -194,6 +228,11 @@ Jobs = Annotated[
         "alone.",
     ),
 ]
+
+
+def found_run(name: str | Path) -> Path:
+    """The directory of the run that is called so; see `harness.records.names.find_run`."""
+    return find_run(name, DEFAULT_ROOT)
 
 
 def parse_shapes(text: str) -> tuple[Shape, ...]:

@@ -23,9 +23,11 @@ from harness.cli.options import (
     Jobs,
     Metrics,
     MixMachines,
+    Note,
     Only,
     Resume,
     SuiteFile,
+    Tags,
     Threads,
     parse_pairs,
     parse_shapes,
@@ -76,6 +78,8 @@ def run(  # noqa: PLR0917 - typer calls it with names
     engine_option: EngineOptions = None,
     mix_machines: MixMachines = False,
     jobs: Jobs = 1,
+    tag: Tags = None,
+    note: Note = None,
 ) -> None:
     """Measure every case of SUITE; print its tables and keep records, tables and plots.
 
@@ -114,6 +118,8 @@ def run(  # noqa: PLR0917 - typer calls it with names
             resumed=reporter.resumed,
             mix_machines=mix_machines,
             jobs=jobs,
+            tags=tag or (),
+            note=note,
         )
     unwritten = _print(result, errors, as_json, resume)
     if not result.complete:

@@ -14,18 +14,31 @@ from harness.api.measure import OptionError
 from harness.api.run import TABLE_FORMATS, FormatError, Run, formatted, load
 from harness.api.show import DEFAULT_INPUT, PASSES, Description, costs, describe
 from harness.case import Case
-from harness.cli.options import Input, modules_or_runs, parse_arguments, parse_shapes, table_formats
+from harness.cli.options import (
+    MODULE,
+    RUN,
+    Input,
+    found_run,
+    modules_or_runs,
+    parse_arguments,
+    parse_shapes,
+    table_formats,
+)
 from harness.cli.output import console, say, strangers
-from harness.messages import suggest
+from harness.instantiate import names
+from harness.messages import hint, quote, suggest
 from harness.present.formats import Table as ShownTable
-from harness.records.run_directory import LATEST
+from harness.records.names import UnknownRunError, suites_in, tags_in
+from harness.records.remarks import DATED, Remarks
+from harness.records.run_directory import LATEST, RunDirectoryError
+from harness.runner import DEFAULT_ROOT
 
 
-def show_run(path: str, which: str | None, form: str | None, *, best: bool | None = None) -> None:
+def show_run(name: str, which: str | None, form: str | None, *, best: bool | None = None) -> None:
     """Print the tables of a run as its records give them now: all, or one, in a format.
 
     Args:
-        path: of a run directory, a suite's folder, or `latest`.
+        name: what the run is called.
         which: name of a table.
         form: one of `TABLE_FORMATS`; as in a terminal, with the summary, if absent.
         best: in LaTeX, whether best and second values are marked; as the suite asks if absent.
@@ -36,7 +49,7 @@ def show_run(path: str, which: str | None, form: str | None, *, best: bool | Non
         )
     if best is not None and form != "latex":
         raise FormatError("--best marks values in LaTeX; add --format latex")
-    run = load(path)
+    run = load(name)
     if form is None and which is None:
         print_run(run, console())
         return
@@ -53,6 +66,8 @@ def print_run(run: Run, where: Console) -> None:
     """Print a run's tables, its folder, and how many printed figures are reproduced."""
     print_tables(run.shown(), where)
     say(f"run: {run.directory.path}", where)
+    if said := Remarks.of(run.directory.path).text:
+        say(said, where)
     say(run.tally().text, where)
 
 
@@ -67,11 +82,12 @@ def print_tables(tables: dict[str, ShownTable], where: Console) -> None:
 
 def show(  # noqa: PLR0917 - typer calls it with names
     what: Annotated[
-        str,
+        list[str],
         typer.Argument(
-            metavar="MODULE|RUN",
-            help="A name of `harness list` or package.file:Class; or a run directory, the folder "
-            "of a suite's runs, `latest`.",
+            metavar="NAME",
+            help="A module: a name of `harness list` or package.file:Class; or a run: its suite, "
+            "`latest`, an id, a tag or a path. Where both are called so, write module NAME or run "
+            "NAME.",
             autocompletion=modules_or_runs,
         ),
     ],
@@ -109,17 +125,56 @@ def show(  # noqa: PLR0917 - typer calls it with names
         ),
     ] = None,
 ) -> None:
-    """Show what MODULE takes and costs at a size, layer by layer; or the tables of RUN again."""
-    if what == LATEST or "/" in what or Path(what).is_dir():
+    """Show what a module takes and costs at a size, layer by layer; or a run's tables again."""
+    kind, name = _told_apart(what)
+    if kind == RUN:
         given = {"--input": input_, "--with": with_, "--pass": pass_, "--picture": picture}
-        _refuse(given, f"is for modules, and {what} is a run")
-        show_run(what, table, form, best=best)
+        _refuse(given, f"is for modules, and {name} is a run")
+        show_run(name, table, form, best=best)
         return
     _refuse(
         {"--table": table, "--format": form, "--best": best},
-        f"is for runs, and {what} is no run directory",
+        f"is for runs, and {name} is a module",
     )
-    _show_module(what, input_, with_ or [], pass_ or "inference", picture)
+    _show_module(name, input_, with_ or [], pass_ or "inference", picture)
+
+
+def _told_apart(what: list[str]) -> tuple[str, str]:
+    """Whether a module or a run is meant, and its name.
+
+    Raises:
+        OptionError: it can be both, or it is no name.
+        RunDirectoryError: a run is meant, and there is none.
+    """
+    *kinds, name = what
+    if kinds:
+        if len(kinds) > 1 or kinds[0] not in (MODULE, RUN):
+            said = " ".join(map(quote, what))
+            raise OptionError(f"show {said}: not one name; write run NAME or module NAME")
+        return kinds[0], name
+    is_module = name in names() or ":" in name
+    try:
+        found_run(name)
+    except UnknownRunError:
+        if is_module:
+            return MODULE, name
+        if name == LATEST or "/" in name or DATED.match(name):
+            raise  # no module is called so
+        near = hint(name, [*names(), *suites_in(DEFAULT_ROOT), *tags_in(DEFAULT_ROOT)])
+        raise OptionError(
+            f"{quote(name)}: no module and no run is called so{near}; harness list and harness "
+            "runs list them"
+        ) from None
+    except RunDirectoryError:  # a folder is called so, and holds none
+        if not is_module:
+            raise
+        return MODULE, name
+    if is_module:
+        raise OptionError(
+            f"{name}: a module and a run are called so; write harness show module {name} or "
+            f"harness show run {name}"
+        )
+    return RUN, name
 
 
 def _refuse(options: Mapping[str, object], reason: str) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -63,21 +64,30 @@ class RunDirectory:
         return directory
 
     @classmethod
+    def find(cls, path: Path) -> "RunDirectory | None":
+        """An existing run, or the `latest` one of a suite's folder; `None` where there is none."""
+        with suppress(OSError, ValueError):  # no path of any file, or of one that is not ours
+            # A file system without links has no `latest`; the names of runs begin with their time.
+            link = [path / LATEST] if _is_ours(path / LATEST) else []
+            for candidate in (path, *link, *sorted(path.glob("*Z-*"), reverse=True)):
+                if (candidate / DESCRIPTION).is_file():
+                    return cls(candidate.resolve())
+        return None
+
+    @classmethod
     def open(cls, path: Path) -> "RunDirectory":
         """An existing run, or the `latest` one of a suite's folder.
 
         Raises:
             RunDirectoryError: there is no run.
         """
-        # A file system without links has no `latest`; the names of runs begin with their time.
-        link = [path / LATEST] if _is_ours(path / LATEST) else []
-        for candidate in (path, *link, *sorted(path.glob("*Z-*"), reverse=True)):
-            if (candidate / DESCRIPTION).is_file():
-                return cls(candidate.resolve())
-        raise RunDirectoryError(
-            f"{path}: no run here ({DESCRIPTION} is missing); give the folder that `harness run` "
-            "printed, or begin a run without --resume"
-        )
+        found = cls.find(path)
+        if found is None:
+            raise RunDirectoryError(
+                f"{path}: no run here ({DESCRIPTION} is missing); give the folder that `harness "
+                "run` printed, or begin a run without --resume"
+            )
+        return found
 
     def describe(self, description: Mapping[str, Any]) -> None:
         """Write `run.json`: whole, and on disk before this returns.
@@ -129,6 +139,17 @@ class RunDirectory:
                 ) from error
         return records
 
+    def is_written(self) -> bool:
+        """Whether a process is writing records now."""
+        try:
+            file = os.open(self.path / RECORDS, os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            return not _locks(file, fcntl.LOCK_SH)
+        finally:
+            os.close(file)
+
     def writer(self) -> "RecordWriter":
         """Open `records.jsonl` for appending."""
         return RecordWriter(self.path / RECORDS)
@@ -161,6 +182,20 @@ class MovedRunError(RunDirectoryError):
     exit_code = 1
 
 
+_A_LOOK = 0.1
+"""Seconds; whoever looks whether a run is being written (`is_written`) has its lock for less."""
+
+
+def _locks(file: int, how: int) -> bool:
+    """Whether nobody else has a file locked; this process then has, until it is closed."""
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except OSError as error:
+        # Some network file systems have no locks; a run there is as safe as its user.
+        return error.errno not in (errno.EWOULDBLOCK, errno.EACCES)
+    return True
+
+
 class RecordWriter:
     """Appends records; each is on disk (fsync) before `append` returns.
 
@@ -190,15 +225,14 @@ class RecordWriter:
             raise
 
     def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                raise RunDirectoryError(
-                    f"{self._path.parent}: another process is writing this run; wait until it has "
-                    "ended, or begin a run of its own without --resume"
-                ) from error
-            # Some network file systems have no locks; a run there is as safe as its user.
+        if _locks(self._file, fcntl.LOCK_EX):
+            return
+        time.sleep(_A_LOOK)
+        if not _locks(self._file, fcntl.LOCK_EX):
+            raise RunDirectoryError(
+                f"{self._path.parent}: another process is writing this run; wait until it has "
+                "ended, or begin a run of its own without --resume"
+            )
 
     def append(self, record: Record) -> None:
         """Write one record and wait until the disk has it.

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,6 +12,7 @@ from harness.case import Identity, from_json
 from harness.messages import HarnessError
 from harness.records.description import listed_by, sound
 from harness.records.kept_run import last_of_each
+from harness.records.remarks import Remarks
 from harness.records.run_directory import DESCRIPTION, RECORDS
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class StoredRun:
     # what may change a time besides the code: versions, kernel, governor, driver
     setting: Mapping[str, str]
     listed: tuple[Identity, ...] = ()  # the processes of the cases that its suite has
+    said: Remarks = field(default_factory=Remarks)  # tags and note
 
 
 class Measurement(NamedTuple):
@@ -165,6 +167,7 @@ def _stored_run(path: Path, described: Mapping[str, Any]) -> StoredRun:
         environment.get("threads"),
         {name: str(value) for name, value in setting.items() if value is not None},
         tuple(listed_by(suite)),
+        Remarks.of(path),
     )
 
 

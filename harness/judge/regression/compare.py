@@ -1,8 +1,17 @@
 """Two runs compared: a verdict per case and metric."""
 
 from dataclasses import asdict, replace
+from typing import Literal, get_args
 
-from harness.judge.regression.observed import CaseId, CaseMetric, Observed, notes, under_names_of
+from harness.judge.regression.labels import differing, nearest, paired
+from harness.judge.regression.observed import (
+    CaseId,
+    CaseMetric,
+    Observed,
+    notes,
+    renamed,
+    under_names,
+)
 from harness.judge.regression.verdict import (
     DEFAULT_LIMITS,
     Finding,
@@ -12,7 +21,7 @@ from harness.judge.regression.verdict import (
     decide,
 )
 from harness.judge.statistics.significance import CONFIDENCE
-from harness.messages import HarnessError, one_line
+from harness.messages import HarnessError, one_line, quote, suggest
 from harness.records.quantities.registry import CASE, COMPARED
 
 QUOTE = "'"  # in place of a backquote, which begins and ends a path
@@ -22,22 +31,42 @@ class NothingInCommonError(HarnessError):
     """Two runs share no case."""
 
 
-def compare(a: Observed, b: Observed, limits: Limits = DEFAULT_LIMITS) -> Report:
+By = Literal["case", "label"]
+"""What makes two cases the same one: all that is measured, or their labels alone."""
+
+
+def compare(a: Observed, b: Observed, limits: Limits = DEFAULT_LIMITS, by: str = "case") -> Report:
     """What b has changed against a.
 
     Exact metrics are compared on any machines; measured ones only where both runs are of one
     machine, and of each case only where it was measured alike. A case that failed in b is one
     verdict, whatever it failed to measure, and a regression unless it failed in a as well.
 
+    Args:
+        a: what was before.
+        b: what is now.
+        limits: what makes a difference a verdict.
+        by: `case`, or `label`: what differs beside the label is then said, not refused.
+
     Raises:
         NothingInCommonError: the runs are of different cases altogether.
+        HarnessError: `by` is neither.
     """
-    before = under_names_of(b, a)
+    if by not in get_args(By):
+        raise HarnessError(f"by {quote(by)}: {suggest(by, get_args(By), 'choices')}")
+    names = renamed(a, b) if by == "case" else paired(a, b)
+    before = under_names(names, a)
     if not before.conditions.keys() & b.conditions.keys():
+        runs = f"{a.path} (suite {a.suite}) and {b.path} (suite {b.suite})"
         raise NothingInCommonError(
-            f"{a.path} (suite {a.suite}) and {b.path} (suite {b.suite}) have no case in common; "
-            "compare two runs of one suite"
+            f"{runs} have no case in common; compare two runs of one suite, or by label"
+            if by == "case"
+            else f"{runs} have no label in common{nearest(a, b)}; label alike what you compare"
         )
+    if by == "case":
+        said = [f"{new.label!r} was called {old.label!r} before" for old, new in names.items()]
+    else:
+        said = list(differing(before, b))
     found = _compared_values(before, b, limits) | _failed_cases(before, b)
     cases = {case: place for place, case in enumerate(dict.fromkeys((*b.cases, *before.cases)))}
     metrics = {name: place for place, name in enumerate((CASE, *COMPARED))}
@@ -48,10 +77,11 @@ def compare(a: Observed, b: Observed, limits: Limits = DEFAULT_LIMITS) -> Report
         _side(b),
         Findings({key: found[key] for key in order}),
         _rule(limits),
-        notes(a, b),
+        (*notes(a, b), *said),
         {
             "a": a.as_json(),
             "b": b.as_json(),
+            "by": by,
             "same_machine": a.machine_key == b.machine_key,
             "limits": asdict(limits) | {"confidence": CONFIDENCE},
         },

@@ -242,6 +242,8 @@ class History:
                             "started_at": point.run.started_at,
                             "commit": point.run.commit,
                             "dirty": point.run.dirty,
+                            "tags": list(point.run.said.tags),
+                            "note": point.run.said.note,
                             "value": point.value,
                             "processes": point.processes,
                         }

@@ -76,6 +76,8 @@ class Observed:
     failures: Mapping[CaseId, str] = field(default_factory=dict)
     # of each case: threads, cache, CUDA graph; alike before two values are two of the same thing
     conditions: Mapping[CaseId, Mapping[str, Any]] = field(default_factory=dict)
+    # of each case: module, arguments, inputs and how it runs, as plain data
+    measured: Mapping[CaseId, Mapping[str, Any]] = field(default_factory=dict)
     # of each case's latency, such as `throttled`
     flags: Mapping[CaseId, tuple[str, ...]] = field(default_factory=dict)
     # commits of its cases as tables show them, with their labels; empty outside a checkout
@@ -150,6 +152,7 @@ def observe(path: Path) -> Observed:
             }
             for case, (first, *_) in by_case.items()
         },
+        measured={case: first.case for case, (first, *_) in by_case.items()},
         flags={case: names for case, names in flags.items() if names},
         commits=commits_of(of_cases) or commits_of([run.environment.get("git") or {}]),
         expected=len(run.listed),
@@ -267,18 +270,18 @@ def renamed(a: Observed, b: Observed) -> dict[CaseId, CaseId]:
     }
 
 
-def under_names_of(b: Observed, a: Observed) -> Observed:
-    """Run a with every case called as run b calls it."""
-    names: Mapping[CaseId, CaseId] = renamed(a, b)
+def under_names(names: Mapping[CaseId, CaseId], a: Observed) -> Observed:
+    """A run with cases called otherwise; those that are not named stay as they are."""
     return replace(
         a,
         replicates={
-            replace(key, suite=name.suite, label=name.label): values
+            replace(key, suite=name.suite, label=name.label, case_key=name.key): values
             for key, values in a.replicates.items()
             for name in (names.get(key.case, key.case),)
         },
         failures={names.get(case, case): cause for case, cause in a.failures.items()},
         conditions={names.get(case, case): found for case, found in a.conditions.items()},
+        measured={names.get(case, case): found for case, found in a.measured.items()},
         flags={names.get(case, case): flags for case, flags in a.flags.items()},
     )
 
@@ -331,7 +334,7 @@ def _versions(environment: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _run_notes(a: Observed, b: Observed) -> Iterator[str]:
-    """What is missing or doubtful in either run, and cases whose names have changed."""
+    """What is missing or doubtful in either run."""
     for which, run in (("first", a), ("second", b)):
         if run.found < run.expected:
             yield (
@@ -347,5 +350,3 @@ def _run_notes(a: Observed, b: Observed) -> Iterator[str]:
             others = len(flagged) - _LISTED
             more = f" and {others} more" if others > 0 else ""
             yield f"throttled while the {which} run measured {listed}{more}"
-    for old, new in renamed(a, b).items():
-        yield f"{new.label!r} was called {old.label!r} before"

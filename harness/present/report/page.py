@@ -39,6 +39,7 @@ from harness.present.report.tables import (
 from harness.present.table import make
 from harness.records.quantities.registry import own_quantities
 from harness.records.record import finite
+from harness.records.remarks import Remarks
 from harness.suite.presentation import TableSpec
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ class NamedRun:
     name: str
     suite: str
     path: Path
+    said: str
     started: str
     commit: str
     machine: str
@@ -236,6 +238,7 @@ def _named_run(run: ReportedRun, name: str) -> NamedRun:
         name,
         run.suite,
         run.path,
+        Remarks.of(run.path).text,
         str(run.description.get("started_at") or ""),
         str(run.context.versions.get("commit") or ""),
         ", ".join(str(each) for each in (machine.get("cpu"), *gpus) if each),

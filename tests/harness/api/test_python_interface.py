@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import harness
 from harness.cli.app import app
+from harness.records.remarks import remark
 
 HOSTILE = "<script>alert('x')</script> & \"B\""
 SUITE = {
@@ -214,7 +215,7 @@ def test_runs_are_found_by_suite_by_folder_and_as_the_latest(run, folder):
     for path in ("small", "latest", folder / "results" / "runs" / "small"):
         assert harness.load(path).directory.path == run.directory.path.resolve()
     assert [each.started_at for each in harness.load_all(folder / "results")] == [run.started_at]
-    with pytest.raises(harness.HarnessError, match=r"smal: no such run; did you mean small\?"):
+    with pytest.raises(harness.HarnessError, match=r"smal: no such run; did you mean 'small'\?"):
         harness.load("smal")
     with pytest.raises(harness.HarnessError, match="no run here"):
         harness.load(root=folder / "elsewhere")
@@ -263,3 +264,26 @@ def test_best_values_are_marked_in_latex_alone(run):
     assert r"\bfseries" in CliRunner().invoke(app, [*arguments, "latex", "--best"]).output
     refused = CliRunner().invoke(app, [*arguments, "csv", "--best"])
     assert "add --format latex" in str(refused.exception)
+
+
+def test_a_module_and_a_run_of_one_name_are_told_apart(run, folder):
+    def show(*arguments):
+        return CliRunner().invoke(app, ["show", *arguments], env={"COLUMNS": "200"})
+
+    remark(run.directory.path, ["interlaced", "mine"])
+    assert (run.tags, harness.load("mine").directory.path) == (
+        ("interlaced", "mine"), run.directory.path.resolve(),
+    )  # fmt: skip
+    assert "run: " in show("mine").stdout
+    assert str(show("interlaced").exception) == (
+        "interlaced: a module and a run are called so; write harness show module interlaced or "
+        "harness show run interlaced"
+    )
+    assert "run: " in show("run", "interlaced").stdout
+    layers = show("module", "interlaced", "--input", "1,8,8,8")
+    assert "parameters" in layers.stdout, layers.output
+    assert "--format is for runs" in str(show("module", "se", "--format", "csv").exception)
+    assert "no such run" in str(show("run", "se").exception)
+    assert "write run NAME or module NAME" in str(show("a", "b").exception)
+    assert "did you mean 'small'?" in str(show("smal").exception)
+    assert "nosuch/x: no such run" in str(show("nosuch/x").exception)

@@ -78,7 +78,7 @@ def test_show_has_arguments_layers_and_costs(invoke):
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["nosuch"], ["unknown module", "nosuch"]),
+        (["nosuch"], ["nosuch: no module and no run is called so"]),
         (["no.such:Class"], ["no.such cannot be imported"]),
         (["self_attention", "--with", "key_chanels=4"], ["key_chanels"]),
         (["self_attention", "--with", "key_channels=many"], ["key_channels", "int"]),

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.app import app
+from harness.records.remarks import remark
 
 
 @pytest.fixture
@@ -56,10 +57,15 @@ def test_suites_are_yaml_files(complete, tmp_path):
     assert complete("run nosuch/") == []  # the shell goes on with folders
 
 
-def test_runs_are_suites_first_then_their_runs(complete, runs):
-    for command in ("compare", "compare x", "export", "report", "baseline accept"):
-        found = complete(f"{command} ")
-        assert found == ["results/runs/ocnet", "results/runs/own"], command
+def test_runs_are_short_names_first_then_ids_and_paths(complete, runs, tmp_path):
+    for command in ("compare", "compare x", "export", "report", "baseline accept", "runs"):
+        assert complete(f"{command} ") == ["latest", "ocnet", "own"], command
+    assert complete("export own/") == ["own/20260102T000000Z-bbbb", "own/latest"]
+    assert complete("show 20260101") == ["20260101T000000Z-aaaa"]
+    assert complete("run x.yaml --resume 20260102") == ["20260102T000000Z-bbbb"]
+    remark(tmp_path / "results/runs/own/20260102T000000Z-bbbb", ["before"])
+    assert complete("report bef") == complete("runs --tagged b") == ["before"]
+    assert complete("runs --suite oc") == ["ocnet"]
     assert complete("export results/runs/ow") == ["results/runs/own"]
     assert complete("export results/runs/own/") == [
         "results/runs/own/20260102T000000Z-bbbb", "results/runs/own/latest",
@@ -69,6 +75,7 @@ def test_runs_are_suites_first_then_their_runs(complete, runs):
 
 def test_modules_with_what_they_are(complete):
     assert complete("show interl") == ["interlaced"]
+    assert complete("show modul") == ["module"]
     assert "interlaced:" in " ".join(complete("show interl", shell="zsh")).replace('"', "")
 
 

@@ -77,9 +77,10 @@ COMMANDS = {
     "comment": f"compare {BESIDE} {RUN} --markdown",
     "accept": f"baseline accept {RUN} --baselines out/baselines",
     "history": "history --runs runs --metric all",
+    "runs": f"runs {RUN} {BESIDE}",
     "plan": "plan mini.yaml --runs runs --budget 0",
 }
-MANY = ("history", "plan")
+MANY = ("history", "plan", "runs")
 """Commands over many runs, which one damaged run does not end."""
 
 

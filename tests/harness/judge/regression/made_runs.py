@@ -58,10 +58,11 @@ def run_directory(
     machine: str = MACHINE,
     commit: str = "0" * 40,
     missing: int = 0,
+    named: str = "mini",
     **changes: Any,
 ) -> Path:
     """A run on disk, so many of whose cases have not ended; `changes` are of its description."""
-    records = [record for each in made for record in each.records(machine)]
+    records = [replace(record, suite=named) for each in made for record in each.records(machine)]
     jobs = [
         {"label": record.label, "key": record.case_key, "replicate": record.replicate}
         for record in records
@@ -69,7 +70,7 @@ def run_directory(
     jobs += [{"label": "later", "key": str(number)} for number in range(missing)]
     description = {
         "schema": 1,
-        "suite": {"suite": "mini", "jobs": jobs, "included": []},
+        "suite": {"suite": named, "jobs": jobs, "included": []},
         "environment": {
             "machine_key": machine,
             "machine": {"cpu": f"processor of {machine}"},
@@ -79,7 +80,7 @@ def run_directory(
             "git": {"commit": commit, "dirty": False},
         },
     }
-    directory = RunDirectory.create(root, "mini", description | changes)
+    directory = RunDirectory.create(root, named, description | changes)
     with directory.writer() as writer:
         for record in records:
             writer.append(record)

@@ -73,10 +73,10 @@ def test_another_machine_is_said(user, runs):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("compare", "nowhere"), "no run here"),
-        (("compare", "nowhere", "nowhere"), "no run here"),
+        (("compare", "nowhere"), "nowhere: no such run"),
+        (("compare", "nowhere", "nowhere"), "nowhere: no such run"),
         (("compare", "nowhere", "--alpha", "2"), "--alpha"),
-        (("baseline", "accept", "nowhere"), "no run here"),
+        (("baseline", "accept", "nowhere"), "nowhere: no such run"),
     ],
 )
 def test_mistakes_are_one_line_and_2(user, arguments, said):

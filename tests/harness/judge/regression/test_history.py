@@ -24,6 +24,7 @@ from harness.judge.regression.history import (
 from harness.judge.regression.observed import observe
 from harness.present.plots.history import draw_history
 from harness.records.quantities.registry import COMPARED
+from harness.records.remarks import remark
 from harness.records.run_directory import RECORDS
 from harness.records.stored_runs import MissingDuckDBError
 
@@ -272,6 +273,19 @@ class TestCommand:
         data = json.loads(done.stdout)
         assert [len(series["points"]) for series in data["series"]] == [25, 25]
         assert data["series"][0]["points"][0]["value"] == 216
+
+    def test_a_run_stands_for_its_suite_and_a_change_says_its_tag(self, user):
+        root = write_history(user.folder / "results" / "runs", [1.0] * 15 + [1.1] * 10)
+        write_run(root, 40, [record("C", suite="other")], suite="other")
+        slower = sorted((root / "mini").iterdir())[15]
+        remark(slower, ["v2"], note="channels last")
+        for name in ("v2", "mini", slower.name[:16]):
+            done = user.run("history", name)
+            assert "runs: 26; cases: 1; series: 1; " in done.stdout, done.stderr
+            assert "(v2) channels last" in " ".join(done.stdout.split())
+        (series,) = json.loads(user.run("history", "v2", "--json").stdout)["series"]
+        said = [(point["tags"], point["note"]) for point in series["points"]]
+        assert said[15:17] == [(["v2"], "channels last"), ([], "")]
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
