@@ -16,8 +16,11 @@ from harness.records.quantities.quantity import Quantity, Row
 from harness.records.quantities.registry import find
 from harness.suite.presentation import ReferenceSpec
 
-Judgement = Literal["reproduced", "differs", "not reproducible", "not judged"]
-JUDGED = ("reproduced", "differs", "not reproducible")
+Judgement = Literal["agrees", "differs", "explained", "not reproducible", "not judged"]
+"""Of one printed figure; `explained` where arithmetic accounts for its difference from ours."""
+JUDGED = ("agrees", "differs", "explained", "not reproducible")
+REPRODUCED = "reproduced"
+"""Of a row all of whose judged figures agree; of any other it says how many do."""
 
 # Floating-point slack, so that a difference of exactly half a unit counts as within it.
 _SLACK = 1e-12
@@ -35,7 +38,7 @@ class FigureVerdict:
     # (ours - printed) / |printed|; `None` if not measured, printed as 0, or an exponent
     difference: float | None
     verdict: Judgement | None  # `None` if not measured
-    # why it is not judged, not reproducible or not measured; how far it is if it differs
+    # why it is explained, not reproducible, not judged or not measured; how far if it differs
     reason: str
 
 
@@ -45,7 +48,8 @@ class FigurePair:
 
     printed: PrintedFigure
     by: Counterpart
-    why_not_reproducible: str | None  # a known reason why it cannot be reproduced
+    # what the suite says of its difference, and why; `None` if nothing
+    known: tuple[Judgement, str] | None
 
 
 def annotate(rows: Sequence[Row], part: Part) -> list[dict[str, Any]]:
@@ -55,14 +59,13 @@ def annotate(rows: Sequence[Row], part: Part) -> list[dict[str, Any]]:
         rows: of one suite. Where the part has no reference, nothing is printed beside them.
 
     Returns:
-        Copies with `reported` (figure: printed number), `verdict` (of the row, or `None`) and
-        `verdicts` (figure: `FigureVerdict` as plain data).
+        Copies with `reported` (figure: printed number), `verdict` (`row_verdict`) and `verdicts`
+        (figure: `FigureVerdict` as plain data).
 
     Raises:
         HarnessError: the reference names what does not exist.
     """
     by_label = rows_by_label(rows)
-    decides = None if part.reference is None else part.reference.decides
     annotated = []
     for row, pairs in zip(rows, paired(rows, part), strict=True):
         verdicts = [judge(each, row, by_label) for each in pairs]
@@ -70,7 +73,7 @@ def annotate(rows: Sequence[Row], part: Part) -> list[dict[str, Any]]:
             {
                 **row,
                 "reported": {each.figure: each.printed for each in verdicts},
-                "verdict": row_verdict(verdicts, decides),
+                "verdict": row_verdict(verdicts),
                 "verdicts": {each.figure: asdict(each) for each in verdicts},
             }
         )
@@ -112,7 +115,7 @@ def _beside_orders(
         swept = swept_with(row, by_label.values(), each.over)
         if order is not None and ends_sweep(row, swept, each.over):
             name = sweep_name(row, axis_of(each.over))
-            yield FigurePair(order, each, _why(each, reference, name))
+            yield FigurePair(order, each, _known(each, reference, name))
 
 
 def _beside_numbers(
@@ -122,11 +125,16 @@ def _beside_numbers(
     taken = {_axis(item)[1] for item in reference.match} | set(row.get("factors") or {})
     for key, number in () if printed is None else printed.figures.items():
         if by[key].over is None and (key in reference.figures or key not in taken):
-            yield FigurePair(number, by[key], _why(by[key], reference, str(row.get("label"))))
+            known = _known(by[key], reference, str(row.get("label")))
+            yield FigurePair(number, by[key], known)
 
 
-def _why(by: Counterpart, reference: ReferenceSpec, name: str) -> str | None:
-    return by.not_reproducible.get(name, reference.not_reproducible.get(name))
+def _known(by: Counterpart, reference: ReferenceSpec, name: str) -> tuple[Judgement, str] | None:
+    if name in (said := {**reference.explained, **by.explained}):
+        return "explained", said[name]
+    if name in (said := {**reference.not_reproducible, **by.not_reproducible}):
+        return "not reproducible", said[name]
+    return None
 
 
 def judge(pair: FigurePair, row: Row, by_label: Mapping[str, Row]) -> FigureVerdict:
@@ -145,10 +153,10 @@ def judge(pair: FigurePair, row: Row, by_label: Mapping[str, Row]) -> FigureVerd
         judgement, reason = "not judged", by.unjudged
     elif ours is None:
         judgement, reason = None, "not measured"
-    elif pair.why_not_reproducible is not None:
-        judgement, reason = "not reproducible", pair.why_not_reproducible
+    elif pair.known is not None:
+        judgement, reason = pair.known
     elif within(ours, printed, by.tolerance, absolute=by.over is not None):
-        judgement, reason = "reproduced", ""
+        judgement, reason = "agrees", ""
     elif by.over is not None and (law := by.law(row, by_label)) is not None:
         ours_text = f"exponent {law.exponent:.3f} over {range_text(law, by.over)}"
         judgement, reason = "differs", f"{ours_text}; {printed.text} has {printed.value:g}"
@@ -173,11 +181,13 @@ def within(
     return abs(ours - printed.value) <= allowed + _SLACK * abs(printed.value)
 
 
-def row_verdict(verdicts: Sequence[FigureVerdict], decides: str | None) -> Judgement | None:
-    """Verdict of a row: that of the deciding figure, else of the first judged one."""
-    if decides is not None:
-        return next((each.verdict for each in verdicts if each.figure == decides), None)
-    return next((each.verdict for each in verdicts if each.verdict in JUDGED), None)
+def row_verdict(verdicts: Sequence[FigureVerdict]) -> str | None:
+    """`reproduced`, or `1 of 2 agree`; `None` where no figure of the row is judged."""
+    judged = [each.verdict for each in verdicts if each.verdict in JUDGED]
+    agree = judged.count("agrees")
+    if agree < len(judged):
+        return f"{agree} of {len(judged)} agree"
+    return REPRODUCED if judged else None
 
 
 def rows_by_label(rows: Iterable[Row]) -> dict[str, Row]:
@@ -213,8 +223,6 @@ def reference_table(part: Part) -> PrintedTable | None:
         table.require_row(name)
     for key in reference.figures:
         table.require_entry(key)
-    if reference.decides is not None:
-        table.require_entry(reference.decides)
     for axis in reference.match:
         table.require_entry(_axis(axis)[1])
     return table
@@ -293,8 +301,9 @@ def unmatched(rows: Sequence[Row], part: Part) -> tuple[str, ...]:
 class VerdictTally:
     """Counts of printed figures by verdict."""
 
-    reproduced: int = 0
+    agrees: int = 0
     differs: int = 0
+    explained: int = 0
     not_reproducible: int = 0
     not_judged: int = 0
     not_measured: int = 0
@@ -302,7 +311,7 @@ class VerdictTally:
     @property
     def judged(self) -> int:
         """Figures that were compared or are known not to be comparable."""
-        return self.reproduced + self.differs + self.not_reproducible
+        return self.agrees + self.differs + self.explained + self.not_reproducible
 
     @property
     def total(self) -> int:
@@ -315,12 +324,13 @@ class VerdictTally:
 
     @property
     def text(self) -> str:
-        """One line for people."""
+        """One line for people; empty where nothing is printed."""
         if self.total == 0:
-            return "no printed figures to compare with"
+            return ""
         parts = [
-            f"{self.reproduced} reproduced",
+            f"{self.agrees} {'agrees' if self.agrees == 1 else 'agree'}",
             f"{self.differs} {'differs' if self.differs == 1 else 'differ'}",
+            f"{self.explained} explained",
             f"{self.not_reproducible} not reproducible",
             f"{self.not_judged} not judged",
         ]
@@ -333,8 +343,9 @@ def tally_of(rows: Iterable[Row]) -> VerdictTally:
     """Counts the verdicts of annotated rows."""
     found = [each["verdict"] for row in rows for each in (row.get("verdicts") or {}).values()]
     return VerdictTally(
-        found.count("reproduced"),
+        found.count("agrees"),
         found.count("differs"),
+        found.count("explained"),
         found.count("not reproducible"),
         found.count("not judged"),
         found.count(None),

@@ -46,8 +46,14 @@ class FigureSpec(Strict):
         default_factory=dict,
         description="Label: label of the row that is subtracted from it alone (printed overheads).",
     )
+    explained: dict[str, str] = Field(
+        default_factory=dict,
+        description="Label: the arithmetic by which this printed figure follows from ours.",
+    )
     not_reproducible: dict[str, str] = Field(
-        default_factory=dict, description="Label: why this printed figure cannot be reproduced."
+        default_factory=dict,
+        description="Label: why this printed figure cannot be reproduced, and how far arithmetic "
+        "leads.",
     )
 
     @model_validator(mode="after")
@@ -71,16 +77,12 @@ class ReferenceSpec(Strict):
         default=0.001,
         ge=0,
         lt=1,
-        description="Relative difference up to which a figure counts as reproduced; half a unit of "
+        description="Relative difference up to which a figure agrees; half a unit of "
         "the last printed digit is granted on top.",
     )
     figures: dict[str, FigureSpec] = Field(
         default_factory=dict,
         description="Printed figure: how ours is made. Absent: usual counterpart.",
-    )
-    decides: str | None = Field(
-        default=None,
-        description="Printed figure whose verdict is the row's; the first judged one if absent.",
     )
     rows: dict[str, str] = Field(
         default_factory=dict, description="Our label: printed row, where they differ."
@@ -89,10 +91,28 @@ class ReferenceSpec(Strict):
         default=(),
         description="Grid axes that find the printed row (k, groups, ...) instead of the label.",
     )
+    explained: dict[str, str] = Field(
+        default_factory=dict,
+        description="Label: the arithmetic by which all of its printed figures follow from ours.",
+    )
     not_reproducible: dict[str, str] = Field(
         default_factory=dict,
         description="Label: why none of its printed figures can be reproduced.",
     )
+
+    @model_validator(mode="after")
+    def _one_judgement(self) -> "ReferenceSpec":
+        for of, spec in [("", self), *self.figures.items()]:
+            both = {*self.explained, *spec.explained} & {
+                *self.not_reproducible,
+                *spec.not_reproducible,
+            }
+            if both:
+                named = f"{min(both)}, {of}" if of else min(both)
+                raise ValueError(
+                    f"{named} stands in explained and in not_reproducible; keep it in one of them"
+                )
+        return self
 
 
 Best = Annotated[

@@ -26,6 +26,7 @@ class GridCell:
     text: str  # shown
     sort: str  # number or text by which its column is sorted; empty: last in either direction
     word: str = ""  # a verdict or the status of a failed case, where the cell shows one
+    verdict: str = ""  # of the printed figure whose difference the cell shows
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Grid:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """What rows can be filtered by: statuses, then verdicts, those that occur."""
+        """What rows can be filtered by: statuses and rows' verdicts, then figures' verdicts."""
         found = dict.fromkeys(word for row in self.rows for word in row.words)
         return (*(w for w in found if w not in VERDICTS), *(v for v in VERDICTS if v in found))
 
@@ -138,13 +139,14 @@ def _grid_row(
             f"{_number_in(cell.raw):.15g}" if head.numeric and cell.raw is not None else cell.text
         )
         word = _verdict_word(column, cell) or _failure_word(column, cell, bad)
-        cells.append(GridCell(cell.text, "" if cell.raw is None else sort, word))
+        cells.append(GridCell(cell.text, "" if cell.raw is None else sort, word, cell.verdict))
     return GridRow(tuple(cells), tuple(dict.fromkeys([*bad, *words])), bool(bad))
 
 
 def _verdict_word(column: Column, cell: Cell) -> str:
-    is_verdict = column.stored == "verdict" or column.stored.endswith("_verdict")
-    return str(cell.raw) if is_verdict and cell.raw in VERDICTS else ""
+    if column.stored == "verdict":
+        return str(cell.raw or "")
+    return str(cell.raw) if column.stored.endswith("_verdict") and cell.raw in VERDICTS else ""
 
 
 def _failure_word(column: Column, cell: Cell, statuses: Sequence[str]) -> str:
@@ -309,8 +311,9 @@ class Judged:
         """Verdicts that occur, with their numbers."""
         tally = self.tally
         named = [
-            ("reproduced", tally.reproduced),
+            ("agrees", tally.agrees),
             ("differs", tally.differs),
+            ("explained", tally.explained),
             ("not reproducible", tally.not_reproducible),
             ("not judged", tally.not_judged),
             ("not measured", tally.not_measured),
