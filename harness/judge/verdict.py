@@ -297,6 +297,9 @@ def unmatched(rows: Sequence[Row], part: Part) -> tuple[str, ...]:
     )
 
 
+_PLURALS = {"agrees": "agree", "differs": "differ"}
+
+
 @dataclass(frozen=True)
 class VerdictTally:
     """Counts of printed figures by verdict."""
@@ -327,16 +330,17 @@ class VerdictTally:
         """One line for people; empty where nothing is printed."""
         if self.total == 0:
             return ""
-        parts = [
-            f"{self.agrees} {'agrees' if self.agrees == 1 else 'agree'}",
-            f"{self.differs} {'differs' if self.differs == 1 else 'differ'}",
-            f"{self.explained} explained",
-            f"{self.not_reproducible} not reproducible",
-            f"{self.not_judged} not judged",
+        said = [text for word, number, text in self.counts if number or word != "not measured"]
+        return f"{self.total} printed figures: {', '.join(said)}"
+
+    @property
+    def counts(self) -> list[tuple[str, int, str]]:
+        """Each verdict, how many figures have it, and both as words: `61 agree`."""
+        found = [(name.replace("_", " "), number) for name, number in vars(self).items()]
+        return [
+            (word, number, f"{number} {word if number == 1 else _PLURALS.get(word, word)}")
+            for word, number in found
         ]
-        if self.not_measured:
-            parts.append(f"{self.not_measured} not measured")
-        return f"{self.total} printed figures: {', '.join(parts)}"
 
 
 def tally_of(rows: Iterable[Row]) -> VerdictTally:

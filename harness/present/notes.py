@@ -224,7 +224,7 @@ def _reference(part: Part, rows: Sequence[Row]) -> list[str]:
 
 def legend(reference: ReferenceSpec, found: Container[str]) -> str:
     """What the marks of verdicts mean, of those that occur."""
-    means = {"agrees": f"agrees {_within(reference)}", "explained": "explained by arithmetic"}
+    means = {"agrees": f"agrees: {_within(reference)}", "explained": "explained by arithmetic"}
     return "; ".join(f"{MARKS[v]} {means.get(v, v)}" for v in MARKS if v in found)
 
 

@@ -102,15 +102,13 @@ class ReferenceSpec(Strict):
 
     @model_validator(mode="after")
     def _one_judgement(self) -> "ReferenceSpec":
-        for of, spec in [("", self), *self.figures.items()]:
-            both = {*self.explained, *spec.explained} & {
-                *self.not_reproducible,
-                *spec.not_reproducible,
-            }
+        figures = [(key, f.explained, f.not_reproducible) for key, f in self.figures.items()]
+        for of, explained, refused in [("", {}, {}), *figures]:
+            both = {*self.explained, *explained} & {*self.not_reproducible, *refused}
             if both:
                 named = f"{min(both)}, {of}" if of else min(both)
                 raise ValueError(
-                    f"{named} stands in explained and in not_reproducible; keep it in one of them"
+                    f"explained and not_reproducible both name {named}; keep it in one of them"
                 )
         return self
 

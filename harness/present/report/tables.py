@@ -307,18 +307,9 @@ class Judged:
     tally: VerdictTally  # of its printed figures
 
     @property
-    def shares(self) -> list[tuple[str, int]]:
-        """Verdicts that occur, with their numbers."""
-        tally = self.tally
-        named = [
-            ("agrees", tally.agrees),
-            ("differs", tally.differs),
-            ("explained", tally.explained),
-            ("not reproducible", tally.not_reproducible),
-            ("not judged", tally.not_judged),
-            ("not measured", tally.not_measured),
-        ]
-        return [each for each in named if each[1]]
+    def shares(self) -> list[tuple[str, int, str]]:
+        """The counts of the verdicts that occur."""
+        return [each for each in self.tally.counts if each[1]]
 
 
 def judged(part: ReportedPart, run: str, anchor: str) -> Judged:

@@ -318,7 +318,7 @@ def test_an_output_without_unicode_is_no_crash(user):
     done = user.run("run", "heads.yaml", env=environment)
     assert re.search(r"PPM .* 618\.580 \| +619 \| +-0\.07 a \| reproduced +\|", done.stdout)
     assert re.search(r"RCCA .* +804 \| +-80\.76 d \| 0 of 1 agree +\|", done.stdout)
-    assert "- a agrees within 0.1 % plus half a unit" in done.stdout
+    assert "- a agrees: within 0.1 % plus half a unit" in done.stdout
     assert done.stdout.splitlines()[-1] == (
         "6 printed figures: 1 agrees, 1 differs, 0 explained, 0 not reproducible, 4 not judged"
     )
