@@ -5,9 +5,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from harness.judge.counterpart import Counterpart, counterpart, ends_sweep, range_text, swept_with
+from harness.judge.judgement import JUDGED, REPRODUCED, Judgement
 from harness.judge.part import Part, convention_of
 from harness.judge.printed import PrintedFigure, PrintedRow, PrintedTable, load_table
 from harness.messages import HarnessError
@@ -15,12 +16,6 @@ from harness.records.quantities.derived import axis_of, sweep_name
 from harness.records.quantities.quantity import Quantity, Row
 from harness.records.quantities.registry import find
 from harness.suite.presentation import ReferenceSpec
-
-Judgement = Literal["agrees", "differs", "explained", "not reproducible", "not judged"]
-"""Of one printed figure; `explained` where arithmetic accounts for its difference from ours."""
-JUDGED = ("agrees", "differs", "explained", "not reproducible")
-REPRODUCED = "reproduced"
-"""Of a row all of whose judged figures agree; of any other it says how many do."""
 
 # Floating-point slack, so that a difference of exactly half a unit counts as within it.
 _SLACK = 1e-12

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from tabulate import tabulate
 
-from harness.judge.verdict import REPRODUCED
+from harness.judge.judgement import REPRODUCED
 from harness.measure.metric import Direction
 from harness.messages import printable
 from harness.records.quantities.quantity import percent

@@ -11,7 +11,8 @@ from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.judge.verdict import REPRODUCED, VerdictTally
+from harness.judge.judgement import REPRODUCED
+from harness.judge.verdict import VerdictTally
 from harness.measure import METRICS
 from harness.messages import HarnessError, printable
 from harness.present.formats import MARKS

@@ -6,8 +6,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.judge.judgement import JUDGED
 from harness.judge.part import Context, Part
-from harness.judge.verdict import JUDGED, VerdictTally, tally_of
+from harness.judge.verdict import VerdictTally, tally_of
 from harness.measure import METRICS
 from harness.messages import HarnessError
 from harness.present.formats import ABSENT, Cell, Column, Table, percent_cell
