@@ -28,7 +28,7 @@ METRICS = ("params", "flops", "memory", "latency")
 What = Annotated[
     list[str],
     typer.Argument(
-        metavar="SUITE|MODULE...",
+        metavar="SUITE|MODULE",
         help="A suite file (YAML), or a name of `harness list suites`; or modules: names of "
         "`harness list`, package.file:Class, LABEL=MODULE.",
         autocompletion=suites_or_modules,

@@ -246,3 +246,12 @@ def test_what_is_saved_fits_the_schema():
     Draft202012Validator(json_schema()).validate(
         asked("blocks:Block", "ppm", grid={"Block.scale": [1.0, 2.0]}, repeats=5).suite()
     )
+
+
+def test_the_guide_shows_what_is_saved():
+    page = (FOLDER.parent / "docs" / "guides" / "command-line-modules.md").read_text()
+    made = asked(
+        "ours=gate:Gate", "interlaced",
+        grid={"ours.kernel_size": [1, 3]}, input=[1, 64, 32, 32], measure=["params", "flops"],
+    )  # fmt: skip
+    assert f"```yaml\n{suite_text(made.suite())}```" in page
