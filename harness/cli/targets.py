@@ -1,7 +1,7 @@
 """Modules on the command line in place of a suite: their options, and the suite that is saved."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from inspect import signature
 from pathlib import Path
@@ -109,8 +109,7 @@ def choose(
                 raise OptionError(f"{option}: for modules, and {what[0]} is a suite; {cure}")
         if what[0] in names():
             name = f"{what[0]}={what[0]}"
-            said = f"{what[0]}: the suite {targets}; the module of that name is {name}"
-            say(said, console(stderr=True))
+            _note(f"{what[0]}: the suite {targets}; the module of that name is {name}")
         return Chosen(targets, overrides)
     asked = Asked(
         targets,
@@ -142,12 +141,15 @@ def _usual_input(targets: tuple[Target, ...]) -> list[int]:
         if ":" in target.module or not _takes_one_map(resolve(target.module)):
             cure = "add --input B,C,H,W, or the shape that its forward takes"
             raise OptionError(f"--input: {target.given} has no usual size; {cure}")
-    text = ",".join(map(str, DEFAULT_INPUT))
-    say(
-        f"input: {text} (batch, channels, height, width); --input says another",
-        console(stderr=True),
-    )
+    shape = ",".join(map(str, DEFAULT_INPUT))
+    _note(f"input: {shape} (batch, channels, height, width); --input says another")
     return list(DEFAULT_INPUT)
+
+
+def _note(text: str) -> None:
+    """Say it on stderr; one that cannot be written is no reason to end a run."""
+    with suppress(OSError):
+        say(text, console(stderr=True))
 
 
 def _takes_one_map(maker: Any) -> bool:
@@ -204,7 +206,7 @@ def write_suite(chosen: Chosen, file: Path) -> None:
         except OSError as error:
             what = f"--save {path}: cannot be written ({error.strerror or error})"
             raise OptionError(f"{what}; name a file in another folder") from error
-    say(f"written: {', '.join(map(str, texts))}", console(stderr=True))
+    _note(f"written: {', '.join(map(str, texts))}")
 
 
 def _is_written(asked: Asked, file: Path) -> bool:

@@ -1,9 +1,11 @@
 """`harness run` and `plan` of modules that no suite names."""
 
 import json
+import shlex
+import subprocess
 
 import pytest
-from harness_user import MINI
+from harness_user import COMMAND, MINI
 from typer.testing import CliRunner
 
 from harness.cli.app import app, spread
@@ -187,3 +189,14 @@ def test_processes_of_rows_take_turns(owner):
     order = [(each["label"], each["replicate"]) for each in owner.records("gate-vs-se")]
     assert order == [("Gate", 1), ("se", 1), ("Gate", 2), ("se", 2)]
     assert "one process per case" not in done.stderr
+
+
+def test_a_stderr_that_cannot_be_written_ends_no_run(user):
+    asked = shlex.join([*COMMAND, "run", "se", "--metrics", "params", "--save", "s.yaml"])
+    done = subprocess.run(
+        ["bash", "-c", f"exec {asked} 2>/dev/full"],
+        cwd=user.folder, env=user.environment, stdout=subprocess.PIPE, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert (user.folder / "s.yaml").exists()
+    assert len(user.records("se")) == 1
