@@ -35,6 +35,7 @@ def validate(
     device: str | None = None,
     dtype: str | None = None,
     threads: int | None = None,
+    repeats: int | None = None,
     weights: str | Path | None = None,
     data_root: str | Path | None = None,
     force: bool = False,
@@ -53,6 +54,7 @@ def validate(
         device: `auto`, `cpu` or `cuda`, of every case.
         dtype: `float32`, `float64`, `float16` or `bfloat16`, of every case.
         threads: CPU threads of every case.
+        repeats: fresh processes of every case that is timed, whatever the suite says.
         weights: file of backbone weights (safetensors, or a torch file).
         data_root: folder of the images that accuracy is measured on.
         force: run also what is predicted not to fit into the free memory.
@@ -70,6 +72,7 @@ def validate(
         device=device,
         dtype=dtype,
         threads=threads,
+        repeats=repeats,
         only=(only,) if isinstance(only, str) else None if only is None else tuple(only),
         force=force,
         data_root=None if data_root is None else Path(data_root),
@@ -117,6 +120,7 @@ def run(
     device: str | None = None,
     dtype: str | None = None,
     threads: int | None = None,
+    repeats: int | None = None,
     weights: str | Path | None = None,
     data_root: str | Path | None = None,
     out: str | Path = DEFAULT_ROOT,
@@ -147,6 +151,7 @@ def run(
         device: `auto`, `cpu` or `cuda`.
         dtype: floating type of parameters and inputs.
         threads: CPU threads of every case.
+        repeats: fresh processes of every case that is timed, whatever the suite says.
         weights: file of backbone weights.
         data_root: folder of the images that accuracy is measured on.
         out: folder of the run directories.
@@ -190,6 +195,7 @@ def run(
         device=device,
         dtype=dtype,
         threads=threads,
+        repeats=repeats,
         weights=weights,
         data_root=data_root,
         force=force,

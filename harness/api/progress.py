@@ -1,6 +1,7 @@
 """Progress of a run: a live line in a terminal or notebook, plain lines elsewhere."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -45,6 +46,18 @@ def _plain(text: str) -> dict[str, str]:
     return {"text/plain": printable(text)}
 
 
+SINGLE_PROCESSES = (
+    "latency: one process per case, and its interval does not cover how far the next process of "
+    "the same code would be off; --repeats 5 takes five of each, in rounds, and their median"
+)
+"""Said before rows are timed that invite a comparison which their intervals do not bear."""
+
+
+def _compares_single_processes(part: Suite) -> bool:
+    timed = Counter(job.label for job in part.jobs if "latency" in job.metrics)
+    return len(timed) > 1 and 1 in timed.values()
+
+
 class Reporter:
     """A listener that shows the current case, elapsed and expected time.
 
@@ -56,6 +69,7 @@ class Reporter:
     def __init__(self, console: Console, suite: Suite) -> None:
         self._console = console
         self._start = time.monotonic()
+        self._suite = suite
         self._several = len(suite.parts()) > 1
         self._replicated = any(job.replicate > 1 for job in suite.all_jobs())
         self._status: Status | NotebookLine | None = None
@@ -66,6 +80,8 @@ class Reporter:
 
     def __enter__(self) -> "Reporter":
         with suppress(OSError):
+            if any(map(_compares_single_processes, self._suite.parts())):
+                self._console.print(SINGLE_PROCESSES, markup=False, soft_wrap=True)
             if self._status is not None:
                 self._status.start()
         return self

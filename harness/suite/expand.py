@@ -9,7 +9,7 @@ from typing import Any
 from harness import instantiate
 from harness.case import Case, Device, Job
 from harness.instantiate import ArgumentTypeError, ModuleError, Signature
-from harness.measure import STATIC, inputs
+from harness.measure import SHARING, STATIC, inputs
 from harness.measure.own import Declared, MetricError, is_own, metric_target, own_function
 from harness.messages import CuredError, quote, suggest
 from harness.records.quantities.registry import is_taken
@@ -275,7 +275,9 @@ class Expansion:
         self._unchecked |= len(recipe.document.problems) > before
 
     def _processes(self, recipe: Recipe) -> int:
-        return int(_first(recipe.spec.repeats, self.spec.repeats, 1))
+        timed = not SHARING.issuperset(self._metrics(recipe))
+        forced = self.overrides.repeats if timed else None
+        return int(_first(forced, recipe.spec.repeats, self.spec.repeats, 1))
 
     def _has(self, recipe: Recipe, key: str, given: Any, cure: str, *, sure: bool = True) -> bool:
         if given is not None or key in recipe.axes:

@@ -8,13 +8,14 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from harness.case import DType, Job
+from harness.measure import SHARING
 from harness.messages import HarnessError, suggest
 from harness.suite import reader, tree
 from harness.suite.document import Document, Problem, SuiteError, details, validated, words
 from harness.suite.expand import Budget, Expansion
 from harness.suite.imports import Probe, Refused, refused_files
 from harness.suite.reader import SHOWN, Given, read_mapping
-from harness.suite.schema import DeviceChoice, MetricChoice, Shape, Threads
+from harness.suite.schema import DeviceChoice, MetricChoice, Repeats, Shape, Threads
 from harness.suite.shipped import find
 from harness.suite.suite import Overrides, Suite
 from harness.suite.tree import Source
@@ -59,6 +60,7 @@ _OVERRIDE_TYPES: dict[str, TypeAdapter[Any]] = {
     "device": TypeAdapter(DeviceChoice),
     "dtype": TypeAdapter(DType),
     "threads": TypeAdapter(Threads),
+    "repeats": TypeAdapter(Repeats),
 }
 
 
@@ -94,6 +96,11 @@ def load(
     loaded = _suite(root, usable, Budget(), refused)
     for source in root.walk():
         problems += sorted(source.document.problems, key=lambda p: (p.line, p.column))
+    timed = loaded and not all(SHARING.issuperset(job.metrics) for job in loaded.all_jobs())
+    if overrides.repeats is not None and not problems and not timed:
+        what = "no case is timed, and every process would give the same"
+        cure = "add latency to the metrics, or leave it out"
+        problems.append(_of_option(document, "repeats", what, cure))
     if problems or loaded is None:
         raise SuiteError(problems)
     return loaded if overrides.only is None else keep_only(loaded, overrides.only)

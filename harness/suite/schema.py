@@ -228,6 +228,7 @@ Preparation = Annotated[
 Axes = dict[str, Annotated[list[Any], Field(min_length=1)]]
 Seconds = Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT)]
 Threads = Annotated[int, Field(ge=1, le=4096)]
+Repeats = Annotated[int, Field(ge=1, le=MOST_REPEATS)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -283,7 +284,7 @@ class Conditions(Strict):
         description="What makes the module ready before it is measured: a method of it or of its "
         "parts (fuse_conv_bn, switch_to_deploy), or package.file:function of the module.",
     )
-    repeats: Annotated[int, Field(ge=1, le=MOST_REPEATS)] | None = Field(
+    repeats: Repeats | None = Field(
         default=None,
         description="Fresh processes per case; 1 if absent. The row is the median of theirs.",
     )

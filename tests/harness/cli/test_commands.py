@@ -65,6 +65,9 @@ def test_validate_counts_cases(invoke, tmp_path):
     (tmp_path / "mini.yaml").write_text("\n".join(lines))
     done = invoke("validate", "mini.yaml")
     assert done.stdout == "mini.yaml: 3 cases in 1 suite, no mistakes\n"
+    (tmp_path / "mini.yaml").write_text("\n".join(lines).replace("flops", "latency"))
+    done = invoke("validate", "mini.yaml", "--repeats", "5")
+    assert done.stdout == "mini.yaml: 15 cases in 1 suite, no mistakes\n"
     assert list(tmp_path.iterdir()) == [tmp_path / "mini.yaml"]
 
 
