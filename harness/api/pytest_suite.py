@@ -61,8 +61,7 @@ class SuiteFile(pytest.File):
         from harness.present.check import check
 
         try:
-            suite = load(self.path, probe=probe)
-            check(suite)
+            suite = load(self.path, probe=probe, check=check)
         except HarnessError as error:
             raise self.CollectError(str(error)) from None
         for part in suite.parts():

@@ -192,7 +192,12 @@ class Run:
             if self._rows[part.name]:
                 names = {name for job in part.jobs for name in job.metrics}
                 usual = [m.name for m in METRICS.values() if m.name in names and m.columns]
-                own = dict.fromkeys(name for job in part.jobs for name in job.declared)
+                own = dict.fromkeys(
+                    name
+                    for job in part.jobs
+                    for name, said in job.declared.items()
+                    if said["metric"] in job.metrics
+                )
                 found.update([self._own_table(("label", *usual, *own), part.name)])
         return found
 

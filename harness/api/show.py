@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.api.measure import OptionError, shapes_of
 from harness.case import Case, Job, Pass
-from harness.measure.inputs import StructureError, call_of, shapes
+from harness.measure.inputs import StructureError, as_call
 from harness.messages import HarnessError, printable
 
 if TYPE_CHECKING:
@@ -202,10 +202,10 @@ def show(
     if pass_ not in PASSES:
         raise OptionError(f"pass {pass_}: no such pass; write inference or training")
     try:
-        call = None if isinstance(input, str) else call_of(input)
+        given, call = ((), None) if isinstance(input, str) else as_call(input)
     except StructureError as error:
         raise OptionError(f"input: {error}") from error
-    given = shapes(input) if call or isinstance(input, Mapping) else shapes_of(input)
+    given = given if call or isinstance(input, Mapping) else shapes_of(input)
     case = Case(name, dict(arguments or {}), given, pass_=pass_, call=call)
     return costs(describe(name), case)
 

@@ -160,7 +160,7 @@ def _holds_more(value: Any) -> bool:
 
 
 def _meaningful(structure: Any) -> Any:
-    for shape in inputs.shapes(structure):
+    for shape in inputs.as_call(structure)[0]:
         _bounded(shape)
     return structure
 
