@@ -63,7 +63,7 @@ def test_every_form_is_counted_and_timed(rows, name):
 def test_a_count_that_fails_costs_no_other_metric(rows):
     row = rows["Miscounted"]
     assert row["status"] == "error"
-    assert row["cause"] == "metric flops: ValueError: not while it is counted"
+    assert row["cause"] == "metric flops: ValueError: not while it is counted (forms.py:188)"
     assert row["params"] == 72
 
 
