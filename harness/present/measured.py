@@ -28,7 +28,8 @@ def missing(
         Nothing where one case has all that it needs, or where no metric gives it (a label, an
         axis, a figure that is only printed). Where different cases measure the parts of it, all.
     """
-    rows = [row for row in rows if row["label"] in asked]
+    # Of thousands of cases one of each kind.
+    rows = [*{_kind(row, asked): row for row in rows if row["label"] in asked}.values()]
     own = {said["metric"] for row in rows for said in (row.get("declared") or {}).values()}
     every = [*METRICS, *own]
 
@@ -46,6 +47,12 @@ def missing(
     needed = [name for name in every if not has_value(None, name)]
     anywhere = {name for row in rows for name in asked[row["label"]]}
     return tuple(name for name in needed if name not in anywhere) or tuple(needed)
+
+
+def _kind(row: Row, asked: Mapping[str, Sequence[str]]) -> tuple[object, ...]:
+    """What decides whether a row has a value, its label aside."""
+    named = (tuple(row.get(name) or ()) for name in ("factors", "declared"))
+    return (tuple(asked[row["label"]]), row.get("pass"), *named)
 
 
 def _parts(reading: Reading) -> Iterator[Any]:
