@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from harness.engines.process.server import start_server
 from harness.messages import HarnessError
 from harness.present.check import check
 from harness.runner import DEFAULT_ROOT, Listener, Resumed, execute
-from harness.suite.loader import keep_only, load, with_weights
+from harness.suite.loader import load, with_weights
 from harness.suite.suite import Overrides, Suite
 from harness.training.ahead import train_ahead
 
@@ -79,9 +78,7 @@ def validate(
     )
     if not isinstance(suite, Suite):
         source = suite if isinstance(suite, Mapping) else Path(suite)
-        whole = load(source, replace(overrides, only=None), probe)
-        loaded = whole if overrides.only is None else keep_only(whole, overrides.only)
-        check(whole)  # a reference may speak of cases that `only` leaves out
+        loaded = load(source, overrides, probe, check)
     elif overrides == Overrides():
         loaded = suite
     else:

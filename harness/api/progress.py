@@ -72,6 +72,7 @@ class Reporter:
         self._suite = suite
         self._several = len(suite.parts()) > 1
         self._replicated = any(job.replicate > 1 for job in suite.all_jobs())
+        self._causes: dict[str, str] = {}  # the first case that failed for each
         self._status: Status | NotebookLine | None = None
         if console.is_jupyter:
             self._status = NotebookLine()
@@ -118,7 +119,9 @@ class Reporter:
             outcome = event.outcome
             line = f"{place} {name}: {outcome.status}, {outcome.elapsed:.1f} s"
             if outcome.cause:
-                line += f": {outcome.cause}"
+                # In full for the first case; of the next ones that fail alike, whom they follow.
+                first = self._causes.setdefault(outcome.cause, name)
+                line += f": {outcome.cause}" if first == name else f": as {first}"
             style = "" if outcome.status == "ok" else "red"
             self._console.print(line, markup=False, soft_wrap=True, style=style)
         elif isinstance(event, Waiting):

@@ -211,7 +211,12 @@ class Run:
             if self._rows[part.name]:
                 names = {name for job in part.jobs for name in job.metrics}
                 usual = [m.name for m in METRICS.values() if m.name in names and m.columns]
-                own = dict.fromkeys(name for job in part.jobs for name in job.declared)
+                own = dict.fromkeys(
+                    name
+                    for job in part.jobs
+                    for name, said in job.declared.items()
+                    if said["metric"] in job.metrics
+                )
                 rows = self._rows[part.name]
                 compared = [RELATIVE] if any(row.get(RELATIVE) for row in rows) else []
                 grid = [axis for axis in axes(rows) if axis != "module"]  # labels begin with that

@@ -93,8 +93,7 @@ def schema() -> None:
 def validate(suite_file: SuiteFile, repeats: Repeats = None) -> None:
     """Check SUITE and what it includes: every mistake at once, one line each, exit code 2."""
     with strangers():
-        suite = load(suite_file, Overrides(repeats=repeats), probe)
-        check(suite)
+        suite = load(suite_file, Overrides(repeats=repeats), probe, check)
     parts, jobs = suite.parts(), suite.all_jobs()
     say(
         f"{suite_file}: {len(jobs)} {'case' if len(jobs) == 1 else 'cases'} in "

@@ -15,11 +15,9 @@ from harness.present.reading import Reading, read
 from harness.records.quantities.quantity import Row, with_unit
 from harness.suite.presentation import ColumnSpec, TableSpec
 
-_CELL_WIDTH = 40
-
 
 def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | None = None) -> Table:
-    """A table of annotated rows: all of them, failed ones with status and cause in place.
+    """A table of annotated rows: all of them, failed ones with their status in place.
 
     A column with a printed counterpart becomes ours, reported and, where any is judged, the
     difference in per cent of the printed figure.
@@ -103,7 +101,7 @@ def _key(reading: Reading, row: Row) -> Any:
 
 
 class _Failures:
-    """Puts a failed row's status and cause into the first place where a number is missing."""
+    """Puts a failed row's status where its first number is missing; the notes have the cause."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._left = {i: row for i, row in enumerate(rows) if row.get("status") != "ok"}
@@ -112,12 +110,7 @@ class _Failures:
         row = self._left.pop(index, None)
         if row is None:
             return Cell(ABSENT, None)
-        status, cause = str(row.get("status") or "not run"), row.get("cause")
-        if not cause:
-            return Cell(status, None)
-        line = " ".join(str(cause).split())
-        short = line if len(line) <= _CELL_WIDTH else line[: _CELL_WIDTH - 3].rstrip() + "..."
-        return Cell(f"{status}: {short}", None, status)
+        return Cell(str(row.get("status") or "not run"), None)
 
 
 def _expand(

@@ -12,6 +12,7 @@ from harness.measure import SHARING
 from harness.messages import HarnessError, suggest
 from harness.suite import reader, tree
 from harness.suite.document import Document, Problem, SuiteError, details, validated, words
+from harness.suite.draft import Check, Draft
 from harness.suite.expand import Budget, Expansion
 from harness.suite.imports import Probe, Refused, refused_files
 from harness.suite.reader import SHOWN, Given, read_mapping
@@ -65,7 +66,10 @@ _OVERRIDE_TYPES: dict[str, TypeAdapter[Any]] = {
 
 
 def load(
-    suite: Path | Given, overrides: Overrides | None = None, probe: Probe | None = None
+    suite: Path | Given,
+    overrides: Overrides | None = None,
+    probe: Probe | None = None,
+    check: Check | None = None,
 ) -> Suite:
     """Read a suite and what it includes, and write out every case.
 
@@ -75,6 +79,7 @@ def load(
         overrides: what options change in every case.
         probe: tries the imports of users' files where they can end nothing; without one they are
             imported here at once.
+        check: looks up what each file asks to see; without one that is left to whoever shows it.
 
     Raises:
         SuiteError: with every mistake of every file, in file order.
@@ -93,7 +98,12 @@ def load(
     root = tree.read(document, folder)
     usable = Overrides() if problems else overrides
     refused = refused_files(root, usable, probe) if probe else {}
-    loaded = _suite(root, usable, Budget(), refused)
+    drafts: list[Draft] = []
+    loaded = _suite(root, usable, Budget(), refused, drafts)
+    if check is not None:
+        for draft in drafts:
+            if draft.has_cases:
+                check(draft)
     for source in root.walk():
         problems += sorted(source.document.problems, key=lambda p: (p.line, p.column))
     timed = loaded and not all(SHARING.issuperset(job.metrics) for job in loaded.all_jobs())
@@ -106,17 +116,18 @@ def load(
     return loaded if overrides.only is None else keep_only(loaded, overrides.only)
 
 
-def _suite(source: Source, overrides: Overrides, budget: Budget, refused: Refused) -> Suite | None:
-    """The suite of one file, as far as it is right."""
-    if source.spec is None:
-        for below in source.included:
-            _suite(below, overrides, budget, refused)
-        return None
+def _suite(
+    source: Source, overrides: Overrides, budget: Budget, refused: Refused, drafts: list[Draft]
+) -> Suite | None:
+    """The suite of one file, as far as it is right; it and those below are added to the drafts."""
     spec = source.spec
+    if spec is None:
+        for below in source.included:
+            _suite(below, overrides, budget, refused, drafts)
+        return None
     expansion = Expansion(source, spec, overrides, budget, refused)
     expansion.run()
-    included = [_suite(below, overrides, budget, refused) for below in source.included]
-    return Suite(
+    suite = Suite(
         name=spec.suite,
         title=spec.title or spec.suite,
         path=source.document.path,
@@ -125,11 +136,13 @@ def _suite(source: Source, overrides: Overrides, budget: Budget, refused: Refuse
         plots=spec.plots,
         reference=spec.reference,
         convention=spec.convention or "flops",
-        included=tuple(suite for suite in included if suite is not None),
         note=spec.note,
         notes=expansion.notes,
         document=source.document,
     )
+    drafts.append(Draft(source, suite, expansion.asked, expansion.is_open))
+    included = [_suite(below, overrides, budget, refused, drafts) for below in source.included]
+    return replace(suite, included=tuple(each for each in included if each is not None))
 
 
 def _of_option(document: Document, name: str, what: str, cure: str) -> Problem:

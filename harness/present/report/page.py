@@ -16,11 +16,11 @@ from harness.measure import METRICS
 from harness.messages import HarnessError, printable
 from harness.present.notes import setup
 from harness.present.report.machine import (
-    Failure,
+    FailedCases,
     Samples,
     Warned,
     environment_grid,
-    failures,
+    failed_cases,
     raw_samples,
     warnings,
 )
@@ -158,7 +158,7 @@ class Page:
     runs: tuple[NamedRun, ...]
     differing: Grid | None
     sections: tuple[Section, ...]
-    failures: tuple[Failure, ...]
+    failures: tuple[FailedCases, ...]
     warnings: tuple[Warned, ...]
     environment: Grid
     samples: Samples
@@ -217,7 +217,7 @@ def page_of(runs: Sequence[ReportedRun]) -> Page:
         tuple(_named_run(run, name) for run, name in zip(runs, names, strict=True)),
         differing([part for run in runs for part in run.parts], "differing"),
         tuple(sections(runs, names, pictures)),
-        tuple(failures(runs, names)),
+        tuple(failed_cases(runs, names)),
         tuple(warnings(runs, names)),
         environment_grid(runs, names),
         raw_samples(runs, names),

@@ -120,3 +120,19 @@ def test_a_mistake_ends_the_process_with_one_line_and_2(user):
     done = user.run("show", "nosuch")
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import os; os._exit(0)", "ends the process that imports it, with exit code 0; move what"),
+        ("import time; time.sleep(600)", "is not imported within 4 s; move what"),
+        ("import sys; sys.exit(3)", "bad cannot be imported (SystemExit: 3); check the name"),
+    ],
+)
+def test_show_outlives_a_file_that_ends_or_holds_whoever_imports_it(user, text, message):
+    user.write("bad.py", text)
+    user.environment["HARNESS_IMPORT_SECONDS"] = "4"
+    done = user.run("show", "bad:Gate")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
