@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from harness.case import DType, Job
+from harness.case import DType, Job, as_plain
 from harness.measure import SHARING
+from harness.measure.inputs import is_shape
 from harness.messages import HarnessError, suggest
 from harness.suite import reader, tree
 from harness.suite.document import Document, Problem, SuiteError, details, validated, words
@@ -16,7 +17,7 @@ from harness.suite.draft import Check, Draft
 from harness.suite.expand import Budget, Expansion
 from harness.suite.imports import Probe, Refused, refused_files
 from harness.suite.reader import SHOWN, Given, read_mapping
-from harness.suite.schema import DeviceChoice, MetricChoice, Repeats, Shape, Threads
+from harness.suite.schema import DeviceChoice, MetricChoice, Repeats, Shape, SuiteSpec, Threads
 from harness.suite.shipped import find
 from harness.suite.suite import Overrides, Suite
 from harness.suite.tree import Source
@@ -140,9 +141,43 @@ def _suite(
         notes=expansion.notes,
         document=source.document,
     )
+    suite = _beside_nothing(suite) if _is_resized(spec, overrides) else suite
     drafts.append(Draft(source, suite, expansion.asked, expansion.is_open))
     included = [_suite(below, overrides, budget, refused, drafts) for below in source.included]
     return replace(suite, included=tuple(each for each in included if each is not None))
+
+
+RESIZED = "measured at another input than the paper's"
+
+
+def _is_resized(spec: SuiteSpec, overrides: Overrides) -> bool:
+    """Whether an option gives inputs of another size than the file's."""
+    if overrides.inputs is None:
+        return False
+    entries = (spec, *(spec.cases or ()))
+    said = [each.input for each in entries if each.input is not None]
+    said += [value for each in entries for value in each.grid.get("input", ())]
+    said += [value for each in entries for value in each.zip_.get("input", ())]
+    shapes = [[each] if is_shape(each) else each for each in said]
+    return any(as_plain(each) != as_plain(overrides.inputs) for each in shapes)
+
+
+def _beside_nothing(suite: Suite) -> Suite:
+    """A suite at inputs of another size: what a paper prints is of its own."""
+    if suite.reference is None:
+        return suite
+    note = f"Measured at inputs that an option gave, not at the suite's. {suite.note or ''}"
+    tables = tuple(
+        table.model_copy(
+            update={
+                "reported": False,
+                "columns": tuple(each for each in table.columns if each != "verdict"),
+            }
+        )
+        for table in suite.tables
+    )
+    reference = suite.reference.model_copy(update={"unjudged": RESIZED})
+    return replace(suite, reference=reference, tables=tables, note=note.strip())
 
 
 def _of_option(document: Document, name: str, what: str, cure: str) -> Problem:
