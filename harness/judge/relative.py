@@ -43,7 +43,9 @@ class Relative:
 
     @property
     def mark(self) -> str:
-        """What stands beside a ratio that is no plain difference."""
+        """What stands beside a ratio that is no plain difference; nothing where none was tested."""
+        if self.low is None:
+            return ""
         return {"same": SAME, "unclear": UNTOLD}.get(self.verdict, "")
 
     @property

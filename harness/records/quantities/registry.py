@@ -204,7 +204,7 @@ _FOLLOWING: Mapping[str, tuple[Quantity, ...]] = {
             "1",
             2,
             "times the latency of the fastest row, or of the named one; = within 2 %, ~ not told "
-            "apart",
+            "apart, without an interval too few processes to tell",
             better="lower",
             interval=("relative_low", "relative_high"),
             read=stored("relative"),
