@@ -1,18 +1,20 @@
 """Table: the asked columns of a suite's rows, ready to be written in any format."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from harness.judge.counterpart import Counterpart
 from harness.judge.part import Context, Part
 from harness.judge.relative import RELATIVE, conclusions, relative_of, with_relative
+from harness.measure import METRICS
 from harness.measure.metric import Direction
 from harness.present.formats import ABSENT, Cell, Column, Table, percent_cell
 from harness.present.notes import footnotes, setting
 from harness.present.pivot import pivoted
 from harness.present.reading import Reading, read
 from harness.records.quantities.quantity import Row, with_unit
+from harness.records.quantities.registry import axes
 from harness.suite.presentation import ColumnSpec, TableSpec
 
 
@@ -41,6 +43,21 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | No
         spec.best is not None,
         tuple(conclusions(rows)) if RELATIVE in spec.names else (),
     )
+
+
+def usual_columns(
+    rows: Sequence[Row], metrics: Collection[str], own: Iterable[str]
+) -> tuple[str, ...]:
+    """The columns of a table that nobody asked for: axes, what was measured, times compared.
+
+    Args:
+        metrics: names of those that are shown.
+        own: stored names that users' metrics gave.
+    """
+    grid = [axis for axis in axes(rows) if axis != "module"]  # labels begin with that
+    shown = [each.name for each in METRICS.values() if each.name in metrics and each.columns]
+    compared = [RELATIVE] if any(row.get(RELATIVE) for row in rows) else []
+    return ("label", *grid, *shown, *own, *compared)
 
 
 def _listed(spec: TableSpec, part: Part, rows: Sequence[Row]) -> tuple[list[Column], list[Reading]]:

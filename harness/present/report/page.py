@@ -36,7 +36,8 @@ from harness.present.report.tables import (
     printed_figures,
     side_by_side,
 )
-from harness.present.table import make
+from harness.present.table import make, usual_columns
+from harness.records.quantities.quantity import Row
 from harness.records.quantities.registry import own_quantities
 from harness.records.record import finite
 from harness.records.remarks import Remarks
@@ -108,13 +109,19 @@ def sections(
     return found
 
 
+def _has(name: str, rows: Sequence[Row]) -> bool:
+    return any(row.get(name) is not None for row in rows)
+
+
 def _measured_suite(part: ReportedPart, run: str, anchor: str, pictures: Pictures) -> MeasuredSuite:
     rows = part.rows
-    # A suite that asks for no table gets what was measured, of what tables usually have.
-    asked = [metric.columns[0] for metric in METRICS.values() if metric.columns]
-    asked += own_quantities(rows)
-    found = [name for name in asked if any(row.get(name) is not None for row in rows)]
-    usual = TableSpec(columns=("label", "status", *found))
+    # A suite that asks for no table gets what was measured.
+    metrics = [
+        name for name, each in METRICS.items() if each.columns and _has(each.columns[0], rows)
+    ]
+    own = [name for name in own_quantities(rows) if _has(name, rows)]
+    label, *columns = usual_columns(rows, metrics, own)
+    usual = TableSpec(columns=(label, "status", *columns))
     # Machine, versions and warnings stand once in the report, not below each table.
     tables = tuple(
         grid(make(spec, part.part, rows), f"{anchor}-table-{number}")
