@@ -54,7 +54,7 @@ def show_run(name: str, which: str | None, form: str | None, *, best: bool | Non
         print_run(run, console())
         return
     tables = run.shown() if which is None else {which: run.table(which)}
-    if form is None:
+    if form in (None, "console"):
         print_tables(tables, console())
     else:
         sys.stdout.write(

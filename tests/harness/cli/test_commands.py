@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from harness_user import MINI
@@ -12,6 +13,9 @@ from context_modules.catalog import CATALOG
 from harness.cli.app import app
 from harness.messages import HarnessError
 from harness.suite.shipped import shipped
+
+
+KEPT = Path(__file__).parents[3] / "results" / "ablations"
 
 
 @pytest.fixture
@@ -136,3 +140,12 @@ def test_show_outlives_a_file_that_ends_or_holds_whoever_imports_it(user, text, 
     done = user.run("show", "bad:Gate")
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
+
+
+@pytest.mark.parametrize("columns", [60, 100])
+def test_a_table_for_the_terminal_is_as_wide_as_that(invoke, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    done = invoke("show", str(KEPT / "ablation-srnet-nodes"), "--format", "console")
+    tables = [line for line in done.stdout.splitlines() if line.startswith(("┏", "│"))]
+    assert tables
+    assert max(map(len, tables)) <= columns
