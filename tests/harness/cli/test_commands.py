@@ -14,7 +14,6 @@ from harness.cli.app import app
 from harness.messages import HarnessError
 from harness.suite.shipped import shipped
 
-
 KEPT = Path(__file__).parents[3] / "results" / "ablations"
 
 
