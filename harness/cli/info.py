@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.options import Repeats, SuiteFile
-from harness.cli.output import console, say, strangers
+from harness.cli.output import busy, console, say, strangers
 from harness.engines.process.imports import probe
 from harness.present.check import check
 from harness.suite.loader import load
@@ -92,7 +92,7 @@ def schema() -> None:
 
 def validate(suite_file: SuiteFile, repeats: Repeats = None) -> None:
     """Check SUITE and what it includes: every mistake at once, one line each, exit code 2."""
-    with strangers():
+    with busy("reading the suite"), strangers():
         suite = load(suite_file, Overrides(repeats=repeats), probe, check)
     parts, jobs = suite.parts(), suite.all_jobs()
     say(

@@ -23,7 +23,7 @@ from harness.cli.options import (
     Threads,
     overrides_of,
 )
-from harness.cli.output import console, shown_bytes, shown_duration, strangers
+from harness.cli.output import busy, console, shown_bytes, shown_duration, strangers
 from harness.cli.targets import Grid, What, With, choose
 from harness.engines.local import LocalEngine
 from harness.engines.process.imports import probe
@@ -80,7 +80,7 @@ def plan(  # noqa: PLR0917 - typer calls it with names
     chosen = choose(what, with_, grid, overrides)
     if budget != 0:
         start_server()  # its imports take as long as reading the suite
-    with _uncollected(), strangers(), chosen.words():
+    with busy("reading the suite and earlier runs"), _uncollected(), strangers(), chosen.words():
         suite = load(chosen.suite, chosen.overrides, probe)
 
         from harness.environment.machine import describe_machine, machine_key

@@ -32,7 +32,7 @@ from harness.cli.options import (
     overrides_of,
     parse_pairs,
 )
-from harness.cli.output import console, say, strangers
+from harness.cli.output import busy, console, say, strangers
 from harness.cli.show import print_run
 from harness.cli.targets import Grid, What, With, choose, require_savable, write_suite
 from harness.engines.engine import LOCAL, make_engine
@@ -108,7 +108,7 @@ def run(  # noqa: PLR0917 - typer calls it with names
         require_savable(asked, save, only, weights)
     if chosen is None:
         start_server()  # its imports take as long as reading the suite
-    with strangers(), asked.words():
+    with busy("reading the suite"), strangers(), asked.words():
         suite = validate(
             asked.suite,
             **asked.conditions,
@@ -137,7 +137,8 @@ def run(  # noqa: PLR0917 - typer calls it with names
     unwritten = _print(result, errors, as_json, resume)
     if not result.complete:
         raise typer.Exit(INTERRUPTED)
-    write_results(result)
+    with busy("writing tables and plots"):
+        write_results(result)
     if unwritten is not None:
         raise unwritten
     if not result.ok:
