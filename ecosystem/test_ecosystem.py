@@ -142,3 +142,18 @@ def test_an_operator_that_is_not_compiled_says_so():
 
     with pytest.raises(NotImplementedError, match="roi_align_forward is not compiled"):
         ext_module.roi_align_forward()
+
+
+def test_a_module_of_another_library_from_the_command_line_alone(tmp_path):
+    """`in_features` is the last size of the input."""
+    command = [
+        *(sys.executable, "-m", "harness", "run", "timm.layers:Mlp", "--input", "1,196,768"),
+        *("--with", "hidden_features=3072", "--grid", "drop=0,0.1", "--metrics", "params,flops"),
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = harness.load("mlp", root=tmp_path / "results" / "runs").rows()
+    assert [row["label"] for row in rows] == ["Mlp (drop=0)", "Mlp (drop=0.1)"]
+    by_hand = timm.layers.Mlp(768, 3072)
+    assert {row["params"] for row in rows} == {sum(each.numel() for each in by_hand.parameters())}
+    assert {row["matmul_macs"] for row in rows} == {2 * 196 * 768 * 3072}

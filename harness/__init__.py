@@ -10,6 +10,7 @@
 Nothing heavy is imported before it is asked for: `import harness` takes milliseconds.
 """
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -48,6 +49,13 @@ __all__ = [
     "validate",
 ]
 
+ELSEWHERE = (
+    "context-harness runs on Linux and macOS; on Windows run it in WSL: https://aka.ms/wsl"
+    if sys.platform == "win32"
+    else ""
+)
+"""What is said on systems without `fork` and `flock`; empty where it runs."""
+
 _PLACES = {
     "Comparison": "harness.api.timing",
     "HarnessError": "harness.messages",
@@ -80,6 +88,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'harness' has no attribute {name!r}")
     from importlib import import_module
 
+    if ELSEWHERE and name != "HarnessError":
+        raise import_module("harness.messages").HarnessError(ELSEWHERE)
     found = globals()[name] = getattr(import_module(_PLACES[name]), name)
     return found
 

@@ -4,6 +4,10 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import harness.cli  # noqa: F401 - first, it ends where the harness does not run
+
+# isort: split
+
 import context_modules  # noqa: F401 - a checkout has it in the current folder
 
 # Python has put the current folder in front, where a user's `random.py` would be PyTorch's, too.

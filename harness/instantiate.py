@@ -94,8 +94,9 @@ class Signature:
         )
 
 
-FILLED: Mapping[str, Any] = {"in_channels": 1, "input_size": [1, 1]}
-"""Parameters that `build` takes from the first input, channels and (H, W), with a value of each."""
+FILLED: Mapping[str, Any] = {"in_channels": 1, "in_features": 1, "input_size": [1, 1]}
+"""Parameters that `build` takes from the first input, with a value of each: channels, features (the
+last size) and (H, W)."""
 
 
 def names() -> tuple[str, ...]:
@@ -275,8 +276,9 @@ def _no_attribute(file: str, attribute: str, owner: Any, noun: Noun) -> ModuleEr
 def build(case: Case, search_path: Sequence[str] = ()) -> "nn.Module":
     """An instance of a case's module, prepared, on the default device, in the default dtype.
 
-    `in_channels` and `input_size` are taken from the first input, (B, C, H, W), where the
-    constructor has parameters of these names and the case does not give them.
+    `in_channels` and `input_size` are taken from the first input, (B, C, H, W), and `in_features`
+    from its last size, where the constructor has parameters of these names and the case does not
+    give them.
 
     Raises:
         ModuleError: the class cannot be found or imported.
@@ -301,9 +303,14 @@ def build(case: Case, search_path: Sequence[str] = ()) -> "nn.Module":
 def filled_in(
     signature: Signature, given: typing.Collection[str], shapes: Sequence[Shape]
 ) -> dict[str, Any]:
-    """`in_channels` and `input_size` of the first input, where a constructor waits for them."""
+    """What `FILLED` names, of the first input, where a constructor waits for it."""
     shape = shapes[0] if shapes else ()
-    known = {"in_channels": shape[1] if len(shape) > 1 else None, "input_size": tuple(shape[2:])}
+    several = len(shape) > 1
+    known = {
+        "in_channels": shape[1] if several else None,
+        "in_features": shape[-1] if several else None,
+        "input_size": tuple(shape[2:]),
+    }
     plain = {name: list(v) if isinstance(v, tuple) else v for name, v in known.items()}
     waiting = {name: p for name, p in signature.parameters.items() if name not in given}
     return {n: known[n] for n in FILLED if n in waiting and waiting[n].takes(plain[n])}

@@ -1,7 +1,7 @@
 """Messages: errors that a user can mend, and texts of any origin as something printable."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any
@@ -83,6 +83,12 @@ def quote(value: object) -> str:
     return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 3] + "..."
 
 
+def listed(names: Sequence[str], most: int = LONGEST_LIST) -> str:
+    """`A, B, C`; of more than `most` the number of the others: `A, B and 3 more`."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
 def suggest(word: str, names: Iterable[str], noun: str) -> str:
     """A cure for an unknown name: the nearest one, else the list of all.
 
@@ -96,9 +102,7 @@ def suggest(word: str, names: Iterable[str], noun: str) -> str:
         return f"did you mean {near[0]}?"
     if not known:
         return f"leave it out, there are no {noun} here"
-    shown = ", ".join(known[:LONGEST_LIST])
-    more = len(known) - LONGEST_LIST
-    return f"the {noun} are {shown}" + (f" and {more} more" if more > 0 else "")
+    return f"the {noun} are {listed(known)}"
 
 
 # Labels: values of grid axes as the names of cases write them.

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import columns
 import command_line
 import figures
 import kept
@@ -22,6 +23,7 @@ BLOCK = re.compile(r"^```math\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"\$`([^`]+)`\$")
 
 PARTS: dict[str, Callable[[], str]] = {
+    "columns": columns.reference,
     "commands": command_line.reference,
     "suite-keys": suite_keys.reference,
     "conventions": figures.conventions,

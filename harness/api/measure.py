@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from harness.engines.process.server import start_server
 from harness.messages import HarnessError
 from harness.present.check import check
 from harness.runner import DEFAULT_ROOT, Listener, Resumed, execute
-from harness.suite.loader import keep_only, load, with_weights
+from harness.suite.loader import load, with_weights
 from harness.suite.suite import Overrides, Suite
 from harness.training.ahead import train_ahead
 
@@ -35,6 +34,7 @@ def validate(
     device: str | None = None,
     dtype: str | None = None,
     threads: int | None = None,
+    repeats: int | None = None,
     weights: str | Path | None = None,
     data_root: str | Path | None = None,
     force: bool = False,
@@ -53,6 +53,7 @@ def validate(
         device: `auto`, `cpu` or `cuda`, of every case.
         dtype: `float32`, `float64`, `float16` or `bfloat16`, of every case.
         threads: CPU threads of every case.
+        repeats: fresh processes of every case that is timed, whatever the suite says.
         weights: file of backbone weights (safetensors, or a torch file).
         data_root: folder of the images that accuracy is measured on.
         force: run also what is predicted not to fit into the free memory.
@@ -70,15 +71,14 @@ def validate(
         device=device,
         dtype=dtype,
         threads=threads,
+        repeats=repeats,
         only=(only,) if isinstance(only, str) else None if only is None else tuple(only),
         force=force,
         data_root=None if data_root is None else Path(data_root),
     )
     if not isinstance(suite, Suite):
         source = suite if isinstance(suite, Mapping) else Path(suite)
-        whole = load(source, replace(overrides, only=None), probe)
-        loaded = whole if overrides.only is None else keep_only(whole, overrides.only)
-        check(whole)  # a reference may speak of cases that `only` leaves out
+        loaded = load(source, overrides, probe, check)
     elif overrides == Overrides():
         loaded = suite
     else:
@@ -117,6 +117,7 @@ def run(
     device: str | None = None,
     dtype: str | None = None,
     threads: int | None = None,
+    repeats: int | None = None,
     weights: str | Path | None = None,
     data_root: str | Path | None = None,
     out: str | Path = DEFAULT_ROOT,
@@ -147,6 +148,7 @@ def run(
         device: `auto`, `cpu` or `cuda`.
         dtype: floating type of parameters and inputs.
         threads: CPU threads of every case.
+        repeats: fresh processes of every case that is timed, whatever the suite says.
         weights: file of backbone weights.
         data_root: folder of the images that accuracy is measured on.
         out: folder of the run directories.
@@ -190,6 +192,7 @@ def run(
         device=device,
         dtype=dtype,
         threads=threads,
+        repeats=repeats,
         weights=weights,
         data_root=data_root,
         force=force,

@@ -1,6 +1,7 @@
 """Progress of a run: a live line in a terminal or notebook, plain lines elsewhere."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -45,6 +46,18 @@ def _plain(text: str) -> dict[str, str]:
     return {"text/plain": printable(text)}
 
 
+SINGLE_PROCESSES = (
+    "latency: one process per case, and its interval does not cover how far the next process of "
+    "the same code would be off; --repeats 5 takes five of each, in rounds, and their median"
+)
+"""Said before rows are timed that invite a comparison which their intervals do not bear."""
+
+
+def _compares_single_processes(part: Suite) -> bool:
+    timed = Counter(job.label for job in part.jobs if "latency" in job.metrics)
+    return len(timed) > 1 and 1 in timed.values()
+
+
 class Reporter:
     """A listener that shows the current case, elapsed and expected time.
 
@@ -56,8 +69,10 @@ class Reporter:
     def __init__(self, console: Console, suite: Suite) -> None:
         self._console = console
         self._start = time.monotonic()
+        self._suite = suite
         self._several = len(suite.parts()) > 1
         self._replicated = any(job.replicate > 1 for job in suite.all_jobs())
+        self._causes: dict[str, str] = {}  # the first case that failed for each
         self._status: Status | NotebookLine | None = None
         if console.is_jupyter:
             self._status = NotebookLine()
@@ -66,6 +81,8 @@ class Reporter:
 
     def __enter__(self) -> "Reporter":
         with suppress(OSError):
+            if any(map(_compares_single_processes, self._suite.parts())):
+                self._console.print(SINGLE_PROCESSES, markup=False, soft_wrap=True)
             if self._status is not None:
                 self._status.start()
         return self
@@ -102,7 +119,9 @@ class Reporter:
             outcome = event.outcome
             line = f"{place} {name}: {outcome.status}, {outcome.elapsed:.1f} s"
             if outcome.cause:
-                line += f": {outcome.cause}"
+                # In full for the first case; of the next ones that fail alike, whom they follow.
+                first = self._causes.setdefault(outcome.cause, name)
+                line += f": {outcome.cause}" if first == name else f": as {first}"
             style = "" if outcome.status == "ok" else "red"
             self._console.print(line, markup=False, soft_wrap=True, style=style)
         elif isinstance(event, Waiting):

@@ -5,7 +5,6 @@ Static metrics of a case are counted in a process of its own, its time is taken 
 
 import sys
 import time
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -19,7 +18,7 @@ from harness.case import Device, Job, Outcome, Timing
 from harness.engines.engine import Finished
 from harness.engines.local import LocalEngine
 from harness.engines.process.imports import probe
-from harness.engines.process.worker import classify
+from harness.engines.process.worker import classify, trace_of
 from harness.environment.machine import describe_machine, machine_key
 from harness.environment.searching import with_folders
 from harness.measure import STATIC
@@ -61,8 +60,7 @@ class SuiteFile(pytest.File):
         from harness.present.check import check
 
         try:
-            suite = load(self.path, probe=probe)
-            check(suite)
+            suite = load(self.path, probe=probe, check=check)
         except HarnessError as error:
             raise self.CollectError(str(error)) from None
         for part in suite.parts():
@@ -166,7 +164,7 @@ def benchmark_case(job: Job, benchmark: Any) -> None:
             require_room(job, outcome.values)
             _timed(job, benchmark)
     except (Exception, SystemExit) as error:  # whatever a user's module raises
-        trace = last_lines("".join(traceback.format_exception(error)), _TRACE_LINES)
+        trace = last_lines(trace_of(error), _TRACE_LINES)
         failure = CaseFailedError(*classify(error), trace)
     if job.case.device == "cuda" and torch.cuda.is_available():
         torch.cuda.empty_cache()  # the next case may need it all

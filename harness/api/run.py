@@ -14,19 +14,18 @@ from pydantic import ValidationError
 
 from harness.environment.machine import LIBRARIES
 from harness.judge.part import Context
-from harness.judge.relative import RELATIVE, with_relative
+from harness.judge.relative import with_relative
 from harness.judge.verdict import VerdictTally, annotate, tally_of
-from harness.measure import METRICS, STATIC
+from harness.measure import STATIC
 from harness.measure.roofline.calibration import DEFAULT_FOLDER, known_roofs
 from harness.messages import HarnessError, suggest
 from harness.present.formats import Table, csv_text, html, markdown
 from harness.present.rows import main_machine, rows_of, with_roofs
-from harness.present.table import make
+from harness.present.table import make, usual_columns
 from harness.present.write import plot_names, table_names, write_tables
 from harness.records.kept_run import KeptRun
 from harness.records.names import find_run
 from harness.records.origin import commits_of, main_versions
-from harness.records.quantities.registry import axes
 from harness.records.record import Record
 from harness.records.remarks import Remarks
 from harness.records.run_directory import DESCRIPTION, LATEST, RunDirectory, RunDirectoryError
@@ -209,13 +208,14 @@ class Run:
         found: dict[str, Table] = {}
         for part in self.suite.parts():
             if self._rows[part.name]:
-                names = {name for job in part.jobs for name in job.metrics}
-                usual = [m.name for m in METRICS.values() if m.name in names and m.columns]
-                own = dict.fromkeys(name for job in part.jobs for name in job.declared)
-                rows = self._rows[part.name]
-                compared = [RELATIVE] if any(row.get(RELATIVE) for row in rows) else []
-                grid = [axis for axis in axes(rows) if axis != "module"]  # labels begin with that
-                columns = ("label", *grid, *usual, *own, *compared)
+                metrics = {name for job in part.jobs for name in job.metrics}
+                own = dict.fromkeys(
+                    name
+                    for job in part.jobs
+                    for name, said in job.declared.items()
+                    if said["metric"] in job.metrics
+                )
+                columns = usual_columns(self._rows[part.name], metrics, own)
                 found.update([self._own_table(columns, part.name)])
         return found
 

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from harness.api.measure import OptionError, shapes_of
 from harness.case import Case, Job, Pass
-from harness.measure.inputs import StructureError, call_of, shapes
+from harness.engines.process.imports import probe
+from harness.engines.process.user_line import user_line
+from harness.measure.inputs import StructureError, as_call
 from harness.messages import HarnessError, printable
+from harness.suite.imports import require_importable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -202,23 +205,31 @@ def show(
     if pass_ not in PASSES:
         raise OptionError(f"pass {pass_}: no such pass; write inference or training")
     try:
-        call = None if isinstance(input, str) else call_of(input)
+        given, call = ((), None) if isinstance(input, str) else as_call(input)
     except StructureError as error:
         raise OptionError(f"input: {error}") from error
-    given = shapes(input) if call or isinstance(input, Mapping) else shapes_of(input)
+    given = given if call or isinstance(input, Mapping) else shapes_of(input)
     case = Case(name, dict(arguments or {}), given, pass_=pass_, call=call)
-    return costs(describe(name), case)
+    return costs(describe(name, imported=not isinstance(module, str)), case)
 
 
-def describe(module: str) -> Description:
+def describe(module: str, *, imported: bool = False) -> Description:
     """What a module is and takes.
+
+    Args:
+        module: its name in a suite.
+        imported: whether its file is imported here already; else that is tried in a process of its
+            own first, which it may end.
 
     Raises:
         ModuleError: it is unknown or cannot be imported.
     """
     from context_modules.catalog import BY_NAME
-    from harness.instantiate import parameters_of, resolve, type_name
+    from harness.instantiate import file_of, parameters_of, resolve, target_of, type_name
 
+    target = target_of(module)
+    if not imported and (file := file_of(target)) is not None:
+        require_importable(probe([(search_path(), file)]), search_path(), target)
     maker: Any = resolve(module, search_path())
     entry = BY_NAME.get(module)
     declared = inspect.signature(maker).parameters
@@ -257,6 +268,8 @@ def costs(description: Description, case: Case) -> ModuleCosts:
     except (Exception, SystemExit) as error:  # a user's module may raise anything
         shapes = "; ".join(",".join(map(str, shape)) for shape in case.inputs)
         reason = " ".join(printable(str(error)).split())[:300] or type(error).__name__
+        if line := user_line(error):
+            reason += f" ({line})"
         raise OptionError(
             f"{case.module} does not run on {shapes}: {reason}; give another input or argument"
         ) from error

@@ -33,14 +33,15 @@ from harness.suite.shipped import ENDINGS, named
 
 # Options that take several values in a row: `--only PPM ASPP` as `--only PPM --only ASPP`.
 
-SEVERAL = ("--only", "--with")
+SEVERAL = ("--only", "--with", "--grid")
+PAIRS = ("--with", "--grid")
 
 
 def spread(arguments: Sequence[str]) -> list[str]:
     """Repeat such an option before each of its values; say what `--resume` leaves out.
 
-    The values end at the next option, at the name of a suite and at `--`. A label that looks
-    like one of these is given as `--only=LABEL`.
+    The values end at the next option, at the name of a suite, at `--`, and those that are
+    `NAME=VALUE` at what is none. A label that looks like one of these is given as `--only=LABEL`.
     """
     result: list[str] = []
     option: str | None = None
@@ -50,7 +51,7 @@ def spread(arguments: Sequence[str]) -> list[str]:
             return result + list(arguments[position:])
         if argument == RESUME:
             following = [*arguments[position + 1 :], "--"][0]
-            if following.startswith("-") or _is_suite(following):
+            if following.startswith("-") or _is_suite(following) or _is_module(following):
                 option = None
                 result.append(f"{RESUME}={LATEST}")
                 continue
@@ -58,7 +59,8 @@ def spread(arguments: Sequence[str]) -> list[str]:
             option, first = argument, True
             result.append(argument)
             continue
-        if argument.startswith("--") or (not first and _is_suite(argument)):
+        ends = option in PAIRS and "=" not in argument
+        if argument.startswith("--") or (not first and (ends or _is_suite(argument))):
             option = None
         if option is not None and not first:
             result.append(option)
@@ -69,6 +71,12 @@ def spread(arguments: Sequence[str]) -> list[str]:
 
 def _is_suite(argument: str) -> bool:
     return argument.endswith(ENDINGS) or named(Path(argument)) is not None
+
+
+def _is_module(argument: str) -> bool:
+    from context_modules.catalog import BY_NAME
+
+    return ":" in argument or argument in BY_NAME
 
 
 P = ParamSpec("P")

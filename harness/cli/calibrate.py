@@ -14,6 +14,7 @@ from harness.api.measure import OptionError
 from harness.cli.output import console, say
 from harness.measure.roofline.calibration import DEFAULT_FOLDER, Calibration, Entry, load, save
 from harness.measure.roofline.ceilings import Rate
+from harness.suite.schema import require_no_index
 
 
 def calibrate(
@@ -51,6 +52,10 @@ def calibrate(
 def _choices(device: str, threads: int | None) -> tuple[str, int]:
     import torch
 
+    try:
+        require_no_index(device)
+    except ValueError as error:
+        raise OptionError(f"--device: {error}") from error
     if device not in ("auto", "cpu", "cuda"):
         raise OptionError(f"--device {device}: no such device; write auto, cpu or cuda")
     available = torch.cuda.is_available()

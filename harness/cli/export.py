@@ -9,7 +9,7 @@ import typer
 from harness.api.measure import OptionError
 from harness.cli.options import RunName, export_formats, found_run
 from harness.cli.options import runs as complete_runs
-from harness.cli.output import console, say
+from harness.cli.output import busy, console, say
 
 
 def export(
@@ -85,7 +85,8 @@ def report(
     """
     from harness.api.reports import report as write
 
-    file = write(runs, out)
+    with busy("writing the report"):
+        file = write(runs, out)
     size = file.stat().st_size
     text = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
     say(f"report: {file} ({text})", console(stderr=True))

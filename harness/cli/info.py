@@ -11,11 +11,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.options import SuiteFile
-from harness.cli.output import console, say, strangers
+from harness.cli.options import Repeats, SuiteFile
+from harness.cli.output import busy, console, say, strangers
 from harness.engines.process.imports import probe
 from harness.present.check import check
 from harness.suite.loader import load
+from harness.suite.suite import Overrides
 
 
 def doctor(
@@ -89,11 +90,10 @@ def schema() -> None:
     sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
 
 
-def validate(suite_file: SuiteFile) -> None:
+def validate(suite_file: SuiteFile, repeats: Repeats = None) -> None:
     """Check SUITE and what it includes: every mistake at once, one line each, exit code 2."""
-    with strangers():
-        suite = load(suite_file, probe=probe)
-        check(suite)
+    with busy("reading the suite"), strangers():
+        suite = load(suite_file, Overrides(repeats=repeats), probe, check)
     parts, jobs = suite.parts(), suite.all_jobs()
     say(
         f"{suite_file}: {len(jobs)} {'case' if len(jobs) == 1 else 'cases'} in "

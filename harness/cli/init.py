@@ -18,9 +18,9 @@ from harness.environment.searching import CHECKOUT, OWN
 from harness.messages import HarnessError
 from harness.present.write import write_whole
 from harness.suite.shipped import named, unknown
+from harness.suite.writer import SCHEMA, SCHEMA_LINE
 
-SUITE, SCHEMA = "suite.yaml", "suite.schema.json"
-_HEADER = "# yaml-language-server: $schema="
+SUITE = "suite.yaml"
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 _GRIDS = {
@@ -72,8 +72,8 @@ def copied(name: str) -> dict[str, str]:
         found = source.document.path
         place = found.relative_to(path.resolve().parent)
         first, _, rest = found.read_text(encoding="utf-8").partition("\n")
-        below = rest if first.startswith(_HEADER) else f"{first}\n{rest}"
-        header = f"{_HEADER}{'../' * (len(place.parts) - 1)}{SCHEMA}\n"
+        below = rest if first.startswith(SCHEMA_LINE) else f"{first}\n{rest}"
+        header = f"{SCHEMA_LINE}{'../' * (len(place.parts) - 1)}{SCHEMA}\n"
         texts[str(place)] = header + below
     return texts | {SCHEMA: schema_text()}
 

@@ -34,6 +34,11 @@ def suite_names(incomplete: str) -> list[str]:
     return _starting(shipped(), incomplete)
 
 
+def suites_or_modules(incomplete: str) -> list[str]:
+    """What `harness run` takes, as far as it has a name."""
+    return suites(incomplete) + [name for name, _ in modules(incomplete) if incomplete]
+
+
 def runs(incomplete: str) -> list[str]:
     """Names of runs: `latest`, suites, tags, ids; behind a folder what it holds."""
     folder, slash, _ = incomplete.rpartition("/")
@@ -170,6 +175,10 @@ FloatType = Annotated[
     typer.Option(help="float32, float64, float16 or bfloat16.", autocompletion=among(_DTYPES)),
 ]
 Threads = Annotated[int | None, typer.Option(help="CPU threads of every case.")]
+Repeats = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Fresh processes of every case that is timed, in rounds."),
+]
 RUN_HELP = "A run: its suite, `latest`, an id, a tag or a path."
 RunName = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP, autocompletion=runs)]
 Tags = Annotated[
@@ -262,6 +271,7 @@ def overrides_of(
     threads: int | None,
     *,
     metrics: str | None = None,
+    repeats: int | None = None,
 ) -> Overrides:
     """What the options of a command change in every case."""
     return Overrides(
@@ -270,6 +280,7 @@ def overrides_of(
         device=device,
         dtype=dtype,
         threads=threads,
+        repeats=repeats,
         only=tuple(only) if only else None,
     )
 
@@ -295,18 +306,38 @@ def parse_arguments(option: str, texts: list[str]) -> dict[str, Any]:
     """`["bins=[1, 2]"]` as keyword arguments of a module, their values read as YAML.
 
     Raises:
-        OptionError: a value that is no YAML, or a text without `=`.
+        OptionError: a value that is no YAML, a text without `=`, or a name that is given twice.
     """
+    return _parsed(option, texts, "NAME=VALUE", "{}")
+
+
+def parse_axes(option: str, texts: list[str]) -> dict[str, list[Any]]:
+    """`["bins=[1],[1, 2]"]` as axes: what stands between the outer commas is each read as YAML.
+
+    Raises:
+        OptionError: as `parse_arguments`, or an axis without a value.
+    """
+    axes = _parsed(option, texts, "AXIS=VALUE,VALUE", "[{}]")
+    for axis, values in axes.items():
+        if not values:
+            raise OptionError(f"{option} {axis}=: no value; write {option} {axis}=VALUE,VALUE")
+    return axes
+
+
+def _parsed(option: str, texts: list[str], form: str, frame: str) -> dict[str, Any]:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
-    arguments = {}
+    found: dict[str, Any] = {}
     for given in texts:
         name, equals, value = given.partition("=")
         try:
-            arguments[name] = YAML(typ="safe", pure=True).load(value)
-        except YAMLError as error:
+            read = YAML(typ="safe", pure=True).load(frame.format(value))
+        except (YAMLError, ValueError) as error:
             raise OptionError(f"{option} {given}: the value is not YAML; quote it") from error
         if not equals or not name:
-            raise OptionError(f"{option} {given}: no value; write {option} NAME=VALUE")
-    return arguments
+            raise OptionError(f"{option} {given}: no value; write {option} {form}")
+        if name in found:
+            raise OptionError(f"{option} {given}: {name} is given twice; leave one")
+        found[name] = read
+    return found

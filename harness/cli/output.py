@@ -4,10 +4,17 @@ import codecs
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import (
+    AbstractContextManager,
+    contextmanager,
+    nullcontext,
+    redirect_stdout,
+    suppress,
+)
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from harness.measure.metric import SCALES
 from harness.present.console import PrintableConsole
@@ -55,6 +62,12 @@ def console(*, stderr: bool = False) -> Console:
 def say(text: str, where: Console | None = None, *, style: str = "") -> None:
     """Print a line as it is, neither marked up nor wrapped; to stdout if nowhere else."""
     (where or console()).print(text, markup=False, soft_wrap=True, style=style)
+
+
+def busy(what: str) -> AbstractContextManager[object]:
+    """Say on a terminal what is done while the block lasts; it is gone afterwards."""
+    errors = console(stderr=True)
+    return errors.status(escape(what)) if errors.is_terminal else nullcontext()
 
 
 # Marks of verdicts, which have to stay apart.

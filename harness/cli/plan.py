@@ -19,18 +19,18 @@ from harness.cli.options import (
     Input,
     Metrics,
     Only,
-    SuiteFile,
+    Repeats,
     Threads,
     overrides_of,
 )
-from harness.cli.output import console, shown_bytes, shown_duration, strangers
+from harness.cli.output import busy, console, shown_bytes, shown_duration, strangers
+from harness.cli.targets import Grid, What, With, choose
 from harness.engines.local import LocalEngine
 from harness.engines.process.imports import probe
 from harness.engines.process.server import start_server
 from harness.messages import quote
 from harness.runner import DEFAULT_ROOT, STATIC_SLOTS
 from harness.suite.loader import load
-from harness.suite.shipped import find
 
 if TYPE_CHECKING:
     from harness.planning.plan import Plan, PlannedCase
@@ -41,7 +41,9 @@ _MOST = 40
 
 
 def plan(  # noqa: PLR0917 - typer calls it with names
-    suite_file: SuiteFile,
+    what: What,
+    with_: With = None,
+    grid: Grid = None,
     runs: Annotated[
         list[Path] | None,
         typer.Option(metavar="DIR", help="Folder with earlier runs at any depth; repeatable."),
@@ -60,23 +62,26 @@ def plan(  # noqa: PLR0917 - typer calls it with names
     device: DeviceName = None,
     dtype: FloatType = None,
     threads: Threads = None,
+    repeats: Repeats = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object with every case on stdout.")
     ] = False,
 ) -> None:
-    """Say what SUITE will take: cases, trainings, memory, time. Measures nothing.
+    """Say what SUITE, or modules as in `harness run`, will take. Measures nothing.
+
+    Cases, trainings, memory, time.
 
     Times are medians of earlier runs of the same cases on the same machine, else of similar cases,
     else unknown. Memory is known from earlier runs or predicted on fake tensors.
     """
     if budget is not None and not 0 <= budget < float("inf"):
         raise OptionError(f"--budget {budget}: give seconds, 0 or more")
-    overrides = overrides_of(input_, only, device, dtype, threads, metrics=metrics)
-    path = find(suite_file)
+    overrides = overrides_of(input_, only, device, dtype, threads, metrics=metrics, repeats=repeats)
+    chosen = choose(what, with_, grid, overrides)
     if budget != 0:
         start_server()  # its imports take as long as reading the suite
-    with _uncollected(), strangers():
-        suite = load(path, overrides, probe)
+    with busy("reading the suite and earlier runs"), _uncollected(), strangers(), chosen.words():
+        suite = load(chosen.suite, chosen.overrides, probe)
 
         from harness.environment.machine import describe_machine, machine_key
         from harness.planning.plan import make_plan

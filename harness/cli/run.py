@@ -25,33 +25,42 @@ from harness.cli.options import (
     MixMachines,
     Note,
     Only,
+    Repeats,
     Resume,
-    SuiteFile,
     Tags,
     Threads,
+    overrides_of,
     parse_pairs,
-    parse_shapes,
 )
-from harness.cli.output import console, say, strangers
+from harness.cli.output import busy, console, say, strangers
 from harness.cli.show import print_run
+from harness.cli.targets import Grid, What, With, choose, require_savable, write_suite
 from harness.engines.engine import LOCAL, make_engine
 from harness.engines.process.server import start_server
 from harness.records.record import finite
 from harness.records.run_directory import LATEST
 from harness.runner import DEFAULT_ROOT
-from harness.suite.shipped import find
 
 FAILED, INTERRUPTED = 1, 130
 
 
 def run(  # noqa: PLR0917 - typer calls it with names
-    suite_file: SuiteFile,
+    what: What,
+    with_: With = None,
+    grid: Grid = None,
     input_: Input = None,
     only: Only = None,
     metrics: Metrics = None,
     device: DeviceName = None,
     dtype: FloatType = None,
     threads: Threads = None,
+    repeats: Repeats = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Of modules: write the suite that does the same, then run it."
+        ),
+    ] = None,
     weights: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Backbone weights: safetensors, or a torch file."),
@@ -81,7 +90,10 @@ def run(  # noqa: PLR0917 - typer calls it with names
     tag: Tags = None,
     note: Note = None,
 ) -> None:
-    """Measure every case of SUITE; print its tables and keep records, tables and plots.
+    """Measure every case of SUITE, or modules side by side; keep records, tables and plots.
+
+    A MODULE is a name of `harness list` or package.file:Class, a label and `=` in front of it if it
+    shall have another one: `harness run ours=gate:Gate interlaced --input 1,512,97,97`.
 
     Exit codes: 0 all measured, 1 some case failed, 2 a mistake in suite or options, 130
     interrupted.
@@ -90,22 +102,23 @@ def run(  # noqa: PLR0917 - typer calls it with names
         {"address": address} if address else {}
     )
     chosen = make_engine(engine, options, mix_machines)
-    path = find(suite_file)
+    overrides = overrides_of(input_, only, device, dtype, threads, metrics=metrics, repeats=repeats)
+    asked = choose(what, with_, grid, overrides)
+    if save is not None:
+        require_savable(asked, save, only, weights)
     if chosen is None:
         start_server()  # its imports take as long as reading the suite
-    with strangers():
+    with busy("reading the suite"), strangers(), asked.words():
         suite = validate(
-            path,
-            input=parse_shapes(input_) if input_ else None,
+            asked.suite,
+            **asked.conditions,
             only=only or None,
-            metrics=metrics,
-            device=device,
-            dtype=dtype,
-            threads=threads,
             weights=weights,
             data_root=data_root,
             force=force,
         )
+    if save is not None:
+        write_suite(asked, save)
     errors = console(stderr=True)
     with Reporter(errors, suite) as reporter:
         result = measure(
@@ -124,7 +137,8 @@ def run(  # noqa: PLR0917 - typer calls it with names
     unwritten = _print(result, errors, as_json, resume)
     if not result.complete:
         raise typer.Exit(INTERRUPTED)
-    write_results(result)
+    with busy("writing tables and plots"):
+        write_results(result)
     if unwritten is not None:
         raise unwritten
     if not result.ok:

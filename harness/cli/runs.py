@@ -64,6 +64,8 @@ def runs(  # noqa: PLR0917 - typer calls it with names
 ) -> None:
     """List runs, the one that was started last first; with --tag, --untag, --note say so of RUN.
 
+    Of a RUN that is named the command that began it is shown, too.
+
     cases: those that ended well, of all. state: complete, failed (so many cases), interrupted,
     running, unreadable. A commit with * had changed files.
     """
@@ -98,6 +100,8 @@ def runs(  # noqa: PLR0917 - typer calls it with names
     say(head, where, style="bold")
     for line in lines:
         say(line, where)
+    for command in filter(None, (each.command for each in shown if names)):
+        say(f"{_BELOW}$ {escaped(command)}", where)
     if older := len(asked) - len(shown):
         say(f"and {older} older: --limit 0 lists all", where)
 

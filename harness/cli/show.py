@@ -24,7 +24,7 @@ from harness.cli.options import (
     parse_shapes,
     table_formats,
 )
-from harness.cli.output import console, say, strangers
+from harness.cli.output import busy, console, say, strangers
 from harness.instantiate import names
 from harness.messages import hint, quote, suggest
 from harness.present.formats import Table as ShownTable
@@ -49,12 +49,14 @@ def show_run(name: str, which: str | None, form: str | None, *, best: bool | Non
         )
     if best is not None and form != "latex":
         raise FormatError("--best marks values in LaTeX; add --format latex")
-    run = load(name)
+    with busy("reading the run"):
+        run = load(name)
+        run.rows()
     if form is None and which is None:
         print_run(run, console())
         return
     tables = run.shown() if which is None else {which: run.table(which)}
-    if form is None:
+    if form in (None, "console"):
         print_tables(tables, console())
     else:
         sys.stdout.write(
@@ -192,7 +194,7 @@ def _show_module(
     shapes = parse_shapes(input_) if input_ else (DEFAULT_INPUT,)
     given = parse_arguments("--with", with_)
     where = console()
-    with strangers():
+    with busy("importing the module"), strangers():
         found = describe(module)
     _description(where, found)
     if picture is not None:
@@ -208,7 +210,7 @@ def _show_module(
         say(f"drawn: {picture}", where)
         return
     case = Case(module, given, shapes, pass_=pass_)  # type: ignore[arg-type]
-    with strangers():
+    with busy("counting"), strangers():
         counted = costs(found, case)
     where.print(counted)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.case import Job, Outcome, Place, Turn, as_plain, from_plain
-from harness.measure import STATIC
+from harness.measure import SHARING, STATIC
 from harness.messages import HarnessError
 
 
@@ -112,9 +112,6 @@ class RemoteEngine(Engine):
 
 MOST_LOSSES = 3
 """Nodes that a case may be lost with before it counts as the reason."""
-
-SHARING = frozenset({*STATIC, "accuracy"})
-"""Metrics that neighbours do not change: counts, and trainings, whose result is no time."""
 
 
 def is_timed(job: Job) -> bool:

@@ -5,7 +5,6 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing.connection import wait
@@ -26,7 +25,8 @@ from harness.engines.engine import (
     with_turns,
 )
 from harness.engines.process.answer import AnswerError, AnswerReader, understood
-from harness.engines.process.child import LEAVING, PATIENCE, Child, StartError, signal_of
+from harness.engines.process.child import LEAVING, PATIENCE, Child, StartError
+from harness.engines.process.ending import ended_by_signal, oom_kills
 from harness.engines.process.server import context
 from harness.engines.process.supervisor import TAIL_LINES
 from harness.engines.process.worker import LONGEST_CAUSE, work
@@ -55,7 +55,7 @@ class CaseProcess:
     job: Job
     child: Child
     grant: Grant
-    oom_kills: int = field(init=False)
+    oom_kills: int = field(default_factory=oom_kills)
     started: float = field(default_factory=time.monotonic)
     answers: AnswerReader = field(init=False)
     limit: float = field(init=False)  # when patience ends
@@ -76,7 +76,6 @@ class CaseProcess:
 
     def __post_init__(self) -> None:
         self.answers = AnswerReader(self.child.pipe.fileno())
-        self.oom_kills = _oom_kills()
         members = self.job.turn.members if self.job.turn is not None else 1
         self.limit = self.started + self.job.timeout * members  # it waits for the others
 
@@ -197,11 +196,9 @@ class CaseProcess:
 
     def _cause_of_exit(self) -> tuple[Status, str]:
         code = self.exit if self.ended else self.child.process.exitcode
+        if (ended := ended_by_signal(code, self.metric, self.oom_kills)) is not None:
+            return ended
         where = f"in metric {self.metric}"
-        if (name := signal_of(code)) is not None:
-            if name == "SIGKILL" and _oom_kills() > self.oom_kills:
-                return "oom", f"ended by the kernel's out-of-memory killer, {where}"
-            return "killed", f"killed by {name}, {where}"
         if not self.ended:
             return "error", f"the supervisor of the case ended with exit code {code}, {where}"
         return "error", f"the worker ended with exit code {code} without an answer, {where}"
@@ -373,12 +370,3 @@ def run_here(
 def _printable(lines: tuple[str, ...]) -> tuple[str, ...]:
     """Of what a process is said to have written, what a record holds and a terminal bears."""
     return last_lines("\n".join(lines), TAIL_LINES)
-
-
-def _oom_kills() -> int:
-    """How often this kernel has ended a process for lack of memory; 0 where it does not tell."""
-    with suppress(OSError, ValueError):
-        for line in Path("/proc/vmstat").read_text().splitlines():
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-    return 0

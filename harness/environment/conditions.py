@@ -53,7 +53,7 @@ class SystemHost:
 
     def clock_hz(self) -> float | None:
         """Mean over the processors."""
-        with suppress(OSError, AttributeError, NotImplementedError):
+        with suppress(OSError, AttributeError, RuntimeError):
             found = psutil.cpu_freq()
             return found.current * 1e6 if found is not None and found.current else None
         return None

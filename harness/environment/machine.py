@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import platform
+import subprocess
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -100,6 +102,11 @@ def describe_machine() -> dict[str, Any]:
 
 
 def _cpu_model() -> str:
+    if sys.platform == "darwin":
+        with suppress(OSError, subprocess.SubprocessError):
+            asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
+            told = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True)
+            return told.stdout.strip()
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):

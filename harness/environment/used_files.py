@@ -39,7 +39,18 @@ _NEVER = (
     *(f"{folder}/" for folder in (Path(__file__).parents[1], _MODULES, os.path.realpath(_MODULES))),
 )
 # Of the machine, and what compilers keep for the next time, unless a suite lies there.
-_MACHINE = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib", "/bin/", f"{sys.base_prefix}/")
+_MACHINE = (
+    "/System/",
+    "/Library/",
+    "/proc/",
+    "/sys/",
+    "/dev/",
+    "/etc/",
+    "/usr/",
+    "/lib",
+    "/bin/",
+    f"{sys.base_prefix}/",
+)
 _KEPT = ("~/.cache/", "~/.triton/", "~/.nv/")
 _CACHES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "TORCH_EXTENSIONS_DIR", "CUDA_CACHE_PATH")
 _WITH_VERSIONS = {"torch", "torchvision", "numpy", "triton"}  # known by their versions, and large

@@ -1,7 +1,7 @@
 """Counterparts: which of our quantities stands beside a printed figure, and how it is made."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.judge.statistics.power_law import PowerLaw, fit_power_law
 from harness.measure.convention import ConventionSpec
@@ -167,8 +167,16 @@ def counterpart(
         HarnessError: the reference names an unknown quantity or unit.
     """
     spec = reference.figures.get(key)
-    if spec is not None:
-        return _given(key, spec, reference, rows, convention)
+    if spec is None:
+        found = _usual(key, reference, rows, convention)
+    else:
+        found = _given(key, spec, reference, rows, convention)
+    return replace(found, unjudged=found.unjudged or reference.unjudged or "")
+
+
+def _usual(
+    key: str, reference: ReferenceSpec, rows: Collection[Row], convention: ConventionSpec
+) -> Counterpart:
     if key not in USUAL_COUNTERPARTS:
         return Counterpart(key, None, Unit("1", 1.0), reference.tolerance, NO_COUNTERPART)
     name, unit_name = USUAL_COUNTERPARTS[key]

@@ -43,7 +43,9 @@ class Relative:
 
     @property
     def mark(self) -> str:
-        """What stands beside a ratio that is no plain difference."""
+        """What stands beside a ratio that is no plain difference; nothing where none was tested."""
+        if self.low is None:
+            return ""
         return {"same": SAME, "unclear": UNTOLD}.get(self.verdict, "")
 
     @property
@@ -222,7 +224,7 @@ def _conclusion(base: str, others: Sequence[tuple[str, Relative]]) -> str:
             said = f"{base} took the least time, {first} {nearest} times as much"
         else:
             said = f"{first} took the least time, {nearest} times that of {base}"
-        return f"{said}, in too few processes to know whether that holds (--repeats 5)."
+        return f"{said}, in too few processes to know whether that holds."
     same = [name for name, each in order if each.verdict == "same"]
     untold = [name for name, each in order if each.verdict == "unclear"]
     faster = [pair for pair in order if pair[1].verdict == "faster"]

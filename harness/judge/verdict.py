@@ -3,8 +3,9 @@
 `annotate` is the one place where rows are judged; tables, plots and reports take its rows.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from harness.judge.counterpart import Counterpart, counterpart, ends_sweep, range_text, swept_with
@@ -214,13 +215,31 @@ def reference_table(part: Part) -> PrintedTable | None:
         return None
     start = None if part.path is None else part.path.parent
     table = load_table(reference.paper, reference.table, start)
-    for name in reference.rows.values():
-        table.require_row(name)
-    for key in reference.figures:
-        table.require_entry(key)
-    for axis in reference.match:
-        table.require_entry(_axis(axis)[1])
+    for _, error in misnamed(reference, table):
+        raise error
     return table
+
+
+def misnamed(
+    reference: ReferenceSpec, table: PrintedTable
+) -> Iterator[tuple[tuple[str | int, ...], HarnessError]]:
+    """Rows and figures that a reference names and its table does not have, each with its place."""
+    asked: list[tuple[tuple[str | int, ...], Callable[[], None]]] = [
+        *(
+            (("rows", label), partial(table.require_row, name))
+            for label, name in reference.rows.items()
+        ),
+        *((("figures", key), partial(table.require_entry, key)) for key in reference.figures),
+        *(
+            (("match", number), partial(table.require_entry, _axis(axis)[1]))
+            for number, axis in enumerate(reference.match)
+        ),
+    ]
+    for place, require in asked:
+        try:
+            require()
+        except HarnessError as error:
+            yield place, error
 
 
 def _axis(item: str) -> tuple[str, str]:

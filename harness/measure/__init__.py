@@ -205,6 +205,9 @@ METRICS: Mapping[str, Metric] = {row.name: row for row in _ROWS}
 STATIC = tuple(name for name, row in METRICS.items() if row.static)
 """Need neither the case's memory nor its time, and give the same answer on every machine."""
 
+SHARING = frozenset({*STATIC, "accuracy"})
+"""Metrics that neighbours do not change: counts, and trainings, whose result is no time."""
+
 VALUES: Mapping[str, Value] = {value.name: value for row in _ROWS for value in row.values}
 """Everything that metrics store, by name."""
 

@@ -45,14 +45,19 @@ class StructureError(ValueError):
     """What a structure says means nothing; the message has the place and the cure."""
 
 
-def call_of(written: Any) -> Mapping[str, Any] | None:
-    """`{args: [...], kwargs: {...}}` of what stands under `input`; `None` where shapes say it all.
+def as_call(written: Any) -> tuple[tuple[Shape, ...], Mapping[str, Any] | None]:
+    """Shapes of the tensors of what stands under `input`, in order, and how they are given.
+
+    Returns:
+        The shapes, and `{args: [...], kwargs: {...}}`; `None` where shapes say it all.
 
     Raises:
         StructureError: a part of it means nothing, or there is no tensor in it.
     """
-    if is_shape(written) or (isinstance(written, (list, tuple)) and all(map(is_shape, written))):
-        return None
+    if is_shape(written):
+        return (tuple(written),), None
+    if isinstance(written, (list, tuple)) and all(map(is_shape, written)):
+        return tuple(map(tuple, written)), None
     if isinstance(written, Mapping) and written and {*written} <= {"args", "kwargs"}:
         args, kwargs = written.get("args", []), written.get("kwargs", {})
         if not isinstance(args, (list, tuple)):
@@ -62,17 +67,10 @@ def call_of(written: Any) -> Mapping[str, Any] | None:
         call = {"args": list(args), "kwargs": dict(kwargs)}
     else:
         call = {"args": list(written) if isinstance(written, (list, tuple)) else [written]}
-    if not _of_call(call):
+    leaves = _of_call(call)
+    if not leaves:
         raise StructureError("no tensor in it; write a shape, batch first")
-    return {name: part for name, part in call.items() if part}
-
-
-def shapes(written: Any) -> tuple[Shape, ...]:
-    """Shapes of the tensors of what stands under `input`, in order."""
-    call = call_of(written)
-    if call is None:
-        return (tuple(written),) if is_shape(written) else tuple(map(tuple, written))
-    return tuple(leaf.shape for leaf in _of_call(call))
+    return tuple(leaf.shape for leaf in leaves), {name: part for name, part in call.items() if part}
 
 
 def of_case(case: Case) -> list[Leaf]:

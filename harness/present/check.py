@@ -1,76 +1,66 @@
 """Check what a suite asks to see before anything is measured for it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, replace
+from difflib import get_close_matches
 from typing import Any
 
-from harness.judge.verdict import growth_axes, paired
+from harness.judge.counterpart import USUAL_COUNTERPARTS, counterpart
+from harness.judge.part import convention_of
+from harness.judge.printed import find_paper, load_table
+from harness.judge.verdict import growth_axes, misnamed, paired
+from harness.measure.own import is_own
 from harness.messages import HarnessError
+from harness.present.measured import missing
 from harness.present.pivot import PivotError, pivoted
-from harness.present.reading import read
-from harness.records.quantities.derived import INPUT, axis_of, sweep_name
-from harness.suite.document import Location, SuiteError
+from harness.present.reading import OVER, read
+from harness.records.quantities.derived import FACTORS, INPUT, axis_of, sweep_name
+from harness.records.quantities.registry import ALIASES, QUANTITIES, find
+from harness.suite.document import Location
+from harness.suite.draft import Draft
+from harness.suite.presentation import ROOFLINE_AXES, ReferenceSpec
 from harness.suite.suite import Suite
 
 _CURE = "see `harness show` and results/paper for the names that exist"
+_NEAR = 0.7  # of difflib: misspelt, rather than a name that is known once another mistake is mended
+
+Mistake = tuple[Location, HarnessError]
 
 
-def check(suite: Suite) -> None:
-    """Look up every column, axis and printed figure that a suite and its parts name.
+def check(draft: Draft) -> None:
+    """Look up every column, axis, printed figure and label that a file names.
 
-    Args:
-        suite: as it was loaded; one that a run describes has no document to point into.
-
-    Raises:
-        SuiteError: every name that does not exist, with its place in its file.
+    Mistakes go to its document. What only follows from another mistake (a column of a metric that
+    is misspelt, a label of a case that cannot be read) is left out.
     """
-    problems = []
-    for part in suite.parts():
-        if part.document is None:
-            continue
-        document = replace(part.document, problems=[])
-        for location, mistake in _mistakes(part):
-            what, semicolon, cure = str(mistake).rpartition("; ")
-            document.report(location, *((what, cure) if semicolon else (str(mistake), _CURE)))
-        problems += document.problems
-    if problems:
-        raise SuiteError(problems)
-
-
-def _mistakes(part: Suite) -> Iterator[tuple[Location, HarnessError]]:
-    """In the order in which they are looked for, each with its place in the document."""
-    rows = _blank_rows(part)
-    try:
-        paired(rows, part)
-    except HarnessError as error:  # without its reference no column can be looked up
-        yield ("reference",), error
-        return
-    labels = {job.label for job in part.jobs}
-    # Exponents are those of sweeps, by whose names a reference speaks of them.
-    swept = {axis_of(over) for over in growth_axes(part, rows)} | {INPUT}
-    labels |= {sweep_name(row, axis) for axis in swept for row in rows}
-    for location, label in _labels(part):
-        if label not in labels:
-            said = f"no case is labelled {label!r}; labels are written as in cases"
-            yield location, HarnessError(said)
-    for location, name in _quantities(part):
+    part, rows = draft.suite, _blank_rows(draft)
+    printed, mistakes = _of_reference(part, rows)
+    if mistakes:
+        part = replace(part, reference=None)
+    if draft.labels is not None:
+        mistakes += _of_labels(draft.suite, rows)
+    for location, name, noun in _quantities(draft.source.data):
+        # Where not all labels are known, an overhead may be over any.
+        asked = name.partition(OVER)[0] if draft.labels is None else name
         try:
-            read(name, part, rows)
+            reading = read(asked, part, rows)
         except HarnessError as error:
-            yield location, error
-    for t, table in enumerate(part.tables):
-        try:
-            if table.pivot is not None:
-                pivoted(table.pivot, part, rows)
-        except PivotError as error:  # what is unknown was said already
-            yield ("tables", t, "pivot"), error
-        except HarnessError:
-            pass
+            if not _follows(asked, draft, printed):
+                mistakes.append((location, error))
+        else:
+            needed = missing(reading, rows, draft.asked)
+            if set(needed) - (draft.measured if draft.source.lost_cases else set()):
+                mistakes.append((location, _unmeasured(asked, noun, needed, draft)))
+    mistakes += _of_pivots(part, rows[: len(part.jobs)])
+    for location, mistake in mistakes:
+        what, semicolon, cure = str(mistake).rpartition("; ")
+        said = (what, cure) if semicolon else (str(mistake), _CURE)
+        draft.source.document.report(location, *said)
 
 
-def _blank_rows(part: Suite) -> list[dict[str, Any]]:
+def _blank_rows(draft: Draft) -> list[dict[str, Any]]:
     """Rows as the run will have them, with nothing measured yet."""
-    return [
+    rows = [
         {
             **asdict(job.case),
             "suite": job.suite,
@@ -78,11 +68,91 @@ def _blank_rows(part: Suite) -> list[dict[str, Any]]:
             "status": "ok",
             "pass": job.case.pass_,
             "input": [list(shape) for shape in job.case.inputs],
+            "threads": job.threads,
             "factors": dict(job.factors),
             "declared": job.declared,
         }
-        for job in part.jobs
+        for job in draft.suite.jobs
     ]
+    left = (draft.labels or frozenset()) - {row["label"] for row in rows}
+    return rows + [{**rows[0], "label": label, "factors": {}} for label in sorted(left) if rows]
+
+
+def _of_reference(
+    part: Suite, rows: Sequence[dict[str, Any]]
+) -> tuple[Collection[str], list[Mistake]]:
+    """Figures that the reference's table prints, and every mistake of the reference but labels."""
+    reference = part.reference
+    if reference is None:
+        return (), []
+    place, start = "paper", part.path.parent
+    try:
+        find_paper(reference.paper, start)
+        place = "table"
+        table = load_table(reference.paper, reference.table, start)
+    except HarnessError as error:
+        return (), [(("reference", place), error)]
+    found: list[Mistake] = [(("reference", *p), error) for p, error in misnamed(reference, table)]
+    convention = convention_of(part)
+    for key in table.entries:
+        wrong = list(_of_figure(key, reference, rows))
+        if not wrong:
+            try:
+                counterpart(key, reference, rows, convention)
+            except HarnessError as error:
+                wrong = [(("reference", "figures", key), error)]
+        found += wrong
+    if not found:
+        try:
+            paired(rows, part)
+        except HarnessError as error:
+            found.append((("reference",), error))
+    return table.entries, found
+
+
+def _of_figure(
+    key: str, reference: ReferenceSpec, rows: Sequence[dict[str, Any]]
+) -> Iterator[Mistake]:
+    """Quantities that a figure names and that do not exist."""
+    spec = reference.figures.get(key)
+    if spec is None:
+        return
+    named = [("value", spec.value), ("over", spec.over)]
+    for place, name in (*((p, n) for p, n in named), *spec.instead.items()):
+        try:
+            if name is not None:
+                find(name, rows)
+        except HarnessError as error:
+            within = (place,) if place in {"value", "over"} else ("instead", place)
+            yield ("reference", "figures", key, *within), error
+
+
+def _of_pivots(part: Suite, rows: Sequence[dict[str, Any]]) -> Iterator[Mistake]:
+    """Matrices with several rows in one cell."""
+    for t, table in enumerate(part.tables):
+        try:
+            if table.pivot is not None:
+                pivoted(table.pivot, part, rows)
+        except PivotError as error:
+            yield ("tables", t, "pivot"), error
+        except HarnessError:  # said of the name
+            pass
+
+
+def _of_labels(part: Suite, rows: Sequence[dict[str, Any]]) -> Iterator[Mistake]:
+    """Labels that tables or a reference speak of and no case has."""
+    labels = {row["label"] for row in rows}
+    try:
+        # Exponents are those of sweeps, by whose names a reference speaks of them.
+        over = growth_axes(part, rows)
+    except HarnessError:  # said of the figure
+        return
+    swept = {axis_of(each) for each in over} | {INPUT}
+    labels |= {sweep_name(row, axis) for axis in swept for row in rows}
+    for location, label in _labels(part):
+        if label not in labels:
+            said = f"no case is labelled {label!r}; labels are written as in cases"
+            yield location, HarnessError(said)
 
 
 def _labels(part: Suite) -> Iterator[tuple[Location, str]]:
@@ -111,21 +181,66 @@ def _labels(part: Suite) -> Iterator[tuple[Location, str]]:
             yield location, label
 
 
-def _quantities(part: Suite) -> Iterator[tuple[Location, str]]:
-    """Names of quantities that tables and plots ask for."""
-    for t, table in enumerate(part.tables):
-        for c, column in enumerate(table.names):
-            if column != "verdict":
-                yield ("tables", t, "columns", c), column
-        if table.sort is not None:
-            yield ("tables", t, "sort"), table.sorted_by[0]
-        if table.pivot is not None:
-            for axis, name in table.pivot:
-                yield ("tables", t, "pivot", axis), name
-    for p, plot in enumerate(part.plots):
-        for axis in ("x", "series"):
-            name = getattr(plot, axis)
-            if name is not None:
-                yield ("plots", p, axis), name
-        for y, name in enumerate(plot.ys):
-            yield ("plots", p, "y", *(() if isinstance(plot.y, str) else (y,))), name
+def _quantities(data: dict[str, Any]) -> Iterator[tuple[Location, str, str]]:
+    """Names of quantities that tables and plots ask for, with what asks.
+
+    Read from the file itself: of a table with another mistake the columns are looked up, too.
+    """
+    for t, table in enumerate(_mappings(data.get("tables"))):
+        for c, column in enumerate(_listed(table.get("columns"))):
+            within = ("name",) if isinstance(column, dict) else ()
+            name = column.get("name") if isinstance(column, dict) else column
+            if isinstance(name, str) and name != "verdict":
+                yield ("tables", t, "columns", c, *within), name, "column"
+        if isinstance(sort := table.get("sort"), str):
+            yield ("tables", t, "sort"), sort.removeprefix("-"), "sort"
+        pivot = table.get("pivot")
+        for place, name in pivot.items() if isinstance(pivot, dict) else ():
+            if isinstance(name, str):
+                yield ("tables", t, "pivot", place), name, "pivot"
+    for p, plot in enumerate(_mappings(data.get("plots"))):
+        axes = {**(ROOFLINE_AXES if plot.get("kind") == "roofline" else {}), **plot}
+        for axis in ("x", "series", "y"):
+            said = axes.get(axis)
+            for n, name in enumerate(_listed(said)):
+                if isinstance(name, str):
+                    yield (
+                        ("plots", p, axis, *((n,) if isinstance(said, list) else ())),
+                        name,
+                        "plot",
+                    )
+
+
+def _mappings(said: Any) -> list[dict[str, Any]]:
+    return [each if isinstance(each, dict) else {} for each in _listed(said)]
+
+
+def _listed(said: Any) -> list[Any]:
+    return said if isinstance(said, list) else [said]
+
+
+def _follows(name: str, draft: Draft, printed: Collection[str]) -> bool:
+    """Whether an unknown name may be known once the other mistakes of its file are mended."""
+    base, data = name.partition(OVER)[0], draft.source.data
+    if base in draft.measured or base.removeprefix(FACTORS) in draft.axes or base in printed:
+        return True
+    declared = {said["metric"] for job in draft.suite.jobs for said in job.declared.values()}
+    own = any(is_own(metric) and metric not in declared for metric in draft.measured)
+    unread = "reference" in data and not printed
+    if unread and base in USUAL_COUNTERPARTS:
+        return True
+    known = (*QUANTITIES, *ALIASES, *draft.axes)
+    return (own or unread) and not get_close_matches(base, known, n=1, cutoff=_NEAR)
+
+
+def _unmeasured(name: str, noun: str, needed: Sequence[str], draft: Draft) -> HarnessError:
+    metrics = " and ".join(needed)
+    what = f"no case measures {metrics}"
+    if set(needed) <= {each for asked in draft.asked.values() for each in asked}:
+        what += " together"
+    if [name] != list(needed):
+        what += f", which {name} needs"
+    add = f"add {metrics} to measure"
+    if not draft.measured:  # then it is static
+        add = f"write measure: [static, {', '.join(needed)}]"
+    return HarnessError(f"{what}; {add}, or remove the {noun}")

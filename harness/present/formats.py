@@ -59,8 +59,6 @@ class Cell:
 
     text: str  # what is shown
     raw: Any  # the stored value behind it, in SI base units; `None` if there is none
-    # what is shown where a column has room for a word only (`oom`); `text` if empty
-    short: str = ""
     verdict: str = ""  # of the printed figure whose difference it is, where it is judged
 
     @property
@@ -138,11 +136,11 @@ class Table:
 
 
 def _printable_column(column: Column) -> Column:
-    texts = (column.head, column.group, column.sub, *(c.text + c.short for c in column.cells))
+    texts = (column.head, column.group, column.sub, *(c.text for c in column.cells))
     if "".join(texts).isprintable():
         return column
     head, group, sub = map(printable, (column.head, column.group, column.sub))
-    cells = [replace(c, text=printable(c.text), short=printable(c.short)) for c in column.cells]
+    cells = [replace(c, text=printable(c.text)) for c in column.cells]
     return replace(column, head=head, group=group, sub=sub, cells=tuple(cells))
 
 

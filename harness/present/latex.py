@@ -168,9 +168,9 @@ def entries(column: Column, marks: Marks) -> list[str]:
     made = []
     for cell, rank in zip(column.cells, marks, strict=True):
         if found is None:
-            made.append(latex_text(cell.short or cell.text))
+            made.append(latex_text(cell.text))
         elif NUMBER.fullmatch(cell.text) is None:
-            made.append(f"{{{latex_text(cell.short or cell.text)}}}")
+            made.append(f"{{{latex_text(cell.text)}}}")
         elif rank == 2:
             made.append(found.padded(cell.text))
         else:

@@ -1,6 +1,7 @@
 """Footnotes: what a table's numbers mean, and everything about them that needs saying."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from harness.judge.counterpart import EXPONENT, EXPONENT_TOLERANCE
@@ -8,6 +9,7 @@ from harness.judge.part import Context, Part, convention_of
 from harness.judge.statistics.significance import least_difference
 from harness.judge.verdict import reference_table, tally_of, unmatched
 from harness.measure.convention import ConventionSpec
+from harness.messages import listed
 from harness.present.formats import MARKS
 from harness.present.reading import Reading
 from harness.records.origin import commits_of
@@ -66,6 +68,8 @@ def _shared(name: str, values: Iterable[Any]) -> str:
     return f"{name} by row ({', '.join(map(str, distinct))})"
 
 
+_MOST_LABELS = 10  # of cases that failed alike
+
 _POWERS = {1e9: "1e9", 2.0**30: "2^30", 1e6: "1e6", 1.0: "1"}
 
 
@@ -89,16 +93,39 @@ def footnotes(
     notes: Mapping[str, str] = getattr(part, "notes", None) or {}
     labels = [str(row.get("label")) for row in rows]
     lines += [f"{label}: {notes[label]}" for label in labels if notes.get(label)]
-    lines += [
-        f"{row.get('label')}: {row.get('status') or 'not run'}"
-        + (f": {row['cause']}" if row.get("cause") else "")
-        for row in rows
-        if row.get("status") != "ok"
-    ]
+    lines += [failure.text for failure in failures(rows)]
     lines += _coverage(rows)
     lines += _witness(rows)
     lines += _warning_lines(rows)
     return tuple(" ".join(line.split()) for line in lines)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Cases that ended in the same way, and did not end well."""
+
+    status: str  # how they ended
+    cause: str  # in one line; empty where none was recorded
+    labels: tuple[str, ...]  # of the cases, in their order
+
+    @property
+    def text(self) -> str:
+        """`A: error: cause`, `14 cases: error: cause: A, B, C and 11 more`."""
+        said = ": ".join(filter(None, (self.status, self.cause)))
+        if len(self.labels) == 1:
+            return f"{self.labels[0]}: {said}"
+        return f"{len(self.labels)} cases: {said}: {listed(self.labels, _MOST_LABELS)}"
+
+
+def failures(rows: Iterable[Row]) -> list[Failure]:
+    """What failed: equal causes once, in the order of the first case of each."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row.get("status") != "ok":
+            cause = " ".join(str(row.get("cause") or "").split())
+            key = (str(row.get("status") or "not run"), cause)
+            found.setdefault(key, []).append(str(row.get("label")))
+    return [Failure(*key, tuple(labels)) for key, labels in found.items()]
 
 
 def setting(

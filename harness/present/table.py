@@ -1,25 +1,25 @@
 """Table: the asked columns of a suite's rows, ready to be written in any format."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from harness.judge.counterpart import Counterpart
 from harness.judge.part import Context, Part
 from harness.judge.relative import RELATIVE, conclusions, relative_of, with_relative
+from harness.measure import METRICS
 from harness.measure.metric import Direction
 from harness.present.formats import ABSENT, MARKS, Cell, Column, Table, percent_cell
 from harness.present.notes import footnotes, setting
 from harness.present.pivot import pivoted
 from harness.present.reading import Reading, read
 from harness.records.quantities.quantity import Row, with_unit
+from harness.records.quantities.registry import axes
 from harness.suite.presentation import ColumnSpec, TableSpec
-
-_CELL_WIDTH = 40
 
 
 def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | None = None) -> Table:
-    """A table of annotated rows: all of them, failed ones with status and cause in place.
+    """A table of annotated rows: all of them, failed ones with their status in place.
 
     A column with a printed counterpart becomes ours, reported and, where any is judged, the
     difference in per cent of the printed figure.
@@ -43,6 +43,21 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | No
         spec.best is not None,
         tuple(conclusions(rows)) if RELATIVE in spec.names else (),
     )
+
+
+def usual_columns(
+    rows: Sequence[Row], metrics: Collection[str], own: Iterable[str]
+) -> tuple[str, ...]:
+    """The columns of a table that nobody asked for: axes, what was measured, times compared.
+
+    Args:
+        metrics: names of those that are shown.
+        own: stored names that users' metrics gave.
+    """
+    grid = [axis for axis in axes(rows) if axis != "module"]  # labels begin with that
+    shown = [each.name for each in METRICS.values() if each.name in metrics and each.columns]
+    compared = [RELATIVE] if any(row.get(RELATIVE) for row in rows) else []
+    return ("label", *grid, *shown, *own, *compared)
 
 
 def _listed(spec: TableSpec, part: Part, rows: Sequence[Row]) -> tuple[list[Column], list[Reading]]:
@@ -103,7 +118,7 @@ def _key(reading: Reading, row: Row) -> Any:
 
 
 class _Failures:
-    """Puts a failed row's status and cause into the first place where a number is missing."""
+    """Puts a failed row's status where its first number is missing; the notes have the cause."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._left = {i: row for i, row in enumerate(rows) if row.get("status") != "ok"}
@@ -112,12 +127,7 @@ class _Failures:
         row = self._left.pop(index, None)
         if row is None:
             return Cell(ABSENT, None)
-        status, cause = str(row.get("status") or "not run"), row.get("cause")
-        if not cause:
-            return Cell(status, None)
-        line = " ".join(str(cause).split())
-        short = line if len(line) <= _CELL_WIDTH else line[: _CELL_WIDTH - 3].rstrip() + "..."
-        return Cell(f"{status}: {short}", None, status)
+        return Cell(str(row.get("status") or "not run"), None)
 
 
 def _expand(

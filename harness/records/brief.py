@@ -1,5 +1,6 @@
 """A run in a few words, as a list has it: read without making records of it."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ class Brief:
     ok: int = 0  # of which every process ended well
     failed: int = 0  # of which one did not
     problem: str = ""  # why it cannot be read
+    command: str = ""  # that began it, as it would be written again
 
     @property
     def id(self) -> str:
@@ -75,7 +77,18 @@ def brief_of(path: Path) -> Brief:
         len(by_case),
         ok,
         failed,
+        command=_command(str(run.description.get("command") or "")),
     )
+
+
+def _command(written: str) -> str:
+    """Without the folders of the program."""
+    try:
+        program, *rest = shlex.split(written)
+    except ValueError:
+        return ""
+    name = Path(program).name
+    return shlex.join([*(("python", "-m", "harness") if name == "__main__.py" else (name,)), *rest])
 
 
 def _state(run: KeptRun, ended: bool, failed: int) -> State:

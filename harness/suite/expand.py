@@ -9,7 +9,7 @@ from typing import Any
 from harness import instantiate
 from harness.case import Case, Device, Job
 from harness.instantiate import ArgumentTypeError, ModuleError, Signature
-from harness.measure import STATIC, inputs
+from harness.measure import SHARING, STATIC, inputs
 from harness.measure.own import Declared, MetricError, is_own, metric_target, own_function
 from harness.messages import CuredError, quote, suggest
 from harness.records.quantities.registry import is_taken
@@ -107,7 +107,7 @@ class OwnMetrics:
     """Users' metrics of one file, each imported and each mistake reported once."""
 
     source: Source  # the file
-    by_option: bool  # whether the command line names the metrics, and not the file
+    by_option: tuple[str, ...]  # those that the command line names
     refused: Refused  # files that must not be imported
     _known: dict[str, Declared | MetricError] = field(default_factory=dict)
     _giver: dict[str, str] = field(default_factory=dict)  # stored name: the metric that declares it
@@ -147,12 +147,12 @@ class OwnMetrics:
         document, said = recipe.document, recipe.spec.measure
         place: Place = ("measure",) if said is None else (*recipe.place, "measure")
         measure = self.source.spec.measure if said is None and self.source.spec else said
-        if isinstance(measure, tuple):
-            place = (*place, measure.index(name) if name in measure else 0)
+        if isinstance(measure, tuple) and name in measure:
+            place = (*place, measure.index(name))
         if (place, name) in self._reported:
             return
         self._reported.add((place, name))
-        if self.by_option:
+        if name in self.by_option:
             line = min(1, document.root.line) if document.root else 1
             where = "option metrics"
             document.problems.append(
@@ -184,6 +184,9 @@ class Expansion:
     refused: Refused  # files that must not be imported
     jobs: list[Job] = field(default_factory=list)
     notes: dict[str, str] = field(default_factory=dict)
+    # label of a case: what the file measures of it, whatever options say
+    asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    is_open: bool = False  # whether an entry is so wrong that the labels of its cases are not known
     _used_defaults: set[str] = field(default_factory=set)
     _unchecked: bool = False
     _constructors: Constructors = field(init=False)
@@ -194,7 +197,7 @@ class Expansion:
     def run(self) -> None:
         """Fill `jobs` and `notes`."""
         self._constructors = Constructors(search_path_of(self.source), self.refused)
-        by_option = self.overrides.metrics is not None
+        by_option = self.overrides.metrics or ()
         self._own = OwnMetrics(self.source, by_option, self.refused)
         self._accuracies = Accuracies(self.source, self.spec, self.overrides.data_root)
         first: dict[str, str] = {}
@@ -202,6 +205,7 @@ class Expansion:
             made = list(self._jobs(recipe))
             self._check_labels(recipe, made, first)
             self.jobs += made
+            self.asked.update({job.label: self._asked(recipe) for job in made})
             self._repeats.update({job.label: self._processes(recipe) for job in made})
             if recipe.spec.note is not None and recipe.place:
                 self.notes.update({job.label: recipe.spec.note for job in made})
@@ -254,20 +258,23 @@ class Expansion:
         if combinations is None or not self._has(
             recipe, "module", recipe.spec.module, "add module: name"
         ):
-            self._unchecked = True
+            self._unchecked = self.is_open = True
             return
         self.budget.left -= len(combinations) * processes
         shape = recipe.spec.input or self.spec.input or self.overrides.inputs
         cure = "add input: [B, C, H, W] here or for the whole suite"
-        has_input = self._has(recipe, "input", shape, cure, sure=self.source.complete)
+        self._has(recipe, "input", shape, cure, sure=self.source.complete)
         has_label = recipe.check_label()
-        measured = self._metrics(recipe)
-        declared = self._own.declared(recipe, measured)
+        self.is_open |= not has_label
+        asked, measured = self._asked(recipe), self._metrics(recipe)
+        # Also of what an option leaves out: columns of the file name it.
+        declared = self._own.declared(recipe, tuple(dict.fromkeys((*asked, *measured))))
         accuracy = self._accuracies.of(recipe) if "accuracy" in measured else None
         for combination in combinations:
             module = str(combination.get("module", recipe.spec.module))
-            arguments = self._arguments(recipe, module, combination)
-            if arguments is not None and has_input and has_label:
+            arguments = self._arguments(recipe, module, combination) or {}
+            if has_label:
+                # Also of a case with mistakes: columns and references speak of its label and axes.
                 job = self._job(
                     recipe, module, arguments, combination, measured=measured, accuracy=accuracy
                 )
@@ -275,7 +282,9 @@ class Expansion:
         self._unchecked |= len(recipe.document.problems) > before
 
     def _processes(self, recipe: Recipe) -> int:
-        return int(_first(recipe.spec.repeats, self.spec.repeats, 1))
+        timed = not SHARING.issuperset(self._metrics(recipe))
+        forced = self.overrides.repeats if timed else None
+        return int(_first(forced, recipe.spec.repeats, self.spec.repeats, 1))
 
     def _has(self, recipe: Recipe, key: str, given: Any, cure: str, *, sure: bool = True) -> bool:
         if given is not None or key in recipe.axes:
@@ -328,17 +337,18 @@ class Expansion:
         spec = recipe.spec
         threads = _first(self.overrides.threads, spec.threads, self.spec.threads)
         given = self._condition(recipe, combination, "input", None)
+        shapes, call = ((), None) if given is None else inputs.as_call(given)
         case = Case(
             module=module,
             arguments=arguments,
-            inputs=inputs.shapes(given),
+            inputs=shapes,
             device=_device(_first(self.overrides.device, spec.device, self.spec.device, "auto")),
             dtype=self._condition(recipe, combination, "dtype", "float32"),
             pass_=self._condition(recipe, combination, "pass", "inference"),
             channels_last=_first(spec.channels_last, self.spec.channels_last, False),
             compile=_first(spec.compile, self.spec.compile, False),
             autocast=_first(spec.autocast, self.spec.autocast),
-            call=inputs.call_of(given),
+            call=call,
             prepare=self._prepare(recipe),
         )
         counting = self._counting(recipe)
@@ -403,8 +413,11 @@ class Expansion:
                 found.append(str(path.resolve()))
         return tuple(dict.fromkeys(found))
 
+    def _asked(self, recipe: Recipe) -> tuple[str, ...]:
+        return metrics(_first(recipe.spec.measure, self.spec.measure, "static"))
+
     def _metrics(self, recipe: Recipe) -> tuple[str, ...]:
-        asked = metrics(_first(recipe.spec.measure, self.spec.measure, "static"))
+        asked = self._asked(recipe)
         if self.overrides.metrics is None:
             return asked
         forced = metrics(self.overrides.metrics)

@@ -7,14 +7,17 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from harness.case import DType, Job
+from harness.case import DType, Job, as_plain
+from harness.measure import SHARING
+from harness.measure.inputs import is_shape
 from harness.messages import HarnessError, suggest
 from harness.suite import reader, tree
 from harness.suite.document import Document, Problem, SuiteError, details, validated, words
+from harness.suite.draft import Check, Draft
 from harness.suite.expand import Budget, Expansion
 from harness.suite.imports import Probe, Refused, refused_files
 from harness.suite.reader import SHOWN, Given, read_mapping
-from harness.suite.schema import DeviceChoice, MetricChoice, Shape, Threads
+from harness.suite.schema import DeviceChoice, MetricChoice, Repeats, Shape, SuiteSpec, Threads
 from harness.suite.shipped import find
 from harness.suite.suite import Overrides, Suite
 from harness.suite.tree import Source
@@ -59,11 +62,15 @@ _OVERRIDE_TYPES: dict[str, TypeAdapter[Any]] = {
     "device": TypeAdapter(DeviceChoice),
     "dtype": TypeAdapter(DType),
     "threads": TypeAdapter(Threads),
+    "repeats": TypeAdapter(Repeats),
 }
 
 
 def load(
-    suite: Path | Given, overrides: Overrides | None = None, probe: Probe | None = None
+    suite: Path | Given,
+    overrides: Overrides | None = None,
+    probe: Probe | None = None,
+    check: Check | None = None,
 ) -> Suite:
     """Read a suite and what it includes, and write out every case.
 
@@ -73,6 +80,7 @@ def load(
         overrides: what options change in every case.
         probe: tries the imports of users' files where they can end nothing; without one they are
             imported here at once.
+        check: looks up what each file asks to see; without one that is left to whoever shows it.
 
     Raises:
         SuiteError: with every mistake of every file, in file order.
@@ -91,25 +99,36 @@ def load(
     root = tree.read(document, folder)
     usable = Overrides() if problems else overrides
     refused = refused_files(root, usable, probe) if probe else {}
-    loaded = _suite(root, usable, Budget(), refused)
+    drafts: list[Draft] = []
+    loaded = _suite(root, usable, Budget(), refused, drafts)
+    if check is not None:
+        for draft in drafts:
+            if draft.has_cases:
+                check(draft)
     for source in root.walk():
         problems += sorted(source.document.problems, key=lambda p: (p.line, p.column))
+    timed = loaded and not all(SHARING.issuperset(job.metrics) for job in loaded.all_jobs())
+    if overrides.repeats is not None and not problems and not timed:
+        what = "no case is timed, and every process would give the same"
+        cure = "add latency to the metrics, or leave it out"
+        problems.append(_of_option(document, "repeats", what, cure))
     if problems or loaded is None:
         raise SuiteError(problems)
     return loaded if overrides.only is None else keep_only(loaded, overrides.only)
 
 
-def _suite(source: Source, overrides: Overrides, budget: Budget, refused: Refused) -> Suite | None:
-    """The suite of one file, as far as it is right."""
-    if source.spec is None:
-        for below in source.included:
-            _suite(below, overrides, budget, refused)
-        return None
+def _suite(
+    source: Source, overrides: Overrides, budget: Budget, refused: Refused, drafts: list[Draft]
+) -> Suite | None:
+    """The suite of one file, as far as it is right; it and those below are added to the drafts."""
     spec = source.spec
+    if spec is None:
+        for below in source.included:
+            _suite(below, overrides, budget, refused, drafts)
+        return None
     expansion = Expansion(source, spec, overrides, budget, refused)
     expansion.run()
-    included = [_suite(below, overrides, budget, refused) for below in source.included]
-    return Suite(
+    suite = Suite(
         name=spec.suite,
         title=spec.title or spec.suite,
         path=source.document.path,
@@ -118,11 +137,47 @@ def _suite(source: Source, overrides: Overrides, budget: Budget, refused: Refuse
         plots=spec.plots,
         reference=spec.reference,
         convention=spec.convention or "flops",
-        included=tuple(suite for suite in included if suite is not None),
         note=spec.note,
         notes=expansion.notes,
         document=source.document,
     )
+    suite = _beside_nothing(suite) if _is_resized(spec, overrides) else suite
+    drafts.append(Draft(source, suite, expansion.asked, expansion.is_open))
+    included = [_suite(below, overrides, budget, refused, drafts) for below in source.included]
+    return replace(suite, included=tuple(each for each in included if each is not None))
+
+
+RESIZED = "measured at another input than the paper's"
+
+
+def _is_resized(spec: SuiteSpec, overrides: Overrides) -> bool:
+    """Whether an option gives inputs of another size than the file's."""
+    if overrides.inputs is None:
+        return False
+    entries = (spec, *(spec.cases or ()))
+    said = [each.input for each in entries if each.input is not None]
+    said += [value for each in entries for value in each.grid.get("input", ())]
+    said += [value for each in entries for value in each.zip_.get("input", ())]
+    shapes = [[each] if is_shape(each) else each for each in said]
+    return any(as_plain(each) != as_plain(overrides.inputs) for each in shapes)
+
+
+def _beside_nothing(suite: Suite) -> Suite:
+    """A suite at inputs of another size: what a paper prints is of its own."""
+    if suite.reference is None:
+        return suite
+    note = f"Measured at inputs that an option gave, not at the suite's. {suite.note or ''}"
+    tables = tuple(
+        table.model_copy(
+            update={
+                "reported": False,
+                "columns": tuple(each for each in table.columns if each != "verdict"),
+            }
+        )
+        for table in suite.tables
+    )
+    reference = suite.reference.model_copy(update={"unjudged": RESIZED})
+    return replace(suite, reference=reference, tables=tables, note=note.strip())
 
 
 def _of_option(document: Document, name: str, what: str, cure: str) -> Problem:

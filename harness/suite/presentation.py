@@ -99,6 +99,11 @@ class ReferenceSpec(Strict):
         default_factory=dict,
         description="Label: why none of its printed figures can be reproduced.",
     )
+    unjudged: Line | None = Field(
+        default=None,
+        description="Why none of its figures is judged here; --input of another size than the "
+        "suite's says so itself.",
+    )
 
     @model_validator(mode="after")
     def _one_judgement(self) -> "ReferenceSpec":

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -101,7 +102,22 @@ def _said(spec: LatencySpec | None) -> dict[str, Any]:
     return {} if spec is None else spec.model_dump(exclude_none=True)
 
 
-DeviceChoice = Literal["auto", "cpu", "cuda"]
+def require_no_index(device: Any) -> Any:
+    """A name of a device, unless it names one GPU of several: which is free the engine finds out.
+
+    Raises:
+        ValueError: `cuda:1`; says how one is chosen.
+    """
+    name, colon, index = device.partition(":") if isinstance(device, str) else ("", "", "")
+    if name == "cuda" and colon:
+        raise ValueError(
+            f"{quote(device)} names one GPU; write cuda, for which each case takes a free one; "
+            f"CUDA_VISIBLE_DEVICES={index or 0} before the command leaves that one alone to take"
+        )
+    return device
+
+
+DeviceChoice = Annotated[Literal["auto", "cpu", "cuda"], BeforeValidator(require_no_index)]
 
 
 CASE_AXES = ("module", "input", "dtype", "pass")
@@ -154,7 +170,7 @@ def _holds_more(value: Any) -> bool:
 
 
 def _meaningful(structure: Any) -> Any:
-    for shape in inputs.shapes(structure):
+    for shape in inputs.as_call(structure)[0]:
         _bounded(shape)
     return structure
 
@@ -228,6 +244,7 @@ Preparation = Annotated[
 Axes = dict[str, Annotated[list[Any], Field(min_length=1)]]
 Seconds = Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT)]
 Threads = Annotated[int, Field(ge=1, le=4096)]
+Repeats = Annotated[int, Field(ge=1, le=MOST_REPEATS)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -283,7 +300,7 @@ class Conditions(Strict):
         description="What makes the module ready before it is measured: a method of it or of its "
         "parts (fuse_conv_bn, switch_to_deploy), or package.file:function of the module.",
     )
-    repeats: Annotated[int, Field(ge=1, le=MOST_REPEATS)] | None = Field(
+    repeats: Repeats | None = Field(
         default=None,
         description="Fresh processes per case; 1 if absent. The row is the median of theirs.",
     )

@@ -1,7 +1,7 @@
 """The suites that come with the harness, and the file of a suite from what somebody writes."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -46,11 +46,8 @@ def find(given: Path) -> Path:
     Raises:
         SuiteError: there is neither; names the nearest.
     """
-    for path in (given, *(Path(f"{given}{ending}") for ending in ENDINGS)):
-        if os.path.isfile(path):  # noqa: PTH113 - of what may not be read, it says no
-            return path
-    if (ours := named(given)) is not None:
-        return ours
+    if (path := found(given)) is not None:
+        return path
     try:
         given.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -60,18 +57,34 @@ def find(given: Path) -> Path:
     return given  # whoever reads it says why it cannot be read
 
 
+def found(given: Path) -> Path | None:
+    """The file that `find` finds, of the user or shipped; `None` where there is neither."""
+    for path in (given, *(Path(f"{given}{ending}") for ending in ENDINGS)):
+        if os.path.isfile(path):  # noqa: PTH113 - of what may not be read, it says no
+            return path
+    return named(given)
+
+
 def named(given: Path) -> Path | None:
     """The shipped suite of a name, such as `smoke`, `smoke.yaml` or `ablations/smoke`."""
     return {name: path for path in shipped().values() for name in _names(path)}.get(str(given))
 
 
-def unknown(given: Path) -> SuiteError:
-    """That there is no such suite, with the nearest names."""
-    stems = list(shipped())
-    near = get_close_matches(given.stem[:LONGEST_QUOTE], stems, n=_NEAREST, cutoff=0.6)
+def unknown(given: Path, modules: Sequence[str] = ()) -> SuiteError:
+    """That there is no such suite, with the nearest names.
+
+    Args:
+        given: what was written.
+        modules: names that could have been meant, too.
+    """
+    names = [*shipped(), *modules]
+    near = get_close_matches(given.stem[:LONGEST_QUOTE], names, n=_NEAREST, cutoff=0.6)
     cure = f"did you mean {' or '.join(near)}?" if near else "check the path or the name"
-    cure = f"{cure} (all names: harness list suites)"
-    return SuiteError([Problem(shown(given), 0, 0, "suite", "no such file or shipped suite", cure)])
+    cure = f"{cure} (all names: harness list suites{', harness list' if modules else ''})"
+    where, what = "suite", "no such file or shipped suite"
+    if modules:
+        where, what = "suite or module", "no such file, shipped suite or module"
+    return SuiteError([Problem(shown(given), 0, 0, where, what, cure)])
 
 
 def home(suite: Path) -> Path:

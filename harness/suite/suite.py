@@ -23,6 +23,7 @@ class Overrides:
     device: str | None = None  # `auto`, `cpu` or `cuda`
     dtype: str | None = None  # floating type
     threads: int | None = None  # CPU threads
+    repeats: int | None = None  # processes of every case that is timed
     only: tuple[str, ...] | None = None  # labels to keep, of the suite and what it includes
     force: bool = False  # run also what is predicted not to fit into the free memory
     data_root: Path | None = None  # folder of real images, for accuracy

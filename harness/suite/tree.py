@@ -4,11 +4,14 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from harness.measure import METRICS
+from harness.measure.own import is_own
 from harness.messages import suggest
 from harness.suite import reader
 from harness.suite.document import Document, shown
@@ -31,6 +34,7 @@ class Source:
     # no key of the top level was left out of `spec`; when false, a thing that seems to lack may be
     # there, misspelt, and is not reported as missing
     complete: bool = False
+    lost: frozenset[str] = frozenset()  # keys of the top level that were left out of `spec`
     lost_cases: bool = False  # some entries of `cases` were left out of `spec`
     included: "list[Source]" = field(default_factory=list)  # files it includes
     # index in the file of each entry of `spec.cases`
@@ -126,20 +130,44 @@ def _validate(source: Source) -> None:
 def _salvage(source: Source, error: ValidationError) -> None:
     """Keep what is right, so that the mistakes of the rest are found in the same pass."""
     data = dict(source.data)
-    faulty = {detail["loc"][:2] for detail in error.errors(include_url=False) if detail["loc"]}
-    source.complete &= all(place[0] == "cases" and len(place) > 1 for place in faulty)
-    source.lost_cases = any(place[0] == "cases" for place in faulty)
-    cases = {place[1] for place in faulty if place[0] == "cases" and len(place) > 1}
+    faulty = [detail["loc"] for detail in error.errors(include_url=False) if detail["loc"]]
+    cases: dict[Any, list[Any]] = {}  # number: keys with mistakes; `None` for the entry itself
     for place in faulty:
-        if place[0] != "cases" or len(place) == 1:
-            data.pop(str(place[0]), None)
+        if place[0] == "cases" and len(place) > 1:
+            cases.setdefault(place[1], []).append(place[2] if len(place) > 2 else None)
+    lost = {str(place[0]) for place in faulty if place[0] != "cases" or len(place) == 1}
+    if "measure" in lost and (near := _near_metrics(data["measure"])):
+        data["measure"] = near
+        lost.remove("measure")
+    for name in lost:
+        data.pop(name, None)
+    source.lost = frozenset(lost)
+    source.complete &= not lost
     if isinstance(data.get("cases"), list):
-        source.original = [i for i in source.original if i not in cases]
-        data["cases"] = [data["cases"][i] for i in source.original]
-        if not data["cases"]:
+        kept = {i: each for i, each in enumerate(data["cases"]) if i not in cases}
+        for i, keys in cases.items():
+            if {*keys} == {"measure"} and (near := _near_metrics(data["cases"][i]["measure"])):
+                kept[i] = {**data["cases"][i], "measure": near}
+        source.original = sorted(kept)
+        source.lost_cases = len(kept) < len(data["cases"])
+        data["cases"] = [kept[i] for i in source.original]
+        if not kept:
             del data["cases"]
+    source.lost_cases |= "cases" in lost
     data.setdefault("suite", "unnamed")
     try:
         source.spec = SuiteSpec.of(data)
     except ValidationError:
         source.spec = None
+
+
+def _near_metrics(said: Any) -> list[str]:
+    """What `measure` may mean, so that the columns that wait for it are not reported, too."""
+    names = [said] if isinstance(said, str) else said if isinstance(said, list) else []
+    known = ("static", *METRICS)
+    found = [
+        [name] if is_own(name) else get_close_matches(name, known, n=1)
+        for name in names
+        if isinstance(name, str)
+    ]
+    return [name for each in found for name in each]

@@ -11,6 +11,8 @@ import pytest
 from markdown_pages import ROOT
 from ruamel.yaml import YAML
 
+from harness.records.quantities.registry import QUANTITIES
+
 DOCS = ROOT / "docs"
 GENERATE = DOCS / "generate"
 MARKER = re.compile(r"^<!-- generated: ([\w-]+) -->$", re.MULTILINE)
@@ -91,7 +93,9 @@ def test_generated_parts_hold_what_the_code_says(site):
     assert "<code>not_reproducible</code>" in suites
     assert "<code>context_prior</code>" in suites
     assert "load_all" in page(site, "reference/api")
-    for name in ("explanations/counting", "reference/cli", "reference/suite"):
+    columns = page(site, "reference/columns")
+    assert all(f"<code>{name}</code>" in columns for name in QUANTITIES)
+    for name in ("explanations/counting", "reference/cli", "reference/suite", "reference/columns"):
         assert "generated:" not in page(site, name)
 
 

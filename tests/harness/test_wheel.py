@@ -94,8 +94,8 @@ def test_suites_are_listed_and_an_unknown_name_has_the_nearest(somebody):
     done = somebody.run("run", "efficency")
     assert done.returncode == 2
     assert done.stderr == (
-        "efficency: suite: no such file or shipped suite; did you mean efficiency or "
-        "ggcf_efficiency? (all names: harness list suites)\n"
+        "efficency: suite or module: no such file, shipped suite or module; did you mean "
+        "efficiency or ggcf_efficiency? (all names: harness list suites, harness list)\n"
     )
 
 

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import ForkServerProcess, SpawnProcess
 
 from harness.case import ANYWHERE, Slot
 from harness.engines.process import server
@@ -29,7 +29,7 @@ class StartError(HarnessError):
 class Child:
     """What a supervisor and its process are to whoever started them."""
 
-    process: ForkServerProcess  # the supervisor
+    process: ForkServerProcess | SpawnProcess  # the supervisor
     pipe: Connection  # what they say; whoever closes it ends them
 
     @classmethod
@@ -88,17 +88,6 @@ class Child:
             for number in numbers:
                 with suppress(OSError):
                     os.kill(self.process.pid, number)
-
-
-def signal_of(code: int | None) -> str | None:
-    """Name of the signal that an exit code tells of; `None` where it tells of none."""
-    if code is None or code >= 0:
-        return None
-    with suppress(ValueError):
-        return signal.Signals(-code).name
-    if signal.SIGRTMIN < -code < signal.SIGRTMAX:
-        return f"SIGRTMIN+{-code - signal.SIGRTMIN}"
-    return f"signal {-code}"
 
 
 def _without_start(failure: Exception | None, patience: float) -> str:

@@ -10,7 +10,8 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from harness.engines.process.answer import AnswerError, AnswerReader, understood
-from harness.engines.process.child import Child, signal_of
+from harness.engines.process.child import Child
+from harness.engines.process.ending import signal_of
 from harness.engines.process.server import start_server
 from harness.engines.process.worker import Send
 from harness.environment.searching import searching

@@ -1,5 +1,7 @@
 """The fork server: torch is imported in it once, and every process of a case is a fork of it.
 
+On macOS there is none, and each of these processes is a Python of its own.
+
 `multiprocessing` keeps one for this process and starts another when it is gone, but waits for its
 answers without a limit. A module can stop it, kill it, or leave it what its supervisor would have
 ended.
@@ -15,7 +17,7 @@ import types
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import forkserver
-from multiprocessing.context import ForkServerContext
+from multiprocessing.context import ForkServerContext, SpawnContext
 
 import psutil
 
@@ -26,16 +28,29 @@ _LAST_EFFORT = 2.0  # seconds for killed processes to leave
 
 def start_server() -> None:
     """Start it, which imports torch meanwhile; a run needs it a little later."""
+    if not forks():
+        return
     context()
     with suppress(OSError, EOFError), _without_main(), safe_start():
         forkserver.ensure_running()
 
 
-def context() -> ForkServerContext:
-    """Whose processes and pipes those of a case are."""
+def context() -> ForkServerContext | SpawnContext:
+    """Whose processes and pipes those of a case are; a server that starts imports torch once."""
+    if not forks():
+        return multiprocessing.get_context("spawn")
     made = multiprocessing.get_context("forkserver")
     made.set_forkserver_preload(["harness.engines.process.preload"])
     return made
+
+
+def forks() -> bool:
+    """Whether the process of a case is a fork of a server that has imported PyTorch.
+
+    Not on macOS, whose frameworks, some of which PyTorch loads, do not outlive a fork: there it is
+    a Python of its own, which imports PyTorch after its last fork. That takes seconds.
+    """
+    return sys.platform != "darwin"
 
 
 @contextmanager

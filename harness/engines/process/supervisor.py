@@ -10,14 +10,17 @@ import contextlib
 import ctypes
 import faulthandler
 import fcntl
+import multiprocessing
 import os
 import resource
 import select
 import signal
 import stat
 import sys
+import threading
 import time
 from collections.abc import Callable
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -26,6 +29,7 @@ import psutil
 from harness.case import ANYWHERE, Slot
 from harness.engines.process.answer import CHUNK, AnswerWriter
 from harness.engines.process.worker import Send
+from harness.environment.searching import restore_environment
 from harness.messages import last_lines
 
 TAIL_LINES = 40  # faulthandler names the innermost call first, some thirty lines above the end
@@ -45,13 +49,15 @@ def supervise(connection: Connection, task: Task, slot: Slot = ANYWHERE) -> None
 
     Exits without returning. SIGTERM ends the case and still sends that message.
     """
+    restore_environment()
     slot.confine()
     os.setsid()  # Ctrl-C in the terminal reaches only the engine, which decides
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     answers = AnswerWriter(connection.fileno())
-    _detach(keep=connection.fileno())
+    kept = _detach(keep=connection.fileno())
     output, case_output = os.pipe()
     wake, wake_end = os.pipe()
+    tie, tie_end = os.pipe()
     for descriptor in (output, wake, wake_end):
         os.set_blocking(descriptor, False)
     signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
@@ -60,8 +66,10 @@ def supervise(connection: Connection, task: Task, slot: Slot = ANYWHERE) -> None
     supervisor = os.getpid()
     child = os.fork()
     if child == 0:
-        _run_case(supervisor, (output, wake, wake_end), case_output, lambda: task(answers.send))
+        closed = (output, wake, wake_end, tie_end, *kept)
+        _run_case(supervisor, closed, case_output, tie, lambda: task(answers.send))
     os.close(case_output)
+    os.close(tie)
     tail = _Tail(output)
     code = _watch(child, connection.fileno(), wake, tail)
     code = _end_all(child, code)
@@ -140,7 +148,7 @@ def _end_all(child: int, code: int | None) -> int | None:
 
 
 def _run_case(
-    supervisor: int, closed: tuple[int, ...], output: int, measure: Callable[[], None]
+    supervisor: int, closed: tuple[int, ...], output: int, tie: int, measure: Callable[[], None]
 ) -> None:
     """The child's side: does not return."""
     try:
@@ -148,7 +156,8 @@ def _run_case(
         for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         os.setsid()  # a module that signals its own group does not reach the supervisor
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if not _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL):
+            threading.Thread(target=_end_with, args=(tie,), daemon=True).start()
         if os.getppid() != supervisor:
             _leave(1)
         for descriptor in closed:
@@ -173,17 +182,32 @@ def _run_case(
         _leave(0)
 
 
-def _prctl(option: int, value: int) -> None:
-    with contextlib.suppress(OSError, AttributeError):  # Linux only
-        ctypes.CDLL(None).prctl(option, value)
+def _prctl(option: int, value: int) -> bool:
+    """Whether the kernel has it: Linux alone."""
+    with contextlib.suppress(OSError, AttributeError):
+        return bool(ctypes.CDLL(None).prctl(option, value) == 0)
+    return False
 
 
-def _detach(keep: int) -> None:
+def _end_with(tie: int) -> None:
+    """End this process with its supervisor, who holds the other end."""
+    os.read(tie, 1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _detach(keep: int) -> tuple[int, ...]:
     """Point inherited pipes and sockets of multiprocessing at nothing.
 
     Through them a module could end the fork server of all cases by a stray write, and as long as a
     case holds them the fork server outlives an engine that was killed.
+
+    Returns:
+        What only the case must not hold: at the end of the pipe that a spawned process holds the
+        engine sees that it lives.
     """
+    spawned = multiprocessing.get_start_method(allow_none=True) == "spawn"
+    tracker = resource_tracker._resource_tracker._fd  # type: ignore[attr-defined]
+    kept = []
     nothing = os.open(os.devnull, os.O_RDWR)
     for entry in os.listdir("/dev/fd"):  # noqa: PTH208 - descriptors, not files
         descriptor = int(entry)
@@ -193,5 +217,9 @@ def _detach(keep: int) -> None:
             kind = os.fstat(descriptor).st_mode
             access = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE
             if (stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)) and access != os.O_RDONLY:
-                os.dup2(nothing, descriptor, inheritable=False)
+                if spawned and descriptor != tracker:
+                    kept.append(descriptor)
+                else:
+                    os.dup2(nothing, descriptor, inheritable=False)
     os.close(nothing)
+    return tuple(kept)

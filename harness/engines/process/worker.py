@@ -13,6 +13,9 @@ from typing import Any
 
 from harness.case import Job, Status, Used, as_plain
 from harness.engines.process.answer import AnswerWriter
+from harness.engines.process.ending import ended_by_signal, oom_kills
+from harness.engines.process.server import forks
+from harness.engines.process.user_line import user_line
 from harness.environment import used_files
 from harness.environment.searching import with_folders
 from harness.measure import METRICS, STATIC, function_of
@@ -43,7 +46,7 @@ _STATUS_OF: dict[str, Status] = {
     "CudaGraphError": "unsupported",
 }
 _LINES_OF_TRACE = 12
-_LONGEST_LINE, LONGEST_CAUSE = 500, 600
+_LONGEST_LINE, LONGEST_CAUSE = 500, 800
 
 Send = Callable[..., None]  # takes the parts of one message
 
@@ -91,7 +94,9 @@ class _Worker:
         counted = [name for name in names if name in STATIC]
         if counted and len(counted) < len(names):
             self.count_apart(counted)
+            _set_threads(job)
         else:
+            _set_threads(job)
             self.count(counted)
         for name in names[len(counted) :]:
             self.send("metric", name)
@@ -131,14 +136,16 @@ class _Worker:
             self.take(name, values, time.perf_counter() - start)
 
     def count_apart(self, names: Sequence[str]) -> None:
-        """The same in a child process, with the user's file imported before.
+        """The same in a child process, with the user's file imported before where forks bear that.
 
         A count runs the module on fake tensors. What it keeps of them beyond the pass (a cache
         filled in `forward`) would meet the real passes that follow.
         """
         from harness.instantiate import resolve
 
-        resolve(self.job.case.module, self.job.search_path)
+        if forks():
+            resolve(self.job.case.module, self.job.search_path)
+        metric, kills = names[0], oom_kills()
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
@@ -158,12 +165,13 @@ class _Worker:
                 elif kind == "values":
                     self.take(*said)
                 elif kind:
+                    metric = said[0] if kind == "metric" else metric
                     self.send(kind, *said)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if not ended:
-            how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-            self.failure = ("failed", "error", f"the process that counts was ended {how}", ())
-            self.miscounted = names[0]
+            cause = f"the process that counts ended with exit code {code}, in metric {metric}"
+            status, cause = ended_by_signal(code, metric, kills) or ("error", cause)
+            self.failure = ("failed", status, cause, ())
 
     def _count_as_child(self, send: Send, names: Sequence[str]) -> None:
         import torch
@@ -190,8 +198,14 @@ def _gpu() -> str:
 
 def _failed(error: BaseException, where: str = "") -> tuple[Any, ...]:
     status, cause = classify(error)
-    trace = last_lines("".join(traceback.format_exception(error)), _LINES_OF_TRACE)
-    return "failed", status, where + cause, trace
+    return "failed", status, where + cause, last_lines(trace_of(error), _LINES_OF_TRACE)
+
+
+def trace_of(error: BaseException) -> str:
+    """The traceback of an exception without the line that `classify` has in its cause."""
+    told = traceback.TracebackException.from_exception(error)
+    whole, last = "".join(told.format()), "".join(told.format_exception_only())
+    return whole.removesuffix(last) + last.partition("\n")[2]
 
 
 def _turn(name: str) -> tuple[bool, bool]:
@@ -201,7 +215,13 @@ def _turn(name: str) -> tuple[bool, bool]:
 
 
 def classify(error: BaseException) -> tuple[Status, str]:
-    """Status and one-line cause of an exception that a case raised."""
+    """Status and one-line cause of an exception that a case raised, with the line in its code."""
+    status, cause = _classified(error)
+    line = user_line(error)
+    return status, f"{cause} ({line})" if line else cause
+
+
+def _classified(error: BaseException) -> tuple[Status, str]:
     # It imports torch, for which `harness --help` shall not wait.
     from harness.measure.subject import NonFiniteOutputError, NoOutputError
 
@@ -224,14 +244,17 @@ def classify(error: BaseException) -> tuple[Status, str]:
 
 
 def _prepare(job: Job) -> None:
-    import torch
-
     with contextlib.suppress(OSError, AttributeError):
         libc: Any = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, _KEEP_BELOW)
         libc.mallopt(_M_TRIM_THRESHOLD, _KEEP_BELOW)
+    sys.path[:] = with_folders(job.search_path)
+
+
+def _set_threads(job: Job) -> None:
+    import torch
+
     if set(job.metrics) <= set(STATIC):
         torch.set_num_threads(1)  # nothing is timed, and neighbours have work for the other cores
     elif job.threads is not None:
         torch.set_num_threads(job.threads)
-    sys.path[:] = with_folders(job.search_path)

@@ -48,7 +48,8 @@ def replies() -> Iterator[dict[str, Any]]:
         beside = Path(harness.case.__file__).parents[1] / "context_modules"
         catalog = import_module(f"{'context_modules' if beside.is_dir() else 'modules'}.catalog")
         engine = LocalEngine()
-        forkserver.ensure_running()  # it imports torch while the other version's does, too
+        if sys.platform != "darwin":  # there is none
+            forkserver.ensure_running()  # it imports torch while the other version's does, too
     except BaseException as error:  # a version may fail in any way, sys.exit included
         yield {"error": f"{type(error).__name__}: {error}"}
         return

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.present.notes import Failure, failures
 from harness.present.report.tables import Grid, ReportedRun, plain
 
 _DROPPED = ("warnings",)  # they have a place of their own
@@ -92,15 +93,13 @@ def raw_samples(runs: Sequence[ReportedRun], names: Sequence[str]) -> Samples:
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A case that did not end well."""
+class FailedCases:
+    """Cases of one suite that ended in the same way, and did not end well."""
 
     run: str  # its name in the report
-    suite: str  # that lists the case
-    label: str  # its name there
-    status: str  # how it ended
-    cause: str  # in one line
-    tail: tuple[str, ...]  # last lines that it wrote
+    suite: str  # that lists the cases
+    failure: Failure  # how they ended
+    tail: tuple[str, ...]  # last lines that the first of them wrote
 
 
 @dataclass(frozen=True)
@@ -113,8 +112,8 @@ class Warned:
     labels: tuple[str, ...]
 
 
-def failures(runs: Sequence[ReportedRun], names: Sequence[str]) -> list[Failure]:
-    """All failed cases, in the order of the suites."""
+def failed_cases(runs: Sequence[ReportedRun], names: Sequence[str]) -> list[FailedCases]:
+    """All failed cases, in the order of the suites; those that failed alike are one entry."""
     found = []
     for run, name in zip(runs, names, strict=True):
         tails: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -123,12 +122,9 @@ def failures(runs: Sequence[ReportedRun], names: Sequence[str]) -> list[Failure]
                 tails.setdefault((record.suite, record.label), record.tail)
         for part in run.parts:
             suite = part.part.name
-            for row in part.rows:
-                if row.get("status") != "ok":
-                    label, status = str(row.get("label")), str(row.get("status") or "not run")
-                    cause = " ".join(str(row.get("cause") or "no cause was recorded").split())
-                    tail = tails.get((suite, label), ())
-                    found.append(Failure(name, suite, label, status, cause, tail))
+            for failure in failures(part.rows):
+                tail = tails.get((suite, failure.labels[0]), ())
+                found.append(FailedCases(name, suite, failure, tail))
     return found
 
 

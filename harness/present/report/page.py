@@ -18,11 +18,11 @@ from harness.messages import HarnessError, printable
 from harness.present.formats import MARKS
 from harness.present.notes import setup
 from harness.present.report.machine import (
-    Failure,
+    FailedCases,
     Samples,
     Warned,
     environment_grid,
-    failures,
+    failed_cases,
     raw_samples,
     warnings,
 )
@@ -38,7 +38,8 @@ from harness.present.report.tables import (
     printed_figures,
     side_by_side,
 )
-from harness.present.table import make
+from harness.present.table import make, usual_columns
+from harness.records.quantities.quantity import Row
 from harness.records.quantities.registry import own_quantities
 from harness.records.record import finite
 from harness.records.remarks import Remarks
@@ -113,13 +114,19 @@ def sections(
     return found
 
 
+def _has(name: str, rows: Sequence[Row]) -> bool:
+    return any(row.get(name) is not None for row in rows)
+
+
 def _measured_suite(part: ReportedPart, run: str, anchor: str, pictures: Pictures) -> MeasuredSuite:
     rows = part.rows
-    # A suite that asks for no table gets what was measured, of what tables usually have.
-    asked = [metric.columns[0] for metric in METRICS.values() if metric.columns]
-    asked += own_quantities(rows)
-    found = [name for name in asked if any(row.get(name) is not None for row in rows)]
-    usual = TableSpec(columns=("label", "status", *found))
+    # A suite that asks for no table gets what was measured.
+    metrics = [
+        name for name, each in METRICS.items() if each.columns and _has(each.columns[0], rows)
+    ]
+    own = [name for name in own_quantities(rows) if _has(name, rows)]
+    label, *columns = usual_columns(rows, metrics, own)
+    usual = TableSpec(columns=(label, "status", *columns))
     # Machine, versions and warnings stand once in the report, not below each table.
     tables = tuple(
         grid(make(spec, part.part, rows), f"{anchor}-table-{number}")
@@ -163,7 +170,7 @@ class Page:
     runs: tuple[NamedRun, ...]
     differing: Grid | None
     sections: tuple[Section, ...]
-    failures: tuple[Failure, ...]
+    failures: tuple[FailedCases, ...]
     warnings: tuple[Warned, ...]
     environment: Grid
     samples: Samples
@@ -223,7 +230,7 @@ def page_of(runs: Sequence[ReportedRun]) -> Page:
         tuple(_named_run(run, name) for run, name in zip(runs, names, strict=True)),
         differing([part for run in runs for part in run.parts], "differing"),
         tuple(sections(runs, names, pictures)),
-        tuple(failures(runs, names)),
+        tuple(failed_cases(runs, names)),
         tuple(warnings(runs, names)),
         environment_grid(runs, names),
         raw_samples(runs, names),

@@ -204,7 +204,7 @@ _FOLLOWING: Mapping[str, tuple[Quantity, ...]] = {
             "1",
             2,
             "times the latency of the fastest row, or of the named one; = within 2 %, ~ not told "
-            "apart",
+            "apart, without an interval too few processes to tell",
             better="lower",
             interval=("relative_low", "relative_high"),
             read=stored("relative"),
@@ -306,10 +306,15 @@ _FOLLOWING: Mapping[str, tuple[Quantity, ...]] = {
 
 
 QUANTITIES: dict[str, Quantity] = {each.name: each for each in _OF_CASES}
-for _value in (value for metric in METRICS.values() for value in metric.values):
-    if _value.head:
-        QUANTITIES[_value.name] = Quantity(**vars(_value), read=stored(_value.name))
-    QUANTITIES |= {each.name: each for each in _FOLLOWING.get(_value.name, ())}
+
+BROUGHT_BY: dict[str, str] = {}
+"""Quantity: the metric that brings it, or the last part of it; none of what every case has."""
+
+for _metric, _value in ((metric, value) for metric in METRICS.values() for value in metric.values):
+    _brought = [Quantity(**vars(_value), read=stored(_value.name))] if _value.head else []
+    _brought += _FOLLOWING.get(_value.name, ())
+    QUANTITIES |= {each.name: each for each in _brought}
+    BROUGHT_BY |= dict.fromkeys((each.name for each in _brought), _metric.name)
 
 ON_CEILINGS = frozenset({"roof", "attainable_flops_per_second", "share_of_roof"})
 """Quantities that need a calibration."""

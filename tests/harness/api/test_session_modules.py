@@ -78,6 +78,10 @@ def test_passes_of_one_process_never_tell_rows_apart(run):
     cases = [{"module": made(), "label": "A"}, {"module": made(2), "label": "B"}]
     told = run({**TIMED, "repeats": 4, "cases": cases}).compare()
     assert [each.verdict for each in told.relative.values()] == ["unclear"]
+    # Tables that nobody asked for have the ratio, on the page as in the terminal.
+    kept = harness.load("session")
+    assert "Relative time" in str(kept.table())
+    assert "Relative time" in harness.report(kept).read_text()
     assert "not isolated" in repr(told.latencies["A"])
 
 

@@ -103,7 +103,7 @@ ENDLESS += [ENDLESS, ENDLESS]
             "suite: tables.0.sort: unknown quantity 'latncy'; did you mean 'latency'?",
         ),
         (
-            {"tables": [{"columns": ["relative"], "relative_to": "Nobody"}]},
+            {"tables": [{"columns": ["label"], "relative_to": "Nobody"}]},
             "suite: tables.0.relative_to: no case is labelled 'Nobody'; labels are written as in "
             "cases",
         ),

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from harness_user import MINI
@@ -12,6 +13,8 @@ from context_modules.catalog import CATALOG
 from harness.cli.app import app
 from harness.messages import HarnessError
 from harness.suite.shipped import shipped
+
+KEPT = Path(__file__).parents[3] / "results" / "ablations"
 
 
 @pytest.fixture
@@ -65,6 +68,9 @@ def test_validate_counts_cases(invoke, tmp_path):
     (tmp_path / "mini.yaml").write_text("\n".join(lines))
     done = invoke("validate", "mini.yaml")
     assert done.stdout == "mini.yaml: 3 cases in 1 suite, no mistakes\n"
+    (tmp_path / "mini.yaml").write_text("\n".join(lines).replace("flops", "latency"))
+    done = invoke("validate", "mini.yaml", "--repeats", "5")
+    assert done.stdout == "mini.yaml: 15 cases in 1 suite, no mistakes\n"
     assert list(tmp_path.iterdir()) == [tmp_path / "mini.yaml"]
 
 
@@ -117,3 +123,28 @@ def test_a_mistake_ends_the_process_with_one_line_and_2(user):
     done = user.run("show", "nosuch")
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import os; os._exit(0)", "ends the process that imports it, with exit code 0; move what"),
+        ("import time; time.sleep(600)", "is not imported within 4 s; move what"),
+        ("import sys; sys.exit(3)", "bad cannot be imported (SystemExit: 3); check the name"),
+    ],
+)
+def test_show_outlives_a_file_that_ends_or_holds_whoever_imports_it(user, text, message):
+    user.write("bad.py", text)
+    user.environment["HARNESS_IMPORT_SECONDS"] = "4"
+    done = user.run("show", "bad:Gate")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize("columns", [60, 100])
+def test_a_table_for_the_terminal_is_as_wide_as_that(invoke, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    done = invoke("show", str(KEPT / "ablation-srnet-nodes"), "--format", "console")
+    tables = [line for line in done.stdout.splitlines() if line.startswith(("┏", "│"))]
+    assert tables
+    assert max(map(len, tables)) <= columns

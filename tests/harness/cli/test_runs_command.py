@@ -100,9 +100,28 @@ def test_json_has_every_word(root):
         "ok": 1,
         "failed": 0,
         "problem": "",
+        "command": "harness run mini.yaml",
         "tags": ["a"],
         "note": "b",
     }
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        (
+            "/opt/bin/harness run 'my suite.yaml' --repeats 5",
+            "harness run 'my suite.yaml' --repeats 5",
+        ),
+        ("/lib/harness/__main__.py run mine.yaml", "python -m harness run mine.yaml"),
+        ("script.py", "script.py"),
+    ],
+)
+def test_a_run_that_is_named_tells_its_command(root, written, shown):
+    file = next((root / "other").iterdir()) / "run.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "command": written}))
+    assert said("other").splitlines()[-1].strip() == f"$ {shown}".strip()
+    assert "$" not in said()
 
 
 def test_a_run_that_is_measured_is_running(root):

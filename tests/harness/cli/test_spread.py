@@ -27,6 +27,13 @@ from harness.cli.app import spread
             ["show", "ppm", "--with", "a=1", "b=2"],
             ["show", "ppm", "--with", "a=1", "--with", "b=2"],
         ),
+        (
+            ["run", "ppm", "--grid", "a=1,2", "b=3", "--json"],
+            ["run", "ppm", "--grid", "a=1,2", "--grid", "b=3", "--json"],
+        ),
+        (["show", "--with", "a=1", "ppm"], ["show", "--with", "a=1", "ppm"]),
+        (["run", "--resume", "ppm"], ["run", "--resume=latest", "ppm"]),
+        (["run", "--resume", "a=gate:Gate"], ["run", "--resume=latest", "a=gate:Gate"]),
         (["run", "--only", "A", "--", "B", "C"], ["run", "--only", "A", "--", "B", "C"]),
     ],
 )

@@ -176,7 +176,7 @@ def test_one_row_with_status_and_cause(sabotaged, cls):
     if cause is None:
         assert row["cause"] is None
         return
-    assert re.fullmatch(cause, row["cause"])
+    assert re.fullmatch(rf"(?:{cause})(?: \(sabotage\.py:\d+\))?", row["cause"])
     assert row["cause"].isprintable()
     assert len(row["cause"]) < 600
 
@@ -210,7 +210,7 @@ def test_the_terminal_sees_no_tracebacks_and_no_noise(sabotaged):
 def test_the_last_lines_are_kept_and_printable(sabotaged):
     tails = sabotaged[1][0][1]
     assert any("last words" in line for line in tails["Noise"])
-    assert any("ValueError: after noise" in line for line in tails["Noise"])
+    assert any("raise ValueError" in line for line in tails["Noise"])
     assert any("Segmentation fault" in line for line in tails["Segfaults"])
     assert "spam" in tails["PrintsForever"]
     for tail in tails.values():

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-import harness
 from harness.case import Case, Job
 from harness.measure.memory import live_peak, measure_memory
 from harness.measure.memory_model import measured_peak
@@ -35,7 +34,7 @@ FORMS = {
 
 
 @pytest.fixture(scope="module")
-def rows(tmp_path_factory):
+def rows(rows_of):
     cases = [
         {"label": name, "module": f"forms:{name}", "input": shape}
         | ({"pass": "training"} if name == "InPlaceFirst" else {})
@@ -47,11 +46,7 @@ def rows(tmp_path_factory):
         "latency": {"criterion": "fixed", "samples": 1},
         "cases": cases,
     }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(HERE)
-        out = tmp_path_factory.mktemp("runs")
-        done = harness.run(suite, out=out, progress=False, write=False)
-    return {row["label"]: row for row in done.rows()}
+    return rows_of(suite)
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -68,7 +63,7 @@ def test_every_form_is_counted_and_timed(rows, name):
 def test_a_count_that_fails_costs_no_other_metric(rows):
     row = rows["Miscounted"]
     assert row["status"] == "error"
-    assert row["cause"] == "metric flops: ValueError: not while it is counted"
+    assert row["cause"] == "metric flops: ValueError: not while it is counted (forms.py:188)"
     assert row["params"] == 72
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import harness
 from harness.case import Case, as_plain, from_plain
-from harness.measure.inputs import StructureError, arranged, call_of, of_case, shapes
+from harness.measure.inputs import StructureError, arranged, as_call, of_case
 
 HERE = str(Path(__file__).parent)
 MAPS = [[1, 8, 16, 16], [1, 16, 8, 8]]
@@ -67,7 +67,7 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def rows(tmp_path_factory):
+def rows(rows_of):
     cases = [
         {"input": MAPS[0], **case, "label": f"{label} {pass_}", "pass": pass_}
         for label, (case, _) in CASES.items()
@@ -79,11 +79,7 @@ def rows(tmp_path_factory):
         "latency": {"criterion": "fixed", "samples": 2},
         "cases": cases,
     }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(HERE)
-        out = tmp_path_factory.mktemp("runs")
-        done = harness.run(suite, out=out, progress=False, write=False)
-    return {row["label"]: row for row in done.rows()}
+    return rows_of(suite)
 
 
 @pytest.mark.parametrize("label", CASES)
@@ -134,14 +130,12 @@ def test_a_witness_of_tokens_has_fewer_positions(rows):
 )
 def test_a_structure_that_means_nothing_is_named(written, message):
     with pytest.raises(StructureError, match=message):
-        call_of(written)
+        as_call(written)
 
 
 def test_shapes_alone_need_no_call():
-    assert call_of([1, 2, 3]) is None
-    assert call_of([[1, 2], [3, 4]]) is None
-    assert shapes([1, 2, 3]) == ((1, 2, 3),)
-    assert shapes(([1, 2], [3, 4])) == ((1, 2), (3, 4))
+    assert as_call([1, 2, 3]) == (((1, 2, 3),), None)
+    assert as_call(([1, 2], [3, 4])) == (((1, 2), (3, 4)), None)
 
 
 def _is_no_shape(parts):
@@ -165,11 +159,11 @@ def test_a_structure_keeps_its_tensors_in_order_on_every_way(args, kwargs):
     parts = [*args, *kwargs.values()]
     if not (said := [shape for part in parts for shape in _tensors(part)]):
         with pytest.raises(StructureError, match="no tensor in it"):
-            shapes(written)
+            as_call(written)
         return
-    found = shapes(written)
+    found, call = as_call(written)
     assert list(found) == said
-    case = Case("se", {}, found, call=call_of(written))
+    case = Case("se", {}, found, call=call)
     assert [leaf.shape for leaf in of_case(case)] == list(found)
     assert from_plain(Case, as_plain(case)) == from_plain(Case, as_plain(case, defaults=False))
     positional, named = arranged(case.call, list(map(_Placed, found)))

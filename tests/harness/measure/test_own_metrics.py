@@ -152,7 +152,7 @@ def test_a_mistake_of_one_costs_no_other_metric(user):
     assert [row["cause"] for row in rows] == [
         "metric numbers_of:infinite: span is inf; return a finite number",
         "metric numbers_of:forgetful: returned no span; return every value that it declares",
-        "metric numbers_of:raising: ZeroDivisionError: division by zero",
+        "metric numbers_of:raising: ZeroDivisionError: division by zero (numbers_of.py:34)",
     ]
     for row in rows:
         assert row["status"] == "error"

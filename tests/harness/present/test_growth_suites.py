@@ -39,11 +39,10 @@ def at_sides(suite, sides):
 
 @pytest.fixture(scope="module")
 def table1():
-    return load(SUITES / "srnet_table1.yaml")
+    return load(SUITES / "srnet_table1.yaml", check=check)
 
 
 def test_every_order_of_srnet_table_1_is_reproduced(table1, tmp_path):
-    check(table1)
     rows = annotate([counted(job) for job in table1.jobs], table1)
     found = tally_of(rows)
     assert (found.agrees, found.total) == (12, 12)
@@ -77,8 +76,7 @@ def test_at_the_sizes_of_segmentation_a_lower_term_weighs(table1):
 
 
 def test_conventions_of_one_count(tmp_path):
-    suite = load(SUITES / "conventions.yaml")
-    check(suite)
+    suite = load(SUITES / "conventions.yaml", check=check)
     rows = [counted(job) for job in suite.jobs]
     names, *_ = (spec.columns for spec in suite.tables)
     assert {"operations_flops", "operations_macs", "operations_gibi_macs"} <= set(names)
@@ -114,10 +112,10 @@ def test_mistakes_are_found_before_anything_is_measured(tmp_path, before, after,
     path = tmp_path / "srnet_table1.yaml"
     path.write_text(text.replace(before, after))
     if message is None:  # another name is no mistake: the printed row is listed as missing
-        check(load(path))
+        load(path, check=check)
         return
     with pytest.raises(SuiteError) as caught:
-        check(load(path))
+        load(path, check=check)
     assert message in str(caught.value)
 
 
@@ -126,4 +124,4 @@ def test_a_misspelt_quantity_of_a_list_is_named_with_its_place(tmp_path):
     path = tmp_path / "conventions.yaml"
     path.write_text(text.replace("[operations_flops, operations_macs,", "[operations_flops, op_m,"))
     with pytest.raises(SuiteError, match=r"plots\.0\.y\.1.*op_m"):
-        check(load(path))
+        load(path, check=check)

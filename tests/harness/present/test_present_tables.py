@@ -100,13 +100,8 @@ def test_failed_rows_stay_with_status_and_cause():
     rows[0] = failed("PPM", "oom", "CUDA out of memory.\nTried to allocate 4 GiB on a small device")
     rows[1] = failed("ASPP", "timeout", "no answer after 60 s", params=15_535_000)
     table = make(SPEC, ocnet(), rows)
-    assert table.lines[0][:4] == [
-        "PPM",
-        "oom: CUDA out of memory. Tried to allocate...",
-        "–",
-        "619",
-    ]
-    assert table.lines[1][:3] == ["ASPP", "15.535", "timeout: no answer after 60 s"]
+    assert table.lines[0][:4] == ["PPM", "oom", "–", "619"]
+    assert table.lines[1][:3] == ["ASPP", "15.535", "timeout"]
     assert table.lines[0][-1] == "oom"
     assert "PPM: oom: CUDA out of memory. Tried to allocate 4 GiB on a small device" in foot(table)
     lines = list(csv.DictReader(io.StringIO(csv_text(table))))

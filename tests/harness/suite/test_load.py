@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.judge.verdict import annotate
 from harness.suite.document import SuiteError
-from harness.suite.loader import load
+from harness.suite.loader import RESIZED, load
 from harness.suite.suite import Overrides, suite_of
 
 PLAIN = """
@@ -246,3 +247,21 @@ def test_mistakes_of_the_file_itself_are_found_without_torch(write):
         command, capture_output=True, text=True, check=True, env={"PYTHONPATH": str(root)}
     )
     assert result.stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "unjudged"),
+    [
+        (((1, 512, 64, 64),), "measured at another input than the paper's"),
+        (((1, 512, 128, 128),), None),
+        (None, None),
+    ],
+)
+def test_no_printed_figure_is_judged_at_another_size(inputs, unjudged):
+    suite = load(Path("ocnet_figure4"), Overrides(inputs=inputs))
+    assert suite.reference.unjudged == unjudged
+    (table,) = suite.tables
+    assert (table.reported, "verdict" in table.names) == ((unjudged is None,) * 2)
+    rows = [{"label": job.label, "input": job.case.inputs, "flops": 1.0} for job in suite.jobs]
+    reasons = {each["reason"] for row in annotate(rows, suite) for each in row["verdicts"].values()}
+    assert (RESIZED in reasons) == (unjudged is not None)

@@ -63,8 +63,7 @@ def test_there_are_suites_and_papers():
 
 @every
 def test_suite_loads_and_names_only_what_exists(path):
-    suite = load(path)
-    check(suite)
+    suite = load(path, check=check)
     assert suite.all_jobs()
     for part in suite.parts():
         assert part.tables, f"{part.name} shows no table"
