@@ -177,13 +177,13 @@ def benjamini_hochberg() -> str:
     return table(("p", "m p / rank", "adjusted"), rows, numbers=True)
 
 
-def not_reproducible() -> str:
-    """Every printed figure that the suites call not reproducible, with the reason given there."""
-    rows = [row for path in sorted(SUITES.glob("*.yaml")) for row in _reasons(load(path))]
+def reasons(verdict: str) -> str:
+    """Every printed figure of which suites say `explained` or `not_reproducible`, and why."""
+    rows = [row for path in sorted(SUITES.glob("*.yaml")) for row in _reasons(load(path), verdict)]
     return table(("Suite", "Row", "Figure", "Printed", "Why"), rows)
 
 
-def _reasons(suite: Suite) -> Iterator[tuple[str, ...]]:
+def _reasons(suite: Suite, verdict: str) -> Iterator[tuple[str, ...]]:
     reference = suite.reference
     if reference is None:
         return
@@ -196,10 +196,10 @@ def _reasons(suite: Suite) -> Iterator[tuple[str, ...]]:
         value = found.figures.get(figure) if found else None
         return (code(suite.name), label, figure or "all", value.text if value else "", why)
 
-    for label, why in reference.not_reproducible.items():
+    for label, why in getattr(reference, verdict).items():
         yield row(label, "", why)
     for figure, spec in reference.figures.items():
-        for label, why in spec.not_reproducible.items():
+        for label, why in getattr(spec, verdict).items():
             yield row(label, figure, why)
 
 

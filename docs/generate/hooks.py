@@ -6,6 +6,7 @@ site cannot say anything else than the command does.
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import columns
@@ -33,7 +34,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "replicates": simulation.replicates,
     "benjamini-hochberg": figures.benjamini_hochberg,
     "mechanisms": kept.mechanisms,
-    "not-reproducible": figures.not_reproducible,
+    "explained": partial(figures.reasons, "explained"),
+    "not-reproducible": partial(figures.reasons, "not_reproducible"),
     "modules": figures.modules,
 }
 """Name of a marker: what makes its Markdown."""

@@ -325,7 +325,7 @@ class Run:
         return compare_rows([one(by_label, label, "rows")[1] for label in labels or by_label])
 
     def tally(self) -> VerdictTally:
-        """How many printed figures are reproduced, differ, or cannot be reproduced."""
+        """How many printed figures agree, differ, are explained, or cannot be reproduced."""
         return tally_of(self.rows())
 
     def write(self) -> None:

@@ -1,5 +1,6 @@
 """What the commands print, where, and how amounts are written."""
 
+import codecs
 import os
 import sys
 from collections.abc import Iterator
@@ -69,11 +70,23 @@ def busy(what: str) -> AbstractContextManager[object]:
     return errors.status(escape(what)) if errors.is_terminal else nullcontext()
 
 
+# Marks of verdicts, which have to stay apart.
+_LETTERS = {"✓": "a", "✗": "d", "†": "e", "‡": "n"}
+
+
+def _replaced(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lost = error.object[error.start : error.end]
+    return "".join(_LETTERS.get(each, "?") for each in lost), error.end
+
+
 def forgive_encodings() -> None:
-    """Let characters that the output cannot encode become question marks, not errors."""
+    """Let what the output cannot encode become letters (marks) or question marks, not errors."""
+    codecs.register_error("harness.replace", _replaced)
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, OSError, ValueError):  # a test or an embedder replaced it
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+            stream.reconfigure(errors="harness.replace")  # type: ignore[union-attr]
 
 
 def lost_output() -> OSError | None:

@@ -65,12 +65,13 @@ def show_run(name: str, which: str | None, form: str | None, *, best: bool | Non
 
 
 def print_run(run: Run, where: Console) -> None:
-    """Print a run's tables, its folder, and how many printed figures are reproduced."""
+    """Print a run's tables, its folder, and how many printed figures agree."""
     print_tables(run.shown(), where)
     say(f"run: {run.directory.path}", where)
     if said := Remarks.of(run.directory.path).text:
         say(said, where)
-    say(run.tally().text, where)
+    if (tally := run.tally()).total:
+        say(tally.text, where)
 
 
 def print_tables(tables: dict[str, ShownTable], where: Console) -> None:

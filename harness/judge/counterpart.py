@@ -84,6 +84,7 @@ class Counterpart:
     unjudged: str = ""  # why it is not judged; empty if it is
     relative_to: str | None = None  # label of the row that ours is divided by
     minus: str | None = None  # label of the row that is subtracted from every other
+    explained: Mapping[str, str] = field(default_factory=dict)  # label: by what arithmetic
     not_reproducible: Mapping[str, str] = field(default_factory=dict)  # label: why
     # label: the quantity that stands there instead of `quantity`
     instead: Mapping[str, Quantity] = field(default_factory=dict)
@@ -224,6 +225,7 @@ def _given(
         usual if spec.tolerance is None else spec.tolerance,
         unjudged,
         spec.relative_to,
+        explained=spec.explained,
         not_reproducible=spec.not_reproducible,
         instead={label: find(name, rows) for label, name in spec.instead.items()},
         minus_of=spec.minus_of,

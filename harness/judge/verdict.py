@@ -6,9 +6,10 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from harness.judge.counterpart import Counterpart, counterpart, ends_sweep, range_text, swept_with
+from harness.judge.judgement import JUDGED, REPRODUCED, Judgement
 from harness.judge.part import Part, convention_of
 from harness.judge.printed import PrintedFigure, PrintedRow, PrintedTable, load_table
 from harness.messages import HarnessError
@@ -16,9 +17,6 @@ from harness.records.quantities.derived import axis_of, sweep_name
 from harness.records.quantities.quantity import Quantity, Row
 from harness.records.quantities.registry import find
 from harness.suite.presentation import ReferenceSpec
-
-Judgement = Literal["reproduced", "differs", "not reproducible", "not judged"]
-JUDGED = ("reproduced", "differs", "not reproducible")
 
 # Floating-point slack, so that a difference of exactly half a unit counts as within it.
 _SLACK = 1e-12
@@ -36,7 +34,7 @@ class FigureVerdict:
     # (ours - printed) / |printed|; `None` if not measured, printed as 0, or an exponent
     difference: float | None
     verdict: Judgement | None  # `None` if not measured
-    # why it is not judged, not reproducible or not measured; how far it is if it differs
+    # why it is explained, not reproducible, not judged or not measured; how far if it differs
     reason: str
 
 
@@ -46,7 +44,8 @@ class FigurePair:
 
     printed: PrintedFigure
     by: Counterpart
-    why_not_reproducible: str | None  # a known reason why it cannot be reproduced
+    # what the suite says of its difference, and why; `None` if nothing
+    known: tuple[Judgement, str] | None
 
 
 def annotate(rows: Sequence[Row], part: Part) -> list[dict[str, Any]]:
@@ -56,14 +55,13 @@ def annotate(rows: Sequence[Row], part: Part) -> list[dict[str, Any]]:
         rows: of one suite. Where the part has no reference, nothing is printed beside them.
 
     Returns:
-        Copies with `reported` (figure: printed number), `verdict` (of the row, or `None`) and
-        `verdicts` (figure: `FigureVerdict` as plain data).
+        Copies with `reported` (figure: printed number), `verdict` (`row_verdict`) and `verdicts`
+        (figure: `FigureVerdict` as plain data).
 
     Raises:
         HarnessError: the reference names what does not exist.
     """
     by_label = rows_by_label(rows)
-    decides = None if part.reference is None else part.reference.decides
     annotated = []
     for row, pairs in zip(rows, paired(rows, part), strict=True):
         verdicts = [judge(each, row, by_label) for each in pairs]
@@ -71,7 +69,7 @@ def annotate(rows: Sequence[Row], part: Part) -> list[dict[str, Any]]:
             {
                 **row,
                 "reported": {each.figure: each.printed for each in verdicts},
-                "verdict": row_verdict(verdicts, decides),
+                "verdict": row_verdict(verdicts),
                 "verdicts": {each.figure: asdict(each) for each in verdicts},
             }
         )
@@ -113,7 +111,7 @@ def _beside_orders(
         swept = swept_with(row, by_label.values(), each.over)
         if order is not None and ends_sweep(row, swept, each.over):
             name = sweep_name(row, axis_of(each.over))
-            yield FigurePair(order, each, _why(each, reference, name))
+            yield FigurePair(order, each, _known(each, reference, name))
 
 
 def _beside_numbers(
@@ -123,11 +121,16 @@ def _beside_numbers(
     taken = {_axis(item)[1] for item in reference.match} | set(row.get("factors") or {})
     for key, number in () if printed is None else printed.figures.items():
         if by[key].over is None and (key in reference.figures or key not in taken):
-            yield FigurePair(number, by[key], _why(by[key], reference, str(row.get("label"))))
+            known = _known(by[key], reference, str(row.get("label")))
+            yield FigurePair(number, by[key], known)
 
 
-def _why(by: Counterpart, reference: ReferenceSpec, name: str) -> str | None:
-    return by.not_reproducible.get(name, reference.not_reproducible.get(name))
+def _known(by: Counterpart, reference: ReferenceSpec, name: str) -> tuple[Judgement, str] | None:
+    if name in (said := {**reference.explained, **by.explained}):
+        return "explained", said[name]
+    if name in (said := {**reference.not_reproducible, **by.not_reproducible}):
+        return "not reproducible", said[name]
+    return None
 
 
 def judge(pair: FigurePair, row: Row, by_label: Mapping[str, Row]) -> FigureVerdict:
@@ -146,10 +149,10 @@ def judge(pair: FigurePair, row: Row, by_label: Mapping[str, Row]) -> FigureVerd
         judgement, reason = "not judged", by.unjudged
     elif ours is None:
         judgement, reason = None, "not measured"
-    elif pair.why_not_reproducible is not None:
-        judgement, reason = "not reproducible", pair.why_not_reproducible
+    elif pair.known is not None:
+        judgement, reason = pair.known
     elif within(ours, printed, by.tolerance, absolute=by.over is not None):
-        judgement, reason = "reproduced", ""
+        judgement, reason = "agrees", ""
     elif by.over is not None and (law := by.law(row, by_label)) is not None:
         ours_text = f"exponent {law.exponent:.3f} over {range_text(law, by.over)}"
         judgement, reason = "differs", f"{ours_text}; {printed.text} has {printed.value:g}"
@@ -174,11 +177,13 @@ def within(
     return abs(ours - printed.value) <= allowed + _SLACK * abs(printed.value)
 
 
-def row_verdict(verdicts: Sequence[FigureVerdict], decides: str | None) -> Judgement | None:
-    """Verdict of a row: that of the deciding figure, else of the first judged one."""
-    if decides is not None:
-        return next((each.verdict for each in verdicts if each.figure == decides), None)
-    return next((each.verdict for each in verdicts if each.verdict in JUDGED), None)
+def row_verdict(verdicts: Sequence[FigureVerdict]) -> str | None:
+    """`reproduced`, or `1 of 2 agree`; `None` where no figure of the row is judged."""
+    judged = [each.verdict for each in verdicts if each.verdict in JUDGED]
+    agree = judged.count("agrees")
+    if agree < len(judged):
+        return f"{agree} of {len(judged)} agree"
+    return REPRODUCED if judged else None
 
 
 def rows_by_label(rows: Iterable[Row]) -> dict[str, Row]:
@@ -230,8 +235,6 @@ def misnamed(
             for number, axis in enumerate(reference.match)
         ),
     ]
-    if reference.decides is not None:
-        asked.append((("decides",), partial(table.require_entry, reference.decides)))
     for place, require in asked:
         try:
             require()
@@ -308,12 +311,16 @@ def unmatched(rows: Sequence[Row], part: Part) -> tuple[str, ...]:
     )
 
 
+_PLURALS = {"agrees": "agree", "differs": "differ"}
+
+
 @dataclass(frozen=True)
 class VerdictTally:
     """Counts of printed figures by verdict."""
 
-    reproduced: int = 0
+    agrees: int = 0
     differs: int = 0
+    explained: int = 0
     not_reproducible: int = 0
     not_judged: int = 0
     not_measured: int = 0
@@ -321,7 +328,7 @@ class VerdictTally:
     @property
     def judged(self) -> int:
         """Figures that were compared or are known not to be comparable."""
-        return self.reproduced + self.differs + self.not_reproducible
+        return self.agrees + self.differs + self.explained + self.not_reproducible
 
     @property
     def total(self) -> int:
@@ -334,26 +341,29 @@ class VerdictTally:
 
     @property
     def text(self) -> str:
-        """One line for people."""
+        """One line for people; empty where nothing is printed."""
         if self.total == 0:
-            return "no printed figures to compare with"
-        parts = [
-            f"{self.reproduced} reproduced",
-            f"{self.differs} {'differs' if self.differs == 1 else 'differ'}",
-            f"{self.not_reproducible} not reproducible",
-            f"{self.not_judged} not judged",
+            return ""
+        said = [text for word, number, text in self.counts if number or word != "not measured"]
+        return f"{self.total} printed figures: {', '.join(said)}"
+
+    @property
+    def counts(self) -> list[tuple[str, int, str]]:
+        """Each verdict, how many figures have it, and both as words: `61 agree`."""
+        found = [(name.replace("_", " "), number) for name, number in vars(self).items()]
+        return [
+            (word, number, f"{number} {word if number == 1 else _PLURALS.get(word, word)}")
+            for word, number in found
         ]
-        if self.not_measured:
-            parts.append(f"{self.not_measured} not measured")
-        return f"{self.total} printed figures: {', '.join(parts)}"
 
 
 def tally_of(rows: Iterable[Row]) -> VerdictTally:
     """Counts the verdicts of annotated rows."""
     found = [each["verdict"] for row in rows for each in (row.get("verdicts") or {}).values()]
     return VerdictTally(
-        found.count("reproduced"),
+        found.count("agrees"),
         found.count("differs"),
+        found.count("explained"),
         found.count("not reproducible"),
         found.count("not judged"),
         found.count(None),

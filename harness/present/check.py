@@ -164,11 +164,13 @@ def _labels(part: Suite) -> Iterator[tuple[Location, str]]:
         return
     spoken: list[tuple[Location, Sequence[str]]] = [
         (("reference", "rows"), tuple(part.reference.rows)),
+        (("reference", "explained"), tuple(part.reference.explained)),
         (("reference", "not_reproducible"), tuple(part.reference.not_reproducible)),
     ]
     for key, spec in part.reference.figures.items():
         place = ("reference", "figures", key)
         spoken += [
+            ((*place, "explained"), tuple(spec.explained)),
             ((*place, "not_reproducible"), tuple(spec.not_reproducible)),
             ((*place, "instead"), tuple(spec.instead)),
             ((*place, "minus_of"), (*spec.minus_of, *spec.minus_of.values())),

@@ -12,14 +12,9 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from harness.messages import printable
-from harness.present.formats import Column, Table
+from harness.present.formats import Cell, Column, Table, tone
 
-_STYLES = {
-    "reproduced": "green",
-    "differs": "red",
-    "not reproducible": "yellow",
-    "not judged": "dim",
-}
+_STYLES = {"good": "green", "bad": "red", "unsure": "yellow"}
 _FAILURES = ("error", "oom", "timeout", "killed", "invalid", "unsupported")
 # Room that rich's default box takes beside the text of a column, and at the right edge.
 _FRAME, _EDGE = 3, 1
@@ -77,9 +72,7 @@ class ConsoleTable:
                 head, width = Text(column.head, justify=column.align), _least(column)
                 shown.add_column(head, justify=column.align, overflow="fold", width=width)
             for cells in zip(*(column.cells for column in columns), strict=True):
-                texts = [cell.text for cell in cells]
-                styles = ["red" if _is_failed(text) else _STYLES.get(text, "") for text in texts]
-                shown.add_row(*map(Text, texts, styles))
+                shown.add_row(*(Text(cell.marked, _style(cell)) for cell in cells))
             yield shown
         yield from map(Text, self._table.conclusions)
         if self._footnotes:
@@ -115,10 +108,17 @@ def _least(column: Column) -> int:
     """Characters that a column needs: its longest word, and its labels and numbers whole."""
     words = [len(word) for word in column.head.split()]
     for cell in column.cells:
-        if len(cell.text) <= _LONGEST_WHOLE and not _is_failed(cell.text):
-            words.append(len(cell.text))
+        if len(cell.marked) <= _LONGEST_WHOLE and not _is_failed(cell.text):
+            words.append(len(cell.marked))
         words += [len(word) for word in cell.text.split()]
     return min(max(words, default=1), _LONGEST_WORD)
+
+
+def _style(cell: Cell) -> str:
+    if _is_failed(cell.text):
+        return "red"
+    found = tone(cell.verdict or cell.text)
+    return _STYLES[found] if found else ""
 
 
 def _is_failed(text: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from tabulate import tabulate
 
+from harness.judge.judgement import REPRODUCED
 from harness.measure.metric import Direction
 from harness.messages import printable
 from harness.records.quantities.quantity import percent
@@ -39,6 +40,18 @@ def ranks(texts: Sequence[str], aim: Direction) -> list[int | None]:
 
 ABSENT = "–"
 
+MARKS = {"agrees": "✓", "differs": "✗", "explained": "†", "not reproducible": "‡"}
+"""What stands behind the difference from a judged printed figure; the notes say what each means."""
+
+
+def tone(verdict: str) -> Literal["good", "bad", "unsure"] | None:
+    """How a verdict of a figure or of a row is coloured; `None` for any other word."""
+    if verdict in ("agrees", REPRODUCED):
+        return "good"
+    if verdict == "differs":
+        return "bad"
+    return "unsure" if verdict in MARKS or verdict.endswith(" agree") else None
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -46,6 +59,12 @@ class Cell:
 
     text: str  # what is shown
     raw: Any  # the stored value behind it, in SI base units; `None` if there is none
+    verdict: str = ""  # of the printed figure whose difference it is, where it is judged
+
+    @property
+    def marked(self) -> str:
+        """The text with the mark of its verdict."""
+        return f"{self.text} {MARKS[self.verdict]}" if self.verdict else self.text
 
 
 def percent_cell(share: float | None, decimals: int = 2) -> Cell:
@@ -99,9 +118,9 @@ class Table:
 
     @property
     def lines(self) -> list[list[str]]:
-        """Shown texts, row by row."""
+        """Shown texts with their marks, row by row."""
         cells = zip(*(column.cells for column in self.shown), strict=True)
-        return [[cell.text for cell in line] for line in cells]
+        return [[cell.marked for cell in line] for line in cells]
 
     def __repr__(self) -> str:
         rows = len(self.columns[0].cells) if self.columns else 0
@@ -162,7 +181,7 @@ def csv_text(table: Table) -> str:
 
 
 # Told apart by text as well; readable on white and on the black of dark notebooks.
-_COLOURS = {"reproduced": "#1a8a5a", "differs": "#d0473d", "not reproducible": "#a87400"}
+_COLOURS = {"good": "#1a8a5a", "bad": "#d0473d", "unsure": "#a87400"}
 _CELL = "padding:0.2em 0.6em;white-space:nowrap"
 
 
@@ -174,12 +193,13 @@ def html(table: Table) -> str:
         for column in table.shown
     )
     body = ""
-    for line in table.lines:
+    for line in zip(*(column.cells for column in table.shown), strict=True):
         cells = ""
-        for column, text in zip(table.shown, line, strict=True):
-            colour = f";color:{_COLOURS[text]}" if text in _COLOURS else ""
+        for column, cell in zip(table.shown, line, strict=True):
+            found = tone(cell.verdict or cell.text)
+            colour = f";color:{_COLOURS[found]}" if found else ""
             style = f"text-align:{column.align};{_CELL}{colour}"
-            cells += f"<td style='{style}'>{escape_html(text)}</td>"
+            cells += f"<td style='{style}'>{escape_html(cell.marked)}</td>"
         body += f"<tr>{cells}</tr>"
     notes = "".join(f"<li>{escape_html(line)}</li>" for line in table.footnotes)
     summary = f"<summary>Notes ({len(table.footnotes)})</summary>"

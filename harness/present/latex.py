@@ -3,11 +3,11 @@
 import re
 import textwrap
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from harness.present.formats import NUMBER, Column, Table, ranks
+from harness.present.formats import MARKS, NUMBER, Cell, Column, Table, ranks
 
 
 def _pairs(words: str) -> dict[str, str]:
@@ -32,6 +32,7 @@ _MATH = _pairs(r"""
     Ξ \Xi  Π \Pi  Σ \Sigma  Φ \Phi  Ψ \Psi  Ω \Omega  α \alpha  β \beta  γ \gamma  δ \delta
     ζ \zeta  η \eta  θ \theta  ι \iota  κ \kappa  λ \lambda  μ \mu  ν \nu  ξ \xi  π \pi  ρ \rho
     σ \sigma  τ \tau  υ \upsilon  φ \phi  χ \chi  ψ \psi  ω \omega
+    ✓ \checkmark  ✗ \times  † \dagger  ‡ \ddagger
 """)
 
 # Two of them in a row would become a dash or quotes.
@@ -48,17 +49,20 @@ _ACCENTS = dict(
 CHARACTER = r"\harnesschar"
 """Prints a character that pdfTeX's fonts lack where the engine knows Unicode, else its code."""
 
-DEFINITION = (
-    rf"\providecommand{{{CHARACTER}}}[2]"
-    r"{\ifdefined\Umathchar #1\else\texttt{U+#2}\allowbreak\fi}"
-)
+DEFINITIONS = {
+    CHARACTER: rf"\providecommand{{{CHARACTER}}}[2]"
+    r"{\ifdefined\Umathchar #1\else\texttt{U+#2}\allowbreak\fi}",
+    # That of amssymb where it is loaded.
+    r"\checkmark": r"\providecommand{\checkmark}{\surd}",
+}
+"""Of commands that LaTeX itself lacks."""
 
 
 def latex_text(text: str) -> str:
     r"""Text that LaTeX prints as it is, on one line; control characters are dropped.
 
     What neither ASCII nor a command of LaTeX covers is `\harnesschar{character}{code}`, which
-    needs `DEFINITION`.
+    needs its definition; so does a check mark.
     """
     line = unicodedata.normalize("NFC", " ".join(text.split()))
     kept = [each for each in line if unicodedata.category(each)[0] != "C"]
@@ -137,8 +141,23 @@ def number_room(column: Column) -> NumberRoom | None:
     )
 
 
+_MARKS = "marks"
+
+
+def _with_marks(columns: Sequence[Column]) -> Iterator[Column]:
+    """Columns, each with the marks of its verdicts in one of their own: numbers stay bare."""
+    for column in columns:
+        bare = tuple(replace(cell, verdict="") for cell in column.cells)
+        yield replace(column, cells=bare)
+        if bare != column.cells:
+            marks = tuple(Cell(MARKS.get(cell.verdict, ""), None) for cell in column.cells)
+            yield Column("", marks, "left", _MARKS, column.group)
+
+
 def preamble(column: Column) -> str:
     """The letter of a column, with its format."""
+    if column.stored == _MARKS:
+        return r"@{\,}l"
     found = number_room(column)
     return column.align[0] if found is None else f"S[table-format={found.siunitx}]"
 
@@ -181,6 +200,7 @@ def latex(table: Table, label: str, *, best: bool | None = None) -> str:
         best: whether the best value of a column is bold and the second underlined, by the digits
             shown; as the suite asks if absent.
     """
+    table = replace(table, columns=tuple(_with_marks(table.shown)))
     wanted = table.best if best is None else best
     marks: list[Marks] = []
     for column in table.shown:
@@ -190,8 +210,8 @@ def latex(table: Table, label: str, *, best: bool | None = None) -> str:
     broken = len(table.lines) > MOST_ROWS
     text = "\n".join((_broken if broken else _floating)(table, label, marks)) + "\n"
     packages = f"% \\usepackage{{booktabs,siunitx,{'longtable' if broken else 'adjustbox'}}}\n"
-    definition = f"{DEFINITION}\n" if CHARACTER in text else ""
-    return packages + definition + text
+    definitions = [f"{made}\n" for command, made in DEFINITIONS.items() if command in text]
+    return "".join([packages, *definitions, text])
 
 
 def _floating(table: Table, label: str, marks: Sequence[Marks]) -> list[str]:

@@ -1,6 +1,6 @@
 """Footnotes: what a table's numbers mean, and everything about them that needs saying."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from harness.judge.statistics.significance import least_difference
 from harness.judge.verdict import reference_table, tally_of, unmatched
 from harness.measure.convention import ConventionSpec
 from harness.messages import listed
+from harness.present.formats import MARKS
 from harness.present.reading import Reading
 from harness.records.origin import commits_of
 from harness.records.quantities.derived import shape_text, sweep_name, uncalibrated
@@ -235,10 +236,12 @@ def _reference(part: Part, rows: Sequence[Row]) -> list[str]:
     if table is None or reference is None:
         return []
     caption = f', "{table.caption}"' if table.caption else ""
-    tally = tally_of(rows).text
+    tally = tally_of(rows)
+    found = {each["verdict"] for row in rows for each in (row.get("verdicts") or {}).values()}
     lines = [
         f"Reported: {table.paper}, {table.key}{caption}.",
-        f"Reproduced: {_within(reference)}. {tally[:1].upper()}{tally[1:]}.",
+        *([f"{legend(reference, found)}."] if tally.judged else []),
+        *([f"{tally.text}."] if tally.total else []),
     ]
     missing = unmatched(rows, part)
     if missing:
@@ -246,8 +249,14 @@ def _reference(part: Part, rows: Sequence[Row]) -> list[str]:
     return lines
 
 
+def legend(reference: ReferenceSpec, found: Container[str]) -> str:
+    """What the marks of verdicts mean, of those that occur."""
+    means = {"agrees": f"agrees: {_within(reference)}", "explained": "explained by arithmetic"}
+    return "; ".join(f"{MARKS[v]} {means.get(v, v)}" for v in MARKS if v in found)
+
+
 def _within(reference: ReferenceSpec) -> str:
-    """What counts as reproduced, of figures and of exponents, whichever there are."""
+    """What agrees, of figures and of exponents, whichever there are."""
     own = [
         f"{key} within {100 * each.tolerance:g} %"
         for key, each in reference.figures.items()
@@ -271,11 +280,11 @@ def _within(reference: ReferenceSpec) -> str:
 
 
 def _judgements(rows: Sequence[Row]) -> list[str]:
-    """Why figures differ, cannot be reproduced, or are not judged; equal reasons stand once."""
+    """Why figures do not agree, or are not judged; equal reasons stand once."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for row in rows:
         for figure, each in (row.get("verdicts") or {}).items():
-            if each["verdict"] in ("differs", "not reproducible", "not judged"):
+            if each["reason"] and each["verdict"] is not None:
                 key = (each["verdict"], figure, each["reason"])
                 # An exponent is that of a sweep, not of the row where it ends.
                 whole = each["unit"] == EXPONENT.name
@@ -285,7 +294,8 @@ def _judgements(rows: Sequence[Row]) -> list[str]:
     for (verdict, figure, reason), labels in found.items():
         # That a figure is not judged goes for the whole column.
         who = figure if verdict == "not judged" else f"{', '.join(labels)}, {figure}"
-        lines.append(f"{who}: {verdict}: {reason}.".replace("..", "."))
+        mark = f"{MARKS[verdict]} " if verdict in MARKS else ""
+        lines.append(f"{mark}{who}: {verdict}: {reason}.".replace("..", "."))
     return lines
 
 

@@ -9,7 +9,7 @@ from harness.judge.part import Context, Part
 from harness.judge.relative import RELATIVE, conclusions, relative_of, with_relative
 from harness.measure import METRICS
 from harness.measure.metric import Direction
-from harness.present.formats import ABSENT, Cell, Column, Table, percent_cell
+from harness.present.formats import ABSENT, MARKS, Cell, Column, Table, percent_cell
 from harness.present.notes import footnotes, setting
 from harness.present.pivot import pivoted
 from harness.present.reading import Reading, read
@@ -166,14 +166,22 @@ def _relative_cell(row: Row, failed: _Failures, index: int) -> Cell:
 def _printed_columns(
     reading: Reading, by: Counterpart, verdicts: Sequence[Mapping[str, Any] | None]
 ) -> Iterator[Column]:
-    """Reported figures, differences (shown where any is judged) and verdicts (for CSV files)."""
+    """Reported figures, differences (shown where any is judged) and verdicts (for CSV files).
+
+    The mark of a verdict stands at the difference; of a printed order, which has none, at itself.
+    """
     head, name, printed_unit = reading.head, reading.name, by.printed_unit
+    apart = by.over is None  # exponents have no difference in per cent
     texts = [None if each is None else each["printed_text"] for each in verdicts]
     shares = [None if each is None else each["difference"] for each in verdicts]
     words = [None if each is None else each["verdict"] for each in verdicts]
+    marks = [word if word in MARKS else "" for word in words]
     yield Column(
         with_unit(f"{name} reported", printed_unit or reading.unit.name),
-        tuple(Cell(text or ABSENT, text) for text in texts),
+        tuple(
+            Cell(text or ABSENT, text, verdict="" if apart else mark)
+            for text, mark in zip(texts, marks, strict=True)
+        ),
         "right",
         f"{by.figure}_reported",
         head,
@@ -181,12 +189,15 @@ def _printed_columns(
     )
     yield Column(
         f"{name} difference (%)",
-        tuple(map(percent_cell, shares)),
+        tuple(
+            replace(percent_cell(share), verdict=mark)
+            for share, mark in zip(shares, marks, strict=True)
+        ),
         "right",
         f"{by.figure}_difference",
         head,
         "difference (%)",
-        shown=not by.unjudged and by.over is None,
+        shown=not by.unjudged and apart,
     )
     cells = tuple(Cell(word or ABSENT, word) for word in words)
     yield Column(f"{name} verdict", cells, "left", f"{by.figure}_verdict", shown=False)

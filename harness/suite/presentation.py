@@ -46,8 +46,14 @@ class FigureSpec(Strict):
         default_factory=dict,
         description="Label: label of the row that is subtracted from it alone (printed overheads).",
     )
+    explained: dict[str, str] = Field(
+        default_factory=dict,
+        description="Label: the arithmetic by which this printed figure follows from ours.",
+    )
     not_reproducible: dict[str, str] = Field(
-        default_factory=dict, description="Label: why this printed figure cannot be reproduced."
+        default_factory=dict,
+        description="Label: why this printed figure cannot be reproduced, and how far arithmetic "
+        "leads.",
     )
 
     @model_validator(mode="after")
@@ -71,16 +77,12 @@ class ReferenceSpec(Strict):
         default=0.001,
         ge=0,
         lt=1,
-        description="Relative difference up to which a figure counts as reproduced; half a unit of "
+        description="Relative difference up to which a figure agrees; half a unit of "
         "the last printed digit is granted on top.",
     )
     figures: dict[str, FigureSpec] = Field(
         default_factory=dict,
         description="Printed figure: how ours is made. Absent: usual counterpart.",
-    )
-    decides: str | None = Field(
-        default=None,
-        description="Printed figure whose verdict is the row's; the first judged one if absent.",
     )
     rows: dict[str, str] = Field(
         default_factory=dict, description="Our label: printed row, where they differ."
@@ -88,6 +90,10 @@ class ReferenceSpec(Strict):
     match: tuple[str, ...] = Field(
         default=(),
         description="Grid axes that find the printed row (k, groups, ...) instead of the label.",
+    )
+    explained: dict[str, str] = Field(
+        default_factory=dict,
+        description="Label: the arithmetic by which all of its printed figures follow from ours.",
     )
     not_reproducible: dict[str, str] = Field(
         default_factory=dict,
@@ -98,6 +104,18 @@ class ReferenceSpec(Strict):
         description="Why none of its figures is judged here; --input of another size than the "
         "suite's says so itself.",
     )
+
+    @model_validator(mode="after")
+    def _one_judgement(self) -> "ReferenceSpec":
+        figures = [(key, f.explained, f.not_reproducible) for key, f in self.figures.items()]
+        for of, explained, refused in [("", {}, {}), *figures]:
+            both = {*self.explained, *explained} & {*self.not_reproducible, *refused}
+            if both:
+                named = f"{min(both)}, {of}" if of else min(both)
+                raise ValueError(
+                    f"explained and not_reproducible both name {named}; keep it in one of them"
+                )
+        return self
 
 
 Best = Annotated[

@@ -151,7 +151,7 @@ def _described_suite(described: Mapping[str, Any]) -> Suite:
         jobs=tuple(jobs),
         tables=tuple(_described_table(each) for each in described.get("tables") or ()),
         plots=tuple(PlotSpec.model_validate(each) for each in described.get("plots") or ()),
-        reference=None if reference is None else ReferenceSpec.model_validate(reference),
+        reference=None if reference is None else _described_reference(reference),
         convention=_described_convention(described.get("convention") or "flops"),
         included=tuple(_described_suite(each) for each in described.get("included") or ()),
         note=from_plain(_Noted, described).note,
@@ -178,6 +178,11 @@ def _described_convention(name: object) -> str:
     if name not in CONVENTIONS:
         raise ValueError(f"{quote(name)} is no convention")
     return str(name)
+
+
+def _described_reference(described: Mapping[str, Any]) -> ReferenceSpec:
+    """A reference; the figure by which rows were once judged alone decides nothing now."""
+    return ReferenceSpec.model_validate({k: v for k, v in described.items() if k != "decides"})
 
 
 def _described_table(described: Mapping[str, Any]) -> TableSpec:

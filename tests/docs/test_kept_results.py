@@ -26,6 +26,26 @@ def by_kind():
     return found
 
 
+def cells(text):
+    """The lines of Markdown tables as cells, without those that only align."""
+    lines = [line.strip("| ").split("|") for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line] for line in lines if not line[0].startswith(":")]
+
+
+def test_the_readme_shows_the_table_and_the_counts_of_the_main_job():
+    """All but our times, which the kept run, counted alone, does not have."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    run = harness.load(ROOT / "tests" / "golden" / "efficiency")
+    heads, *made = cells(run.table("ocnet-table4", format="markdown"))
+    every = cells(readme)
+    first = every.index(heads)
+    at = heads.index("Latency (ms), ours")
+    for shown, again in zip(every[first + 1 : first + 1 + len(made)], made, strict=True):
+        assert float(shown.pop(at)) > 0
+        assert shown == [*again[:at], *again[at + 1 :]]
+    assert f"\n{run.tally().text}\n" in readme
+
+
 def test_every_grid_is_kept():
     assert sorted(path.name for path in KEPT.iterdir() if path.is_dir()) == sorted(NAMES)
 

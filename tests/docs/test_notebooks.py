@@ -11,7 +11,7 @@ from nbclient import NotebookClient
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 SAYS = {
-    "efficiency": ("618.580", "<td>12</td>", "not reproducible"),
+    "efficiency": ("618.580", "<td>12</td>", "explained", "not reproducible"),
     "own_module": ("\\begin{tabular}", "Gate", "Non-local"),
     "ablations": ("k=11, both", "32 channels", "mIoU"),
     "regressions": ("Convolution MACs: +800% in", "slower", "version 6"),

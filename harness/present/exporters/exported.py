@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.judge.verdict import annotate
 from harness.measure.convention import CONVENTIONS
 from harness.measure.metric import Dimension
 from harness.messages import HarnessError, quote
@@ -14,6 +15,7 @@ from harness.records.kept_run import KeptRun, described_parts
 from harness.records.quantities.quantity import Row
 from harness.records.quantities.registry import COMPARED, own_quantities
 from harness.records.run_directory import DESCRIPTION
+from harness.suite.suite import suite_of
 
 
 class ExportError(HarnessError):
@@ -46,7 +48,7 @@ def read_run(path: Path) -> Exported:
 
     Raises:
         ExportError: it has no records.
-        RunDirectoryError: there is no run, or it cannot be read.
+        HarnessError: there is no run, it cannot be read, or its printed figures are not here.
     """
     run = KeptRun.open(path)
     if not run.records:
@@ -59,7 +61,8 @@ def read_run(path: Path) -> Exported:
         convention = str(part.get("convention") or "flops")
         if convention not in CONVENTIONS:
             raise ExportError(f"{run.path}: this version knows no convention {quote(convention)}")
-        rows += rows_of(run.records, part["suite"], convention, mix=mix)
+        made = rows_of(run.records, part["suite"], convention, mix=mix)
+        rows += annotate(made, suite_of(part)) if part.get("reference") else made
     started_at = str(run.description.get("started_at") or "")
     return Exported(run.path, run.suite_name, rows, run.environment, started_at)
 

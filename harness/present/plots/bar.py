@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.messages import printable
+from harness.present.formats import MARKS
 from harness.present.plots import canvas as style
 from harness.present.plots.canvas import canvas, errors, legend, number_axis, with_ends
 from harness.present.plots.view import View, why
@@ -58,10 +59,15 @@ def draw(view: View) -> Figure:
     colour = style.PALETTE[0] if view.series is None else style.INK
     columns = [("■ ours", [view.y.text(row) or "" for row in rows], colour)]
     if printed:
-        texts = ["" if each is None else str(each["printed_text"]) for each in verdicts]
+        texts = ["" if each is None else _marked(each) for each in verdicts]
         columns.append(("◇ printed", texts, style.PRINTED))
     _write_columns(axes, columns, size)
     return figure
+
+
+def _marked(found: Mapping[str, Any]) -> str:
+    """A printed figure with the mark of its verdict."""
+    return f"{found['printed_text']} {MARKS.get(found['verdict'], '')}".rstrip()
 
 
 def _is_log(view: View, values: Sequence[float]) -> bool:

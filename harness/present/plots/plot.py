@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from harness.judge.part import Context, Part, convention_of
 from harness.measure.convention import ConventionSpec
 from harness.messages import HarnessError
-from harness.present.notes import conventions, definition, pairs, setup, trained
+from harness.present.formats import MARKS
+from harness.present.notes import conventions, definition, legend, pairs, setup, trained
 from harness.present.plots import bar, line, roofline, scatter
 from harness.present.plots.bar import MOST_BARS
 from harness.present.plots.canvas import (
@@ -75,6 +76,13 @@ def not_judged(spec: PlotSpec, y: Reading, rows: Sequence[Row]) -> list[str]:
     if not beside or y.by is None or not y.by.unjudged:
         return []
     return [f"Printed figures are not judged: {y.by.unjudged}."]
+
+
+def marked(spec: PlotSpec, part: Part, y: Reading, rows: Sequence[Row]) -> list[str]:
+    """What the marks beside the printed figures of bars mean."""
+    verdicts = [y.verdict(row) for row in rows] if spec.kind == "bar" and len(spec.ys) == 1 else []
+    found = {each["verdict"] for each in verdicts if each is not None} & MARKS.keys()
+    return [f"{legend(part.reference, found)}."] if found and part.reference else []
 
 
 _DRAWN_BY = {"bar": bar.draw, "scatter": scatter.draw, "line": line.draw, "roofline": roofline.draw}
@@ -159,6 +167,7 @@ def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | Non
     if spec.kind == "roofline":
         notes += uncalibrated(kept)
     notes += [*left_unsaid(spec, rows), *not_judged(spec, y, kept)]
+    notes += marked(spec, part, y, kept)
     notes += [left_out] if left_out else []
     return View(spec, title, kept, x, y, series, tuple(notes), ys, tuple(every))
 

@@ -11,9 +11,11 @@ from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.judge.judgement import REPRODUCED
 from harness.judge.verdict import VerdictTally
 from harness.measure import METRICS
 from harness.messages import HarnessError, printable
+from harness.present.formats import MARKS
 from harness.present.notes import setup
 from harness.present.report.machine import (
     FailedCases,
@@ -56,6 +58,9 @@ def script_json(data: Any) -> str:
     text = json.dumps(finite(data), separators=(",", ":"), allow_nan=False)
     return text.translate(_ESCAPES)
 
+
+# In front of words; of all others a cross.
+_SIGNS = {**MARKS, REPRODUCED: MARKS["agrees"], "not judged": "○", "not measured": "·"}
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -207,6 +212,7 @@ def report_html(runs: Sequence[ReportedRun]) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return jinja.get_template("report.html").render(
         page=found,
+        signs=_SIGNS,
         style=_asset("report.css"),
         script=script,
         script_digest=f"sha256-{digest}",

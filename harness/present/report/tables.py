@@ -6,8 +6,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.judge.judgement import JUDGED
 from harness.judge.part import Context, Part
-from harness.judge.verdict import JUDGED, VerdictTally, tally_of
+from harness.judge.verdict import VerdictTally, tally_of
 from harness.measure import METRICS
 from harness.messages import HarnessError
 from harness.present.formats import ABSENT, Cell, Column, Table, percent_cell
@@ -26,6 +27,7 @@ class GridCell:
     text: str  # shown
     sort: str  # number or text by which its column is sorted; empty: last in either direction
     word: str = ""  # a verdict or the status of a failed case, where the cell shows one
+    verdict: str = ""  # of the printed figure whose difference the cell shows
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Grid:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """What rows can be filtered by: statuses, then verdicts, those that occur."""
+        """What rows can be filtered by: statuses and rows' verdicts, then figures' verdicts."""
         found = dict.fromkeys(word for row in self.rows for word in row.words)
         return (*(w for w in found if w not in VERDICTS), *(v for v in VERDICTS if v in found))
 
@@ -138,13 +140,14 @@ def _grid_row(
             f"{_number_in(cell.raw):.15g}" if head.numeric and cell.raw is not None else cell.text
         )
         word = _verdict_word(column, cell) or _failure_word(column, cell, bad)
-        cells.append(GridCell(cell.text, "" if cell.raw is None else sort, word))
+        cells.append(GridCell(cell.text, "" if cell.raw is None else sort, word, cell.verdict))
     return GridRow(tuple(cells), tuple(dict.fromkeys([*bad, *words])), bool(bad))
 
 
 def _verdict_word(column: Column, cell: Cell) -> str:
-    is_verdict = column.stored == "verdict" or column.stored.endswith("_verdict")
-    return str(cell.raw) if is_verdict and cell.raw in VERDICTS else ""
+    if column.stored == "verdict":
+        return str(cell.raw or "")
+    return str(cell.raw) if column.stored.endswith("_verdict") and cell.raw in VERDICTS else ""
 
 
 def _failure_word(column: Column, cell: Cell, statuses: Sequence[str]) -> str:
@@ -305,17 +308,9 @@ class Judged:
     tally: VerdictTally  # of its printed figures
 
     @property
-    def shares(self) -> list[tuple[str, int]]:
-        """Verdicts that occur, with their numbers."""
-        tally = self.tally
-        named = [
-            ("reproduced", tally.reproduced),
-            ("differs", tally.differs),
-            ("not reproducible", tally.not_reproducible),
-            ("not judged", tally.not_judged),
-            ("not measured", tally.not_measured),
-        ]
-        return [each for each in named if each[1]]
+    def shares(self) -> list[tuple[str, int, str]]:
+        """The counts of the verdicts that occur."""
+        return [each for each in self.tally.counts if each[1]]
 
 
 def judged(part: ReportedPart, run: str, anchor: str) -> Judged:

@@ -25,6 +25,15 @@ STORED = {
     "reported",
     "verdict",
 }
+HEADS = """
+suite: heads
+measure: [flops]
+cases:
+  - {label: PPM, module: ppm, input: [1, 2048, 128, 128]}
+  - {label: RCCA, module: ppm, input: [1, 2048, 64, 64]}
+reference: {paper: ocnet, table: table4}
+tables: [{columns: [label, flops, verdict]}]
+"""
 TABLE = "tables: [{columns: [label, params, flops, status, conv_macs, matmul_macs, pass, dtype]}]"
 
 
@@ -304,6 +313,15 @@ def test_an_output_without_unicode_is_no_crash(user):
     done = user.run("run", "mini.yaml", env=environment)
     assert done.returncode == 0, done.stderr
     assert "Gr??e" in done.stdout
+    assert "printed figures" not in done.stdout  # there are none, and nothing is said of them
+    user.write("heads.yaml", HEADS)
+    done = user.run("run", "heads.yaml", env=environment)
+    assert re.search(r"PPM .* 618\.580 \| +619 \| +-0\.07 a \| reproduced +\|", done.stdout)
+    assert re.search(r"RCCA .* +804 \| +-80\.76 d \| 0 of 1 agree +\|", done.stdout)
+    assert "- a agrees: within 0.1 % plus half a unit" in done.stdout
+    assert done.stdout.splitlines()[-1] == (
+        "6 printed figures: 1 agrees, 1 differs, 0 explained, 0 not reproducible, 4 not judged"
+    )
 
 
 def test_no_text_becomes_an_emoji(user):

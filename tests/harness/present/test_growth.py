@@ -76,16 +76,16 @@ def test_an_order_is_judged_once_where_the_sweep_ends():
     at_end = rows[0]["verdicts"]
     assert [row["verdicts"] for row in rows[1:]] == [{}, {}]
     computation = at_end["computation"]
-    assert computation["verdict"] == "reproduced"
+    assert computation["verdict"] == "agrees"
     assert (computation["printed"], computation["printed_text"]) == (2, "O(C (HW)^2)")
     assert computation["ours"] == pytest.approx(2)
     assert computation["difference"] is None
-    assert tally_of(rows).text.startswith("2 printed figures: 2 reproduced")
+    assert tally_of(rows).text.startswith("2 printed figures: 2 agree")
 
 
 @pytest.mark.parametrize(
     ("exponent", "verdict"),
-    [(1.951, "reproduced"), (1.949, "differs"), (2.049, "reproduced"), (2.051, "differs")],
+    [(1.951, "agrees"), (1.949, "differs"), (2.049, "agrees"), (2.051, "differs")],
 )
 def test_the_tolerance_is_absolute(exponent, verdict):
     rows = judged(swept(macs=lambda n: round(1e9 * n**exponent)))
@@ -94,7 +94,7 @@ def test_the_tolerance_is_absolute(exponent, verdict):
 
 def test_an_exponent_of_zero_is_judged_too():
     rows = judged(swept("SRNet", macs=lambda n: 768 * n, affinity=lambda _: 512))
-    assert rows[-1]["verdicts"]["affinity_memory"]["verdict"] == "reproduced"
+    assert rows[-1]["verdicts"]["affinity_memory"]["verdict"] == "agrees"
     rows = judged(swept("SRNet", affinity=lambda n: round(1000 * n**0.06)))
     assert rows[-1]["verdicts"]["affinity_memory"]["verdict"] == "differs"
 
@@ -115,7 +115,7 @@ def test_an_own_tolerance_and_a_known_reason():
     )
     spec = ReferenceSpec(paper="srnet", table="table1", figures={"computation": loose})
     rows = judged([*swept(macs=lambda n: round(1e6 * n**1.75)), *swept("DANet")], spec)
-    assert rows[2]["verdicts"]["computation"]["verdict"] == "reproduced"
+    assert rows[2]["verdicts"]["computation"]["verdict"] == "agrees"
     assert rows[5]["verdicts"]["computation"]["reason"] == "a reason"
 
 
@@ -130,7 +130,7 @@ def test_failed_sizes_are_left_out_of_the_fit():
         key: made("Non-local", 512, None, None)[key] for key in ("label", "input", "factors")
     }
     rows = judged([*swept(), lost])
-    assert rows[-1]["verdicts"]["computation"]["verdict"] == "reproduced"
+    assert rows[-1]["verdicts"]["computation"]["verdict"] == "agrees"
     assert make(SPEC, Suite(reference=REFERENCE), rows).lines[3][1] == "2.000"
 
 
@@ -149,7 +149,7 @@ def test_exponents_are_columns_with_a_figure_where_the_sweep_ends():
     assert [line[1:] for line in table.lines] == [
         dash,
         dash,
-        ["2.000", "O(C (HW)^2)", "2.000", "O((HW)^2)", "reproduced"],
+        ["2.000", "O(C (HW)^2) ✓", "2.000", "O((HW)^2) ✓", "reproduced"],
         dash,
         dash,
         ["1.000", "–", "2.000", "–", "–"],
@@ -158,11 +158,11 @@ def test_exponents_are_columns_with_a_figure_where_the_sweep_ends():
     assert "slope of the logarithm over that of N, in the row of the largest size" in foot
     assert "exponent of computation within 0.05; exponent of affinity_memory within 0.05." in foot
     assert "half a unit" not in foot
-    assert "2 printed figures: 2 reproduced" in foot
+    assert "2 printed figures: 2 agree" in foot
     header, *lines = csv_text(table).splitlines()
     values = dict(zip(header.split(","), lines[2].split(","), strict=True))
     assert float(values["computation_ours"]) == pytest.approx(2)
-    assert values["computation_verdict"] == "reproduced"
+    assert values["computation_verdict"] == "agrees"
     assert r"O\(C \(HW\)" in markdown(table) or "O(C (HW)" in markdown(table)
     assert "S[table-format=1.3]" in latex(table, "growth")
 

@@ -45,7 +45,7 @@ def table1():
 def test_every_order_of_srnet_table_1_is_reproduced(table1, tmp_path):
     rows = annotate([counted(job) for job in table1.jobs], table1)
     found = tally_of(rows)
-    assert (found.reproduced, found.total) == (12, 12)
+    assert (found.agrees, found.total) == (12, 12)
     exponents = {
         row["label"].partition(" (")[0]: [round(v["ours"], 2) for v in row["verdicts"].values()]
         for row in rows
@@ -101,7 +101,7 @@ def test_conventions_of_one_count(tmp_path):
         ("computation, affinity_memory, verdict]", "computtion, affinity_memory, verdict]",
          "unknown quantity 'computtion'"),
         ("label: A2Net\n", "label: A2-Net\n", None),
-        ("  decides:", "  rows: {A2: A2Net}\n  decides:", "no case is labelled 'A2'"),
+        ("  figures:", "  rows: {A2: A2Net}\n  figures:", "no case is labelled 'A2'"),
         ("y: affinity_elements", "y: affinities", "unknown quantity 'affinities'"),
         ("y: affinity_elements", "y: [affinity_elements, params]", "only bars without series"),
     ],

@@ -74,11 +74,16 @@ def test_a_table_is_complete():
     for rule in ("toprule", "midrule", "bottomrule"):
         assert text.count(f"\\{rule}") == 1
     assert r"\label{tab:table-4-x}" in text
-    assert r"\multicolumn{3}{c}{FLOPs (GFLOPs)}" in text
+    assert r"\multicolumn{4}{c}{FLOPs (GFLOPs)}" in text
     body = lines_of(text)
     assert len(body) == 12
-    assert {line.count(" & ") for line in body} == {10}
-    assert body[0].startswith("PPM & 23.074 & 618.580 & 619 & -0.07 & 504.0 & 792 &")
+    assert {line.count(" & ") for line in body} == {12}
+    assert body[0].startswith(
+        r"PPM & 23.074 & 618.580 & 619 & -0.07 & $\checkmark$ & 504.0 & 792 & -36.36 & $\ddagger$ &"
+    )
+    assert r"& -28.91 & $\times$ &" in body[1]
+    assert text.count(r"S[table-format=+1.2]@{\,}l") == 1  # numbers stay bare, marks beside them
+    assert text.index(r"\providecommand{\checkmark}") < text.index(r"\begin{table}")
     for environment in ("table", "adjustbox", "minipage"):
         assert text.count(rf"\begin{{{environment}}}") == text.count(rf"\end{{{environment}}}") == 1
 

@@ -34,7 +34,7 @@ def test_factors_and_printed_figures_are_columns():
     assert table["factors.k"].dtype == "Int64"
     assert table.loc[0, "factors.order"] == "lg"
     assert table.loc[0, "reported.gflops"] == 619
-    assert table.loc[0, "verdict.gflops"] == "reproduced"
+    assert table.loc[0, "verdict.gflops"] == "agrees"
     assert table.loc[0, "difference.memory_mb"] < -0.3
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from harness.judge.part import Context
 from harness.messages import HarnessError, printable
 from harness.present.console import ConsoleTable, pieces
-from harness.present.formats import csv_text, markdown, safe
+from harness.present.formats import csv_text, html, markdown, safe
 from harness.present.latex import latex
 from harness.suite.presentation import FigureSpec, ReferenceSpec, TableSpec
 
@@ -48,8 +48,8 @@ def test_columns_with_a_printed_counterpart_show_ours_reported_and_difference():
         "Verdict",
     ]
     assert table.lines[0] == [
-        *("PPM", "23.074", "618.580", "619", "-0.07", "504.0", "792", "-36.36", "3.21", "78"),
-        "not reproducible",
+        *("PPM", "23.074", "618.580", "619", "-0.07 ✓", "504.0", "792", "-36.36 ‡", "3.21", "78"),
+        "1 of 2 agree",
     ]
 
 
@@ -132,9 +132,9 @@ def test_footnotes_say_what_needs_saying():
         "device cuda; dtype float32; pass inference; input 1x2048x128x128",
         "Versions: torch 2.6.",
         "Machine: cpu x86, memory 8 GiB, gpus G1 (memory 80 GiB).",
-        "36 printed figures: 16 reproduced, 7 differ, 1 not reproducible",
-        "PPM, memory_mb: not reproducible: the paper's convolution",
-        "ASPP, memory_mb: differs: ours 235.3, printed 331, -28.91 %.",
+        "36 printed figures: 16 agree, 7 differ, 0 explained, 1 not reproducible",
+        "‡ PPM, memory_mb: not reproducible: the paper's convolution",
+        "✗ ASPP, memory_mb: differs: ours 235.3, printed 331, -28.91 %.",
         "CGNL: counters cover 99.9 %; no counting rule for aten.sort (2x).",
         "Base-OC (SA): witnesses disagree about matmul MACs at 1x2048x16x16: ours 7, fvcore 6.",
         "Warning, Efficient Attention: interquartile range",
@@ -162,7 +162,7 @@ def test_csv_holds_stored_values():
     assert float(first["operations"]) == 618.58e9
     assert float(first["latency_seconds"]) == 3.21e-3
     assert float(first["latency_low_seconds"]) == 3.21e-3 * 0.995
-    assert (first["gflops_reported"], first["gflops_verdict"]) == ("619", "reproduced")
+    assert (first["gflops_reported"], first["gflops_verdict"]) == ("619", "agrees")
     assert int(first["live_peak_with_params_bytes"]) == (504 * 2**20)
 
 
@@ -214,6 +214,34 @@ def test_console_shows_every_row_and_reads_no_markup():
     assert all(label in text for label in ("PPM", "ASP-OC (ISA)", "- Reported: OCNet"))
     console.print(ConsoleTable(make(SPEC, ocnet(), rows), footnotes=False))
     assert "Reported: OCNet" not in console.export_text()
+
+
+def test_every_difference_and_every_row_has_the_colour_of_its_verdict():
+    table = make(SPEC, ocnet(), table4())
+    console = Console(width=220, file=io.StringIO(), force_terminal=True, color_system="standard")
+    with console.capture() as captured:
+        console.print(ConsoleTable(table))
+    words = [(32, "-0.07 ✓"), (31, "-28.91 ✗"), (33, "-36.36 ‡"), (32, "reproduced")]
+    for code, text in [*words, (33, "1 of 2 agree")]:
+        assert re.search(rf"\x1b\[{code}m *{re.escape(text)}", captured.get()), text
+    shown = html(table)
+    painted = {"#1a8a5a": "-0.07 ✓", "#d0473d": "-28.91 ✗", "#a87400": "1 of 2 agree"}
+    for colour, text in painted.items():
+        assert f"color:{colour}'>{text}</td>" in shown
+
+
+def test_what_is_not_judged_has_no_mark():
+    plain = make(SPEC, ocnet(reference=ReferenceSpec(paper="ocnet", table="table4")), table4())
+    marked = {column.stored for column in plain.columns for cell in column.cells if cell.verdict}
+    assert marked == {"gflops_difference"}
+    times = ReferenceSpec(
+        paper="ocnet",
+        table="table4",
+        figures={key: FigureSpec(value="latency", judged=False) for key in ("gflops", "memory_mb")},
+    )
+    said = foot(make(SPEC, ocnet(reference=times), table4()))
+    assert "agrees" not in said
+    assert "36 printed figures: 0 agree, 0 differ, 0 explained, 0 not reproducible, 36" in said
 
 
 def test_a_table_without_rows_has_its_heads():

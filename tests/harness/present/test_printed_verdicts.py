@@ -3,12 +3,12 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_rows import Suite, failed, ocnet, reference, row, table4
+from made_rows import Suite, failed, make, ocnet, reference, row, table4
 
 from harness.judge.printed import figure
 from harness.judge.verdict import VerdictTally, annotate, tally_of, unmatched, within
 from harness.messages import HarnessError
-from harness.suite.presentation import FigureSpec, ReferenceSpec
+from harness.suite.presentation import FigureSpec, ReferenceSpec, TableSpec
 
 
 def by_label(rows):
@@ -49,8 +49,8 @@ def test_what_lies_outside_is_not(printed, tolerance, beyond):
 
 
 def test_ocnet_table_4():
-    rows = by_label(annotate(table4(), ocnet(reference=reference(decides="gflops"))))
-    assert {each["verdict"] for each in rows.values()} == {"reproduced"}
+    rows = by_label(annotate(table4(), ocnet()))
+    assert {each["verdicts"]["gflops"]["verdict"] for each in rows.values()} == {"agrees"}
     assert rows["PPM"]["reported"] == {"memory_mb": 792, "gflops": 619, "time_ms": 78}
     ppm = rows["PPM"]["verdicts"]
     assert ppm["memory_mb"]["verdict"] == "not reproducible"
@@ -63,13 +63,54 @@ def test_ocnet_table_4():
     assert "-28.91 %" in rows["ASPP"]["verdicts"]["memory_mb"]["reason"]
 
 
-def test_without_a_deciding_figure_the_first_judged_one_decides():
+def test_a_row_is_reproduced_where_all_its_judged_figures_agree():
     rows = by_label(annotate(table4(), ocnet()))
-    assert rows["ASPP"]["verdict"] == "differs"  # its memory, printed first
+    assert rows["ASPP"]["verdict"] == "1 of 2 agree"  # its memory differs
+    assert rows["PPM"]["verdict"] == "1 of 2 agree"  # its memory is not reproducible
     assert rows["DANet"]["verdict"] == "reproduced"
     plain = by_label(annotate(table4(), ocnet(reference=reference(figures={}))))
     assert plain["ASPP"]["verdicts"]["memory_mb"]["verdict"] == "not judged"
     assert plain["ASPP"]["verdict"] == "reproduced"
+    none = {key: FigureSpec(value="latency", judged=False) for key in ("gflops", "memory_mb")}
+    shown = annotate(table4(), ocnet(reference=reference(figures=none)))
+    assert {each["verdict"] for each in shown} == {None}
+
+
+def test_what_arithmetic_accounts_for_is_explained_and_does_not_agree():
+    flops = FigureSpec(value="flops", explained={"PPM": "a misprint"})
+    spec = reference(
+        figures={"gflops": flops},
+        explained={"ASPP": "all of it"},
+        not_reproducible={"DANet": "nobody knows"},
+    )
+    rows = by_label(annotate([*table4()[:3]], ocnet(reference=spec)))
+    gflops = {label: each["verdicts"]["gflops"] for label, each in rows.items()}
+    assert {label: (each["verdict"], each["reason"]) for label, each in gflops.items()} == {
+        "PPM": ("explained", "a misprint"),
+        "ASPP": ("explained", "all of it"),
+        "DANet": ("not reproducible", "nobody knows"),
+    }
+    assert {each["verdict"] for each in rows.values()} == {"0 of 1 agree"}
+    table = make(TableSpec(columns=("label", "flops")), ocnet(reference=spec), table4()[:3])
+    assert [line[3] for line in table.lines] == ["-0.07 †", "-0.05 †", "+0.02 ‡"]
+    notes = [line for line in table.footnotes if line.startswith(("†", "‡"))]
+    assert notes[0] == "† explained by arithmetic; ‡ not reproducible."
+    assert "† PPM, gflops: explained: a misprint." in notes
+
+
+@pytest.mark.parametrize(
+    ("whole", "own", "named"),
+    [
+        ({"explained": {"PPM": "a"}, "not_reproducible": {"PPM": "b"}}, {}, "PPM;"),
+        ({}, {"explained": {"PPM": "a"}, "not_reproducible": {"PPM": "b"}}, "PPM, gflops;"),
+        ({"explained": {"PPM": "a"}}, {"not_reproducible": {"PPM": "b"}}, "PPM, gflops;"),
+    ],
+)
+def test_no_figure_is_explained_and_not_reproducible(whole, own, named):
+    with pytest.raises(
+        ValueError, match=f"explained and not_reproducible both name {named} keep it"
+    ):
+        reference(**whole, figures={"gflops": FigureSpec(value="flops", **own)})
 
 
 def test_a_failed_row_has_no_verdict_of_its_own():
@@ -92,7 +133,7 @@ def test_a_time_is_never_judged_and_accuracy_has_no_counterpart():
     (found,) = annotate([row("+SE", 0.033, 0.00947, 18, 1)], part)
     assert found["verdicts"]["miou"]["verdict"] == "not judged"
     assert found["verdicts"]["miou"]["ours"] is None
-    assert found["verdicts"]["gflops"]["verdict"] == "reproduced"
+    assert found["verdicts"]["gflops"]["verdict"] == "agrees"
 
 
 def test_ratios_of_rows():
@@ -105,7 +146,7 @@ def test_ratios_of_rows():
     )
     rows = by_label(annotate([row("SA", 1, 1000, 10, 1), row("ISA", 1, 246.2, 1, 1)], part))
     found = rows["ISA"]["verdicts"]["gflops_ratio"]
-    assert (found["verdict"], found["unit"]) == ("reproduced", "1")
+    assert (found["verdict"], found["unit"]) == ("agrees", "1")
     assert found["ours"] == pytest.approx(0.2462)
     # Without the row to divide by there is no ratio, and nothing is invented.
     (alone,) = annotate([row("ISA", 1, 246.2, 1, 1)], part)
@@ -119,7 +160,7 @@ def test_overheads_over_rows():
     made = [row("+2*3x3", 11.8, 108.745, 36, 1), row("+NL", 12.3, 108.745 + 48.359, 700, 1)]
     rows = by_label(annotate(made, part))
     assert rows["+NL"]["verdicts"]["gflops"]["ours"] == pytest.approx(48.359)
-    assert rows["+NL"]["verdicts"]["gflops"]["verdict"] == "reproduced"
+    assert rows["+NL"]["verdicts"]["gflops"]["verdict"] == "agrees"
     assert rows["+2*3x3"]["verdicts"]["gflops"]["ours"] == pytest.approx(108.745)
 
 
@@ -161,7 +202,10 @@ def test_several_fitting_rows_are_told_apart_by_name_or_refused():
     ("spec", "said"),
     [
         ({"rows": {"A": "PPN"}}, "no row 'PPN'; did you mean 'PPM'"),
-        ({"decides": "gflop"}, "no figure 'gflop'; did you mean 'gflops'"),
+        (
+            {"figures": {"gflop": FigureSpec(value="flops")}},
+            "no figure 'gflop'; did you mean 'gflops'",
+        ),
         ({"figures": {"gigaflops": FigureSpec(value="flops")}}, "no figure 'gigaflops'"),
         ({"figures": {"gflops": FigureSpec(value="flosp")}}, "unknown quantity 'flosp'.*'flops'"),
         ({"figures": {"gflops": FigureSpec(value="flops", unit="MiB")}}, "does not measure"),
@@ -178,14 +222,14 @@ def test_counting_verdicts():
     found = tally_of(rows)
     assert found.total == 36
     assert found == VerdictTally(
-        reproduced=15, differs=7, not_reproducible=0, not_judged=12, not_measured=2
+        agrees=15, differs=7, not_reproducible=0, not_judged=12, not_measured=2
     )
     assert found.text == (
-        "36 printed figures: 15 reproduced, 7 differ, 0 not reproducible, 12 not judged, "
+        "36 printed figures: 15 agree, 7 differ, 0 explained, 0 not reproducible, 12 not judged, "
         "2 not measured"
     )
     assert (found + found).total == 72
-    assert tally_of(table4()).text == "no printed figures to compare with"
+    assert tally_of(table4()).text == ""
 
 
 def test_printed_rows_that_nothing_stands_beside():

@@ -8,7 +8,7 @@ import pytest
 from harness.judge.verdict import annotate
 from harness.suite.document import SuiteError
 from harness.suite.loader import RESIZED, load
-from harness.suite.suite import Overrides
+from harness.suite.suite import Overrides, suite_of
 
 PLAIN = """
     suite: plain
@@ -228,6 +228,8 @@ def test_the_description_is_json_and_tells_all_that_was_resolved(write):
     assert described["jobs"][0]["key"] == suite.jobs[0].case.key
     assert described["jobs"][1]["inputs"] == [[1, 4, 5, 6], [1, 4]]
     assert described["jobs"][1]["note"] == "of the case"
+    described["reference"]["decides"] = "gflops"  # by which versions before judged the whole row
+    assert suite_of(described).reference == suite.reference
 
 
 def test_mistakes_of_the_file_itself_are_found_without_torch(write):

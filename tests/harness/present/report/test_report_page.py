@@ -38,23 +38,23 @@ def test_summary_counts_cases_and_verdicts(printed):
     facts = {text(each[0]): text(each[1]) for each in printed.one("dl")}
     assert facts["Cases"] == "6"
     assert facts["Failed"] == "1"
-    assert (facts["Reproduced"], facts["Differ"], facts["Not reproducible"]) == ("3", "1", "1")
+    assert [facts[name] for name in ("Agree", "Differ", "Not reproducible")] == ["3", "1", "1"]
 
 
 def test_figures_that_differ_stand_in_the_summary(printed):
     ((label, verdict, suite, figure, shown, ours, *_),) = printed.lines("differing")
     assert (label, suite, figure, shown, ours) == ("DANet", "printed", "gflops", "1110", "5400")
-    assert verdict == "≠ differs"
+    assert verdict == "✗ differs"
 
 
 def test_printed_figures_stand_beside_ours_with_their_verdict(printed):
     heads = printed.heads(TABLE)
     assert {"FLOPs (GFLOPs)", "ours", "reported", "difference (%)"} <= set(heads)
     rows = {line[0]: line for line in printed.lines(TABLE)}
-    assert rows["PPM"][1:6] == ["✓ reproduced", "0.0103", "618.580", "619", "-0.07"]
-    assert rows["RCCA"][1] == "∅ not reproducible"
+    assert rows["PPM"][1:6] == ["✓ reproduced", "0.0103", "618.580", "619", "-0.07 ✓"]
+    assert rows["RCCA"][1] == "0 of 1 agree"
     every = printed.lines("suite-1-figures")
-    assert ["RCCA", "∅ not reproducible", "gflops"] in [line[:3] for line in every]
+    assert ["RCCA", "‡ not reproducible", "gflops"] in [line[:3] for line in every]
 
 
 def test_failed_cases_keep_their_place_and_say_why(printed):
