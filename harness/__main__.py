@@ -15,6 +15,6 @@ with suppress(FileNotFoundError):  # it was deleted, which the command says itse
     if not sys.flags.safe_path and Path(sys.path[0]).resolve() == Path.cwd():
         sys.path.append(sys.path.pop(0))
 
-from harness.cli.app import main
+from harness.cli import main
 
 main()

@@ -14,7 +14,7 @@ from harness.case import UNKNOWN_MACHINE, Identity, Job, Outcome, Place
 from harness.engines.engine import Engine, EngineError, Event, Finished, RemoteEngine, is_static
 from harness.engines.local import LocalEngine
 from harness.engines.session import SessionEngine
-from harness.environment.interruption import undisturbed
+from harness.environment.interruption import heed, heeded, undisturbed
 from harness.environment.machine import describe_environment
 from harness.instantiate import is_of_session
 from harness.messages import HarnessError, first_line
@@ -218,6 +218,7 @@ class _Measuring:
                     engine.cancel()
             except KeyboardInterrupt:
                 self.interrupted = True
+            heeded()
 
     def heard(self, event: Event, done: int, total: int, remaining: float | None) -> None:
         """Tell of what goes ahead."""
@@ -225,7 +226,9 @@ class _Measuring:
 
     def follow(self, events: Iterator[Event]) -> None:
         """Keep each record before anybody is told of it."""
+        heed()
         for event in map(self._kept, events):
+            heed()
             self.listener(Progress(event, len(self.done), self.total, self.clock.remaining()))
 
     def _kept(self, event: Event) -> Event:

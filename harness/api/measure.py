@@ -10,10 +10,10 @@ from harness.case import Shape
 from harness.engines.engine import LOCAL, Engine, make_engine
 from harness.engines.process.imports import probe
 from harness.engines.process.server import start_server
-from harness.messages import HarnessError
+from harness.messages import HarnessError, quote
 from harness.present.check import check
 from harness.runner import DEFAULT_ROOT, Listener, Resumed, execute
-from harness.suite.loader import load, with_weights
+from harness.suite.loader import load, require_inputs, with_weights
 from harness.suite.suite import Overrides, Suite
 from harness.training.ahead import train_ahead
 
@@ -76,6 +76,11 @@ def validate(
         force=force,
         data_root=None if data_root is None else Path(data_root),
     )
+    if not isinstance(suite, (Suite, Mapping, str, Path)):
+        raise OptionError(
+            f"{quote(suite)} is no suite; give a file, the name of a shipped one, or a mapping: "
+            '{"suite": "mine", "module": Mine, "input": (1, 512, 97, 97)}'
+        )
     if not isinstance(suite, Suite):
         source = suite if isinstance(suite, Mapping) else Path(suite)
         loaded = load(source, overrides, probe, check)
@@ -86,6 +91,8 @@ def validate(
             f"suite {suite.name} is loaded already, which options come too late for; "
             "give them to harness.validate, or give the path of its file here"
         )
+    if overrides.inputs is not None:
+        require_inputs(loaded, len(overrides.inputs))
     return loaded if weights is None else with_weights(loaded, Path(weights))
 
 

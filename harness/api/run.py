@@ -225,6 +225,8 @@ class Run:
         which: str | int | None = None,
         *,
         columns: Sequence[str] | None = None,
+        sort: str | None = None,
+        relative_to: str | None = None,
         part: str | None = None,
         format: None = None,
     ) -> Table: ...
@@ -235,6 +237,8 @@ class Run:
         which: str | int | None = None,
         *,
         columns: Sequence[str] | None = None,
+        sort: str | None = None,
+        relative_to: str | None = None,
         part: str | None = None,
         format: Format,
     ) -> str: ...
@@ -244,6 +248,8 @@ class Run:
         which: str | int | None = None,
         *,
         columns: Sequence[str] | None = None,
+        sort: str | None = None,
+        relative_to: str | None = None,
         part: str | None = None,
         format: Format | None = None,  # noqa: A002 - as in pandas and polars
     ) -> Table | str:
@@ -253,7 +259,9 @@ class Run:
             which: name or number of a table that the suite asks for; may be left out where there
                 is one. Where the suite asks for none, each has one of what was measured, by its
                 name.
-            columns: quantities, for a table of its own instead.
+            columns: quantities, for a table of its own instead; the two below are of that.
+            sort: quantity or axis by which its rows stand, `-latency` from the most.
+            relative_to: label of the row that is 1 in its column `relative`.
             part: name of the included suite that `columns` are of.
             format: `console`, `markdown`, `latex`, `csv` or `html`; the table itself if absent.
 
@@ -261,7 +269,8 @@ class Run:
             HarnessError: there is no such table or column; names the nearest.
         """
         if columns is not None:
-            name, made = self._own_table(tuple(columns), part)
+            names = (columns,) if isinstance(columns, str) else tuple(columns)
+            name, made = self._own_table(names, part, sort, relative_to)
         else:
             name, made = one(self.shown(), which, "tables")
         return made if format is None else formatted(made, name, format)
@@ -334,9 +343,11 @@ class Run:
         Of a run that went on with some of its cases, all that it has is written.
         """
         shown = self if self.suite.whole is None else load(self.directory.path)
+        if not shown.tables():  # what is looked at in their place
+            write_tables(shown.shown(), self.directory.path)
         for part in shown.suite.parts():
             rows = shown._rows[part.name]
-            if rows:
+            if rows and part.tables:
                 write_tables(shown._tables[part.name], self.directory.path)
             if rows and part.plots:  # matplotlib takes half a second to import
                 from harness.present.plots.plot import write_plots
@@ -347,9 +358,17 @@ class Run:
         parts = {part.name: part for part in self.suite.parts()}
         return one(parts, name, "included suites, given as part=")[1]
 
-    def _own_table(self, columns: tuple[str, ...], part: str | None) -> tuple[str, Table]:
+    def _own_table(
+        self,
+        columns: tuple[str, ...],
+        part: str | None,
+        sort: str | None = None,
+        relative_to: str | None = None,
+    ) -> tuple[str, Table]:
         owner = self._part(part)
-        spec = TableSpec(columns=columns)
+        if not columns:
+            raise NotThereError("columns: empty; name the quantities to show")
+        spec = TableSpec(columns=columns, sort=sort, relative_to=relative_to)
         return owner.name, make(spec, owner, self._rows[owner.name], self.context)
 
     @cached_property

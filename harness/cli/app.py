@@ -26,7 +26,7 @@ from harness.cli.plan import plan
 from harness.cli.run import INTERRUPTED, run
 from harness.cli.runs import runs
 from harness.cli.show import show
-from harness.environment.interruption import ENDING
+from harness.environment.interruption import ENDING, heeded, interrupt
 from harness.messages import HarnessError
 from harness.records.run_directory import LATEST
 from harness.suite.shipped import ENDINGS, named
@@ -83,13 +83,19 @@ P = ParamSpec("P")
 
 
 def _interruptible(command: Callable[P, None]) -> Callable[P, None]:
-    """End with 130 at Ctrl-C; some versions of typer say "Aborted!" and end with 1."""
+    """End with 130 at Ctrl-C; some versions of typer say "Aborted!" and end with 1.
+
+    What an import that was cut off leads to later is no error of its own.
+    """
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
-        except KeyboardInterrupt:
+        except (Exception, KeyboardInterrupt) as error:
+            if not heeded() and not isinstance(error, KeyboardInterrupt):
+                raise
+            _complain("interrupted")
             raise typer.Exit(INTERRUPTED) from None
 
     return wrapped
@@ -189,7 +195,7 @@ class _Interrupt:
         now = time.monotonic()
         if now - self._last > _MOMENT:
             self._last = now
-            raise KeyboardInterrupt
+            interrupt()
 
 
 def _run(arguments: Sequence[str]) -> tuple[int, OSError | None]:

@@ -37,6 +37,7 @@ from harness.cli.show import print_run
 from harness.cli.targets import Grid, What, With, choose, require_savable, write_suite
 from harness.engines.engine import LOCAL, make_engine
 from harness.engines.process.server import start_server
+from harness.messages import HarnessError
 from harness.records.record import finite
 from harness.records.run_directory import LATEST
 from harness.runner import DEFAULT_ROOT
@@ -134,13 +135,18 @@ def run(  # noqa: PLR0917 - typer calls it with names
             tags=tag or (),
             note=note,
         )
+    lost = None
+    if result.complete:  # before anything is printed: whoever reads it may leave
+        try:
+            with busy("writing tables and plots"):
+                write_results(result)
+        except HarnessError as error:
+            lost = error
     unwritten = _print(result, errors, as_json, resume)
     if not result.complete:
         raise typer.Exit(INTERRUPTED)
-    with busy("writing tables and plots"):
-        write_results(result)
-    if unwritten is not None:
-        raise unwritten
+    if (failed := lost or unwritten) is not None:
+        raise failed
     if not result.ok:
         raise typer.Exit(FAILED)
 

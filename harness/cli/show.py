@@ -129,24 +129,25 @@ def show(  # noqa: PLR0917 - typer calls it with names
     ] = None,
 ) -> None:
     """Show what a module takes and costs at a size, layer by layer; or a run's tables again."""
-    kind, name = _told_apart(what)
+    of_run = {"--table": table, "--format": form, "--best": best}
+    kind, name = _told_apart(what, may_be_run=any(each is not None for each in of_run.values()))
     if kind == RUN:
         given = {"--input": input_, "--with": with_, "--pass": pass_, "--picture": picture}
         _refuse(given, f"is for modules, and {name} is a run")
         show_run(name, table, form, best=best)
         return
-    _refuse(
-        {"--table": table, "--format": form, "--best": best},
-        f"is for runs, and {name} is a module",
-    )
+    _refuse(of_run, f"is for runs, and {name} is a module")
     _show_module(name, input_, with_ or [], pass_ or "inference", picture)
 
 
-def _told_apart(what: list[str]) -> tuple[str, str]:
-    """Whether a module or a run is meant, and its name.
+def _told_apart(what: list[str], *, may_be_run: bool) -> tuple[str, str]:
+    """Whether a module or a run is meant, and its name; of one that is both the module.
+
+    Args:
+        may_be_run: whether an option is given that only runs have, which then means the run.
 
     Raises:
-        OptionError: it can be both, or it is no name.
+        OptionError: it is no name.
         RunDirectoryError: a run is meant, and there is none.
     """
     *kinds, name = what
@@ -172,11 +173,9 @@ def _told_apart(what: list[str]) -> tuple[str, str]:
         if not is_module:
             raise
         return MODULE, name
-    if is_module:
-        raise OptionError(
-            f"{name}: a module and a run are called so; write harness show module {name} or "
-            f"harness show run {name}"
-        )
+    if is_module and not may_be_run:  # no run hides it, whatever was measured under its name
+        say(f"{name}: a run is called so, too: harness show run {name}", console(stderr=True))
+        return MODULE, name
     return RUN, name
 
 

@@ -1,4 +1,7 @@
-"""Ctrl-C at a moment when it may not come: kept until what has begun is known or removed."""
+"""Ctrl-C at a moment when it may not come: kept until what has begun is known or removed.
+
+And where it is lost: what libraries in C import while it comes clears any error, this one, too.
+"""
 
 import signal
 import threading
@@ -7,6 +10,27 @@ from contextlib import contextmanager
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that ask a program to end: Ctrl-C, a batch system, a terminal that was closed."""
+
+
+_state = {"unheeded": False}
+
+
+def interrupt() -> None:
+    """Raise KeyboardInterrupt, and remember it until somebody has heeded it."""
+    _state["unheeded"] = True
+    raise KeyboardInterrupt
+
+
+def heed() -> None:
+    """Raise KeyboardInterrupt where one was lost on the way."""
+    if _state["unheeded"]:
+        raise KeyboardInterrupt
+
+
+def heeded() -> bool:
+    """Forget it, since what was asked for ends; whether there was one."""
+    was, _state["unheeded"] = _state["unheeded"], False
+    return was
 
 
 @contextmanager

@@ -237,7 +237,7 @@ def _conclusion(base: str, others: Sequence[tuple[str, Relative]]) -> str:
     if same:
         words.append(f"{base} is within 2 % of {_few(same)}")
     if untold:
-        words.append(f"{base} cannot be told apart from {_few(untold)}")
+        words.append(f"{base} and {_few(untold)} are not surely different")
     if slower:
         name, found = slower[0]
         what = f"the next, {name}" if len(order) > 1 else name

@@ -21,7 +21,7 @@ from harness.suite.draft import Draft
 from harness.suite.presentation import ROOFLINE_AXES, ReferenceSpec
 from harness.suite.suite import Suite
 
-_CURE = "see `harness show` and results/paper for the names that exist"
+_CURE = "the documentation has a page of all columns"
 _NEAR = 0.7  # of difflib: misspelt, rather than a name that is known once another mistake is mended
 
 Mistake = tuple[Location, HarnessError]

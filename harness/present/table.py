@@ -91,7 +91,7 @@ def _as_asked(
     ours, *printed = made
     beside = reported and any(each.shown for each in printed)
     if not beside:
-        head = asked.head or (ours.group if ours.sub else ours.head)
+        head = _with_usual_unit(asked.head, ours.group if ours.sub else ours.head, usual)
         ours = replace(ours, head=head, group="", sub="")
     elif asked.head:
         ours = replace(ours, head=f"{asked.head}, {ours.sub}", group=asked.head)
@@ -100,6 +100,13 @@ def _as_asked(
         head = each.head.replace(usual, asked.head or usual, 1)
         group = (asked.head or each.group) if each.group else ""
         yield replace(each, shown=each.shown and beside, head=head, group=group)
+
+
+def _with_usual_unit(head: str | None, whole: str, usual: str) -> str:
+    """A head that is asked for, with the unit of the usual one unless it says one itself."""
+    if head is None:
+        return whole
+    return head if "(" in head else whole.replace(usual, head, 1)
 
 
 def _in_order(spec: TableSpec, part: Part, rows: Sequence[Row]) -> Sequence[Row]:

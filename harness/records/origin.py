@@ -7,7 +7,7 @@ what was measured of other code, or under other versions, is no answer any more.
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,11 +84,12 @@ class Origins:
         asked_rules = as_plain(
             {"timing": job.timing, "accuracy": job.accuracy, "counting": job.counting}
         )
-        measured = (record.metrics, record.threads, record.seed, rules)
-        asked = (job.metrics, job.threads, job.seed, asked_rules)
+        measured = (record.threads, record.seed, rules)
+        asked = (job.threads, job.seed, asked_rules)
         origin = record.origin
         reason = None
-        if measured != asked:
+        # What was measured beyond that is no harm: a look at the counts alone loses no time.
+        if measured != asked or not set(record.metrics).issuperset(job.metrics):
             reason = "asked otherwise"
         elif machine is not None and record.machine_key != machine:
             reason = "other machine"
@@ -99,7 +100,9 @@ class Origins:
         elif not self._remote and origin.settings != (self._here.get("thread_settings") or {}):
             reason = "settings changed"
         # Without `used` it ended too early for a number.
-        elif origin.used is not None and not self._same_code(origin.used, origin.code, job):
+        elif origin.used is not None and not self._same_code(
+            origin.used, origin.code, replace(job, metrics=record.metrics)
+        ):
             reason = "code changed"
         return reason
 

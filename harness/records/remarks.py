@@ -10,13 +10,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.case import from_json, from_plain
-from harness.environment.files import FileNameError, checked_name, locked, write_atomically
+from harness.environment.files import locked, write_atomically
 from harness.messages import HarnessError, quote, suggest
 from harness.records.run_directory import LATEST
 
 REMARKS = "remarks.json"
 DATED = re.compile(r"\d{8}")
 """How ids of runs begin, and no tag does."""
+
+_TAG = re.compile(r"\w[\w.-]{0,99}")
 
 
 class RemarkError(HarnessError):
@@ -55,10 +57,9 @@ def check_tags(tags: Iterable[str], root: Path) -> None:
         RemarkError: the first of them.
     """
     for tag in tags:
-        try:
-            checked_name(tag)
-        except FileNameError as error:
-            raise RemarkError(f"tag {error}") from None
+        if not _TAG.fullmatch(tag):
+            cure = "use up to 100 letters, digits, dots, - and _"
+            raise RemarkError(f"tag {quote(tag)}: no tag; {cure}")
         if tag == LATEST or DATED.match(tag):
             what = "the run that was started last" if tag == LATEST else "a run by its id"
             raise RemarkError(f"tag {tag}: stands for {what}; choose another one")

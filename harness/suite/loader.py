@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,6 +55,32 @@ def _with_argument(job: Job, path: str) -> Job:
         case = replace(job.case, arguments={**job.case.arguments, name: path})
         return replace(job, case=case)
     return job
+
+
+class InputError(HarnessError):
+    """An option gives fewer inputs than a module takes."""
+
+
+def require_inputs(suite: Suite, count: int) -> None:
+    """Refuse an option that gives every case so many inputs where a module takes more.
+
+    Raises:
+        InputError: names the first case and what it takes.
+    """
+    from harness.instantiate import resolve
+
+    for job in suite.all_jobs():
+        maker = resolve(job.case.module, job.search_path)
+        if not isinstance(maker, type):
+            continue
+        _, *taken = signature(maker.forward).parameters.values()  # type: ignore[attr-defined]
+        kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+        needed = [each.name for each in taken if each.kind in kinds and each.default is each.empty]
+        if len(needed) > count:
+            raise InputError(
+                f"input: {job.label} takes {len(needed)} ({', '.join(needed)}), not {count}; "
+                "separate shapes by ';', or choose cases with --only"
+            )
 
 
 _OVERRIDE_TYPES: dict[str, TypeAdapter[Any]] = {
@@ -177,7 +204,8 @@ def _beside_nothing(suite: Suite) -> Suite:
         for table in suite.tables
     )
     reference = suite.reference.model_copy(update={"unjudged": RESIZED})
-    return replace(suite, reference=reference, tables=tables, note=note.strip())
+    title = f"{suite.title}; here at other inputs"
+    return replace(suite, title=title, reference=reference, tables=tables, note=note.strip())
 
 
 def _of_option(document: Document, name: str, what: str, cure: str) -> Problem:

@@ -130,7 +130,9 @@ class ColumnSpec(Strict):
 
     name: str = Field(description="Quantity, grid axis or printed figure.")
     head: Line | None = Field(
-        default=None, description="What stands over it, in place of its usual head and unit."
+        default=None,
+        description="What stands over it in place of its usual head; the unit follows, unless "
+        "parentheses say one.",
     )
     reported: bool = Field(
         default=True, description="False: what the paper prints is not shown beside it."

@@ -77,6 +77,12 @@ def unknown(given: Path, modules: Sequence[str] = ()) -> SuiteError:
         given: what was written.
         modules: names that could have been meant, too.
     """
+    from harness.instantiate import names as of_modules
+
+    if not modules and str(given) in of_modules():
+        said = f'{{"suite": "mine", "module": "{given}", "input": [1, 512, 97, 97]}}'
+        cure = f"give a suite that names it: {said}"
+        return SuiteError([Problem(shown(given), 0, 0, "suite", "this is a module", cure)])
     names = [*shipped(), *modules]
     near = get_close_matches(given.stem[:LONGEST_QUOTE], names, n=_NEAREST, cutoff=0.6)
     cure = f"did you mean {' or '.join(near)}?" if near else "check the path or the name"

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.environment.files import LONGEST_NAME
 from harness.instantiate import names
+from harness.measure import METRICS
 from harness.messages import HarnessError, one_line, quote, suggest
 from harness.records.run_directory import LATEST
 from harness.suite.document import Problem, SuiteError
@@ -56,6 +57,8 @@ def read(given: Sequence[str]) -> Path | tuple[Target, ...]:
 
 def _is_suite(text: str) -> bool:
     module = _labelled(text)[1]
+    if text.endswith(".py"):
+        return False
     is_path = text.endswith(ENDINGS) or ("/" in module and ":" not in module)
     return is_path or found(Path(text)) is not None
 
@@ -71,6 +74,11 @@ def _target(text: str) -> Target:
         file, _, name = module.partition(":")
         if "/" in file or file.endswith(".py"):
             dotted = file.removesuffix(".py").removeprefix("./").strip("/").replace("/", ".")
+            if dotted.startswith("."):
+                raise TargetError(
+                    f"{text}: a path where the name of a Python file belongs; change to its folder "
+                    f"and write {Path(file).stem}:{name}"
+                )
             raise TargetError(
                 f"{text}: a path where the name of a Python file belongs; write {dotted}:{name}, "
                 "looked up from the current folder"
@@ -80,6 +88,15 @@ def _target(text: str) -> Target:
         return Target(text, label or module, module)
     if label:
         raise TargetError(f"{text}: unknown module {module}; {suggest(module, names(), 'modules')}")
+    file, _, name = module.rpartition(".")
+    if module in METRICS or module.isdigit():
+        raise TargetError(
+            f"{text}: no suite or module; values of an option are separated by commas"
+        )
+    if module.endswith(".py"):
+        raise TargetError(f"{text}: a Python file; write the class in it, {file}:Class")
+    if file and name[:1].isupper():
+        raise TargetError(f"{text}: no module is called so; write {file}:{name}")
     raise unknown(Path(text), names())
 
 

@@ -5,6 +5,7 @@ Imports only. A server that computed would start OpenMP's threads, and a fork af
 
 import ctypes
 import gc
+import signal
 import warnings
 from contextlib import suppress
 
@@ -36,6 +37,9 @@ restore_environment()
 with suppress(OSError, AttributeError):  # Linux only
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 warnings.filterwarnings("ignore", "forkserver: waitpid returned unexpected pid")
+
+# The server was started deaf to Ctrl-C; the processes of cases get Python's usual answer.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What was imported is never garbage: a collector that need not walk it is quicker in every case,
 # and leaves its pages shared between the processes.

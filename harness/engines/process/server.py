@@ -31,7 +31,7 @@ def start_server() -> None:
     if not forks():
         return
     context()
-    with suppress(OSError, EOFError), _without_main(), safe_start():
+    with suppress(OSError, EOFError), _without_main(), safe_start(), _without_interrupts():
         forkserver.ensure_running()
 
 
@@ -65,9 +65,27 @@ def answering(patience: float) -> Iterator[None]:
     timer.start()
     try:
         with _without_main(), safe_start():
+            with suppress(OSError, EOFError), _without_interrupts():
+                forkserver.ensure_running()  # the one before may be gone
             yield
     finally:
         timer.cancel()
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Start the server deaf to Ctrl-C, which reaches it, too, and would end its imports aloud.
+
+    The engine decides when it ends.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)
 
 
 def wake_server() -> None:

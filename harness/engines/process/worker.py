@@ -34,6 +34,7 @@ _ALLOCATION_FAILURES = (
     "bad_alloc",
     "Storage size calculation overflowed",  # more bytes than a 64-bit size can say
 )
+_NO_FORWARD = 'is missing the required "forward" function'  # what nn.Module says of a class
 _MISSING_OPERATORS = (
     "not implemented for",
     "Could not run",
@@ -234,7 +235,8 @@ def _classified(error: BaseException) -> tuple[Status, str]:
         isinstance(error, (RuntimeError, OSError)) and any(s in text for s in _ALLOCATION_FAILURES)
     ):
         return "oom", f"out of memory: {line or name}"
-    if isinstance(error, NotImplementedError) or any(s in text for s in _MISSING_OPERATORS):
+    missing = isinstance(error, NotImplementedError) and _NO_FORWARD not in text
+    if missing or any(each in text for each in _MISSING_OPERATORS):
         return "unsupported", line or name
     if isinstance(error, HarnessError):
         return _STATUS_OF.get(type(error).__name__, "error"), line or name

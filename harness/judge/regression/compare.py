@@ -59,7 +59,7 @@ def compare(a: Observed, b: Observed, limits: Limits = DEFAULT_LIMITS, by: str =
     if not before.conditions.keys() & b.conditions.keys():
         runs = f"{a.path} (suite {a.suite}) and {b.path} (suite {b.suite})"
         raise NothingInCommonError(
-            f"{runs} have no case in common; compare two runs of one suite, or by label"
+            f"{runs} have no case in common; compare runs of one suite, or --by label"
             if by == "case"
             else f"{runs} have no label in common{nearest(a, b)}; label alike what you compare"
         )

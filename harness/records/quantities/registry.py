@@ -203,8 +203,9 @@ _FOLLOWING: Mapping[str, tuple[Quantity, ...]] = {
             "ratio",
             "1",
             2,
-            "times the latency of the fastest row, or of the named one; = within 2 %, ~ not told "
-            "apart, without an interval too few processes to tell",
+            "times the latency of the fastest row, or of the named one: geometric mean of the "
+            "ratios within rounds, with its 95 % interval; = within 2 %, ~ not sure at p < 0.01, "
+            "without an interval too few processes to tell",
             better="lower",
             interval=("relative_low", "relative_high"),
             read=stored("relative"),

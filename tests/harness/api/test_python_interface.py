@@ -275,10 +275,10 @@ def test_a_module_and_a_run_of_one_name_are_told_apart(run, folder):
         ("interlaced", "mine"), run.directory.path.resolve(),
     )  # fmt: skip
     assert "run: " in show("mine").stdout
-    assert str(show("interlaced").exception) == (
-        "interlaced: a module and a run are called so; write harness show module interlaced or "
-        "harness show run interlaced"
-    )
+    both = show("interlaced", "--input", "1,8,8,8")
+    assert "parameters" in both.stdout
+    assert both.stderr == ("interlaced: a run is called so, too: harness show run interlaced\n")
+    assert show("interlaced", "--format", "csv").stdout.startswith("label,")
     assert "run: " in show("run", "interlaced").stdout
     layers = show("module", "interlaced", "--input", "1,8,8,8")
     assert "parameters" in layers.stdout, layers.output
@@ -287,3 +287,24 @@ def test_a_module_and_a_run_of_one_name_are_told_apart(run, folder):
     assert "write run NAME or module NAME" in str(show("a", "b").exception)
     assert "did you mean 'small'?" in str(show("smal").exception)
     assert "nosuch/x: no such run" in str(show("nosuch/x").exception)
+
+
+def test_a_table_of_ones_own_can_be_sorted_and_compared(run):
+    labels = [row["label"] for row in run.rows()[:3]]
+    told = run.table(columns=["label", "relative"], sort="-params", relative_to=labels[0])
+    lines = {line[0]: line[1] for line in told.lines}
+    assert lines[labels[0]] == "1"
+    assert run.table(columns="label").lines == [[row["label"]] for row in run.rows()]
+    with pytest.raises(harness.HarnessError, match="columns: empty"):
+        run.table(columns=[])
+
+
+@pytest.mark.parametrize("given", [None, 3, ["interlaced"], pd.DataFrame])
+def test_what_is_no_suite_is_refused_in_one_line(given):
+    with pytest.raises(harness.HarnessError, match=r"is no suite; give a file, the name of a ship"):
+        harness.run(given)
+
+
+def test_a_module_is_no_suite_and_the_cure_is_one():
+    with pytest.raises(harness.HarnessError, match=r'this is a module; give a suite.*"interlaced"'):
+        harness.run("interlaced")

@@ -214,3 +214,12 @@ def test_what_was_measured_otherwise_is_measured_again(run, change, reason):
     assert {r.label for r in harness.load(done.directory.path).records} == {"A", "B"}
     assert run(resume=True)[1] == f"kept 1, measuring 1 again: {reason} (1)"
     assert run(resume=True)[1] == "kept 2"
+
+
+def test_a_look_at_fewer_metrics_loses_none(run):
+    whole = {**SUITE, "measure": ["params", "flops"]}
+    run(whole)
+    assert run(whole, resume=True, metrics="params")[1] == "kept 2"
+    _, said, kept = run(whole, resume=True)
+    assert said == "kept 2"
+    assert all(row["flops"] is not None for row in kept.rows())

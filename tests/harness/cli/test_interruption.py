@@ -147,3 +147,41 @@ def test_a_run_killed_again_and_again_ends_as_a_whole_one(user):
     assert [steady(r) for r in json.loads(done.stdout)] == [
         steady(r) for r in json.loads(whole.stdout)
     ]
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.9, 1.6])
+def test_ctrl_c_before_anything_is_measured_is_one_line_at_most(saboteur, seconds):
+    """Whatever is imported at that moment, here and in the server that is being started."""
+    user = saboteur
+    user.write("mini.yaml", HANGING)
+    process = user.start("run", "mini.yaml", start_new_session=True)
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(60) == 130
+    said = user.err.splitlines()
+    assert len([line for line in said if not line.startswith("[")]) <= 1, user.err
+    assert "Traceback" not in user.err
+
+
+SWALLOWS = """
+    import os, signal, time
+    from torch import nn
+
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+    except KeyboardInterrupt:
+        pass
+
+    class Block(nn.Module):
+        def forward(self, x):
+            return x
+"""
+
+
+def test_an_interrupt_that_an_import_swallows_ends_the_run_all_the_same(user):
+    user.write("swallows.py", SWALLOWS)
+    user.write("mini.yaml", "suite: mini\ninput: [1, 2, 3, 3]\nmodule: 'swallows:Block'\n")
+    done = user.run("run", "mini.yaml")
+    assert done.returncode == 130, done.stderr
+    assert done.stderr.startswith("interrupted; 0 of 1 cases are kept; go on with: ")

@@ -130,7 +130,7 @@ def test_rows_that_are_not_told_apart_are_named():
     fastest, *_ = {each["relative_to"] for each in with_relative(rows)}
     (said,) = conclusions(with_relative(rows, "A"))
     assert fastest in "AD"
-    assert "A is within 2 % of B; A cannot be told apart from D; A is 3.00 times (" in said
+    assert "A is within 2 % of B; A and D are not surely different; A is 3.00 times (" in said
 
 
 def test_equal_code_is_rarely_told_apart():

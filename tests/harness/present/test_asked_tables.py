@@ -49,7 +49,9 @@ def test_a_column_has_the_head_that_is_asked_for():
         *("GFLOPs, ours", "GFLOPs reported (GFLOPs)", "GFLOPs difference (%)"),
     ]
     assert r"\multicolumn{2}{c}{Time}" in latex(made, "t")
-    assert heads(make(TableSpec.of({"columns": [columns[0]]}), Suite(), table4())) == ["Time"]
+    assert heads(make(TableSpec.of({"columns": [columns[0]]}), Suite(), table4())) == ["Time (ms)"]
+    own = TableSpec.of({"columns": [{"name": "latency", "head": "Time (in ms)"}]})
+    assert heads(make(own, Suite(), table4())) == ["Time (in ms)"]
 
 
 @pytest.mark.parametrize(

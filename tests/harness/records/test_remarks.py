@@ -32,8 +32,8 @@ def test_tags_and_a_note_come_and_go(run):
         ("latest", "stands for the run that was started last"),
         ("20260101", "stands for a run by its id"),
         ("mini", "a suite in"),
-        ("a/b", "cannot be a file name"),
-        ("", "cannot be a file name"),
+        ("a/b", "no tag; use up to 100 letters"),
+        ("", "no tag; use up to 100 letters"),
     ],
 )
 def test_what_would_mean_something_else_is_no_tag(run, tag, said):

@@ -7,7 +7,7 @@ import pytest
 
 from harness.judge.verdict import annotate
 from harness.suite.document import SuiteError
-from harness.suite.loader import RESIZED, load
+from harness.suite.loader import RESIZED, InputError, load, require_inputs
 from harness.suite.suite import Overrides, suite_of
 
 PLAIN = """
@@ -265,3 +265,10 @@ def test_no_printed_figure_is_judged_at_another_size(inputs, unjudged):
     rows = [{"label": job.label, "input": job.case.inputs, "flops": 1.0} for job in suite.jobs]
     reasons = {each["reason"] for row in annotate(rows, suite) for each in row["verdicts"].values()}
     assert (RESIZED in reasons) == (unjudged is not None)
+
+
+def test_an_option_that_gives_a_module_too_few_inputs_is_a_mistake():
+    suite = load(Path("ranet_table3"), Overrides(inputs=((1, 2048, 9, 9),)))
+    with pytest.raises(InputError, match=r"input: Asymmetric NL takes 2 \(low, high\), not 1; "):
+        require_inputs(suite, 1)
+    require_inputs(load(Path("ranet_table3"), Overrides(only=("RANet",))), 1)

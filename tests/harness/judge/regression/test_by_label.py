@@ -30,7 +30,7 @@ def test_cases_of_two_suites_that_are_labelled_alike(pair):
         [Made("A", latencies(1)), Made("gone", latencies(2), key_channels=9)],
         [Made("A", latencies(3, seconds=0.02), MORE, 8), Made("new", latencies(4))],
     )
-    with pytest.raises(NothingInCommonError, match="compare two runs of one suite, or by label"):
+    with pytest.raises(NothingInCommonError, match="compare runs of one suite, or --by label"):
         compare(*map(observe, paths))
     report = by_label(paths)
     found = {(key.label, key.metric): each for key, each in report.found.comparisons.items()}
