@@ -48,7 +48,7 @@ ACTS = ("raises", "exits", "dies", "hangs")
 
 @pytest.fixture(scope="module")
 def folder(lab, tmp_path_factory):
-    """Where the cases of `events` write."""
+    """Where the cases of `events` write; one for each engine."""
     return tmp_path_factory.mktemp("contract")
 
 
@@ -181,7 +181,7 @@ def grid(folder, count, lost=False):
 def test_a_lost_node_costs_nothing_but_time(lab, tmp_path):
     if lab.nodes < 2:
         pytest.skip("this engine has one machine")
-    suite = Suite("contract", "Contract", Path(__file__), grid(tmp_path, 60, lost=True))
+    suite = Suite("contract", "Contract", Path(__file__), grid(tmp_path, 30, lost=True))
     waiting, again = tmp_path / "waiting.log", []
 
     def lose():
