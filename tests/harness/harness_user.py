@@ -18,6 +18,7 @@ from unittest import mock
 
 import harness
 from harness.cli.app import main
+from harness.environment.interruption import ENDING
 
 ROOT = Path(harness.__file__).parent.parent
 COMMAND = [sys.executable, "-m", "harness"]
@@ -73,6 +74,8 @@ class User:
         environment = {k: v for k, v in self.environment.items() if k != name}
         argv = [str(ROOT / "harness" / "__main__.py"), *arguments]
         with ExitStack() as stack:
+            for number in ENDING:  # a command ends with them ignored, and so would what is started
+                stack.callback(signal.signal, number, signal.getsignal(number))
             stack.enter_context(chdir(self.folder))
             stack.enter_context(mock.patch.dict(os.environ, environment, clear=True))
             stack.enter_context(mock.patch.object(sys, "argv", argv))
