@@ -15,7 +15,6 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,6 +22,7 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from harness.case import Case, Shape
 from harness.environment import used_files
+from harness.environment.entry_points import entry_points_of
 from harness.environment.searching import searching
 from harness.messages import CuredError, HarnessError, quote, suggest, text_of
 
@@ -213,7 +213,7 @@ def _session_name(name: str, made: Any, maker: "Callable[..., nn.Module]") -> st
 
 
 def _entry_points() -> Sequence[Any]:
-    return tuple(entry_points(group=ENTRY_POINT_GROUP))
+    return entry_points_of(ENTRY_POINT_GROUP)
 
 
 def load_name(target: str, search_path: Sequence[str] = (), noun: Noun = "class") -> Any:

@@ -7,10 +7,10 @@ that a kept run is shown without the user's file.
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
 from harness.case import Job
+from harness.environment.entry_points import entry_points_of
 from harness.measure.metric import SCALES, Better, Compared, Dimension, Value
 from harness.messages import CuredError, quote, suggest
 
@@ -128,7 +128,7 @@ def is_own(name: object) -> bool:
 
 
 def _of_packages() -> dict[str, str]:
-    return {each.name: each.value for each in entry_points(group=METRICS_GROUP)}
+    return {each.name: each.value for each in entry_points_of(METRICS_GROUP)}
 
 
 def metric_target(name: str) -> str:

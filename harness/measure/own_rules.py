@@ -6,11 +6,11 @@ A rule is a plain function of one call. What it returns is checked, since it is 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any
 
 from harness.case import Job
+from harness.environment.entry_points import entry_points_of
 from harness.instantiate import ModuleError, load_name
 from harness.measure.cost import Cost
 from harness.messages import HarnessError
@@ -63,7 +63,7 @@ def rules_of(job: Job) -> Iterator[None]:
     Raises:
         OwnRuleError: a rule cannot be imported, or is no function.
     """
-    targets = {each.name: each.value for each in entry_points(group=COUNTING_GROUP)}
+    targets = {each.name: each.value for each in entry_points_of(COUNTING_GROUP)}
     found = {}
     for name, target in {**targets, **job.counting}.items():
         try:

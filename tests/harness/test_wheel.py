@@ -32,6 +32,7 @@ def site(tmp_path_factory) -> Path:
 def somebody(user: User, site: Path) -> User:
     """A user who has the wheel and no clone."""
     user.environment["PYTHONPATH"] = str(site)
+    user.environment.pop("PYTHONDONTWRITEBYTECODE", None)  # each command would compile it all
     return user
 
 

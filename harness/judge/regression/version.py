@@ -152,7 +152,7 @@ class Version:
     Args:
         checkout: files of the version.
         home: the user's checkout, to which paths of jobs and of Python belong.
-        scratch: folder for byte code and the log of this version.
+        scratch: folder for the log of this version.
     """
 
     def __init__(self, checkout: Checkout, home: Path, scratch: Path) -> None:
@@ -182,8 +182,9 @@ class Version:
                 | {
                     "PYTHONPATH": os.pathsep.join([*own, *others]),
                     "PYTHONSAFEPATH": "1",  # never the current folder of whoever started us
-                    # Of its own: the user's folders stay as they are, and no byte code is stale.
-                    "PYTHONPYCACHEPREFIX": str(self._scratch / "bytecode"),
+                    # The user's folders stay as they are. What is there is read: to compile PyTorch
+                    # anew takes longer than to measure a case.
+                    "PYTHONDONTWRITEBYTECODE": "1",
                 },
                 start_new_session=True,  # Ctrl-C ends us, and we end it
             )

@@ -150,13 +150,17 @@ def test_equal_code_passes_and_a_broken_ref_is_one_clear_sentence(repository, mo
 
 def test_what_nobody_can_compare_is_a_mistake(repository):
     user = repository.user
-    for arguments, said in (
-        (("mine.yaml", "--against", "nowhere"), "'nowhere' is no commit of"),
-        (("mine.yaml",), "needs --against REF and a SUITE, or --self-test"),
-        (("mine.yaml", "--against", "main", "--min-effect", "inf"), "min_effect a share"),
-        (("--against", "main"), "needs --against REF and a SUITE, or --self-test"),
+    for command, arguments, said in (
+        (user.run, ("mine.yaml", "--against", "nowhere"), "'nowhere' is no commit of"),
+        (user.call, ("mine.yaml",), "needs --against REF and a SUITE, or --self-test"),
+        (
+            user.call,
+            ("mine.yaml", "--against", "main", "--min-effect", "inf"),
+            "min_effect a share",
+        ),
+        (user.call, ("--against", "main"), "needs --against REF and a SUITE, or --self-test"),
     ):
-        done = user.run("gate", *arguments)
+        done = command("gate", *arguments)
         assert done.returncode == 2
         assert said in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1

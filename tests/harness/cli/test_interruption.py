@@ -76,7 +76,7 @@ def test_a_resumed_run_ends_as_a_whole_one(saboteur):
     user.write("mini.yaml", HANGING)
     process = user.start("run", "mini.yaml")
     wait_for(lambda: "D: ok" in user.err)
-    refused = user.run("run", "mini.yaml", "--resume")
+    refused = user.call("run", "mini.yaml", "--resume")
     assert refused.returncode == 2
     assert "another process is writing this run" in refused.stderr
     assert len(refused.stderr.strip().splitlines()) == 1
@@ -84,12 +84,12 @@ def test_a_resumed_run_ends_as_a_whole_one(saboteur):
     process.wait(30)
 
     user.write("mini.yaml", whole.replace("module: 'se'", "module: se, with: {reduction: 2}"))
-    resumed = user.run("run", "mini.yaml", "--resume", "--json")
+    resumed = user.call("run", "mini.yaml", "--resume", "--json")
     assert resumed.returncode == 0, resumed.stderr
     assert resumed.stderr.count(": ok, ") == 1  # what was finished was not measured again
-    again = user.run("run", "mini.yaml", "--resume", "--json")
+    again = user.call("run", "mini.yaml", "--resume", "--json")
     assert again.stderr.count(": ok, ") == 0
-    undisturbed = user.run("run", "mini.yaml", "--json")
+    undisturbed = user.call("run", "mini.yaml", "--json")
     rows = [[steady(r) for r in json.loads(d.stdout)] for d in (resumed, again, undisturbed)]
     assert [row["label"] for row in rows[0]] == ["A", "B", "hanging", "D"]
     assert rows[0] == rows[1] == rows[2]
@@ -101,9 +101,9 @@ def test_a_resumed_run_ends_as_a_whole_one(saboteur):
 
 def test_other_metrics_are_measured_when_resumed(user):
     user.write("mini.yaml", HANGING.replace("'sabotage:DaemonisesAndHangs'", "aspp"))
-    first = user.run("run", "mini.yaml", "--metrics", "params", "--only", "A", "--only", "B")
+    first = user.call("run", "mini.yaml", "--metrics", "params", "--only", "A", "--only", "B")
     assert first.returncode == 0, first.stderr
-    resumed = user.run(
+    resumed = user.call(
         "run", "mini.yaml", "--metrics", "params,flops", "--only", "A", "--resume", "--json"
     )
     (row,) = json.loads(resumed.stdout)
@@ -140,10 +140,10 @@ def test_a_run_killed_again_and_again_ends_as_a_whole_one(user):
         assert process.wait() in (-signal.SIGKILL, 0)
         assert user.survivors() == [], user.describe_survivors()
         resume = ["--resume"]
-    done = user.run("run", "mini.yaml", "--resume", "--json")
+    done = user.call("run", "mini.yaml", "--resume", "--json")
     assert done.returncode == 0, done.stderr
     assert len({r["label"] for r in user.records()}) == len(user.records()) == 10
-    whole = user.run("run", "mini.yaml", "--json")
+    whole = user.call("run", "mini.yaml", "--json")
     assert [steady(r) for r in json.loads(done.stdout)] == [
         steady(r) for r in json.loads(whole.stdout)
     ]

@@ -75,7 +75,7 @@ def test_a_run_and_its_files(user):
 
 def test_tables_go_to_stdout_and_progress_to_stderr(user):
     user.write("mini.yaml", MINI + f"    {TABLE}\n")
-    done = user.run("run", "mini.yaml", "--only", "C", "--only", "A", "--metrics", "params")
+    done = user.call("run", "mini.yaml", "--only", "C", "--only", "A", "--metrics", "params")
     assert done.returncode == 0, done.stderr
     assert "Label" in done.stdout
     assert "Label" not in done.stderr
@@ -89,7 +89,7 @@ def test_tables_go_to_stdout_and_progress_to_stderr(user):
 
 def test_overrides_of_input_and_metrics(user):
     user.write("mini.yaml", MINI)
-    done = user.run("run", "mini.yaml", "--input", "2,8,5,3", "--metrics", "static", "--json")
+    done = user.call("run", "mini.yaml", "--input", "2,8,5,3", "--metrics", "static", "--json")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
     assert {tuple(row["input"][0]) for row in rows} == {(2, 8, 5, 3)}
@@ -98,7 +98,7 @@ def test_overrides_of_input_and_metrics(user):
     assert all(row["witness"] is None for row in rows)  # this suite asks for no second witness
 
     user.write("asked.yaml", MINI.replace("[params, flops]", "[params, witness]"))
-    asked = user.run("run", "asked.yaml", "--metrics", "static", "--json")
+    asked = user.call("run", "asked.yaml", "--metrics", "static", "--json")
     assert all(row["witness"]["conv"]["agree"] for row in json.loads(asked.stdout))
 
 
@@ -161,7 +161,7 @@ def test_a_gpu_that_is_not_there_is_one_line(user):
 def test_a_place_that_cannot_be_written_is_one_line(user, out):
     user.write("mini.yaml", MINI)
     user.write("file", "text")
-    done = user.run("run", "mini.yaml", "--out", out)
+    done = user.call("run", "mini.yaml", "--out", out)
     one_line(done, f"{out}/mini/", "cannot create the run directory", "--out")
 
 
@@ -180,13 +180,13 @@ def test_a_place_that_cannot_be_written_is_one_line(user, out):
 )
 def test_mistakes_are_one_line(user, arguments, parts):
     user.write("mini.yaml", MINI)
-    one_line(user.run("run", "mini.yaml", *arguments), *parts)
+    one_line(user.call("run", "mini.yaml", *arguments), *parts)
 
 
 def test_a_module_that_raises_at_import_is_one_line(user):
     user.write("broken.py", "raise RuntimeError('at import\\nsecond line')")
     user.write("s.yaml", "suite: s\ninput: [1, 8, 6, 6]\nmodule: broken:Block\n")
-    one_line(user.run("run", "s.yaml"), "s.yaml:3:", "RuntimeError: at import second line")
+    one_line(user.call("run", "s.yaml"), "s.yaml:3:", "RuntimeError: at import second line")
 
 
 BROKEN_THERE = """
@@ -204,7 +204,7 @@ BROKEN_THERE = """
 def test_a_module_that_fails_to_import_in_the_worker_is_a_row(user):
     user.write("broken.py", BROKEN_THERE)
     user.write("s.yaml", "suite: s\ninput: [1, 8, 6, 6]\nmeasure: params\nmodule: broken:Block\n")
-    done = user.run("run", "s.yaml", "--json")
+    done = user.call("run", "s.yaml", "--json")
     assert done.returncode == 1, done.stderr
     (row,) = json.loads(done.stdout)
     assert row["status"] == "error"
@@ -327,9 +327,9 @@ def test_an_output_without_unicode_is_no_crash(user):
 def test_no_text_becomes_an_emoji(user):
     filler = "\n" * (99 - MINI.count("\n"))
     user.write("mini.yaml", f"{MINI}{filler}    convention: [1]\n")
-    done = user.run("validate", "mini.yaml")
+    done = user.call("validate", "mini.yaml")
     assert re.search(r"mini\.yaml:100:\d+: convention", done.stderr), done.stderr
     user.write("fire.yaml", MINI.replace("A", ":fire:", 1))
-    done = user.run("run", "fire.yaml", "--metrics", "params")
+    done = user.call("run", "fire.yaml", "--metrics", "params")
     assert ":fire:: ok" in done.stderr
     assert ":fire:" in done.stdout

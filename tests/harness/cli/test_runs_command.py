@@ -172,20 +172,23 @@ def test_tags_from_the_start_name_the_run_everywhere(user, monkeypatch):
         """,
     )
     for tags in (["--tag", "first", "--note", "before all"], ["--tag", "second"]):
-        assert user.run("run", "mini.yaml", *tags).returncode == 0
+        assert user.call("run", "mini.yaml", *tags).returncode == 0
     (first,) = json.loads(said("first", "--json"))
     run = harness.load("first")
     assert (run.directory.path.name, run.tags, run.note) == (first["id"], ("first",), "before all")
     assert "\n(first) before all\n" in printed("show", "first")
-    assert printed("export", first["id"][:16], "--to", "csv").count("\n") == 2
+    (second,) = json.loads(said("second", "--json"))
+    starts = (first["id"][:n] for n in range(16, len(first["id"]) + 1))
+    short = next(start for start in starts if not second["id"].startswith(start))
+    assert printed("export", short, "--to", "csv").count("\n") == 2
     assert "no regression" in printed("compare", "first", "second")
     printed("report", "first", "--out", "report.html")
     assert "(first) before all" in (user.folder / "report.html").read_text()
     assert "accepted: " in printed("baseline", "accept", "second")
-    went_on = user.run("run", "mini.yaml", "--resume=first", "--tag", "third")
+    went_on = user.call("run", "mini.yaml", "--resume=first", "--tag", "third")
     assert "kept 1" in went_on.stderr
     assert json.loads(said("third", "--json"))[0]["tags"] == ["first", "third"]
-    assert user.run("run", "mini.yaml", "--tag", "latest").returncode == 2
+    assert user.call("run", "mini.yaml", "--tag", "latest").returncode == 2
     assert len(json.loads(said("--json"))) == 2
 
 

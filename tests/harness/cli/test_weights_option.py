@@ -26,8 +26,8 @@ def test_weights_reach_backbones_and_networks_and_counts_stay(tmp_path):
     (tmp_path / "s.yaml").write_text(SUITE)
     state = ResNet(3, depth=18).state_dict()
     save_file(state, tmp_path / "w.safetensors")
-    plain = user.run("run", "s.yaml", "--metrics", "params,flops", "--json")
-    filled = user.run("run", "s.yaml", "--json", "--weights", "w.safetensors")
+    plain = user.call("run", "s.yaml", "--metrics", "params,flops", "--json")
+    filled = user.call("run", "s.yaml", "--json", "--weights", "w.safetensors")
     assert filled.returncode == 0, filled.stderr
     for before, after in zip(json.loads(plain.stdout), json.loads(filled.stdout), strict=True):
         assert (before["params"], before["flops"]) == (after["params"], after["flops"])
@@ -39,7 +39,7 @@ def test_weights_of_another_network_fail_the_case_with_the_reason(tmp_path):
     user = User(tmp_path)
     (tmp_path / "s.yaml").write_text(SUITE)
     torch.save(ResNet(3, depth=34).state_dict(), tmp_path / "w.pth")
-    done = user.run("run", "s.yaml", "--json", "--only", "alone", "--weights", "w.pth")
+    done = user.call("run", "s.yaml", "--json", "--only", "alone", "--weights", "w.pth")
     row = json.loads(done.stdout)[0]
     assert done.returncode == 1
     assert row["status"] == "error"
@@ -49,13 +49,13 @@ def test_weights_of_another_network_fail_the_case_with_the_reason(tmp_path):
 def test_a_missing_file_and_a_suite_without_backbone_are_mistakes(tmp_path):
     user = User(tmp_path)
     (tmp_path / "s.yaml").write_text(SUITE)
-    missing = user.run("run", "s.yaml", "--weights", "nowhere.pth")
+    missing = user.call("run", "s.yaml", "--weights", "nowhere.pth")
     assert missing.returncode == 2
     assert "nowhere.pth: there is no such file" in missing.stderr
     (tmp_path / "w.pth").write_bytes(b"")
     (tmp_path / "t.yaml").write_text(
         "suite: t\ninput: [1, 8, 6, 6]\nmeasure: [params]\ncases: [{label: a, module: se}]\n"
     )
-    useless = user.run("run", "t.yaml", "--weights", "w.pth")
+    useless = user.call("run", "t.yaml", "--weights", "w.pth")
     assert useless.returncode == 2
     assert "no case takes weights" in useless.stderr

@@ -43,16 +43,33 @@ def run(lab, jobs):
     return list(engine.events())
 
 
+ACTS = ("raises", "exits", "dies", "hangs")
+
+
 @pytest.fixture(scope="module")
-def failing(lab, tmp_path_factory):
-    """Outcomes of cases that fail in every way, with a healthy one behind each."""
-    acts = ("raises", "exits", "dies", "hangs")
+def folder(lab, tmp_path_factory):
+    """Where the cases of `events` write; one for each engine."""
+    return tmp_path_factory.mktemp("contract")
+
+
+@pytest.fixture(scope="module")
+def events(lab, folder):
+    """What is told of cases of each kind, all submitted to one engine: a cluster takes long to
+    join, and longer to start its processes."""
     jobs = []
-    folder = tmp_path_factory.mktemp("failing")
-    for act in acts:
+    for act in ACTS:
         limit = lab.limit if act == "hangs" else LONG
         jobs += [job(act, act, timeout=limit, folder=folder), job(f"after {act}")]
-    return finished(run(lab, jobs))
+    jobs += [job(f"case {n}", metrics=("params", "flops")) for n in range(4)]
+    for n in range(4):
+        jobs += [timed(f"timed {n}", folder, seconds=0.05), job(f"counted {n}")]
+    jobs += [job(f"small {n}", metrics=()) for n in range(SMALL_CASES)]
+    return jobs, run(lab, jobs)
+
+
+@pytest.fixture(scope="module")
+def outcomes(events):
+    return finished(events[1])
 
 
 @pytest.mark.parametrize(
@@ -64,47 +81,41 @@ def failing(lab, tmp_path_factory):
         ("hangs", "timeout", "no answer within 2 s, in metric flops"),
     ],
 )
-def test_a_failure_is_one_outcome_and_the_next_case_is_measured(failing, act, status, cause):
-    assert failing[act].status == status
-    assert failing[act].cause.partition(" (")[0] == cause  # then the line of the file
-    assert failing[f"after {act}"].status == "ok"
-    assert failing[f"after {act}"].values["elementwise_ops"] == {"mul": 64}
+def test_a_failure_is_one_outcome_and_the_next_case_is_measured(outcomes, act, status, cause):
+    assert outcomes[act].status == status
+    assert outcomes[act].cause.partition(" (")[0] == cause  # then the line of the file
+    assert outcomes[f"after {act}"].status == "ok"
+    assert outcomes[f"after {act}"].values["elementwise_ops"] == {"mul": 64}
 
 
-def test_events_of_a_case_come_in_order_and_it_ends_once(lab):
-    jobs = [job(f"case {n}", metrics=("params", "flops")) for n in range(4)]
-    events = run(lab, jobs)
-    assert Counter(event.job.label for event in events if isinstance(event, Finished)) == Counter(
+def test_events_of_a_case_come_in_order_and_it_ends_once(lab, events):
+    jobs, told = events
+    assert Counter(event.job.label for event in told if isinstance(event, Finished)) == Counter(
         each.label for each in jobs
     )
     for each in jobs:
-        own = [event for event in events if event.job.label == each.label]
+        own = [event for event in told if event.job.label == each.label]
         assert [STEPS[type(event)] for event in own] == sorted(STEPS[type(e)] for e in own)
-        assert [e.metric for e in own if isinstance(e, Measuring)] == ["params", "flops"]
+        assert [e.metric for e in own if isinstance(e, Measuring)] == list(each.metrics)
         assert own[-1].job == each
     remote = isinstance(lab.engine(), RemoteEngine)
-    for event in events:
+    for event in told:
         if isinstance(event, Finished):
             place = event.outcome.place
             assert (place is not None) == remote
             assert place is None or (place.node and len(place.machine_key) == 12)
 
 
-def test_timed_cases_start_in_order_and_nothing_runs_beside_them(lab, tmp_path):
+def test_timed_cases_start_in_order_and_nothing_runs_beside_them(events, outcomes, folder):
     """The module holds a lock as long as its process lives, and fails where another holds it."""
-    jobs = []
-    for n in range(4):
-        jobs += [timed(f"timed {n}", tmp_path, seconds=0.05), job(f"counted {n}")]
-    events = run(lab, jobs)
-    outcomes = finished(events)
-    assert {label: o.cause for label, o in outcomes.items() if o.status != "ok"} == {}
-    assert [line.rsplit(" ", 2)[0] for line in lines(tmp_path / "timed.log")] == [
-        f"timed {n}" for n in range(4)
-    ]
-    started = [event.job.label for event in events if isinstance(event, Started)]
-    assert [label for label in started if label.startswith("timed")] == [
-        f"timed {n}" for n in range(4)
-    ]
+    expected = [f"timed {n}" for n in range(4)]
+    assert [(outcomes[label].status, outcomes[label].cause) for label in expected] == [
+        ("ok", None)
+    ] * 4
+    assert {outcomes[f"counted {n}"].status for n in range(4)} == {"ok"}
+    assert [line.rsplit(" ", 2)[0] for line in lines(folder / "timed.log")] == expected
+    started = [event.job.label for event in events[1] if isinstance(event, Started)]
+    assert [label for label in started if label.startswith("timed")] == expected
 
 
 def test_cancelling_ends_what_runs_and_forgets_the_rest(lab, tmp_path):
@@ -171,7 +182,7 @@ def grid(folder, count, lost=False):
 def test_a_lost_node_costs_nothing_but_time(lab, tmp_path):
     if lab.nodes < 2:
         pytest.skip("this engine has one machine")
-    suite = Suite("contract", "Contract", Path(__file__), grid(tmp_path, 60, lost=True))
+    suite = Suite("contract", "Contract", Path(__file__), grid(tmp_path, 30, lost=True))
     waiting, again = tmp_path / "waiting.log", []
 
     def lose():
@@ -236,9 +247,8 @@ def test_a_killed_driver_is_resumed_and_repeats_nothing(lab, user):
     assert user.survivors() == []
 
 
-def test_many_small_cases(lab):
+def test_many_small_cases(outcomes):
     """Jobs without a metric: only the placing, the process and the answer."""
-    jobs = [job(f"case {n}", metrics=()) for n in range(SMALL_CASES)]
-    outcomes = finished(run(lab, jobs))
-    assert len(outcomes) == SMALL_CASES
-    assert {outcome.status for outcome in outcomes.values()} == {"ok"}
+    small = [outcome for label, outcome in outcomes.items() if label.startswith("small")]
+    assert len(small) == SMALL_CASES
+    assert {outcome.status for outcome in small} == {"ok"}

@@ -85,7 +85,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def said(user, *arguments):
-    done = user.run(*arguments)
+    done = user.call(*arguments)
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout
 
@@ -127,7 +127,7 @@ def test_a_comparison_knows_its_direction(user):
         user.write("numbers_of.py", text)
         said(user, "run", "own.yaml", "--only", "A", "--json")
         runs.append(str((user.folder / "results/runs/own/latest").resolve()))
-    done = user.run("compare", *runs, "--json")
+    done = user.call("compare", *runs, "--json")
     found = {each["metric"]: each for each in json.loads(done.stdout)["comparisons"]}
     assert found["zero_share"]["verdict"] == "more"
     assert found["zero_share"]["regression"]
@@ -148,7 +148,7 @@ def test_a_mistake_of_one_costs_no_other_metric(user):
             f"cases: [{{label: {label}, module: self_attention}}]\n",
         )
     user.write("all.yaml", "suite: all\ninclude: [A.yaml, B.yaml, C.yaml]\n")
-    rows = json.loads(user.run("run", "all.yaml", "--json").stdout)
+    rows = json.loads(user.call("run", "all.yaml", "--json").stdout)
     assert [row["cause"] for row in rows] == [
         "metric numbers_of:infinite: span is inf; return a finite number",
         "metric numbers_of:forgetful: returned no span; return every value that it declares",

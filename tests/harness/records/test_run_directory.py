@@ -14,7 +14,12 @@ from harness_user import ROOT
 from made_records import made_record
 
 from harness.messages import HarnessError
-from harness.records.run_directory import RecordWriter, RunDirectory, RunDirectoryError
+from harness.records.run_directory import (
+    RecordWriter,
+    RunDirectory,
+    RunDirectoryError,
+    is_run_name,
+)
 
 LABELS = ["A", "B", "C"]
 
@@ -34,6 +39,12 @@ def filled(run):
 
 def labels(run):
     return [record.label for record in run.records()]
+
+
+def test_names_sort_by_time_within_a_second_too(tmp_path):
+    runs = [RunDirectory.create(tmp_path, "mini", {}).path.name for _ in range(20)]
+    assert sorted(runs) == runs
+    assert all(map(is_run_name, runs))
 
 
 def test_records_come_back_in_order(filled):

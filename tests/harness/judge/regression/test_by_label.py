@@ -108,10 +108,12 @@ def test_the_command_takes_names_and_labels(user):
     root = user.folder / "results" / "runs"
     run_directory(root, [Made("A", latencies(1))])
     run_directory(root, [Made("A", latencies(1), MORE, 8)], named="other")
-    refused = user.run("compare", "mini", "other")
+    refused = user.call("compare", "mini", "other")
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
-    done = user.run("compare", "mini", "other", "--by", "label")
+    done = user.call("compare", "mini", "other", "--by", "label")
     assert done.returncode == 1, done.stderr
     assert "1 more" in done.stdout
     assert "key_channels 4, then 8 ('A')" in done.stdout
-    assert "by labl: did you mean label?" in user.run("compare", "mini", "mini", "--by=labl").stderr
+    assert (
+        "by labl: did you mean label?" in user.call("compare", "mini", "mini", "--by=labl").stderr
+    )

@@ -263,13 +263,13 @@ class TestCommand:
     def test_table_json_and_plots(self, user):
         root = write_history(user.folder / "results" / "runs", [1.0] * 15 + [1.1] * 10)
         suite = user.write("mini.yaml", "suite: mini\n")
-        done = user.run("history", str(suite), "--plots", "plots")
+        done = user.call("history", str(suite), "--plots", "plots")
         assert done.returncode == 0, done.stderr
         assert f"{commit(14)[:10]}..{commit(15)[:10]}" in done.stdout
         assert "runs: 25; cases: 1; series: 1; changes of at least 2.0%: 1" in done.stdout
         names = sorted(path.name for path in (user.folder / "plots").iterdir())
         assert [name.rpartition(".")[2] for name in names] == ["png", "svg"]
-        done = user.run("history", "--json", "--runs", str(root), "--metric", "params")
+        done = user.call("history", "--json", "--runs", str(root), "--metric", "params")
         data = json.loads(done.stdout)
         assert [len(series["points"]) for series in data["series"]] == [25, 25]
         assert data["series"][0]["points"][0]["value"] == 216
@@ -280,10 +280,10 @@ class TestCommand:
         slower = sorted((root / "mini").iterdir())[15]
         remark(slower, ["v2"], note="channels last")
         for name in ("v2", "mini", slower.name[:16]):
-            done = user.run("history", name)
+            done = user.call("history", name)
             assert "runs: 26; cases: 1; series: 1; " in done.stdout, done.stderr
             assert "(v2) channels last" in " ".join(done.stdout.split())
-        (series,) = json.loads(user.run("history", "v2", "--json").stdout)["series"]
+        (series,) = json.loads(user.call("history", "v2", "--json").stdout)["series"]
         said = [(point["tags"], point["note"]) for point in series["points"]]
         assert said[15:17] == [(["v2"], "channels last"), ([], "")]
 
@@ -297,7 +297,7 @@ class TestCommand:
         ],
     )
     def test_mistakes_are_one_line(self, user, arguments, message):
-        done = user.run("history", *arguments)
+        done = user.call("history", *arguments)
         assert done.returncode == 2
         assert message in done.stderr
         assert "Traceback" not in done.stderr

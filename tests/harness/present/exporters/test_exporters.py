@@ -310,11 +310,11 @@ class TestReading:
 
 class TestCommand:
     def test_files_stdout_and_what_is_left_out(self, user, path):
-        done = user.run("export", str(path), "--to", "bencher")
+        done = user.call("export", str(path), "--to", "bencher")
         assert done.returncode == 0
         assert set(json.loads(done.stdout)) == {"mini/A", f"mini/{SHADY}"}
         assert "left out, since they have no values: broken (error)" in done.stderr
-        done = user.run("export", str(path.parent), "--to", "parquet", "--out", "deep/run.parquet")
+        done = user.call("export", str(path.parent), "--to", "parquet", "--out", "deep/run.parquet")
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
         assert len(pyarrow.parquet.read_table(user.folder / "deep" / "run.parquet")) == 3
 
@@ -326,7 +326,7 @@ class TestCommand:
         ],
     )
     def test_mistakes_are_one_line(self, user, path, arguments, message):
-        done = user.run("export", str(path), *arguments)
+        done = user.call("export", str(path), *arguments)
         assert done.returncode == 2
         assert message in done.stderr
         assert "Traceback" not in done.stderr
