@@ -294,6 +294,13 @@ def _by_key(cases: list[CaseId]) -> dict[tuple[str, str], list[CaseId]]:
 
 
 _LISTED = 3
+
+# Flags of latencies that a verdict on them has to be read with, in words.
+_DOUBTS = {
+    "throttled": "throttled",
+    "unsteady": "passes did not become steady",
+    "too few": "few samples were taken",
+}
 """Names in one sentence; the rest is a number."""
 
 
@@ -344,9 +351,10 @@ def _run_notes(a: Observed, b: Observed) -> Iterator[str]:
         if len(run.commits) > 1:
             told = "; ".join(f"{at}: {', '.join(labels)}" for at, labels in run.commits.items())
             yield f"the {which} run was measured at several commits: {told}"
-        flagged = sorted(case.label for case, flags in run.flags.items() if "throttled" in flags)
-        if flagged:
-            listed = ", ".join(map(repr, flagged[:_LISTED]))
-            others = len(flagged) - _LISTED
-            more = f" and {others} more" if others > 0 else ""
-            yield f"throttled while the {which} run measured {listed}{more}"
+        for flag, words in _DOUBTS.items():
+            flagged = sorted(case.label for case, flags in run.flags.items() if flag in flags)
+            if flagged:
+                listed = ", ".join(map(repr, flagged[:_LISTED]))
+                others = len(flagged) - _LISTED
+                more = f" and {others} more" if others > 0 else ""
+                yield f"{words} while the {which} run measured {listed}{more}"

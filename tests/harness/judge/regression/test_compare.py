@@ -192,7 +192,7 @@ def test_notes_name_what_else_has_changed(compared, tmp_path):
         "machine": {}, "python": "3.12.1", "libraries": {"torch": "2.6.0"}, "governor": "powersave",
         "git": None,
     }  # fmt: skip
-    after = Made("A", latencies(1), values={"latency_flags": ["throttled"]})
+    after = Made("A", latencies(1), values={"latency_flags": ["throttled", "unsteady", "too few"]})
     report = compared([Made("A", latencies(1))], [after], environment=environment, missing=2)
     text = "\n".join(report.notes)
     for part in (
@@ -201,6 +201,8 @@ def test_notes_name_what_else_has_changed(compared, tmp_path):
         "governor: None, then powersave",
         "second run is not complete: 5 of 7",
         "throttled while the second run measured 'A'",
+        "passes did not become steady while the second run measured 'A'",
+        "few samples were taken while the second run measured 'A'",
         "one after the other",
     ):
         assert part in text
