@@ -189,6 +189,14 @@ Note = Annotated[
     str | None, typer.Option(metavar="TEXT", help="On the run; lists and reports show it.")
 ]
 
+Notes = Annotated[
+    bool,
+    typer.Option(
+        "--notes",
+        help="Below each table all of its notes: what is counted, versions, machine, warnings.",
+    ),
+]
+
 EngineName = Annotated[
     str,
     typer.Option(

@@ -24,6 +24,7 @@ from harness.cli.options import (
     Metrics,
     MixMachines,
     Note,
+    Notes,
     Only,
     Repeats,
     Resume,
@@ -90,6 +91,7 @@ def run(  # noqa: PLR0917 - typer calls it with names
     jobs: Jobs = 1,
     tag: Tags = None,
     note: Note = None,
+    notes: Notes = False,
 ) -> None:
     """Measure every case of SUITE, or modules side by side; keep records, tables and plots.
 
@@ -142,7 +144,7 @@ def run(  # noqa: PLR0917 - typer calls it with names
                 write_results(result)
         except HarnessError as error:
             lost = error
-    unwritten = _print(result, errors, as_json, resume)
+    unwritten = _print(result, errors, as_json, resume, notes=notes)
     if not result.complete:
         raise typer.Exit(INTERRUPTED)
     if (failed := lost or unwritten) is not None:
@@ -151,7 +153,9 @@ def run(  # noqa: PLR0917 - typer calls it with names
         raise typer.Exit(FAILED)
 
 
-def _print(result: Run, errors: Console, as_json: bool, resume: str | None) -> OSError | None:
+def _print(
+    result: Run, errors: Console, as_json: bool, resume: str | None, *, notes: bool
+) -> OSError | None:
     """Say how the run has ended, and its tables; why that could not be written, if so."""
     if not result.complete:
         name = Path(sys.argv[0]).name
@@ -168,9 +172,9 @@ def _print(result: Run, errors: Console, as_json: bool, resume: str | None) -> O
             rows = finite(result.rows())
             sys.stdout.write(json.dumps(rows, indent=1, default=str, allow_nan=False) + "\n")
             with suppress(OSError):
-                print_run(result, errors)
+                print_run(result, errors, notes=notes)
         else:
-            print_run(result, console())
+            print_run(result, console(), notes=notes)
     except OSError as error:
         return error
     return None

@@ -1,5 +1,6 @@
 """`harness show`: one module's arguments and costs, layer by layer; or the tables of a run."""
 
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from harness.cli.options import (
     MODULE,
     RUN,
     Input,
+    Notes,
     found_run,
     modules_or_runs,
     parse_arguments,
@@ -34,7 +36,9 @@ from harness.records.run_directory import LATEST, RunDirectoryError
 from harness.runner import DEFAULT_ROOT
 
 
-def show_run(name: str, which: str | None, form: str | None, *, best: bool | None = None) -> None:
+def show_run(
+    name: str, which: str | None, form: str | None, *, best: bool | None, notes: bool
+) -> None:
     """Print the tables of a run as its records give them now: all, or one, in a format.
 
     Args:
@@ -42,6 +46,7 @@ def show_run(name: str, which: str | None, form: str | None, *, best: bool | Non
         which: name of a table.
         form: one of `TABLE_FORMATS`; as in a terminal, with the summary, if absent.
         best: in LaTeX, whether best and second values are marked; as the suite asks if absent.
+        notes: in a terminal, whether all notes stand below each table; in other formats they do.
     """
     if form is not None and form not in TABLE_FORMATS:
         raise FormatError(
@@ -53,33 +58,42 @@ def show_run(name: str, which: str | None, form: str | None, *, best: bool | Non
         run = load(name)
         run.rows()
     if form is None and which is None:
-        print_run(run, console())
+        print_run(run, console(), notes=notes)
         return
     tables = run.shown() if which is None else {which: run.table(which)}
     if form in (None, "console"):
-        print_tables(tables, console())
+        print_tables(tables, console(), notes=notes)
     else:
         sys.stdout.write(
             "\n".join(formatted(table, name, form, best=best) for name, table in tables.items())
         )
 
 
-def print_run(run: Run, where: Console) -> None:
-    """Print a run's tables, its folder, and how many printed figures agree."""
-    print_tables(run.shown(), where)
-    say(f"run: {run.directory.path}", where)
+def print_run(run: Run, where: Console, *, notes: bool) -> None:
+    """Print a run's tables, its folder, and how many printed figures agree.
+
+    Args:
+        notes: whether all notes stand below each table, or those without which it is misread.
+    """
+    print_tables(run.shown(), where, notes=notes)
+    path = run.directory.path
+    say(f"run: {path}", where)
+    if not notes:
+        known = path.resolve().parent.parent == DEFAULT_ROOT.resolve()
+        name = shlex.quote(path.name if known else str(path))
+        say(f"notes, versions, warnings: harness show {name} --notes", where)
     if said := Remarks.of(run.directory.path).text:
         say(said, where)
     if (tally := run.tally()).total:
         say(tally.text, where)
 
 
-def print_tables(tables: dict[str, ShownTable], where: Console) -> None:
-    """Print tables below one another."""
+def print_tables(tables: dict[str, ShownTable], where: Console, *, notes: bool) -> None:
+    """Print tables below one another, with all notes or those that are needed."""
     from harness.present.console import ConsoleTable
 
     for table in tables.values():
-        where.print(ConsoleTable(table))
+        where.print(ConsoleTable(table, footnotes=notes))
         where.print()
 
 
@@ -127,14 +141,15 @@ def show(  # noqa: PLR0917 - typer calls it with names
             help="In LaTeX: best value of a column bold, second underlined; as the suite asks.",
         ),
     ] = None,
+    notes: Notes = False,
 ) -> None:
     """Show what a module takes and costs at a size, layer by layer; or a run's tables again."""
-    of_run = {"--table": table, "--format": form, "--best": best}
+    of_run = {"--table": table, "--format": form, "--best": best, "--notes": notes or None}
     kind, name = _told_apart(what, may_be_run=any(each is not None for each in of_run.values()))
     if kind == RUN:
         given = {"--input": input_, "--with": with_, "--pass": pass_, "--picture": picture}
         _refuse(given, f"is for modules, and {name} is a run")
-        show_run(name, table, form, best=best)
+        show_run(name, table, form, best=best, notes=notes)
         return
     _refuse(of_run, f"is for runs, and {name} is a module")
     _show_module(name, input_, with_ or [], pass_ or "inference", picture)

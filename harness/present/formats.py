@@ -99,6 +99,7 @@ class Table:
     setting: tuple[str, ...] = ()
     best: bool = False  # whether the suite asks for best and second values to be marked
     conclusions: tuple[str, ...] = ()  # which row is the fastest, and by how much
+    needed: tuple[str, ...] = ()  # the lines of the foot without which it would be misread
 
     def __post_init__(self) -> None:
         # Texts of any origin: every form of a table takes them from here.
@@ -108,6 +109,7 @@ class Table:
             ("footnotes", tuple(map(printable, self.footnotes))),
             ("setting", tuple(map(printable, self.setting))),
             ("conclusions", tuple(map(printable, self.conclusions))),
+            ("needed", tuple(map(printable, self.needed))),
         ):
             object.__setattr__(self, name, text)
 

@@ -100,6 +100,18 @@ def footnotes(
     return tuple(" ".join(line.split()) for line in lines)
 
 
+def needed(part: Part, rows: Sequence[Row]) -> tuple[str, ...]:
+    """The lines of a foot without which a table would be misread: marks, failures, doubts."""
+    found = {each["verdict"] for row in rows for each in (row.get("verdicts") or {}).values()}
+    marks = legend(part.reference, found) if part.reference is not None else ""
+    lines = [f"{marks}."] if marks else []
+    lines += [failure.text for failure in failures(rows)]
+    doubtful = sum(bool(row.get("warnings")) for row in rows)
+    if doubtful:
+        lines.append(f"{doubtful} of {len(rows)} rows carry a warning")
+    return tuple(" ".join(line.split()) for line in lines)
+
+
 @dataclass(frozen=True)
 class Failure:
     """Cases that ended in the same way, and did not end well."""

@@ -40,7 +40,7 @@ def test_a_training_is_repeated_after_a_change_beside_its_file_and_after_damage(
     user.write("mini.yaml", SUITE)
 
     def miou():
-        done = user.call("run", "mini.yaml")
+        done = user.call("run", "mini.yaml", "--notes")
         assert done.returncode == 0, done.stderr
         (record,) = user.records()
         return record["values"]["miou"], record["warnings"], done.stdout

@@ -259,12 +259,36 @@ def test_a_narrow_terminal_never_breaks_a_number(width):
     console.print(ConsoleTable(table, footnotes=False))
     lines = console.export_text().splitlines()
     assert max(len(line) for line in lines) <= width
-    cells = {cell.strip() for line in lines for cell in line.split("│")}
-    for line in table.lines[:-1]:
-        assert set(line) <= cells
-    heads_of_pieces = [line for line in lines if line.startswith("┡")]
-    assert all(line.endswith("┩") for line in heads_of_pieces)
-    assert (len(heads_of_pieces) == 1) == (width == 250)
+    text = "\n".join(lines)
+    for cell in {cell for line in table.lines[:-1] for cell in line}:
+        assert re.search(rf"(?<!\S){re.escape(cell)}(?!\S)", text), cell
+    # Lines between the columns only where all stand side by side.
+    assert (sum(line.startswith("┡") for line in lines) == 1) == (width == 250)
+    assert (sum(set(line) == {"─"} for line in lines) > 0) == (width < 250)
+
+
+def test_a_terminal_leaves_out_what_tells_nothing():
+    unmeasured = dict.fromkeys(("latency_seconds", "latency_low_seconds", "latency_high_seconds"))
+    rows = [row("A", 1, 1, 1, 1) | unmeasured, row("B", 1, 1, 1, 1) | unmeasured]
+    rows[1] |= {"params": None}
+    table = make(TableSpec(columns=("label", "params", "latency")), Suite(), rows)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(ConsoleTable(table, footnotes=False))
+    text = console.export_text()
+    assert "Latency" not in text
+    assert not re.search(r"│ B ", text)
+    assert "- left out: 1 row without a value in these columns" in text
+    # Files have all.
+    assert "B" in markdown(table)
+    assert "Latency" in markdown(table)
+
+
+def test_a_terminal_shows_the_notes_without_which_a_table_is_misread():
+    rows = [row("A", 10, 200, 100, 5.0, warnings=["noisy"]), failed("Z", "oom", "too large")]
+    table = make(TableSpec(columns=("label", "params")), Suite(), rows)
+    assert table.needed == ("Z: oom: too large", "1 of 2 rows carry a warning")
+    (marks,) = make(SPEC, ocnet(), table4()).needed
+    assert marks.startswith("✓ agrees: within 0.1 %")
 
 
 def test_columns_of_one_head_stay_together_where_they_fit():
