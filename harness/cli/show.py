@@ -81,7 +81,7 @@ def print_run(run: Run, where: Console, *, notes: bool) -> None:
     if not notes:
         known = path.resolve().parent.parent == DEFAULT_ROOT.resolve()
         name = shlex.quote(path.name if known else str(path))
-        say(f"notes, versions, warnings: harness show {name} --notes", where)
+        say(f"notes, versions, machine: harness show {name} --notes", where)
     if said := Remarks.of(run.directory.path).text:
         say(said, where)
     if (tally := run.tally()).total:
