@@ -98,10 +98,11 @@ def shipped_durations() -> dict[str, Any]:
 
 def _listed(name: str, source: Source, spec: SuiteSpec, known: Sequence[Durations]) -> Listed:
     parts = dict(_parts(source))
+    counted = {part.spec.suite for part in source.walk() if part.spec and _is_static(part.spec)}
 
     def seconds(extent: str) -> float | None:
         for each in known:
-            found = [each[extent].get(part, (0, 0.0)) for part in parts]
+            found = [_took(each, extent, part, part in counted) for part in parts]
             if [cases for cases, _ in found] == list(parts.values()):
                 return sum(took for _, took in found)
         return None
@@ -117,6 +118,20 @@ def _listed(name: str, source: Source, spec: SuiteSpec, known: Sequence[Duration
         seconds("static"),
         seconds("whole"),
     )
+
+
+def _took(known: Durations, extent: str, part: str, counted: bool) -> tuple[int, float]:
+    """Cases and seconds of a suite; of one that is counted alone the whole is what is static."""
+    nothing = (0, 0.0)
+    found = known[extent].get(part, nothing)
+    return known["static"].get(part, nothing) if counted and found == nothing else found
+
+
+def _is_static(spec: SuiteSpec) -> bool:
+    """Whether a suite asks for nothing but what is counted."""
+    said = [each.measure or "static" for each in (spec, *(spec.cases or ()))]
+    names = {name for each in said for name in ((each,) if isinstance(each, str) else each)}
+    return names <= {"static", *STATIC}
 
 
 def _parts(source: Source) -> Iterator[tuple[str, int]]:
