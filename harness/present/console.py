@@ -77,12 +77,12 @@ class ConsoleTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(self._table.title, style="bold")
-        columns, left_out = _told(_measured(self._table.shown))
-        width = options.max_width
+        columns, width = _measured(self._table.shown), options.max_width
         found, lines = pieces(columns, width), _LINED
         if len(found) > 1:  # lines take the room of a column
             found, lines = pieces(columns, width, _SLIM_FRAME), _SLIM
-        for piece in found:
+        told = [_told(piece) for piece in found]
+        for piece in told:
             shown = RichTable(header_style="bold", **lines)
             for column in piece:
                 head, least = Text(column.head, justify=column.align), _least(column)
@@ -91,9 +91,10 @@ class ConsoleTable:
                 shown.add_row(*(Text(cell.marked, _style(cell)) for cell in cells))
             yield shown
         yield from map(Text, self._table.conclusions)
-        if left_out:
-            rows = "1 row" if left_out == 1 else f"{left_out} rows"
-            yield Text(f"- left out: {rows} without a value in these columns", style="dim")
+        if told != found:
+            yield Text(
+                "- rows without a value in the columns beside them are left out", style="dim"
+            )
         for line in self._table.footnotes if self._footnotes else self._table.needed:
             yield Text(f"- {line}", style="dim")
 
@@ -109,17 +110,16 @@ def _measured(columns: Sequence[Column]) -> list[Column]:
     return [first, *(_briefly(each) for each in rest if (each.group or each.head) not in empty)]
 
 
-def _told(columns: Sequence[Column]) -> tuple[list[Column], int]:
-    """Columns without the rows that tell nothing, and how many these are: inner ones of sweeps.
+def _told(columns: Sequence[Column]) -> list[Column]:
+    """Columns without the rows that tell nothing, such as the inner ones of sweeps.
 
     Where no row tells anything, all stay.
     """
     rows = list(zip(*(column.cells for column in columns), strict=True))
     told = [n for n, (_, *cells) in enumerate(rows) if any(each.text != ABSENT for each in cells)]
     if not told or len(told) == len(rows):
-        return list(columns), 0
-    kept = [replace(each, cells=tuple(each.cells[n] for n in told)) for each in columns]
-    return kept, len(rows) - len(told)
+        return list(columns)
+    return [replace(each, cells=tuple(each.cells[n] for n in told)) for each in columns]
 
 
 def _briefly(column: Column) -> Column:

@@ -102,7 +102,9 @@ def _listed(name: str, source: Source, spec: SuiteSpec, known: Sequence[Duration
 
     def seconds(extent: str) -> float | None:
         for each in known:
-            found = [_took(each, extent, part, part in counted) for part in parts]
+            found = [
+                _took(each, extent, part, part in counted and each is known[-1]) for part in parts
+            ]
             if [cases for cases, _ in found] == list(parts.values()):
                 return sum(took for _, took in found)
         return None
@@ -121,7 +123,7 @@ def _listed(name: str, source: Source, spec: SuiteSpec, known: Sequence[Duration
 
 
 def _took(known: Durations, extent: str, part: str, counted: bool) -> tuple[int, float]:
-    """Cases and seconds of a suite; of one that is counted alone the whole is what is static."""
+    """Cases and seconds of a suite; where all of it is counted the whole is what is static."""
     nothing = (0, 0.0)
     found = known[extent].get(part, nothing)
     return known["static"].get(part, nothing) if counted and found == nothing else found

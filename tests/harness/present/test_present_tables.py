@@ -277,7 +277,7 @@ def test_a_terminal_leaves_out_what_tells_nothing():
     text = console.export_text()
     assert "Latency" not in text
     assert not re.search(r"│ B ", text)
-    assert "- left out: 1 row without a value in these columns" in text
+    assert "- rows without a value in the columns beside them are left out" in text
     # Files have all.
     assert "B" in markdown(table)
     assert "Latency" in markdown(table)
