@@ -1,6 +1,5 @@
 """A run as people use it: rows with the printed figures beside them, tables, plots, a report."""
 
-import io
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from pydantic import ValidationError
 
@@ -19,7 +18,8 @@ from harness.judge.verdict import VerdictTally, annotate, tally_of
 from harness.measure import STATIC
 from harness.measure.roofline.calibration import DEFAULT_FOLDER, known_roofs
 from harness.messages import HarnessError, suggest
-from harness.present.formats import Table, csv_text, html, markdown
+from harness.present.formats import Table, html
+from harness.present.forms import Format, formatted
 from harness.present.rows import main_machine, rows_of, with_roofs
 from harness.present.table import make, usual_columns
 from harness.present.write import plot_names, table_names, write_tables
@@ -68,44 +68,6 @@ def one(known: Mapping[str, Asked], which: str | int | None, noun: str) -> tuple
         cure = suggest(which, names, noun)
         raise NotThereError(f"nothing is called {which!r} among the {noun}; {cure}")
     return which, known[which]
-
-
-Format = Literal["console", "markdown", "latex", "csv", "html"]
-TABLE_FORMATS: tuple[Format, ...] = get_args(Format)
-CONSOLE_WIDTH = 200
-"""Columns of text that is not printed at once."""
-
-
-class FormatError(HarnessError):
-    """No such format."""
-
-
-def formatted(table: Table, name: str, form: str, *, best: bool | None = None) -> str:
-    """A table as text.
-
-    Args:
-        table: what to print.
-        name: the label that LaTeX refers to it by.
-        form: one of `TABLE_FORMATS`; `console` is as a terminal without colours would show it.
-        best: in LaTeX, whether best and second values are marked; as the suite asks if absent.
-
-    Raises:
-        FormatError: no such format; names the nearest.
-    """
-    if form == "latex":
-        from harness.present.latex import latex
-
-        return latex(table, name, best=best)
-    if form == "console":
-        from harness.present.console import ConsoleTable, PrintableConsole
-
-        out = io.StringIO()
-        PrintableConsole(file=out, width=CONSOLE_WIDTH).print(ConsoleTable(table))
-        return out.getvalue()
-    makers = {"markdown": markdown, "csv": csv_text, "html": html}
-    if form not in makers:
-        raise FormatError(f"no format {form}; {suggest(form, TABLE_FORMATS, 'formats')}")
-    return makers[form](table)
 
 
 @dataclass(frozen=True, eq=False)

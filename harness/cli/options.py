@@ -102,7 +102,7 @@ def engines(incomplete: str) -> list[str]:
 
 def table_formats(incomplete: str) -> list[str]:
     """Formats of tables."""
-    from harness.api.run import TABLE_FORMATS
+    from harness.present.forms import TABLE_FORMATS
 
     return _starting(TABLE_FORMATS, incomplete)
 

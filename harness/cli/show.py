@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.api.measure import OptionError
-from harness.api.run import TABLE_FORMATS, FormatError, Run, formatted, load
+from harness.api.run import Run, load
 from harness.api.show import DEFAULT_INPUT, PASSES, Description, costs, describe
 from harness.case import Case
 from harness.cli.options import (
@@ -30,6 +30,7 @@ from harness.cli.output import busy, console, say, strangers
 from harness.instantiate import names
 from harness.messages import hint, quote, suggest
 from harness.present.formats import Table as ShownTable
+from harness.present.forms import TABLE_FORMATS, FormatError, formatted
 from harness.records.names import UnknownRunError, suites_in, tags_in
 from harness.records.remarks import DATED, Remarks
 from harness.records.run_directory import LATEST, RunDirectoryError

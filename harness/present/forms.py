@@ -1,0 +1,44 @@
+"""A table as text, in the form that is asked for by name."""
+
+import io
+from typing import Literal, get_args
+
+from harness.messages import HarnessError, suggest
+from harness.present.formats import Table, csv_text, html, markdown
+
+Format = Literal["console", "markdown", "latex", "csv", "html"]
+TABLE_FORMATS: tuple[Format, ...] = get_args(Format)
+CONSOLE_WIDTH = 200
+"""Columns of text that is not printed at once."""
+
+
+class FormatError(HarnessError):
+    """No such format."""
+
+
+def formatted(table: Table, name: str, form: str, *, best: bool | None = None) -> str:
+    """A table as text.
+
+    Args:
+        table: what to print.
+        name: the label that LaTeX refers to it by.
+        form: one of `TABLE_FORMATS`; `console` is as a terminal without colours would show it.
+        best: in LaTeX, whether best and second values are marked; as the suite asks if absent.
+
+    Raises:
+        FormatError: no such format; names the nearest.
+    """
+    if form == "latex":
+        from harness.present.latex import latex
+
+        return latex(table, name, best=best)
+    if form == "console":
+        from harness.present.console import ConsoleTable, PrintableConsole
+
+        out = io.StringIO()
+        PrintableConsole(file=out, width=CONSOLE_WIDTH).print(ConsoleTable(table))
+        return out.getvalue()
+    makers = {"markdown": markdown, "csv": csv_text, "html": html}
+    if form not in makers:
+        raise FormatError(f"no format {form}; {suggest(form, TABLE_FORMATS, 'formats')}")
+    return makers[form](table)
