@@ -17,8 +17,8 @@ from harness.messages import printable
 
 # Locks on the devices of this machine, between all harness processes of all its users, are advisory
 # ones of the kernel (`flock`): they end with the process that holds them, however that ends. They
-# can be shared and lie in a file that says who holds them, which locks of a library such as
-# filelock cannot.
+# can be shared, and lie in a file that says who holds them: filelock gives no descriptor to write
+# that with, and shares locks through a database alone.
 
 LOCKS_VARIABLE = "HARNESS_LOCK_DIR"
 _TAKEN = (errno.EWOULDBLOCK, errno.EACCES)

@@ -101,8 +101,8 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[int]:
         raise OSError(error.errno, "it is a link, which is not followed", str(path)) from None
     try:
         try:
-            # Of the kernel, on the file or folder itself: a library such as filelock truncates the
-            # file that it locks, and so needs another beside each.
+            # Of the kernel, on the file or folder itself, whose descriptor the caller reads and
+            # writes: filelock locks no folders and gives no descriptor.
             fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise
