@@ -285,14 +285,26 @@ class Run:
         by the test that `harness compare` has; one process cannot tell.
 
         Args:
-            labels: of the rows to compare; all that were timed if absent.
+            labels: of the rows to compare, `suite: label` where the run has several suites; all if
+                absent.
 
         Raises:
-            HarnessError: no row has such a label, or fewer than two were timed.
+            HarnessError: no row has such a label, fewer than two were timed, or rows of several
+                inputs are there and none is named.
         """
         from harness.api.timing import compare_rows
 
-        by_label = {str(row["label"]): row for row in self.rows()}
+        parts, rows = self.suite.parts(), self.rows()
+        if len(parts) > 1:  # which may have a label in common
+            rows = [{**row, "label": f"{row['suite']}: {row['label']}"} for row in rows]
+        by_label = {str(row["label"]): row for row in rows}
+        timed = [row for row in rows if row.get("latency_seconds")]
+        works = {repr((row.get("input"), row.get("pass"))) for row in timed}
+        if len(works) > 1 and not labels:
+            raise NotThereError(
+                f"rows of {len(works)} inputs or passes, which do not do the same work; name the "
+                f"labels of those to compare: {', '.join(by_label)}"
+            )
         return compare_rows([one(by_label, label, "rows")[1] for label in labels or by_label])
 
     def tally(self) -> VerdictTally:

@@ -13,6 +13,7 @@ def main() -> None:
     """Entry of the `harness` command: Ctrl-C while its parts are imported ends it, too."""
     try:
         from harness.cli.app import main as begin
-    except KeyboardInterrupt:
+
+        begin()
+    except KeyboardInterrupt:  # before or behind what answers it
         sys.exit(130)
-    begin()

@@ -73,7 +73,10 @@ def require_inputs(suite: Suite, count: int) -> None:
         maker = resolve(job.case.module, job.search_path)
         if not isinstance(maker, type):
             continue
-        _, *taken = signature(maker.forward).parameters.values()  # type: ignore[attr-defined]
+        try:
+            taken = list(signature(maker.forward).parameters.values())[1:]  # type: ignore[attr-defined]
+        except (TypeError, ValueError):  # of a class that is no Python
+            continue
         kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
         needed = [each.name for each in taken if each.kind in kinds and each.default is each.empty]
         if len(needed) > count:

@@ -28,11 +28,16 @@ _LAST_EFFORT = 2.0  # seconds for killed processes to leave
 
 def start_server() -> None:
     """Start it, which imports torch meanwhile; a run needs it a little later."""
-    if not forks():
-        return
     context()
-    with suppress(OSError, EOFError), _without_main(), safe_start(), _without_interrupts():
-        forkserver.ensure_running()
+    with _without_main(), safe_start():
+        _ensure_server()
+
+
+def _ensure_server() -> None:
+    """Start it where there is to be one and none runs, deaf to Ctrl-C."""
+    if forks():
+        with suppress(OSError, EOFError), _without_interrupts():
+            forkserver.ensure_running()
 
 
 def context() -> ForkServerContext | SpawnContext:
@@ -65,8 +70,7 @@ def answering(patience: float) -> Iterator[None]:
     timer.start()
     try:
         with _without_main(), safe_start():
-            with suppress(OSError, EOFError), _without_interrupts():
-                forkserver.ensure_running()  # the one before may be gone
+            _ensure_server()  # the one before may be gone
             yield
     finally:
         timer.cancel()

@@ -115,3 +115,20 @@ def test_no_other_machine_is_asked_for_them(run):
 
 def test_costs_layer_by_layer_of_a_class_of_this_session():
     assert harness.show(made(), (1, 8, 6, 6)).totals["params"] == 64
+
+
+def test_rows_of_several_inputs_are_compared_only_where_they_are_named(run):
+    sizes = {"input": [[1, 8, 4, 4], [1, 8, 6, 6]]}
+    timed = {key: value for key, value in TIMED.items() if key != "input"}
+    done = run({**timed, "module": made(), "label": "{input}", "grid": sizes})
+    with pytest.raises(harness.HarnessError, match="rows of 2 inputs or passes"):
+        done.compare()
+    assert len(done.compare("1x8x4x4", "1x8x6x6").latencies) == 2
+
+
+def test_rows_of_several_suites_keep_apart_in_a_comparison(run, tmp_path):
+    part = "suite: part\ninput: [1, 8, 6, 6]\nmeasure: [latency]\nlabel: A\nmodule: se\n"
+    part += "with: {reduction: 2}\n"
+    (tmp_path / "part.yaml").write_text(part + "latency: {criterion: fixed, samples: 3}\n")
+    done = run({**TIMED, "module": made(), "label": "A", "include": ["part.yaml"]})
+    assert set(done.compare().latencies) == {"session: A", "part: A"}
