@@ -38,12 +38,13 @@ from harness.cli.show import print_run
 from harness.cli.targets import Grid, What, With, choose, require_savable, write_suite
 from harness.engines.engine import LOCAL, make_engine
 from harness.engines.process.server import start_server
+from harness.environment.interruption import INTERRUPTED
 from harness.messages import HarnessError
 from harness.records.record import finite
 from harness.records.run_directory import LATEST
 from harness.runner import DEFAULT_ROOT
 
-FAILED, INTERRUPTED = 1, 130
+FAILED = 1
 
 
 def run(  # noqa: PLR0917 - typer calls it with names
