@@ -91,10 +91,10 @@ def print_run(run: Run, where: Console, *, notes: bool) -> None:
 
 def print_tables(tables: dict[str, ShownTable], where: Console, *, notes: bool) -> None:
     """Print tables below one another, with all notes or those that are needed."""
-    from harness.present.console import ConsoleTable
+    from harness.present.console_table import ConsoleTable
 
     for table in tables.values():
-        where.print(ConsoleTable(table, footnotes=notes))
+        where.print(ConsoleTable(table, notes=table.footnotes if notes else None))
         where.print()
 
 

@@ -33,7 +33,8 @@ def formatted(table: Table, name: str, form: str, *, best: bool | None = None) -
 
         return latex(table, name, best=best)
     if form == "console":
-        from harness.present.console import ConsoleTable, PrintableConsole
+        from harness.present.console import PrintableConsole
+        from harness.present.console_table import ConsoleTable
 
         out = io.StringIO()
         PrintableConsole(file=out, width=CONSOLE_WIDTH).print(ConsoleTable(table))

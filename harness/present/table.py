@@ -35,6 +35,7 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | No
     else:
         rows = _in_order(spec, part, rows)
         columns, readings = _listed(spec, part, rows)
+        columns = _telling(rows, columns, readings)
     return Table(
         spec.title or part.title or part.name,
         tuple(columns),
@@ -42,7 +43,7 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | No
         setting(part, rows, readings, context),
         spec.best is not None,
         tuple(conclusions(rows)) if RELATIVE in spec.names else (),
-        needed(part, rows),
+        needed(rows, columns),
     )
 
 
@@ -110,6 +111,22 @@ def _with_usual_unit(head: str | None, whole: str, usual: str) -> str:
     return head if "(" in head else whole.replace(usual, head, 1)
 
 
+def _telling(
+    rows: Sequence[Row], columns: Sequence[Column], readings: Sequence[Reading]
+) -> list[Column]:
+    """Columns without rows that have nothing beside their names, such as those within a sweep."""
+    names = {reading.quantity.name for reading in readings if reading.is_text}
+    shown = [column for column in columns if column.shown and column.stored not in names]
+    told = [
+        number
+        for number, row in enumerate(rows)
+        if row.get("status") != "ok" or any(c.cells[number].text != ABSENT for c in shown)
+    ]
+    if not told or len(told) == len(rows):
+        return list(columns)
+    return [replace(each, cells=tuple(each.cells[n] for n in told)) for each in columns]
+
+
 def _in_order(spec: TableSpec, part: Part, rows: Sequence[Row]) -> Sequence[Row]:
     """The rows as `sort` asks; what it is not known of stands last, equal ones as they were."""
     name, falling = spec.sorted_by
@@ -152,14 +169,15 @@ def _expand(
     cells = tuple(
         failed.take(index)
         if (text := reading.text(row)) is None
-        else Cell(text, reading.stored(row))
+        else Cell(text, reading.stored(row), spread=reading.spread(row))
         for index, row in enumerate(rows)
     )
     head, stored, by = reading.head, reading.quantity.name, reading.by
+    bounds = reading.quantity.interval or ()
     if by is None or all(verdict is None for verdict in verdicts):
-        return [Column(head, cells, "right", stored, aim=aim)]
+        return [Column(head, cells, "right", stored, aim=aim, interval=bounds)]
     stored = f"{by.figure}_ours" if by.combined else stored
-    ours = Column(f"{head}, ours", cells, "right", stored, head, "ours", aim=aim)
+    ours = Column(f"{head}, ours", cells, "right", stored, head, "ours", True, aim, bounds)
     return [ours, *_printed_columns(reading, by, verdicts)]
 
 
