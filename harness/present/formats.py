@@ -123,6 +123,7 @@ class Table:
     best: bool = False  # whether the suite asks for best and second values to be marked
     conclusions: tuple[str, ...] = ()  # which row is the fastest, and by how much
     needed: tuple[str, ...] = ()  # the lines of the foot without which it would be misread
+    reasons: tuple[str, ...] = ()  # those that say why figures agree, differ or are not judged
 
     def __post_init__(self) -> None:
         # Texts of any origin: every form of a table takes them from here.
@@ -133,6 +134,7 @@ class Table:
             ("setting", tuple(map(printable, self.setting))),
             ("conclusions", tuple(map(printable, self.conclusions))),
             ("needed", tuple(map(printable, self.needed))),
+            ("reasons", tuple(map(printable, self.reasons))),
         ):
             object.__setattr__(self, name, text)
 

@@ -117,6 +117,12 @@ def needed(rows: Sequence[Row], columns: Iterable[Column]) -> tuple[str, ...]:
     return tuple(" ".join(line.split()) for line in lines if line)
 
 
+def reasons(part: Part, rows: Sequence[Row]) -> tuple[str, ...]:
+    """The lines of a foot that say what stands behind the verdicts."""
+    lines = [*_reference(part, rows), *_judgements(rows)]
+    return tuple(" ".join(line.split()) for line in lines)
+
+
 def _marked(rows: Sequence[Row]) -> str:
     """`61 of 67 judged figures agree ✓, 0 differ, 6 explained †`: how many have which mark."""
     tally = tally_of(rows)

@@ -10,7 +10,7 @@ from harness.judge.relative import RELATIVE, conclusions, relative_of, with_rela
 from harness.measure import METRICS
 from harness.measure.metric import Direction
 from harness.present.formats import ABSENT, MARKS, Cell, Column, Table, percent_cell
-from harness.present.notes import footnotes, needed, setting
+from harness.present.notes import footnotes, needed, reasons, setting
 from harness.present.pivot import pivoted
 from harness.present.reading import Reading, read
 from harness.records.quantities.quantity import Row, with_unit
@@ -44,6 +44,9 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | No
         spec.best is not None,
         tuple(conclusions(rows)) if RELATIVE in spec.names else (),
         needed(rows, columns),
+        reasons(part, rows)
+        if any(each.sub or each.stored == "verdict" for each in columns)
+        else (),
     )
 
 
