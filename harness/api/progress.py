@@ -63,6 +63,7 @@ class Reporter:
         self._start = self._said = time.monotonic()
         self._replicated = any(job.replicate > 1 for job in suite.all_jobs())
         self._tables = {part.name: _Table(part) for part in suite.parts()}
+        self._begun = False
         self._causes: dict[str, str] = {}  # the first case that failed for each
         self._live: NotebookLine | Bars | None = None
         if console.is_jupyter:
@@ -71,14 +72,19 @@ class Reporter:
             self._live = Bars(console)
 
     def __enter__(self) -> "Reporter":
-        with suppress(OSError):
-            if not self._quiet:
-                self._say(_heading(self._suite, self._expected))
-                if any(map(_compares_single_processes, self._suite.parts())):
-                    self._say(SINGLE_PROCESSES)
-            if self._live is not None:
-                self._live.start()
         return self
+
+    def _begin(self) -> None:
+        """Say what runs, once it does: a mistake that is found before remains one line."""
+        if self._begun:
+            return
+        self._begun = True
+        if not self._quiet:
+            self._say(_heading(self._suite, self._expected))
+            if any(map(_compares_single_processes, self._suite.parts())):
+                self._say(SINGLE_PROCESSES)
+        if self._live is not None:
+            self._live.start()
 
     def __exit__(
         self,
@@ -87,15 +93,17 @@ class Reporter:
         trace: TracebackType | None,
     ) -> None:
         with suppress(OSError):
-            if self._live is not None:
+            if self._live is not None and self._begun:
                 self._live.stop()
 
     def resumed(self, what: Resumed) -> None:
         """Say what a run that goes on keeps, and why it measures the rest."""
         for name, kept in what.kept_of.items():
             self._tables[name].ok += kept
-        if not self._quiet:
-            self._say(what.text)
+        with suppress(OSError):
+            self._begin()
+            if not self._quiet:
+                self._say(what.text)
 
     def __call__(self, progress: Progress) -> None:
         """Show one event; a terminal that is gone, or a full disk, is no reason to end a run."""
@@ -104,6 +112,7 @@ class Reporter:
 
     def _show(self, progress: Progress) -> None:
         event, table = progress.event, self._tables[progress.event.job.suite]
+        self._begin()
         table.begin()
         name, what = event.job.label, ""
         if progress.training:
@@ -208,11 +217,11 @@ def _heading(suite: Suite, expected: float | None) -> str:
     """`efficiency: 82 cases in 7 tables, cpu, float32; about 4 min (Ctrl-C keeps what is done)`."""
     jobs, parts = suite.all_jobs(), suite.parts()
     inside = f" in {len(parts)} tables" if len(parts) > 1 else ""
-    threads = {job.threads for job in jobs}
+    threads = {job.threads for job in jobs} - {None}
     words = [
         f"{len(jobs)} case{'s' * (len(jobs) != 1)}{inside}",
         " and ".join(dict.fromkeys(job.case.device for job in jobs)),
-        *(f"{number} threads" for number in threads if number and len(threads) == 1),
+        *(f"{each} thread{'s' * (each != 1)}" for each in threads if len(threads) == 1),
         " and ".join(dict.fromkeys(job.case.dtype for job in jobs)),
     ]
     about = "" if expected is None else f"; about {_duration(expected)}"

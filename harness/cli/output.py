@@ -70,8 +70,8 @@ def busy(what: str) -> AbstractContextManager[object]:
     return errors.status(escape(what)) if errors.is_terminal else nullcontext()
 
 
-# Marks of verdicts, which have to stay apart.
-_LETTERS = {"✓": "a", "✗": "d", "†": "e", "‡": "n"}
+# Marks of verdicts, which have to stay apart, and what tables are made of.
+_LETTERS = {"✓": "a", "✗": "d", "†": "e", "‡": "n", "±": "+-", "Δ": "diff", "–": "-", "─": "-"}
 
 
 def _replaced(error: UnicodeError) -> tuple[str, int]:

@@ -133,7 +133,8 @@ def run(  # noqa: PLR0917 - typer calls it with names
     if save is not None:
         write_suite(asked, save)
     errors = console(stderr=True)
-    expected = None if resume else expected_seconds(suite)
+    changed = resume or metrics or repeats or jobs > 1 or chosen is not None
+    expected = None if changed else expected_seconds(suite)
     with Reporter(errors, suite, expected=expected, verbose=verbose, quiet=quiet) as reporter:
         result = measure(
             suite,

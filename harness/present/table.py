@@ -35,7 +35,7 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | No
     else:
         rows = _in_order(spec, part, rows)
         columns, readings = _listed(spec, part, rows)
-        columns = _telling(rows, columns, readings)
+        columns = _ends_of_sweeps(rows, columns, readings)
     return Table(
         spec.title or part.title or part.name,
         tuple(columns),
@@ -114,19 +114,21 @@ def _with_usual_unit(head: str | None, whole: str, usual: str) -> str:
     return head if "(" in head else whole.replace(usual, head, 1)
 
 
-def _telling(
+def _ends_of_sweeps(
     rows: Sequence[Row], columns: Sequence[Column], readings: Sequence[Reading]
 ) -> list[Column]:
-    """Columns without rows that have nothing beside their names, such as those within a sweep."""
-    names = {reading.quantity.name for reading in readings if reading.is_text}
-    shown = [column for column in columns if column.shown and column.stored not in names]
+    """The columns with a row a sweep, where nothing but exponents of growth is asked for.
+
+    An exponent stands at the row of the largest size; those of other sizes have nothing to say.
+    """
+    numbers = [reading for reading in readings if not reading.is_text]
+    if not numbers or any(each.by is None or each.by.over is None for each in numbers):
+        return list(columns)
     told = [
         number
         for number, row in enumerate(rows)
-        if row.get("status") != "ok" or any(c.cells[number].text != ABSENT for c in shown)
+        if row.get("status") != "ok" or any(each.stored(row) is not None for each in numbers)
     ]
-    if not told or len(told) == len(rows):
-        return list(columns)
     return [replace(each, cells=tuple(each.cells[n] for n in told)) for each in columns]
 
 

@@ -99,15 +99,14 @@ def shipped_durations() -> dict[str, Any]:
 
 def expected_seconds(suite: Suite) -> float | None:
     """What its cases took where shipped times were measured; `None` where some are not shipped."""
-    known = shipped_durations()
-    total = 0.0
+    known, total = shipped_durations(), 0.0
     for part in suite.parts():
         static = all(set(job.metrics) <= set(STATIC) for job in part.jobs)
         cases, took = _took(known, "static" if static else "whole", part.name, static)
         if cases != len(part.jobs):
             return None
         total += took
-    return total
+    return total or None
 
 
 def _listed(name: str, source: Source, spec: SuiteSpec, known: Sequence[Durations]) -> Listed:

@@ -137,7 +137,7 @@ def half_width(value: float, low: float | None, high: float | None) -> str:
     if not math.isfinite(value) or not math.isfinite(high - low):
         return ""
     place = Decimal(1).scaleb(_last_place(value, low, high))
-    half = Decimal(max(high - value, value - low))
+    half = Decimal(f"{max(high - value, value - low):.10g}")  # of what subtraction leaves, nothing
     return f"{half.quantize(place, rounding=ROUND_CEILING):f}"
 
 

@@ -78,7 +78,7 @@ def test_ctrl_c_ends_a_script_and_the_run_goes_on_later(saboteur, monkeypatch):
         process = subprocess.Popen(
             [sys.executable, "script.py"], cwd=user.folder, env=user.environment, stderr=err
         )
-    wait_for(lambda: "A: ok" in user.err and len(user.processes()) >= 6)
+    wait_for(lambda: user.runs() and user.records() and len(user.processes()) >= 6)
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == -signal.SIGINT
     assert user.survivors() == []

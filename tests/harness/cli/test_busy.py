@@ -35,7 +35,10 @@ def on_a_terminal(user, *arguments):
     ("arguments", "said"),
     [
         (("validate", "mini.yaml"), ["reading the suite"]),
-        (("run", "mini.yaml", "--metrics", "params"), ["reading the suite", "[3/3] C: ok"]),
+        (
+            ("run", "mini.yaml", "--metrics", "params"),
+            ["reading the suite", "mini: 3 cases, cpu", "3/3"],
+        ),
         (("show", "se"), ["importing the module", "counting"]),
     ],
 )

@@ -36,7 +36,7 @@ def steady(row):
 def test_an_interrupted_run_stops_at_once_and_says_how_to_go_on(saboteur, numbers):
     user = saboteur
     user.write("mini.yaml", HANGING)
-    process = user.start("run", "mini.yaml")
+    process = user.start("run", "mini.yaml", "--verbose")
     wait_for(lambda: "B: ok" in user.err and "D: ok" in user.err and _daemon(user))
     for number in numbers:  # somebody impatient presses Ctrl-C again and again
         process.send_signal(number)
@@ -47,7 +47,7 @@ def test_an_interrupted_run_stops_at_once_and_says_how_to_go_on(saboteur, number
     (hint,) = [line for line in user.err.splitlines() if line.startswith("interrupted; ")]
     assert hint == (
         "interrupted; 3 of 4 cases are kept; "
-        "go on with: python -m harness run mini.yaml --resume"
+        "go on with: python -m harness run mini.yaml --verbose --resume"
     )  # fmt: skip
     assert {record["label"] for record in user.records()} == {"A", "B", "D"}
 
@@ -61,7 +61,7 @@ def test_ctrl_c_of_a_terminal_reaches_only_the_run(saboteur):
     """A terminal signals the whole foreground group; the run still decides alone."""
     user = saboteur
     user.write("mini.yaml", HANGING)
-    process = user.start("run", "mini.yaml", "--json", start_new_session=True)
+    process = user.start("run", "mini.yaml", "--json", "-v", start_new_session=True)
     wait_for(lambda: "D: ok" in user.err and _daemon(user))
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(30) == 130
@@ -75,7 +75,7 @@ def test_a_resumed_run_ends_as_a_whole_one(saboteur):
     user = saboteur
     whole = HANGING.replace("sabotage:DaemonisesAndHangs", "se")
     user.write("mini.yaml", HANGING)
-    process = user.start("run", "mini.yaml")
+    process = user.start("run", "mini.yaml", "--verbose")
     wait_for(lambda: "D: ok" in user.err)
     refused = user.call("run", "mini.yaml", "--resume")
     assert refused.returncode == 2
@@ -85,10 +85,10 @@ def test_a_resumed_run_ends_as_a_whole_one(saboteur):
     process.wait(30)
 
     user.write("mini.yaml", whole.replace("module: 'se'", "module: se, with: {reduction: 2}"))
-    resumed = user.call("run", "mini.yaml", "--resume", "--json")
+    resumed = user.call("run", "mini.yaml", "--resume", "--json", "--verbose")
     assert resumed.returncode == 0, resumed.stderr
     assert resumed.stderr.count(": ok, ") == 1  # what was finished was not measured again
-    again = user.call("run", "mini.yaml", "--resume", "--json")
+    again = user.call("run", "mini.yaml", "--resume", "--json", "--verbose")
     assert again.stderr.count(": ok, ") == 0
     undisturbed = user.call("run", "mini.yaml", "--json")
     rows = [[steady(r) for r in json.loads(d.stdout)] for d in (resumed, again, undisturbed)]

@@ -75,7 +75,7 @@ def test_relative_stands_with_interval_mark_and_conclusion_in_every_form():
     said = "A is 2.00 times (2.00 to 2.00) as fast as B."
     assert made.conclusions == (said,)
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(ConsoleTable(made, footnotes=False))
+    console.print(ConsoleTable(made))
     for text in (console.export_text(), markdown(made), html(made), latex(made, "t")):
         assert said in text
     _, line, _ = csv.DictReader(io.StringIO(csv_text(made)))
@@ -102,7 +102,7 @@ def test_throughput_counts_inputs_and_fps_is_of_batch_1_alone():
     assert stored[0] == pytest.approx([1 / 1.1e-3, 8 / 4.4e-3])
     assert stored[1][1] is None
     # No more digits than the interval of the latency supports: 833 to 1000 for 909.
-    assert made.lines[0][1:] == ["910", "910"]
+    assert made.lines[0][1:] == ["910 ± 100", "910 ± 100"]
 
 
 def grid(heads_, rate, seconds, **more):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.records.quantities.quantity import fixed, percent, supported
+from harness.records.quantities.quantity import fixed, half_width, percent, supported
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,32 @@ def test_exact_figures(value, decimals, text):
 )
 def test_differences_in_per_cent(share, text):
     assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "text"),
+    [
+        (1420.0, 1400.0, 1460.0, "40"),
+        (1746.0, 1600.0, 1850.0, "200"),  # 1700 is shown: hundreds
+        (52.374, 52.0, 52.8, "0.5"),  # the longer half, rounded up
+        (1.4, 1.38, 1.44, "0.04"),  # what subtraction of binary numbers leaves is no width
+        (52.374, 52.374, 52.374, ""),
+        (52.374, None, None, ""),
+        (0.0, -1.0, 1.0, ""),
+    ],
+)
+def test_half_an_interval_ends_at_the_place_of_its_value(value, low, high, text):
+    assert half_width(value, low, high) == text
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.floats(1e-6, 1e6), st.floats(0, 1, exclude_min=True), st.floats(0, 1, exclude_min=True))
+def test_half_an_interval_covers_it_and_has_the_digits_of_the_value(value, below, above):
+    low, high = value * (1 - below), value * (1 + above)
+    text, shown = half_width(value, low, high), supported(value, low, high)
+    if low == high:
+        assert text == ""
+        return
+    half = Decimal(text)
+    assert float(half) >= max(high - value, value - low) * (1 - 1e-9)
+    assert Decimal(text).as_tuple().exponent == Decimal(shown).as_tuple().exponent

@@ -204,16 +204,22 @@ def test_markdown_shows_labels_as_they_are():
     assert len(cells) == 4
 
 
+def printed(table, width=220, **options):
+    """What a terminal of a width shows, line by line."""
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(ConsoleTable(table, **options))
+    return console.export_text().splitlines()
+
+
 def test_console_shows_every_row_and_reads_no_markup():
-    console = Console(width=220, record=True, file=io.StringIO())
     rows = [*table4(), row("[red]x[/red]", 1, 1, 1, 1), failed("Z", "oom", "out of memory")]
-    console.print(ConsoleTable(make(SPEC, ocnet(), rows)))
-    text = console.export_text()
+    table = make(SPEC, ocnet(), rows)
+    text = "\n".join(printed(table))
     assert "[red]x[/red]" in text
-    assert "oom: out of memory" in text
-    assert all(label in text for label in ("PPM", "ASP-OC (ISA)", "- Reported: OCNet"))
-    console.print(ConsoleTable(make(SPEC, ocnet(), rows), footnotes=False))
-    assert "Reported: OCNet" not in console.export_text()
+    assert "Z: oom: out of memory" in text
+    assert all(label in text for label in ("PPM", "ASP-OC (ISA)"))
+    assert "Reported: OCNet" not in text
+    assert "Reported: OCNet" in "\n".join(printed(table, notes=table.footnotes))
 
 
 def test_every_difference_and_every_row_has_the_colour_of_its_verdict():
@@ -254,33 +260,88 @@ def test_a_table_without_rows_has_its_heads():
 
 @pytest.mark.parametrize("width", [60, 80, 100, 250])
 def test_a_narrow_terminal_never_breaks_a_number(width):
-    console = Console(width=width, record=True, file=io.StringIO())
     table = make(SPEC, ocnet(), [*table4(), failed("Z", "oom", "CUDA out of memory")])
-    console.print(ConsoleTable(table, footnotes=False))
-    lines = console.export_text().splitlines()
+    lines = printed(table, width)
     assert max(len(line) for line in lines) <= width
     text = "\n".join(lines)
-    for cell in {cell for line in table.lines[:-1] for cell in line}:
+    texts = {c.text for column in table.shown if column.stored != "verdict" for c in column.cells}
+    for cell in texts:
         assert re.search(rf"(?<!\S){re.escape(cell)}(?!\S)", text), cell
-    # Lines between the columns only where all stand side by side.
-    assert (sum(line.startswith("┡") for line in lines) == 1) == (width == 250)
-    assert (sum(set(line) == {"─"} for line in lines) > 0) == (width < 250)
+    rules = [n for n, line in enumerate(lines) if set(line) == {"─", " "}]
+    assert (len(rules) == 1) == (width >= 100)
+    # Heads of three lines at most, each below the title or the rows of the piece above.
+    assert rules[0] <= 4
+
+
+def test_a_figure_stands_with_what_is_printed_and_their_difference_under_one_head():
+    lines = printed(make(SPEC, ocnet(), table4()), 100)
+    rule = next(n for n, line in enumerate(lines) if line.startswith("─"))
+    assert "Live peak" in "".join(lines[1:rule])
+    assert lines[rule - 1].split()[-5:] == ["paper", "Δ", "%", "ours", "paper"]
+    first = lines[rule + 1]
+    assert re.search(r"PPM +23\.074 +618\.580 +619 -0\.07 ✓ ", first)
+    # Of the row all of whose figures agree no more is said where there is no room for it.
+    assert "reproduced" not in "".join(lines)
+    assert "reproduced" in "".join(printed(make(SPEC, ocnet(), table4()), 140))
+
+
+@pytest.mark.parametrize(
+    ("samples", "low", "high", "shown"),
+    [
+        ([1.4] * 8, 1.38, 1.44, "1400 ± 40  8"),
+        ([1.4], 1.4, 1.4, "1400       1 ~"),
+        ([1.4, 1.5], 1.38, 1.44, "1400 ± 40  2 ~"),
+    ],
+)
+def test_a_measured_figure_says_how_sure_it_is(samples, low, high, shown):
+    timed = {"latency_seconds": 1.4, "latency_low_seconds": low, "latency_high_seconds": high}
+    sure = timed | {
+        "latency_samples_seconds": [1.4] * 20, "latency_low_seconds": 1.38,
+        "latency_high_seconds": 1.44,
+    }  # fmt: skip
+    rows = [
+        row("A", 1, 1, 1, 1) | timed | {"latency_samples_seconds": samples},
+        row("B", 1, 1, 1, 1) | sure,
+    ]
+    table = make(TableSpec(columns=("label", "latency", "latency_low_seconds")), Suite(), rows)
+    lines = printed(table, 80)
+    assert "Latency, low" not in "".join(lines)  # it is what ± says
+    assert "± 95 %" in "".join(lines)
+    assert any(" ".join(line.split()) == f"A {' '.join(shown.split())}" for line in lines)
+    few = shown.endswith("~")
+    assert ("~ too few samples to compare rows: --repeats 5" in "\n".join(lines)) == few
+    rows_of_file, _, _ = markdown(table).partition("\n- ")
+    assert "1400 ± 40" in rows_of_file
+    assert ("~" in rows_of_file) == few
+
+
+def test_several_processes_are_what_an_interval_is_of():
+    several = {
+        "latency_seconds": 1.4, "latency_low_seconds": 1.38, "latency_high_seconds": 1.44,
+        "latency_processes_seconds": [1.38, 1.4, 1.44], "latency_samples_seconds": [1.4] * 60,
+    }  # fmt: skip
+    table = make(TableSpec(columns=("label", "latency")), Suite(), [row("A", 1, 1, 1, 1) | several])
+    (cell,) = table.shown[1].cells
+    assert (cell.spread.count, cell.spread.few) == (3, False)
+    two = several | {"latency_processes_seconds": [1.38, 1.44]}
+    table = make(TableSpec(columns=("label", "latency")), Suite(), [row("A", 1, 1, 1, 1) | two])
+    assert table.shown[1].cells[0].spread.few
 
 
 def test_a_terminal_leaves_out_what_tells_nothing():
     unmeasured = dict.fromkeys(("latency_seconds", "latency_low_seconds", "latency_high_seconds"))
     rows = [row("A", 1, 1, 1, 1) | unmeasured, row("B", 1, 1, 1, 1) | unmeasured]
-    rows[1] |= {"params": None}
     table = make(TableSpec(columns=("label", "params", "latency")), Suite(), rows)
-    console = Console(width=80, record=True, file=io.StringIO())
-    console.print(ConsoleTable(table, footnotes=False))
-    text = console.export_text()
-    assert "Latency" not in text
-    assert not re.search(r"│ B ", text)
-    assert "- rows without a value in the columns beside them are left out" in text
-    # Files have all.
-    assert "B" in markdown(table)
-    assert "Latency" in markdown(table)
+    assert "Latency" not in "".join(printed(table, 80))
+    assert "Latency" in markdown(table)  # files have all
+
+
+def test_in_a_piece_of_a_table_stand_rows_that_have_a_value_there():
+    rows = [row("A", 1, 1, 1, 1), row("B", 1, 1, 1, 1) | {"params": None}]
+    table = make(TableSpec(columns=("label", "params", "flops")), Suite(), rows)
+    lines = printed(table, 16)
+    assert [line.split()[0] for line in lines if line[:2] in ("A ", "B ")] == ["A", "A", "B"]
+    assert "rows without a value in the columns beside them" in "".join(lines)
 
 
 def test_a_terminal_shows_the_notes_without_which_a_table_is_misread():
@@ -288,14 +349,33 @@ def test_a_terminal_shows_the_notes_without_which_a_table_is_misread():
     table = make(TableSpec(columns=("label", "params")), Suite(), rows)
     assert table.needed == ("Z: oom: too large", "1 of 2 rows carry a warning")
     (marks,) = make(SPEC, ocnet(), table4()).needed
-    assert marks.startswith("✓ agrees: within 0.1 %")
+    assert re.fullmatch(
+        r"\d+ of \d+ judged figures agree ✓, \d+ differ ✗, \d+ not reproducible ‡", marks
+    )
+    told = make(SPEC, ocnet(), table4()).reasons
+    assert any(line.startswith("✓ agrees: within 0.1 %") for line in told)
+    assert any(line.startswith("‡ ") for line in told)
 
 
-def test_columns_of_one_head_stay_together_where_they_fit():
+def test_what_does_not_fit_side_by_side_goes_on_below_with_the_first_column():
     table = make(SPEC, ocnet(), table4())
-    for piece in pieces(table.shown, 80):
-        assert piece[0].head == "Label"
-        groups = [column.group for column in piece if column.group]
-        assert all(groups.count(group) in (2, 3) for group in groups)
-    everything = [column for piece in pieces(table.shown, 80) for column in piece[1:]]
-    assert everything == list(table.shown[1:])
+    found = pieces(table, 60)
+    assert len(found) > 1
+    assert {piece[0].head for piece in found} == {"Label"}
+    assert all(sum(block.width + 2 for block in piece) - 2 <= 60 for piece in found)
+    heads = [block.head for piece in found for block in piece[1:]]
+    assert heads == [block.head for (piece,) in [pieces(table, 250)] for block in piece[1:]]
+
+
+LABELS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=60)
+
+
+@given(st.lists(LABELS, min_size=1, max_size=4, unique=True), st.integers(24, 200))
+@settings(max_examples=60, deadline=None)
+def test_any_label_keeps_the_columns_below_their_heads(labels, width):
+    rows = [row(label, 10**6, 200, 100, 5.0) for label in labels]
+    table = make(TableSpec(columns=("label", "params", "flops")), Suite(), rows)
+    (*_, last) = pieces(table, width)
+    block = last[-1]
+    assert [cell.plain for cell in block.parts[0].cells] == [c.text for c in table.shown[2].cells]
+    assert block.width >= max(cell.cell_len for cell in block.parts[0].cells)

@@ -8,6 +8,9 @@ from rich.console import Console
 
 import harness
 from harness.api.progress import Reporter
+from harness.case import Outcome
+from harness.engines.engine import Finished, Started
+from harness.runner import Progress
 
 CASES = [
     {"label": "timed", "module": "blocks:Block", "measure": ["params", "latency"]},
@@ -50,16 +53,22 @@ def test_numbers_that_say_nothing(options, said):
     assert str(refused.value).startswith(said)
 
 
-def warned(**options):
+def said_of(suite, event, done, **options):
+    """What a reporter has said when something has happened."""
     where = StringIO()
-    with Reporter(Console(file=where), harness.validate(SUITE, **options)):
-        pass
+    with Reporter(Console(file=where, width=200), suite, **options) as reporter:
+        reporter(Progress(event, done, len(suite.all_jobs()), None))
     return where.getvalue()
 
 
+def warned(**options):
+    suite = harness.validate(SUITE, **options)
+    return said_of(suite, Started(suite.all_jobs()[0]), 0).splitlines()
+
+
 def test_what_a_single_process_cannot_tell_is_said_before_the_run():
-    said = warned()
-    assert said.count("\n") == 1
+    head, said = warned()
+    assert head == "mine: 8 cases, cpu, float32 (Ctrl-C keeps what is done)"
     assert said.startswith("latency: one process per case")
     assert "--repeats 5" in said
 
@@ -68,4 +77,33 @@ def test_what_a_single_process_cannot_tell_is_said_before_the_run():
     "options", [{"repeats": 2}, {"metrics": "params"}, {"only": "timed"}, {"only": "often"}]
 )
 def test_nothing_is_said_of_several_processes_one_row_or_counts(options):
-    assert warned(**options) == ""
+    assert len(warned(**options)) == 1
+
+
+ONE = {
+    "suite": "one",
+    "title": "Table 1: costs",
+    "input": [1, 8, 4, 4],
+    "measure": "params",
+    "module": "se",
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "options", "lines"),
+    [
+        ("ok", {}, ["one: 1 case, cpu, float32", "[1/1] Table 1: 1 of 1 ok, 0 s"]),
+        ("ok", {"expected": 130.0}, ["about 2 min 10 s (Ctrl-C", "[1/1] Table 1: 1 of 1 ok"]),
+        ("ok", {"quiet": True}, []),
+        ("ok", {"verbose": True}, ["one: 1", "[1/1] se: ok, 0.2 s", "[1/1] Table 1: 1 of 1 ok"]),
+        ("oom", {}, ["one: 1", "[1/1] se: oom, 0.2 s: too large", "0 of 1 ok, 1 oom, 0 s"]),
+        ("oom", {"quiet": True}, ["[1/1] se: oom, 0.2 s: too large"]),
+    ],
+)
+def test_a_log_has_a_line_a_table_and_one_of_each_case_that_fails(status, options, lines):
+    suite = harness.validate(ONE)
+    cause = "" if status == "ok" else "too large"
+    event = Finished(suite.all_jobs()[0], Outcome(status, cause, elapsed=0.2))
+    said = said_of(suite, event, 1, **options).splitlines()
+    assert len(said) == len(lines)
+    assert all(part in line for part, line in zip(lines, said, strict=True))
