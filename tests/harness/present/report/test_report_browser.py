@@ -1,14 +1,11 @@
 """A report in a real browser, opened from disk."""
 
-import shutil
-from pathlib import Path
 from statistics import median
 
 import pytest
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TABLE = "#suite-1-table-1"
-WIDTH, HEIGHT = 1280, 900
+WIDTH = 1280
 
 
 def first_column(page, table=TABLE):
@@ -17,47 +14,6 @@ def first_column(page, table=TABLE):
 
 def head(page, name, table=TABLE):
     return page.locator(f"{table} thead th", has_text=name).first
-
-
-@pytest.fixture(scope="session")
-def browser():
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        pytest.skip(f"no browser is installed (looked for {', '.join(NAMES)})")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as running:
-        # A container has neither the name spaces of the sandbox nor much shared memory.
-        options = ["--no-sandbox", "--disable-dev-shm-usage"]
-        started = running.chromium.launch(executable_path=path, args=options)
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def opened(browser):
-    """Opens a file; what the console says and what is fetched besides the file fails the test."""
-    contexts, said, fetched, files = [], [], [], set()
-
-    def open_file(path: Path, scheme="light", width=WIDTH):
-        context = browser.new_context(
-            color_scheme=scheme,
-            viewport={"width": width, "height": HEIGHT},
-            reduced_motion="reduce",
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: fetched.append(request.url))
-        files.add(path.as_uri())
-        page.goto(path.as_uri())
-        return page
-
-    yield open_file
-    for context in contexts:
-        context.close()
-    assert said == []
-    assert set(fetched) == files
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", WIDTH), ("dark", WIDTH), ("light", 400)])
