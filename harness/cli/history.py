@@ -21,7 +21,7 @@ from harness.records.run_directory import RunDirectoryError
 from harness.suite.shipped import ENDINGS, find, named
 
 if TYPE_CHECKING:
-    from harness.judge.regression.history import History, Series
+    from harness.judge.regression.history import History
 
 
 _SHOWN = 50
@@ -145,7 +145,7 @@ def _print_changes(found: "History") -> None:
                 notes.insert(0, "1 commit" if number == 1 else f"{number} commits")
             texts = (
                 series.suite,
-                _series_name(series, found),
+                found.name_of(series),
                 with_unit(series.metric.head, series.unit.name),
                 f"{series.unit.scale(change.before):.4g}",
                 f"{series.unit.scale(change.after):.4g}",
@@ -163,20 +163,6 @@ def _print_changes(found: "History") -> None:
         f"changes of at least {found.limits.min_change:.1%}: {len(found.changes)}",
         where,
     )
-
-
-def _series_name(series: "Series", found: "History") -> str:
-    """The label; with machine and threads where the same case was measured under several."""
-    alike = [
-        (each.machine_key, each.condition)
-        for each in found.series
-        if (each.suite, each.label, each.metric) == (series.suite, series.label, series.metric)
-    ]
-    if len(alike) == 1:
-        return series.label
-    threads = series.condition[0] if series.condition else None
-    parts = [series.machine_key, f"threads: {threads}" if threads else ""]
-    return f"{series.label} ({', '.join(filter(None, parts))})"
 
 
 def _draw_all(found: "History", folder: Path) -> int:
