@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.api.measure import OptionError
+from harness.cli.export import shown_size
 from harness.cli.options import Only
 from harness.cli.options import runs as run_names
 from harness.cli.output import console, say
@@ -55,6 +56,10 @@ def history(  # noqa: PLR0917 - typer calls it with names
     plots: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Draw every case over commits (PNG and SVG).")
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a page with every case over commits."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object with every point on stdout.")
     ] = False,
@@ -62,7 +67,7 @@ def history(  # noqa: PLR0917 - typer calls it with names
     """Read all runs, find where each case became slower or faster, and name the commits.
 
     Points are runs in the order of their commits; a change is named as a range that `git log`
-    takes. Needs the extra `history` (DuckDB).
+    takes. Needs the extra `history` (DuckDB), and `report` (Jinja) for a page.
     """
     from harness.judge.regression.history import ChangeLimits, read_history
     from harness.runner import DEFAULT_ROOT
@@ -86,6 +91,12 @@ def history(  # noqa: PLR0917 - typer calls it with names
         sys.stdout.write(json.dumps(found.as_json(), allow_nan=False) + "\n")
     else:
         _print_changes(found)
+    if html is not None:
+        from harness.present.report.history_page import history_html
+        from harness.present.write import write_whole
+
+        write_whole(html, history_html(found).encode("utf-8"))
+        say(f"page: {html} ({shown_size(html)})", errors)
     if plots is not None:
         number = _draw_all(found, plots)
         say(f"drawn: {number} plots in {plots}", errors)

@@ -6,7 +6,8 @@ from functools import reduce
 from operator import add
 from pathlib import Path
 
-from harness.judge.verdict import VerdictTally
+from harness.judge.printed import PrintedTable
+from harness.judge.verdict import VerdictTally, reference_table
 from harness.measure import METRICS
 from harness.messages import HarnessError
 from harness.present.notes import setup
@@ -48,6 +49,7 @@ class MeasuredSuite:
     run: str  # name of the run in the report
     anchor: str  # id of this part of the page
     setup: tuple[str, ...]  # device, data type, pass and input
+    printed: PrintedTable | None  # the table of a paper that it stands beside
     tables: tuple[Grid, ...]  # that the suite asks for
     figures: Grid | None  # every printed figure beside ours
     plots: tuple[Plot, ...]  # that the suite asks for, and those that its rows allow
@@ -112,6 +114,7 @@ def _measured_suite(part: ReportedPart, run: str, anchor: str, pictures: Picture
         run,
         anchor,
         tuple(setup(rows)),
+        reference_table(part.part),
         tables,
         printed_figures(rows, f"{anchor}-figures"),
         tuple(plots_of(part.part, rows, pictures, anchor)),

@@ -2,7 +2,7 @@
 (() => {
   const root = document.documentElement;
   const remembered = "context-harness-theme";
-  const MOST_ROWS = 300;
+  const MOST_ROWS = 300;  // as the style sheet has it
   const prefersDark = matchMedia("(prefers-color-scheme: dark)");
 
   // A page opened from disk may have no storage; then the choice lasts as long as the page.
@@ -108,6 +108,7 @@
     apply() {
       const found = this.tools ? this.order.filter(this.chosen()) : this.order;
       const most = this.tools && !this.all ? MOST_ROWS : Infinity;
+      this.table.classList.toggle("whole", most === Infinity);
       this.table.tBodies[0].replaceChildren(...found.slice(0, most).map((entry) => entry.row));
       if (this.tools) this.say(found.length, most);
     }
@@ -140,11 +141,38 @@
     }
   }
 
+  const prepare = (part) =>
+    part.querySelectorAll("table[data-sortable]").forEach((table) => new View(table));
+
+  // What is a text until it is looked at becomes a part of the page.
+  function unpack(holder) {
+    const made = document.createElement("template");
+    made.innerHTML = holder.textContent;
+    prepare(made.content);
+    holder.replaceWith(made.content);
+  }
+
+  function unpackLater() {
+    const seen = new IntersectionObserver((entries) => {
+      for (const { target, isIntersecting } of entries) {
+        if (!isIntersecting) continue;
+        seen.unobserve(target);
+        target.querySelectorAll(":scope > .later").forEach(unpack);
+      }
+    }, { rootMargin: "1000px" });
+    // A closed fold is never met, its parts have no place on the page; once open it is.
+    document.querySelectorAll(".later").forEach((each) => seen.observe(each.parentElement));
+    document.querySelectorAll("details:has(> .later)").forEach((fold) => {
+      seen.unobserve(fold);
+      fold.addEventListener("toggle", () => fold.querySelectorAll(":scope > .later").forEach(unpack));
+    });
+    addEventListener("beforeprint", () => document.querySelectorAll(".later").forEach(unpack));
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
     themeButton();
-    for (const table of document.querySelectorAll("table[data-sortable]")) {
-      new View(table);
-    }
+    prepare(document);
+    unpackLater();
     unfold();
     addEventListener("hashchange", unfold);
   });

@@ -152,6 +152,7 @@ REBUILD = """(selector) => {
     const table = document.querySelector(selector);
     const begin = performance.now();
     const copy = table.cloneNode(true);
+    copy.classList.add("whole");
     for (let count = 0; count < 6; count += 1) {
         copy.tBodies[0].append(...table.tBodies[0].cloneNode(true).rows);
     }
