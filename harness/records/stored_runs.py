@@ -185,7 +185,8 @@ def _machine(environment: Mapping[str, Any]) -> str:
 def _each(described: Any, name: str) -> list[str]:
     """What is said of each GPU under a name, each text once."""
     gpus = described.get("gpus") if isinstance(described, Mapping) else None
-    found = [gpu.get(name) for gpu in gpus or () if isinstance(gpu, Mapping)]
+    listed = gpus if isinstance(gpus, list) else []
+    found = [gpu.get(name) for gpu in listed if isinstance(gpu, Mapping)]
     return list(dict.fromkeys(str(each) for each in found if each))
 
 

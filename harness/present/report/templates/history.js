@@ -70,7 +70,7 @@
       this.cursor = null;  // index of the run that is told
       this.drag = null;  // places between which a pointer is drawn
       this.name = figure.querySelector("h3").textContent;
-      this.text = figure.textContent.toLowerCase();
+      this.text = `${this.name} ${figure.querySelector(".setup span").textContent}`.toLowerCase();
       const said = figure.querySelector(".setup").textContent;
       this.canvas = make("canvas", { width: 0, height: 0 });
       this.canvas.setAttribute("role", "img");
