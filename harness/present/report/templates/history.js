@@ -357,8 +357,10 @@
         const row = taken.findIndex((end) => end < at - 2);
         if (row < 0) continue;
         pen.fillStyle = colours[toneOf(change)];
-        pen.fillText(text, at - 2, from + 12 + 14 * row);
-        taken[row] = at + pen.measureText(text).width + 6;
+        const { width } = pen.measureText(text);
+        const start = Math.min(at - 2, this.plot.left + this.plot.width - width);
+        pen.fillText(text, start, from + 12 + 14 * row);
+        taken[row] = start + width + 6;
       }
     }
 

@@ -137,9 +137,29 @@ def test_a_printed_page_shows_tables_whole_and_no_tools(opened, printed_report):
     assert page.pdf()[:5] == b"%PDF-"
 
 
-def test_nothing_is_cut_off_in_a_narrow_window(opened, printed_report):
-    page = opened(printed_report, width=360)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_nothing_is_cut_off_and_a_row_keeps_its_name(opened, printed_report, width):
+    page = opened(printed_report, width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    name = page.locator(f"{TABLE} tbody th").first
+    last = page.locator(f"{TABLE} tbody tr").first.locator("td").last
+    place = name.bounding_box()["x"]
+    last.scroll_into_view_if_needed()
+    box = last.bounding_box()
+    assert box["x"] + box["width"] <= width
+    assert name.bounding_box()["x"] == pytest.approx(place, abs=1)
+
+
+def test_numbers_of_a_plot_are_made_when_they_are_asked_for(opened, printed_report):
+    page = opened(printed_report)
+    table = page.locator("#suite-1-data-1")
+    assert table.count() == 0
+    page.get_by_text("Numbers of this plot").first.click()
+    table.locator("thead button").first.click()
+    assert table.locator("[aria-sort]").count() == 1
+    page.pdf()
+    assert page.locator("table").count() > 3
+    assert page.locator(".later").count() == 0
 
 
 SORT = """(selector) => {
