@@ -63,7 +63,7 @@ class Change:
         """Relative; infinite from 0."""
         return self.after / self.before - 1 if self.before else float("inf")
 
-    @property
+    @cached_property
     def interval(self) -> tuple[float, float] | None:
         """That of the relative change, by Welch's test; `None` of exact metrics and single runs."""
         values = self.series.values

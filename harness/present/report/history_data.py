@@ -103,7 +103,9 @@ def _series(series: Series, places: Mapping[int, int], changes: Sequence[int]) -
     if any(point.low is not None for point in series.points):
         made["below"], made["above"] = (
             [
-                None if end is None else round(abs(point.value - end) / step)
+                None
+                if end is None or not math.isfinite(end)
+                else round(abs(point.value - end) / step)
                 for point, end in zip(series.points, ends, strict=True)
             ]
             for ends in ([p.low for p in series.points], [p.high for p in series.points])

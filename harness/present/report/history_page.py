@@ -64,7 +64,7 @@ def history_html(history: History, repository: Path | None = None) -> str:
         "history.html",
         ", ".join(names),
         "history",
-        scripts=("page.js", "history.js"),
+        scripts=("page.js", "paint.js", "history.js"),
         styles=("page.css", "history.css"),
         page=_page(history, changes, suspects),
         history_json=script_json(data),

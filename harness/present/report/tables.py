@@ -308,7 +308,7 @@ def _compared(
         name, aim = names[number], reading.quantity.direction
         columns.append(Column(f"{head}, {name}", cells, "right", "", head, name, aim=aim))
         if number:
-            sub = f"{name} / {names[0]}"
+            sub = f"{name}\N{NO-BREAK SPACE}/\N{NO-BREAK SPACE}{names[0]}"
             shares = tuple(
                 _ratio_cell(before, after) for before, after in zip(values[0], column, strict=True)
             )
