@@ -28,7 +28,7 @@ test: $(READY)
 test-ecosystem: $(ECOSYSTEM_READY)
 	HF_HUB_OFFLINE=1 $(ECOSYSTEM)/bin/python -m pytest ecosystem
 
-# The documentation as a site in site/, to be opened from disk: nothing is fetched.
+# The documentation as a site in site/, to be opened from disk, with search: nothing is fetched.
 docs: $(READY)
 	$(BIN)/python -m mkdocs build --strict --quiet
 

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 
 import pytest
@@ -33,3 +34,20 @@ def _own_signals():
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip(f"no browser is installed (looked for {', '.join(BROWSERS)})")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as running:
+        # A container has neither the name spaces of the sandbox nor much shared memory.
+        options = ["--no-sandbox", "--disable-dev-shm-usage"]
+        started = running.chromium.launch(executable_path=path, args=options)
+        yield started
+        started.close()

@@ -87,6 +87,10 @@ def report(
 
     with busy("writing the report"):
         file = write(runs, out)
+    say(f"report: {file} ({shown_size(file)})", console(stderr=True))
+
+
+def shown_size(file: Path) -> str:
+    """How large a file is, as file managers say it."""
     size = file.stat().st_size
-    text = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
-    say(f"report: {file} ({text})", console(stderr=True))
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.api.measure import OptionError
+from harness.cli.export import shown_size
 from harness.cli.options import Only
 from harness.cli.options import runs as run_names
 from harness.cli.output import console, say
@@ -21,7 +22,7 @@ from harness.records.run_directory import RunDirectoryError
 from harness.suite.shipped import ENDINGS, find, named
 
 if TYPE_CHECKING:
-    from harness.judge.regression.history import History, Series
+    from harness.judge.regression.history import History
 
 
 _SHOWN = 50
@@ -55,6 +56,10 @@ def history(  # noqa: PLR0917 - typer calls it with names
     plots: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Draw every case over commits (PNG and SVG).")
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a page with every case over commits."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object with every point on stdout.")
     ] = False,
@@ -62,7 +67,7 @@ def history(  # noqa: PLR0917 - typer calls it with names
     """Read all runs, find where each case became slower or faster, and name the commits.
 
     Points are runs in the order of their commits; a change is named as a range that `git log`
-    takes. Needs the extra `history` (DuckDB).
+    takes. Needs the extra `history` (DuckDB), and `report` (Jinja) for a page.
     """
     from harness.judge.regression.history import ChangeLimits, read_history
     from harness.runner import DEFAULT_ROOT
@@ -86,6 +91,12 @@ def history(  # noqa: PLR0917 - typer calls it with names
         sys.stdout.write(json.dumps(found.as_json(), allow_nan=False) + "\n")
     else:
         _print_changes(found)
+    if html is not None:
+        from harness.present.report.history_page import history_html
+        from harness.present.write import write_whole
+
+        write_whole(html, history_html(found).encode("utf-8"))
+        say(f"page: {html} ({shown_size(html)})", errors)
     if plots is not None:
         number = _draw_all(found, plots)
         say(f"drawn: {number} plots in {plots}", errors)
@@ -145,7 +156,7 @@ def _print_changes(found: "History") -> None:
                 notes.insert(0, "1 commit" if number == 1 else f"{number} commits")
             texts = (
                 series.suite,
-                _series_name(series, found),
+                found.name_of(series),
                 with_unit(series.metric.head, series.unit.name),
                 f"{series.unit.scale(change.before):.4g}",
                 f"{series.unit.scale(change.after):.4g}",
@@ -163,20 +174,6 @@ def _print_changes(found: "History") -> None:
         f"changes of at least {found.limits.min_change:.1%}: {len(found.changes)}",
         where,
     )
-
-
-def _series_name(series: "Series", found: "History") -> str:
-    """The label; with machine and threads where the same case was measured under several."""
-    alike = [
-        (each.machine_key, each.condition)
-        for each in found.series
-        if (each.suite, each.label, each.metric) == (series.suite, series.label, series.metric)
-    ]
-    if len(alike) == 1:
-        return series.label
-    threads = series.condition[0] if series.condition else None
-    parts = [series.machine_key, f"threads: {threads}" if threads else ""]
-    return f"{series.label} ({', '.join(filter(None, parts))})"
 
 
 def _draw_all(found: "History", folder: Path) -> int:

@@ -106,6 +106,40 @@ def committed_at(commits: Iterable[str], folder: Path) -> dict[str, int]:
 
 def number_between(before: str, after: str, folder: Path) -> int | None:
     """Commits that `after` has and `before` has not; `None` where git does not know both."""
+    if not (COMMIT.fullmatch(before) and COMMIT.fullmatch(after)):
+        return None
     with suppress(GitError):
         return int(git(folder, "rev-list", "--count", f"{before}..{after}", patience=_SHORT))
     return None
+
+
+def subjects_between(before: str, after: str, folder: Path, most: int) -> list[tuple[str, str]]:
+    """Commits that `after` has and `before` has not, each with its subject, the newest first.
+
+    Args:
+        before, after: commits.
+        folder: of the checkout.
+        most: number of commits that are told.
+
+    Returns:
+        Nothing where git does not know both.
+    """
+    if not (COMMIT.fullmatch(before) and COMMIT.fullmatch(after)):
+        return []
+    arguments = ("log", "--format=%H %s", f"--max-count={most}", f"{before}..{after}", "--")
+    return _subjects(folder, *arguments)
+
+
+def subjects(commits: Iterable[str], folder: Path) -> dict[str, str]:
+    """The subject of each commit that the checkout knows; empty outside a checkout."""
+    text = "".join(f"{commit}\n" for commit in commits if COMMIT.fullmatch(commit))
+    arguments = ("log", "--no-walk=unsorted", "--ignore-missing", "--format=%H %s", "--stdin")
+    return dict(_subjects(folder, *arguments, text=text)) if text else {}
+
+
+def _subjects(folder: Path, *arguments: str, text: str = "") -> list[tuple[str, str]]:
+    answer = ""
+    with suppress(GitError):
+        answer = git(folder, *arguments, text=text, patience=_SHORT)
+    parts = (line.partition(" ") for line in answer.splitlines())
+    return [(commit, subject) for commit, _, subject in parts]

@@ -1,6 +1,7 @@
 """Figures that papers print, read with their printed precision.
 
-`results/paper/<paper>.yaml` holds one table per key, one mapping per printed row. Scalars are read
+`results/paper/<paper>.yaml` holds the paper's title, where it can be read (`url`, `doi` or
+`arxiv`), and one table per key, one mapping per printed row. Scalars are read
 as text, so that 0.10 keeps two decimals and half a unit of the last printed digit is known. A
 printed order stands there with its degree, the exponent at which it grows in N = H W while the
 shape of the map is kept: `computation: {order: "O(C (HW)^2)", degree: 2}`.
@@ -68,6 +69,7 @@ class PrintedTable:
     key: str
     caption: str
     rows: tuple[PrintedRow, ...]
+    url: str = ""  # where the paper can be read; empty if its file does not say
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -157,7 +159,18 @@ def load_table(paper: str, table: str, start: Path | None = None) -> PrintedTabl
         printed = tuple(map(_printed_row, rows))
     except HarnessError as error:
         raise HarnessError(f"{path}: {table}: {error}") from error
-    return PrintedTable(path, str(content.get("paper", paper)), table, caption, printed)
+    title = str(content.get("paper", paper))
+    return PrintedTable(path, title, table, caption, printed, _address(content))
+
+
+_PLACES = {"url": "", "doi": "https://doi.org/", "arxiv": "https://arxiv.org/abs/"}
+"""Keys by which a file says where its paper is, and what stands before their values."""
+
+
+def _address(content: Mapping[str, Any]) -> str:
+    found = (f"{start}{content[key]}" for key, start in _PLACES.items() if content.get(key))
+    # Whatever else stands there, a link leads to a page.
+    return next((each for each in found if re.fullmatch(r"https?://[^\s\"'<>]+", each)), "")
 
 
 @lru_cache(maxsize=16)

@@ -38,6 +38,7 @@ class StoredRun:
     threads: int | None  # CPU threads of cases that leave the number to PyTorch
     # what may change a time besides the code: versions, kernel, governor, driver
     setting: Mapping[str, str]
+    machine: str = ""  # its processor and accelerators, with their key; empty if not told
     listed: tuple[Identity, ...] = ()  # the processes of the cases that its suite has
     said: Remarks = field(default_factory=Remarks)  # tags and note
 
@@ -157,6 +158,7 @@ def _stored_run(path: Path, described: Mapping[str, Any]) -> StoredRun:
         **{name: value for name, value in libraries.items() if name != OWN_DISTRIBUTION},
         "governor": environment.get("governor"),
         "system": environment.get("system_version"),
+        "driver": ", ".join(_each(environment.get("conditions"), "driver")) or None,
     }
     return StoredRun(
         path,
@@ -166,9 +168,26 @@ def _stored_run(path: Path, described: Mapping[str, Any]) -> StoredRun:
         bool(git.get("dirty")),
         environment.get("threads"),
         {name: str(value) for name, value in setting.items() if value is not None},
+        _machine(environment),
         tuple(listed_by(suite)),
         Remarks.of(path),
     )
+
+
+def _machine(environment: Mapping[str, Any]) -> str:
+    machine = environment.get("machine")
+    processor = machine.get("cpu") if isinstance(machine, Mapping) else None
+    names = ", ".join(filter(None, (processor and str(processor), *_each(machine, "name"))))
+    key = environment.get("machine_key")
+    return " ".join(filter(None, (names, f"({key})" if key else "")))
+
+
+def _each(described: Any, name: str) -> list[str]:
+    """What is said of each GPU under a name, each text once."""
+    gpus = described.get("gpus") if isinstance(described, Mapping) else None
+    listed = gpus if isinstance(gpus, list) else []
+    found = [gpu.get(name) for gpu in listed if isinstance(gpu, Mapping)]
+    return list(dict.fromkeys(str(each) for each in found if each))
 
 
 def read_measurements(

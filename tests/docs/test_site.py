@@ -1,5 +1,6 @@
 """The documentation as a site: built strictly, complete, and sufficient to itself."""
 
+import json
 import os
 import re
 import subprocess
@@ -75,6 +76,38 @@ def test_every_page_is_built_and_fetches_nothing_from_elsewhere(site):
                 assert not there or (path.parent / there).resolve().exists(), f"{path}: {target}"
     for sheet in site.rglob("*.css"):
         assert not re.search(r"url\(['\"]?(https?:)?//", sheet.read_text(encoding="utf-8")), sheet
+
+
+@pytest.mark.slow
+def test_the_search_of_a_page_opened_from_disk_has_all_that_it_needs(site):
+    declared, _, index = (site / "search" / "search_index.js").read_text().partition(" = ")
+    assert declared == "var __index"
+    places = {each["location"].partition("#")[0] for each in json.loads(index)["docs"]}
+    assert {"guides/gpu-runner.html", "reference/cli.html"} <= places
+    links = Links()
+    links.feed(page(site, "guides/gpu-runner"))
+    shim, _bundle = (each for each in links.fetched if each.endswith(".js"))
+    assert shim == "../assets/iframe-worker.js"  # before what starts a worker
+    assert "window.Worker=" in (site / "assets" / "iframe-worker.js").read_text()
+
+
+@pytest.mark.slow
+def test_the_search_finds_pages_without_a_server(site, browser):
+    opened, fetched, said = browser.new_page(), [], []
+    opened.on("request", lambda request: fetched.append(request.url))
+    opened.on("console", lambda message: said.append(message.text))
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.goto((site / "guides" / "gpu-runner.html").as_uri())
+    field = opened.locator(".md-search__input")
+    field.click()
+    opened.get_by_text("Type to start searching").wait_for()  # the index is read
+    field.press_sequentially("energy")
+    found = opened.locator(".md-search-result__link")
+    found.first.wait_for()
+    assert any("reference/columns.html" in each.get_attribute("href") for each in found.all())
+    opened.close()
+    assert said == []
+    assert all(each.startswith(site.as_uri()) for each in fetched)
 
 
 @pytest.mark.slow

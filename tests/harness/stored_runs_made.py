@@ -1,8 +1,9 @@
 """Run directories as `harness run` leaves them, made without measuring."""
 
+import hashlib
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,14 @@ def timed(seconds: float, samples: int = 7, seed: int = 0) -> dict[str, Any]:
     }
 
 
-def record(label: str = "A", values: Mapping[str, Any] | None = None, **changes: Any) -> Record:
-    case = Case("self_attention", {"key_channels": len(label)}, ((1, 8, 6, 6),))
+def record(
+    label: str = "A",
+    values: Mapping[str, Any] | None = None,
+    key_channels: int | None = None,
+    **changes: Any,
+) -> Record:
+    channels = len(label) if key_channels is None else key_channels
+    case = Case("self_attention", {"key_channels": channels}, ((1, 8, 6, 6),))
     job = Job("mini", label, case, ("params", "flops", "latency"), 60.0, threads=1)
     outcome = Outcome("ok", values=dict(STATIC | timed(0.01) if values is None else values))
     return replace(Record.of(job, outcome, MACHINE), **changes)
@@ -98,3 +105,49 @@ def write_run(
     lines = "".join(each.to_line() + "\n" for each in records)
     (path / RECORDS).write_text(lines, encoding="utf-8")
     return path
+
+
+def commit(number: int) -> str:
+    """The commit of the run of that number."""
+    return hashlib.sha1(str(number).encode()).hexdigest()
+
+
+def write_commits(
+    root: Path,
+    commits: int,
+    cases: int,
+    changes: Sequence[tuple[int, int, float]] = (),
+    named: Callable[[int], str] = commit,
+) -> Path:
+    """A run of each commit, of cases with a latency, its interval, and parameters.
+
+    PyTorch changes its version after two thirds of the commits.
+
+    Args:
+        changes: number of a case, of the commit from which on, and the factor of its latency.
+        named: hash of the commit of that number.
+    """
+    draw = random.Random(0)
+    labels = [f"case {number:03}" for number in range(cases)]
+    templates = [record(label, key_channels=number) for number, label in enumerate(labels)]
+    plain = [json.loads(each.to_line()) for each in templates]
+    for number in range(commits):
+        torch = "2.13.0" if 3 * number < 2 * commits else "2.14.0"
+        path = write_run(root, number, (), environment(named(number), torch))
+        described = json.loads((path / DESCRIPTION).read_text())
+        described["suite"] = described_suite("mini", templates)
+        (path / DESCRIPTION).write_text(json.dumps(described))
+        with (path / RECORDS).open("w", encoding="utf-8") as file:
+            for case, each in enumerate(plain):
+                seconds = 0.01 * (1 + case / 10) * draw.gauss(1, 0.008)
+                for which, at, factor in changes:
+                    seconds *= factor if which == case and number >= at else 1.0
+                low, high = (seconds * (1 + sign * draw.uniform(0.002, 0.01)) for sign in (-1, 1))
+                values = {
+                    "params": 216 + case,
+                    "latency_seconds": seconds,
+                    "latency_low_seconds": low,
+                    "latency_high_seconds": high,
+                }
+                file.write(json.dumps(each | {"values": values}) + "\n")
+    return root

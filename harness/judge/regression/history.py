@@ -1,123 +1,29 @@
 """History: how the metrics of each case went over commits, and between which they changed."""
 
 import gc
-import statistics
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from harness.environment.git import committed_at
+from harness.judge.regression.series import HistoryPoint, Series, by_commit, collect
 from harness.judge.statistics.change_points import MAX_P, USUAL_WINDOW, find_change_points
 from harness.judge.statistics.decision import MIN_EFFECT
-from harness.measure.metric import Unit, unit_of_size
+from harness.judge.statistics.significance import LEAST, welch
 from harness.messages import HarnessError
 from harness.records.quantities.quantity import Quantity
 from harness.records.quantities.registry import COMPARED
 from harness.records.stored_runs import (
-    Measurement,
     StoredRun,
     connect,
     find_runs,
     read_measurements,
     read_runs,
 )
-
-EVERY_MACHINE = ""
-"""Machine of exact metrics, which are the same everywhere."""
-
-
-class HistoryPoint(NamedTuple):
-    """A run's value: the median over its processes."""
-
-    run: StoredRun  # that it is from
-    value: float  # SI base unit
-    processes: int  # that it is the median of
-
-
-@dataclass(frozen=True)
-class Series:
-    """A metric of a case over commits."""
-
-    suite: str  # that lists the case
-    label: str  # of the case in the last run
-    case_key: str  # hash of what is measured
-    machine_key: str  # of the machine; `EVERY_MACHINE` for exact metrics
-    condition: tuple[Any, ...]  # threads, cache and CUDA graph; empty for exact metrics
-    metric: Quantity  # what is shown
-    points: tuple[HistoryPoint, ...]  # by commit, then by time
-
-    @property
-    def values(self) -> list[float]:
-        """In the order of the points."""
-        return [point.value for point in self.points]
-
-    @property
-    def unit(self) -> Unit:
-        """The largest one in which the first value is at least 1."""
-        return unit_of_size(self.points[0].value, self.metric.dimension)
-
-
-def collect(
-    runs: Sequence[StoredRun],
-    measurements: Iterable[Measurement],
-    metrics: Sequence[Quantity],
-    committed: Mapping[str, int],
-) -> list[Series]:
-    """Series by suite, case, machine and metric, each in the order of commits.
-
-    A case that got another label stays one series under its last label, unless a suite lists the
-    same case twice.
-
-    Args:
-        runs: as measurements index them.
-        measurements: in the order of their files.
-        committed: Unix time of commits; a run of another commit stands at the time of its start.
-    """
-    names = _last_labels(measurements)
-    values: dict[tuple[Any, ...], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for m in measurements:
-        case = (m.suite, names[m.suite, m.label, m.case_key], m.case_key)
-        for number, (metric, value) in enumerate(zip(metrics, m.values, strict=True)):
-            # A time or energy of 0 is a clock that was too coarse.
-            if value is None or (metric.is_measured and value <= 0):
-                continue
-            place = (m.machine_key, m.condition) if metric.is_measured else (EVERY_MACHINE, ())
-            values[(*case, *place, number)][m.run].append(value)
-    order = {}
-    for index, run in enumerate(runs):
-        started = 0.0
-        with suppress(ValueError):
-            started = datetime.fromisoformat(run.started_at).timestamp()
-        at = committed.get(run.commit or "", started)
-        order[index] = (at, run.started_at, str(run.path))
-    made = []
-    for (suite, label, key, machine, condition, number), found in values.items():
-        points = tuple(
-            HistoryPoint(runs[index], statistics.median(found[index]), len(found[index]))
-            for index in sorted(found, key=order.__getitem__)
-        )
-        made.append(Series(suite, label, key, machine, condition, metrics[number], points))
-    return made
-
-
-def _last_labels(measurements: Iterable[Measurement]) -> dict[tuple[str, str, str], str]:
-    """What each case is called: by its last label, where no run has two of it."""
-    seen = {(m.suite, m.case_key, m.run, m.label) for m in measurements}
-    found: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
-    for suite, key, run, label in sorted(seen):
-        found[suite, key].append((run, label))
-    names = {}
-    for (suite, key), labelled in found.items():
-        ambiguous = len({run for run, _ in labelled}) < len(labelled)
-        for label in {label for _, label in labelled}:
-            names[suite, label, key] = label if ambiguous else labelled[-1][1]
-    return names
-
 
 SHORT = 10
 """Digits of a commit."""
@@ -149,11 +55,29 @@ class Change:
     # of the t test, times the number of runs; `None` for exact metrics, of which each difference is
     # a change
     p: float | None
+    start: int  # of the first point since the change before it
+    stop: int  # of the first point after the next one
 
     @property
     def change(self) -> float:
         """Relative; infinite from 0."""
         return self.after / self.before - 1 if self.before else float("inf")
+
+    @cached_property
+    def interval(self) -> tuple[float, float] | None:
+        """That of the relative change, by Welch's test; `None` of exact metrics and single runs."""
+        values = self.series.values
+        before, after = values[self.start : self.index], values[self.index : self.stop]
+        if self.p is None or min(len(before), len(after)) < LEAST:
+            return None
+        ratio = welch(before, after)
+        return ratio.low - 1, ratio.high - 1
+
+    @property
+    def worse(self) -> bool | None:
+        """Whether it costs more or gives less; `None` where neither direction is better."""
+        aim = self.series.metric.direction
+        return None if aim is None else (self.after > self.before) == (aim == "min")
 
     @property
     def last(self) -> HistoryPoint:
@@ -200,6 +124,7 @@ class Change:
             "before": self.before,
             "after": self.after,
             "change": self.change if self.before else None,
+            "interval": self.interval,
             "p": self.p,
             "last_commit_before": last,
             "first_commit_after": first,
@@ -217,10 +142,32 @@ class History:
     changes: tuple[Change, ...]  # of all series, in the order of series and points
     limits: ChangeLimits  # in force
     warnings: tuple[str, ...]  # what could not be read
+    # whose values the points are, in the order of their commits; a run that went on at another
+    # commit is there once for each
+    measured: tuple[StoredRun, ...]
+
+    @cached_property
+    def _changes(self) -> dict[int, list[Change]]:
+        found: dict[int, list[Change]] = {}
+        for change in self.changes:
+            found.setdefault(id(change.series), []).append(change)
+        return found
 
     def of(self, series: Series) -> tuple[Change, ...]:
         """The changes of one series."""
-        return tuple(change for change in self.changes if change.series is series)
+        return tuple(self._changes.get(id(series), ()))
+
+    @cached_property
+    def _alike(self) -> Counter[tuple[str, str, str]]:
+        return Counter((each.suite, each.label, each.metric.name) for each in self.series)
+
+    def name_of(self, series: Series) -> str:
+        """The label; with machine and threads where the same case was measured under several."""
+        if self._alike[series.suite, series.label, series.metric.name] == 1:
+            return series.label
+        threads = series.condition[0] if series.condition else None
+        parts = [series.machine_key, f"threads: {threads}" if threads else ""]
+        return f"{series.label} ({', '.join(filter(None, parts))})"
 
     def as_json(self) -> dict[str, Any]:
         """Plain data of every point and change; values in SI base units, changes as shares."""
@@ -245,6 +192,8 @@ class History:
                             "tags": list(point.run.said.tags),
                             "note": point.run.said.note,
                             "value": point.value,
+                            "low": point.low,
+                            "high": point.high,
                             "processes": point.processes,
                         }
                         for point in series.points
@@ -305,8 +254,8 @@ def read_history(
             and (not machines or m.machine_key in machines)
         ]
         commits = {run.commit for run in parts if run.commit}
-        committed = committed_at(sorted(commits), repository or Path.cwd())
-        series = collect(parts, kept, asked, committed)
+        order = by_commit(parts, committed_at(sorted(commits), repository or Path.cwd()))
+        series = collect(parts, kept, asked, order)
         if not series:
             raise EmptyHistoryError(
                 f"none of {len(runs)} runs has {' or '.join(metrics)} of what is asked for; "
@@ -314,7 +263,9 @@ def read_history(
             )
         changes = tuple(change for each in series for change in find_changes(each, limits))
         warnings = tuple(filter(None, (warning, *bad)))
-        return History(len(runs), tuple(series), changes, limits, warnings)
+        pointed = {id(point.run) for each in series for point in each.points}
+        measured = tuple(parts[index] for index in order if id(parts[index]) in pointed)
+        return History(len(runs), tuple(series), changes, limits, warnings, measured)
     finally:
         if was_enabled:
             gc.enable()
@@ -322,31 +273,43 @@ def read_history(
 
 def find_changes(series: Series, limits: ChangeLimits) -> Iterator[Change]:
     """The changes of one series, in order."""
-    if not series.metric.is_measured:
-        for index, (before, after) in enumerate(pairwise(series.values), 1):
-            if before != after:
-                yield Change(series, index, before, after, None)
-        return
-    number = len(series.points)
-    for point in find_change_points(
-        series.values,
-        window=limits.window,
-        max_p=limits.max_p / number,
-        min_magnitude=limits.min_change,
-    ):
-        yield Change(series, point.index, point.mean_before, point.mean_after, point.p * number)
+    number, values = len(series.points), series.values
+    found: list[tuple[int, float, float, float | None]]
+    if series.metric.is_measured:
+        found = [
+            (point.index, point.mean_before, point.mean_after, point.p * number)
+            for point in find_change_points(
+                values,
+                window=limits.window,
+                max_p=limits.max_p / number,
+                min_magnitude=limits.min_change,
+            )
+        ]
+    else:
+        found = [
+            (index, before, after, None)
+            for index, (before, after) in enumerate(pairwise(values), 1)
+            if before != after
+        ]
+    ends = [0, *(each[0] for each in found), number]
+    for each, start, stop in zip(found, ends, ends[2:], strict=False):
+        yield Change(series, *each, start, stop)
 
 
 def _sql(metrics: Sequence[Quantity]) -> tuple[dict[str, str], list[str]]:
-    """What `Quantity.compared_number` reads of a record, as DuckDB reads it from many files."""
+    """What a record says of each metric, as DuckDB reads it from many files.
+
+    Three expressions each: `Quantity.compared_number`, and the two ends of its interval.
+    """
     structure: dict[str, str] = {}
     expressions = []
     for metric in metrics:
         fields, expression = _DERIVED.get(
             metric.name, ({metric.name: "DOUBLE"}, f"values.{metric.name}")
         )
-        structure |= fields
-        expressions.append(expression)
+        ends = metric.interval or ()
+        structure |= fields | dict.fromkeys(ends, "DOUBLE")
+        expressions += [expression, *([f"values.{end}" for end in ends] or ["NULL", "NULL"])]
     return structure, expressions
 
 

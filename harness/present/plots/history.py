@@ -6,7 +6,8 @@ from itertools import pairwise
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.judge.regression.history import EVERY_MACHINE, SHORT, Change, ChangeLimits, Series
+from harness.judge.regression.history import SHORT, Change, ChangeLimits
+from harness.judge.regression.series import EVERY_MACHINE, Series
 from harness.present.plots import canvas as style
 from harness.present.plots.canvas import canvas
 from harness.records.quantities.quantity import percent, with_unit

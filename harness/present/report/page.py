@@ -1,22 +1,17 @@
 """The page: everything that a report shows, and how it becomes HTML."""
 
-import base64
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from importlib import resources
 from operator import add
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from harness.judge.judgement import REPRODUCED
-from harness.judge.verdict import VerdictTally
+from harness.judge.printed import PrintedTable
+from harness.judge.verdict import VerdictTally, reference_table
 from harness.measure import METRICS
-from harness.messages import HarnessError, printable
-from harness.present.formats import MARKS
+from harness.messages import HarnessError
 from harness.present.notes import setup
+from harness.present.report.document import render, script_json
 from harness.present.report.machine import (
     FailedCases,
     Samples,
@@ -41,26 +36,8 @@ from harness.present.report.tables import (
 from harness.present.table import make, usual_columns
 from harness.records.quantities.quantity import Row
 from harness.records.quantities.registry import own_quantities
-from harness.records.record import finite
 from harness.records.remarks import Remarks
 from harness.suite.presentation import TableSpec
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-# `</script>` and `<!--` end or change a script element wherever they stand, also within a string;
-# U+2028 and U+2029 are line ends to JavaScript. An escape means the same to JSON.
-_ESCAPES = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
-
-
-def script_json(data: Any) -> str:
-    """Compact JSON in ASCII for `<script type="application/json">`; NaN and infinity are null."""
-    text = json.dumps(finite(data), separators=(",", ":"), allow_nan=False)
-    return text.translate(_ESCAPES)
-
-
-# In front of words; of all others a cross.
-_SIGNS = {**MARKS, REPRODUCED: MARKS["agrees"], "not judged": "○", "not measured": "·"}
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -72,6 +49,7 @@ class MeasuredSuite:
     run: str  # name of the run in the report
     anchor: str  # id of this part of the page
     setup: tuple[str, ...]  # device, data type, pass and input
+    printed: PrintedTable | None  # the table of a paper that it stands beside
     tables: tuple[Grid, ...]  # that the suite asks for
     figures: Grid | None  # every printed figure beside ours
     plots: tuple[Plot, ...]  # that the suite asks for, and those that its rows allow
@@ -136,15 +114,12 @@ def _measured_suite(part: ReportedPart, run: str, anchor: str, pictures: Picture
         run,
         anchor,
         tuple(setup(rows)),
+        reference_table(part.part),
         tables,
         printed_figures(rows, f"{anchor}-figures"),
         tuple(plots_of(part.part, rows, pictures, anchor)),
         judged(part, run, anchor),
     )
-
-
-class MissingJinjaError(HarnessError):
-    """The extra that writes reports is not installed."""
 
 
 @dataclass(frozen=True)
@@ -206,16 +181,14 @@ def report_html(runs: Sequence[ReportedRun]) -> str:
     """
     if not runs:
         raise HarnessError("no run to report; give the folder that `harness run` printed")
-    jinja = _jinja()
     found = page_of(runs)
-    script = _asset("report.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return jinja.get_template("report.html").render(
+    return render(
+        "report.html",
+        found.title,
+        "benchmark report",
+        scripts=("page.js", "samples.js"),
+        styles=("page.css",),
         page=found,
-        signs=_SIGNS,
-        style=_asset("report.css"),
-        script=script,
-        script_digest=f"sha256-{digest}",
         samples_json=script_json(list(found.samples.cases)),
     )
 
@@ -258,26 +231,3 @@ def _named_run(run: ReportedRun, name: str) -> NamedRun:
         len(run.records),
         run.planned,
     )
-
-
-def _jinja() -> "Environment":
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError as error:
-        raise MissingJinjaError(
-            "Jinja, which writes reports, is not installed; pip install 'context-harness[report]'"
-        ) from error
-    return Environment(
-        loader=PackageLoader("harness.present.report", "templates"),
-        autoescape=True,
-        # Texts of any origin without control characters and marks that turn their direction;
-        # what is marked as HTML stays as it is.
-        finalize=lambda value: printable(value) if type(value) is str else value,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _asset(name: str) -> str:
-    return (resources.files(__package__) / "templates" / name).read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ from harness.judge.part import Context, Part
 from harness.judge.verdict import VerdictTally, tally_of
 from harness.measure import METRICS
 from harness.messages import HarnessError
+from harness.present.best import ranks
 from harness.present.formats import ABSENT, Cell, Column, Table, percent_cell
 from harness.present.reading import Reading, read
 from harness.records.quantities.quantity import Row
@@ -28,6 +29,7 @@ class GridCell:
     sort: str  # number or text by which its column is sorted; empty: last in either direction
     word: str = ""  # a verdict or the status of a failed case, where the cell shows one
     verdict: str = ""  # of the printed figure whose difference the cell shows
+    rank: int | None = None  # 1 for the best of its column, 2 for the second
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class GridRow:
     cells: tuple[GridCell, ...]
     words: tuple[str, ...]
     failed: bool
+    target: str = ""  # id of the part of the page that its name leads to
 
 
 @dataclass(frozen=True)
@@ -83,13 +86,23 @@ class Grid:
         return (*(w for w in found if w not in VERDICTS), *(v for v in VERDICTS if v in found))
 
     @property
+    def ranked(self) -> bool:
+        """Whether any cell is the best of its column."""
+        return any(cell.rank for row in self.rows for cell in row.cells)
+
+    @property
     def tools(self) -> bool:
         """Whether there is enough to filter."""
         return len(self.rows) > 3
 
 
-def grid(table: Table, name: str, *, notes: Sequence[str] | None = None) -> Grid:
-    """A table with its hidden statuses and verdicts as words of its rows."""
+def grid(table: Table, name: str, *, targets: Sequence[str] = ()) -> Grid:
+    """A table with its hidden statuses and verdicts as words of its rows.
+
+    Args:
+        name: its id.
+        targets: ids of parts of the page that the rows' names lead to; of all rows or none.
+    """
     first, *others = table.shown
     # A row's verdict beside its name: at the end of a wide table nobody sees it.
     shown = [first, *sorted(others, key=lambda column: column.stored != "verdict")]
@@ -102,9 +115,14 @@ def grid(table: Table, name: str, *, notes: Sequence[str] | None = None) -> Grid
         )
         for column in shown
     )
-    rows = tuple(_grid_row(table.columns, shown, heads, index) for index in range(len(first.cells)))
-    said = table.footnotes if notes is None else tuple(notes)
-    return Grid(name, table.title, heads, rows, (*table.conclusions, *said))
+    best = [ranks([cell.text for cell in column.cells], column.aim) for column in shown]
+    rows = tuple(
+        _grid_row(table.columns, shown, heads, places, index)
+        for index, places in enumerate(zip(*best, strict=True))
+    )
+    if targets:
+        rows = tuple(replace(row, target=each) for row, each in zip(rows, targets, strict=True))
+    return Grid(name, table.title, heads, rows, (*table.conclusions, *table.footnotes))
 
 
 def plain(name: str, title: str, heads: Sequence[str], lines: Iterable[Sequence[Any]]) -> Grid:
@@ -126,7 +144,11 @@ def plain(name: str, title: str, heads: Sequence[str], lines: Iterable[Sequence[
 
 
 def _grid_row(
-    columns: Sequence[Column], shown: Sequence[Column], heads: Sequence[GridHead], index: int
+    columns: Sequence[Column],
+    shown: Sequence[Column],
+    heads: Sequence[GridHead],
+    places: Sequence[int | None],
+    index: int,
 ) -> GridRow:
     words = [word for column in columns if (word := _verdict_word(column, column.cells[index]))]
     statuses = [c.cells[index].raw for c in columns if c.stored == "status"]
@@ -134,13 +156,14 @@ def _grid_row(
     if not bad and statuses:
         words.append("ok")
     cells = []
-    for column, head in zip(shown, heads, strict=True):
+    for column, head, rank in zip(shown, heads, places, strict=True):
         cell = column.cells[index]
         sort = (
             f"{_number_in(cell.raw):.15g}" if head.numeric and cell.raw is not None else cell.text
         )
         word = _verdict_word(column, cell) or _failure_word(column, cell, bad)
-        cells.append(GridCell(cell.text, "" if cell.raw is None else sort, word, cell.verdict))
+        sort = "" if cell.raw is None else sort
+        cells.append(GridCell(cell.text, sort, word, cell.verdict, rank))
     return GridRow(tuple(cells), tuple(dict.fromkeys([*bad, *words])), bool(bad))
 
 
@@ -210,7 +233,7 @@ class ReportedRun:
 
 
 def side_by_side(parts: Sequence[ReportedPart], names: Sequence[str], name: str) -> Grid:
-    """One line per case, and per quantity a column of each run with its change from the first.
+    """One line per case, and per quantity a column of each run with its ratio to the first.
 
     Quantities on which all runs agree are named below the table instead.
 
@@ -234,8 +257,8 @@ def side_by_side(parts: Sequence[ReportedPart], names: Sequence[str], name: str)
             equal.append(readings[0].quantity.head)
         columns += made or []
     notes = [
-        f"Change: from run {names[0]} to the run named, of the numbers as measured, untested; "
-        "`harness compare` tests whether two runs differ."
+        f"Ratios are to run {names[0]}, of the numbers as measured, untested; `harness compare` "
+        "tests whether two runs differ."
     ]
     if equal:
         notes.append(f"Equal in all runs: {', '.join(equal)}.")
@@ -282,17 +305,21 @@ def _compared(
     for number, (reading, rows, column) in enumerate(zip(readings, by_run, values, strict=True)):
         texts = [None if (row := rows.get(each)) is None else reading.text(row) for each in labels]
         cells = tuple(Cell(t or ABSENT, v) for t, v in zip(texts, column, strict=True))
-        columns.append(Column(f"{head}, {names[number]}", cells, "right", "", head, names[number]))
+        name, aim = names[number], reading.quantity.direction
+        columns.append(Column(f"{head}, {name}", cells, "right", "", head, name, aim=aim))
         if number:
-            sub = f"change {names[number]} (%)"
-            changes = tuple(
-                percent_cell(
-                    None if not before or after is None else (after - before) / abs(before), 1
-                )
-                for before, after in zip(values[0], column, strict=True)
+            sub = f"{name}\N{NO-BREAK SPACE}/\N{NO-BREAK SPACE}{names[0]}"
+            shares = tuple(
+                _ratio_cell(before, after) for before, after in zip(values[0], column, strict=True)
             )
-            columns.append(Column(f"{head}, {sub}", changes, "right", "", head, sub))
+            columns.append(Column(f"{head}, {sub}", shares, "right", "", head, sub))
     return columns
+
+
+def _ratio_cell(before: float | None, after: float | None) -> Cell:
+    if not before or after is None:
+        return Cell(ABSENT, None)
+    return Cell(f"{after / before:.3f}", after / before)
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,7 @@ def test_the_commands_of_the_guide_run_in_their_order(reader):
     assert "Gate" in (reader.folder / "mine.csv").read_text()
     assert "Gate" in (reader.folder / "mine.json").read_text()
     assert list((reader.folder / "history").glob("*.svg"))
+    assert (reader.folder / "history.html").is_file()
     assert list((reader.folder / "results" / "baselines").glob("*/mine"))
 
 

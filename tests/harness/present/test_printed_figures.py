@@ -72,6 +72,21 @@ def test_all_printed_tables_are_read():
             load_table(path.stem, "nothing")
 
 
+@pytest.mark.parametrize(
+    ("said", "address"),
+    [
+        ("arxiv: 1809.00910", "https://arxiv.org/abs/1809.00910"),
+        ("doi: 10.1000/182", "https://doi.org/10.1000/182"),
+        ("doi: 10.1000/182\nurl: http://a.b/c", "http://a.b/c"),
+        ("url: javascript:alert(1)", ""),
+        ("url: 'https://a.b\" onclick=\"x'", ""),
+        ("year: 2020", ""),
+    ],
+)
+def test_a_paper_is_where_its_file_says(tmp_path, said, address):
+    assert load_table("made", "costs", write(tmp_path, f"{said}{PAPER}")).url == address
+
+
 def test_mistakes_name_the_nearest(tmp_path):
     write(tmp_path)
     with pytest.raises(HarnessError, match="did you mean 'made'"):

@@ -22,3 +22,30 @@ def printed(printed_report) -> Parsed:
 def many_report(tmp_path_factory) -> Path:
     """The report of 2,000 cases."""
     return harness.report(many(tmp_path_factory.mktemp("many"), 2000))
+
+
+@pytest.fixture
+def opened(browser):
+    """Opens a file; what the console says and what is fetched besides the file fails the test."""
+    contexts, said, fetched, files = [], [], [], set()
+
+    def open_file(path: Path, scheme="light", width=1280):
+        context = browser.new_context(
+            color_scheme=scheme,
+            viewport={"width": width, "height": 900},
+            reduced_motion="reduce",
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: fetched.append(request.url))
+        files.add(path.as_uri())
+        page.goto(path.as_uri())
+        return page
+
+    yield open_file
+    for context in contexts:
+        context.close()
+    assert said == []
+    assert set(fetched) == files

@@ -14,9 +14,9 @@ def test_contrast_is_that_of_the_standard():
 
 
 def test_the_style_sheet_has_the_ground_that_contrasts_are_tested_on():
-    from harness.present.report.page import _asset
+    from harness.present.report.document import asset
 
-    assert f"--surface: {GROUND};" in _asset("report.css")
+    assert f"--surface: {GROUND};" in asset("page.css")
 
 
 @pytest.mark.parametrize("colour", PALETTE)

@@ -11,7 +11,7 @@ from parsed_html import Parsed, text
 import harness
 from harness.case import Outcome
 from harness.messages import printable
-from harness.present.report.page import script_json
+from harness.present.report.document import script_json
 from harness.suite.presentation import TableSpec
 
 HOSTILE = (
