@@ -28,7 +28,6 @@ def parts() -> dict[str, str]:
     return {
         "ocnet-table4": _block(_text(ConsoleTable(run.table("ocnet-table4"))).splitlines()),
         "figures": _block(shown[shown.index("Printed figures") : -1]),
-        "tally": _block([run.tally().text]),
         "machine": f"{context.machine['cpu']}, torch {context.versions['torch']}",
     }
 

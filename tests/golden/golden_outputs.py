@@ -34,8 +34,10 @@ EXPECTED = HERE / "expected"
 SUITES = ROOT / "suites"
 ABLATIONS = ROOT / "results" / "ablations"
 
-EFFICIENCY = HERE / "efficiency"
-"""The run that `harness run suites/efficiency.yaml --metrics static` has kept."""
+EFFICIENCY = ROOT / "results" / "efficiency"
+"""The run that `harness run efficiency` has kept."""
+WIDTHS = (80, 100, 120, 200)
+"""Columns of terminals."""
 TIMED = ABLATIONS / "ablation-ocnet-attentions"
 """A run with latencies and trainings."""
 SMALL = ABLATIONS / "ablation-ranet-k"
@@ -131,6 +133,12 @@ def lines(data: object) -> str:
     return json.dumps(data, indent=1, ensure_ascii=False, default=str) + "\n"
 
 
+def as_wide(width: int, *arguments: str | Path) -> str:
+    """What a command prints where a terminal has so many columns."""
+    with mock.patch.dict(os.environ, {"COLUMNS": str(width)}):
+        return text_of(*arguments)
+
+
 def live(suite: str) -> str:
     """The rows that `run --json` prints."""
     options = ("--metrics", "static", "--device", "cpu", "--json")
@@ -219,8 +227,13 @@ def outputs() -> dict[str, Callable[[], str]]:
         "mistakes.txt": mistakes,
         "mistaken_commands.txt": mistaken_commands,
         "rows/efficiency.json": lambda: lines(harness.load(EFFICIENCY).rows()),
-        "show/efficiency.txt": partial(text_of, "show", EFFICIENCY),
     }
+    for width in WIDTHS:
+        found[f"show/efficiency-{width}.txt"] = partial(as_wide, width, "show", EFFICIENCY)
+    for option in ("why", "notes"):
+        found[f"show/efficiency-{option}.txt"] = partial(
+            as_wide, 100, "show", EFFICIENCY, f"--{option}"
+        )
     for run in (EFFICIENCY, *sorted(path for path in ABLATIONS.iterdir() if path.is_dir())):
         for form, suffix in SUFFIXES.items():
             found[f"show/{run.name}.{suffix}"] = partial(text_of, "show", run, "--format", form)
