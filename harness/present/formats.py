@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape as escape_html
 from typing import Any, Literal
@@ -12,31 +11,11 @@ from typing import Any, Literal
 from tabulate import tabulate
 
 from harness.judge.judgement import REPRODUCED
-from harness.measure.metric import Direction
 from harness.messages import printable
 from harness.records.quantities.quantity import percent
 
 NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
 """A cell that is a number; all else is a word."""
-
-
-def ranks(texts: Sequence[str], aim: Direction) -> list[int | None]:
-    """1 for the best, 2 for the second best, `None` for all others and for what is no number.
-
-    The shown digits count: two values that read the same are equally good, and a measured value
-    shows no more digits than its interval supports. Where all are equal none is best; where two
-    values share the first place there is no second one.
-    """
-    values = {
-        index: float(text) for index, text in enumerate(texts) if NUMBER.fullmatch(text) is not None
-    }
-    order = sorted(set(values.values()), reverse=aim == "max")
-    if len(order) < 2:
-        return [None] * len(texts)
-    best = [index for index, value in values.items() if value == order[0]]
-    places = {order[0]: 1} if len(best) > 1 else {order[0]: 1, order[1]: 2}
-    return [places.get(values[index]) if index in values else None for index in range(len(texts))]
-
 
 ABSENT = "–"
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from harness.present.formats import MARKS, NUMBER, Cell, Column, Table, ranks
+from harness.present.best import ranks
+from harness.present.formats import MARKS, NUMBER, Cell, Column, Table
 
 
 def _pairs(words: str) -> dict[str, str]:
@@ -205,8 +206,7 @@ def latex(table: Table, label: str, *, best: bool | None = None) -> str:
     marks: list[Marks] = []
     for column in table.shown:
         texts = [cell.text for cell in column.cells]
-        ranked = wanted and column.aim
-        marks.append(ranks(texts, ranked) if ranked else [None] * len(texts))
+        marks.append(ranks(texts, column.aim if wanted else None))
     broken = len(table.lines) > MOST_ROWS
     text = "\n".join((_broken if broken else _floating)(table, label, marks)) + "\n"
     packages = f"% \\usepackage{{booktabs,siunitx,{'longtable' if broken else 'adjustbox'}}}\n"

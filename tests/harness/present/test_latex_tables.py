@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from made_rows import COLUMNS, Suite, failed, make, ocnet, row, table4
 
 from harness.judge.part import Context
-from harness.present.formats import ranks
+from harness.present.best import ranks
 from harness.present.latex import CHARACTER, MOST_ROWS, latex, latex_text
 from harness.suite.presentation import TableSpec
 
