@@ -9,13 +9,20 @@ from harness.judge.part import Context, Part
 from harness.judge.relative import RELATIVE, conclusions, relative_of, with_relative
 from harness.measure import METRICS
 from harness.measure.metric import Direction
+from harness.present.captions import caption, explanations, peers
 from harness.present.formats import ABSENT, MARKS, Cell, Column, Table, percent_cell
-from harness.present.notes import footnotes, needed, setting
+from harness.present.notes import footnotes, needed
 from harness.present.pivot import pivoted
 from harness.present.reading import Reading, read
 from harness.records.quantities.quantity import Row, with_unit
 from harness.records.quantities.registry import axes
 from harness.suite.presentation import ColumnSpec, TableSpec
+
+
+# Ends of intervals, of which none is better than what they bound.
+_BOUNDS = frozenset(
+    name for metric in METRICS.values() for value in metric.values for name in value.interval or ()
+)
 
 
 def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | None = None) -> Table:
@@ -39,10 +46,11 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | No
         spec.title or part.title or part.name,
         tuple(columns),
         footnotes(spec, part, rows, readings, context),
-        setting(part, rows, readings, context),
-        spec.best is not None,
-        tuple(conclusions(rows)) if RELATIVE in spec.names else (),
-        needed(part, rows),
+        caption=caption(rows),
+        reading=explanations(spec, part, rows, readings, context),
+        peers=peers(rows),
+        conclusions=tuple(conclusions(rows)) if RELATIVE in spec.names else (),
+        needed=needed(part, rows),
     )
 
 
@@ -73,7 +81,8 @@ def _listed(spec: TableSpec, part: Part, rows: Sequence[Row]) -> tuple[list[Colu
         else:
             reading = read(asked.name, part, rows)
             # Whose best value is marked on request: the suite's word, else what the quantity is.
-            direction = reading.quantity.direction
+            quantity = reading.quantity
+            direction = None if quantity.name in _BOUNDS else quantity.direction
             aim = spec.best.get(asked.name) if isinstance(spec.best, dict) else direction
             made, usual = _expand(reading, rows, failed, aim), reading.name
             readings.append(reading)
