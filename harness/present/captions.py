@@ -11,11 +11,8 @@ from harness.records.quantities.derived import shape_text
 from harness.records.quantities.quantity import Row
 from harness.suite.presentation import TableSpec
 
-# Rows that differ in one of them did not do the same work, or not in the same way.
-_WORK = (
-    "input", "pass", "dtype", "autocast", "device", "threads", "data", "data_version", "recipe",
-    "train_steps",
-)  # fmt: skip
+# Rows that differ in one of them did not do the same work. A recipe may be what is compared.
+_WORK = ("input", "pass", "dtype", "autocast", "device", "threads", "data", "data_version")
 
 
 def peers(rows: Sequence[Row]) -> tuple[str, ...]:

@@ -18,7 +18,6 @@ from harness.records.quantities.quantity import Row, with_unit
 from harness.records.quantities.registry import axes
 from harness.suite.presentation import ColumnSpec, TableSpec
 
-
 # Ends of intervals, of which none is better than what they bound.
 _BOUNDS = frozenset(
     name for metric in METRICS.values() for value in metric.values for name in value.interval or ()

@@ -44,6 +44,7 @@ MACHINE = "492be8573315"
 """Of these runs."""
 
 SUFFIXES = {"markdown": "md", "latex": "tex", "csv": "csv"}
+FULL = ("--format", "latex", "--full", "--columns", "1")
 LIVE = ("conventions", "ocnet_figure4")
 MODULES = ("self_attention", "ppm", "region_attention")
 EXPORTS = {
@@ -67,6 +68,7 @@ COMMANDS = (
     "show {run} --format markdwn",
     "show {run} --table nosuch",
     "show {run} --best",
+    "show {run} --format csv --columns 2",
     "show {run} --input 1,2",
     "validate nowhere.yaml",
     "run {suite} --only Nobody",
@@ -220,6 +222,7 @@ def outputs() -> dict[str, Callable[[], str]]:
         "mistaken_commands.txt": mistaken_commands,
         "rows/efficiency.json": lambda: lines(harness.load(EFFICIENCY).rows()),
         "show/efficiency.txt": partial(text_of, "show", EFFICIENCY),
+        "show/efficiency-full.tex": partial(text_of, "show", EFFICIENCY, *FULL),
     }
     for run in (EFFICIENCY, *sorted(path for path in ABLATIONS.iterdir() if path.is_dir())):
         for form, suffix in SUFFIXES.items():

@@ -19,7 +19,7 @@ MOST_LINES = 40
 """Lines of the rows of a tabular; a page has room for some more, its heads and a caption."""
 
 HANG = 10
-"""Points at 10 pt by which further lines of a cell of words stand in, as its rows are told apart."""
+"""Points at 10 pt by which further lines of a cell of words stand in."""
 
 # What estimates leave out: kerns, and the rounding of each column.
 _MARGIN = 2.0

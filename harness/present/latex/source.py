@@ -17,7 +17,7 @@ from harness.present.latex.columns import (
 )
 from harness.present.latex.fit import DEFAULT, INCHES, Layout, PageColumns, fitted, lines
 from harness.present.latex.tabular import tabular
-from harness.present.latex.text import CHARACTER, CHECK, DEFINITION, cut, latex_text
+from harness.present.latex.text import CHARACTER, CHECK, DEFINITION, comment, cut, latex_text
 
 
 class TypesettingError(HarnessError):
@@ -85,12 +85,12 @@ def latex(table: Table, label: str, typesetting: Typesetting | None = None) -> s
     said = [
         _caption(table),
         rf"\usepackage{{{','.join([*packages, 'booktabs', 'siunitx'])}}}",
-        *([] if asked.full else [marked, same]),
+        *([] if asked.full else [*table.conclusions, marked, same]),
         f"Left out, without a value: {', '.join(empty)}." if empty else "",
         f"Left out, without a value in any column: {silent} rows." if silent else "",
         _fits(layout, asked.page) if asked.page else "",
     ]
-    comments = "".join(f"% {line.strip()}\n" for line in said if line.strip())
+    comments = "".join(f"{comment(line)}\n" for line in said if line)
     return comments + (f"{DEFINITION}\n" if CHARACTER in text else "") + text
 
 

@@ -41,6 +41,8 @@ _ACCENTS = dict(
     )
 )
 
+_LOST = "\ufffd"
+
 CHARACTER = r"\harnesschar"
 """Prints a character that pdfTeX's fonts lack where the engine knows Unicode, else its code."""
 
@@ -86,7 +88,14 @@ def character(each: str) -> str:
         above = marks[0] != "\u0327"
         letter = {"i": r"\i", "j": r"\j"}.get(base, base) if above else base
         return f"\\{_ACCENTS[marks[0]]}{{{letter}}}"
-    return f"{CHARACTER}{{{each}}}{{{ord(each):04X}}}"
+    # LuaTeX takes the mark of a lost character for one that it cannot decode itself.
+    shown = "?" if each == _LOST else each
+    return f"{CHARACTER}{{{shown}}}{{{ord(each):04X}}}"
+
+
+def comment(text: str) -> str:
+    """A line that TeX does not read."""
+    return f"% {' '.join(text.split())}".replace(_LOST, "?")
 
 
 _POWER = re.compile(r"\\textasciicircum\{\}(\d+)")

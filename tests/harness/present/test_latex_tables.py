@@ -2,6 +2,7 @@
 
 import re
 import string
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -141,7 +142,7 @@ def test_every_number_fits_the_format_of_its_column(texts, aim):
 
 
 def _digits(text):
-    whole, _, decimals = text.lstrip("+-").partition(".")
+    whole, _, decimals = re.sub(r"[-+]", "", text).partition(".")
     return len(whole), len(decimals)
 
 
@@ -219,6 +220,13 @@ def test_rows_that_did_other_work_are_not_compared():
     assert [r"\bfseries" in line for line in lines_of(text)] == [True, False, True, False, False]
     assert any("among the rows of the same input" in line for line in comments_of(text))
     assert "underline" not in lines_of(text)[4]
+
+
+def test_a_conclusion_is_said_in_both_forms():
+    table = replace(one("A"), conclusions=("A is twice as fast.",))
+    assert "A is twice as fast." in comments_of(latex(table, "x"))
+    full = latex(table, "x", FULL)
+    assert r"A is twice as fast. \par" in full.splitlines()
 
 
 def test_ends_of_intervals_are_not_ranked():

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.present.latex.text import CHARACTER, cut, formula, latex_text
+from harness.present.latex.text import CHARACTER, comment, cut, formula, latex_text
 from harness.present.latex.width import SIZES, number_width, text_width
 
 
 def parsed(text):
     """Text without the commands that `latex_text` makes; what is active then is its mistake."""
-    text = re.sub(re.escape(CHARACTER) + r"\{[^\x00-\x7f]\}\{[0-9A-F]+\}", "", text)
+    text = re.sub(re.escape(CHARACTER) + r"\{([^\x00-\x7f]|\?)\}\{[0-9A-F]+\}", "", text)
     text = re.sub(r"\$(\\[A-Za-z]+|-|\^\{(2|3|\\circ)\})\$", "", text)
     text = re.sub(r"\\[`'^~=u.\"rHvc]\{(\\[ij]|[A-Za-z])\}", "", text)
     text = re.sub(r"\\(text[a-z]+|ldots|ss|ae|AE|oe|OE|[oOlLiS]|`)\{\}", "", text)
@@ -39,6 +39,7 @@ def test_characters_have_their_commands():
     assert latex_text("é ï ß") == r"\'{e} \"{\i} \ss{}"
     assert latex_text('"a" -- x') == "``a'' -{}- x"
     assert latex_text("2 × 3 ± µ") == r"2 $\times$ 3 $\pm$ $\mu$"
+    assert latex_text("\ufffd") == r"\harnesschar{?}{FFFD}"  # LuaTeX refuses it as it is
     assert latex_text("漢") == r"\harnesschar{漢}{6F22}"
 
 
@@ -50,6 +51,10 @@ def test_powers_of_a_printed_order_are_raised():
 def test_long_words_may_break():
     assert cut("a /tmp/long_x", 4) == r"a /tmp\allowbreak{}/lon\allowbreak{}g\_x"
     assert latex_text("short words") == cut("short words", 5)
+
+
+def test_a_comment_is_one_line():
+    assert comment("a \n b % \ufffd") == "% a b % ?"
 
 
 def test_widths_are_those_of_the_font():
