@@ -103,21 +103,23 @@ def _layout(style: Style, pieces: Sequence[Sequence[Ranked]]) -> Layout:
     """Pieces without rows that tell nothing in them, cut where they would be too high."""
     found: list[tuple[Ranked, ...]] = []
     for piece in pieces:
+        told = with_rows(piece, told_rows(piece))
         chunk: list[int] = []
-        for row in told_rows(piece):
-            if chunk and lines(with_rows(piece, [*chunk, row]), style) > MOST_LINES:
-                found.append(tuple(with_rows(piece, chunk)))
-                chunk = []
+        taken = 0
+        for row, height in enumerate(heights(told, style)):
+            if chunk and taken + height > MOST_LINES:
+                found.append(tuple(with_rows(told, chunk)))
+                chunk, taken = [], 0
             chunk.append(row)
-        found.append(tuple(with_rows(piece, chunk)))
+            taken += height
+        found.append(tuple(with_rows(told, chunk)))
     return Layout(style, tuple(found))
 
 
-def lines(columns: Sequence[Ranked], style: Style) -> int:
-    """Lines of text of the rows of a tabular."""
+def heights(columns: Sequence[Ranked], style: Style) -> list[int]:
+    """Lines of text of each row of a tabular."""
     measured = [each for group in groups(columns, style) for each in group.columns]
-    rows = zip(*(_lines(each, style) for each in measured), strict=True)
-    return sum(map(max, rows))
+    return list(map(max, zip(*(_lines(each, style) for each in measured), strict=True)))
 
 
 def _lines(measured: Measured, style: Style) -> list[int]:

@@ -1,6 +1,5 @@
 """LaTeX of a table: the tabular alone to paste, or a float with caption and notes."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,9 +14,9 @@ from harness.present.latex.columns import (
     without_equal,
     without_shared_tail,
 )
-from harness.present.latex.fit import DEFAULT, INCHES, Layout, PageColumns, fitted, lines
-from harness.present.latex.tabular import tabular
-from harness.present.latex.text import CHARACTER, CHECK, DEFINITION, comment, cut, latex_text
+from harness.present.latex.fit import INCHES, Layout, PageColumns, fitted
+from harness.present.latex.floats import Floats, bare, caption
+from harness.present.latex.text import CHARACTER, CHECK, DEFINITION, comment
 
 
 class TypesettingError(HarnessError):
@@ -49,11 +48,6 @@ def typesetting_of(
     return Typesetting(full, columns, best is not False)
 
 
-_LONG_WORD = 30  # letters; longer ones in notes may break: paths, causes of failures
-_NOTE_LETTERS = 90  # of a line of notes over both columns
-_MOST_LINES = 50  # of a float: its rows, and its notes in small print
-
-
 def latex(table: Table, label: str, typesetting: Typesetting | None = None) -> str:
     r"""A table for `\input` or to paste, for packages booktabs and siunitx.
 
@@ -77,13 +71,13 @@ def latex(table: Table, label: str, typesetting: Typesetting | None = None) -> s
     same = f"In all rows: {', '.join([*tail, *equal])}." if tail or equal else ""
     marked = _marked(columns, table)
     if asked.full:
-        body = _Floats(table, label, asked, layout, [same, marked]).text
+        body = Floats(table, label, asked.page, layout, [same, marked]).text
     else:
-        body = _bare(layout)
+        body = bare(layout)
     text = "\n".join(body) + "\n"
     packages = ["amssymb"] if CHECK in text else []
     said = [
-        _caption(table),
+        caption(table),
         rf"\usepackage{{{','.join([*packages, 'booktabs', 'siunitx'])}}}",
         *([] if asked.full else [*table.conclusions, marked, same]),
         f"Left out, without a value: {', '.join(empty)}." if empty else "",
@@ -92,11 +86,6 @@ def latex(table: Table, label: str, typesetting: Typesetting | None = None) -> s
     ]
     comments = "".join(f"{comment(line)}\n" for line in said if line)
     return comments + (f"{DEFINITION}\n" if CHARACTER in text else "") + text
-
-
-def _caption(table: Table) -> str:
-    """What it shows, of which input, in one line."""
-    return f"{table.title.rstrip('.')}{f' ({table.caption})' if table.caption else ''}."
 
 
 def _marked(columns: Sequence[Ranked], table: Table) -> str:
@@ -112,107 +101,3 @@ def _fits(layout: Layout, page: PageColumns) -> str:
     size = rf" in \{layout.style.size.command}" if layout.style.size.command else ""
     pieces = f", in {len(layout.pieces)} pieces" if len(layout.pieces) > 1 else ""
     return f"Fits {columns} of a page ({INCHES[page]} in){size}{pieces}."
-
-
-def _style_commands(layout: Layout) -> str:
-    """What sets size and room between columns; nothing where they are as in the text."""
-    style = layout.style
-    size = rf"\{style.size.command}" if style.size.command else ""
-    usual = style.separation == DEFAULT.separation
-    room = "" if usual else rf"\setlength{{\tabcolsep}}{{{style.separation:g}pt}}"
-    return size + room
-
-
-_BETWEEN = ["", r"\medskip"]
-
-
-def _bare(layout: Layout) -> list[str]:
-    """Tabulars below one another, in a group where their size is not that of the text."""
-    body: list[str] = []
-    for piece in layout.pieces:
-        body += [*(_BETWEEN if body else []), *tabular(piece, layout.style)]
-    commands = _style_commands(layout)
-    # No end of a line may print a space where the group stands within a paragraph.
-    return [rf"{{{commands}%", *body[:-1], rf"{body[-1]}}}"] if commands else body
-
-
-class _Floats:
-    """A table as floats with a caption; one, unless it is higher than a page."""
-
-    def __init__(
-        self,
-        table: Table,
-        label: str,
-        asked: Typesetting,
-        layout: Layout,
-        further: Sequence[str],
-    ) -> None:
-        self._table, self._layout, self._further = table, layout, further
-        self._key = re.sub(r"[^A-Za-z0-9-]+", "-", label)
-        self._name = "table*" if asked.page == 2 else "table"
-
-    @property
-    def text(self) -> list[str]:
-        """Lines of LaTeX."""
-        notes = self._notes()
-        pages, taken = self._pages()
-        long = taken + sum(1 + len(note) // _NOTE_LETTERS for note in notes) > _MOST_LINES
-        made: list[str] = []
-        for number, page in enumerate(pages):
-            last = number == len(pages) - 1
-            made += self._float(number, page, notes if last and not long else [])
-        if long and notes:
-            reference = rf"\noindent Notes on Table~\ref{{tab:{self._key}}}:"
-            made += [r"\begingroup\footnotesize\raggedright", reference, *notes, r"\par\endgroup"]
-        return made
-
-    def _pages(self) -> tuple[list[list[tuple[Ranked, ...]]], int]:
-        """The pieces of each float, and how many lines the last one has."""
-        pages: list[list[tuple[Ranked, ...]]] = []
-        taken = _MOST_LINES
-        for piece in self._layout.pieces:
-            more = lines(piece, self._layout.style) + 4  # heads and rules
-            if taken + more > _MOST_LINES:
-                pages.append([])
-                taken = 0
-            pages[-1].append(piece)
-            taken += more
-        return pages, taken
-
-    def _float(
-        self, number: int, pieces: Sequence[tuple[Ranked, ...]], notes: Sequence[str]
-    ) -> list[str]:
-        body: list[str] = []
-        for piece in pieces:
-            body += [*(_BETWEEN if body else []), *tabular(piece, self._layout.style)]
-        commands = _style_commands(self._layout)
-        within = [
-            r"\par\smallskip",
-            r"\begin{minipage}{\linewidth}\footnotesize\raggedright",
-            *notes,
-            r"\end{minipage}",
-        ]
-        return [
-            rf"\begin{{{self._name}}}",
-            r"\centering",
-            *self._caption(number),
-            *([commands] if commands else []),
-            *body,
-            *(within if notes else []),
-            rf"\end{{{self._name}}}",
-        ]
-
-    def _caption(self, number: int) -> list[str]:
-        title = latex_text(self._table.title.rstrip("."))
-        if number:
-            return [
-                r"\addtocounter{table}{-1}",
-                rf"\caption[]{{{title} (continued).}}",
-            ]
-        words = latex_text(_caption(self._table))
-        return [rf"\caption[{title}]{{{words}}}", rf"\label{{tab:{self._key}}}"]
-
-    def _notes(self) -> list[str]:
-        """What changes the reading, each in a paragraph of its own."""
-        said = [*self._table.conclusions, *self._further, *self._table.reading]
-        return [rf"{cut(note, _LONG_WORD)} \par" for note in said if note]
