@@ -23,6 +23,7 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from harness.case import Case, Shape
 from harness.environment import used_files
 from harness.environment.entry_points import entry_points_of
+from harness.environment.interruption import undisturbed
 from harness.environment.searching import searching
 from harness.messages import CuredError, HarnessError, quote, suggest, text_of
 
@@ -128,9 +129,9 @@ def resolve(module: str, search_path: Sequence[str] = ()) -> "Callable[..., nn.M
     if target is None:
         cure = suggest(module, names(), "modules") if names() else "write package.file:Class"
         raise ModuleError(f"unknown module {quote(module)}", cure)
+    with undisturbed():  # PyTorch is not to be interrupted while it is imported: it may abort
+        from torch import nn
     found = load_name(target, search_path if target == module else ())
-    from torch import nn
-
     makes = issubclass(found, nn.Module) if isinstance(found, type) else callable(found)
     if makes and not isinstance(found, nn.Module):
         maker: Callable[..., nn.Module] = found

@@ -64,6 +64,7 @@ class Resumed:
     """What a run that goes on keeps of what it has."""
 
     kept: int  # processes whose records are answers
+    kept_of: Mapping[str, int]  # suite: how many of them are its
     again: Mapping[str, int]  # reason to measure: processes that have a record and are measured
     new: int  # processes that have none
 
@@ -413,7 +414,8 @@ def _answers(
         else:
             again[reason] += 1
     new = len(asked) - len(kept) - again.total()
-    return kept, Resumed(len(kept), dict(again.most_common()), new)
+    kept_of = Counter(record.suite for record in kept.values())
+    return kept, Resumed(len(kept), kept_of, dict(again.most_common()), new)
 
 
 def _held_to_machines(pending: Sequence[Job], records: Iterable[Record]) -> list[Job]:

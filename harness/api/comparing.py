@@ -57,7 +57,7 @@ class RunComparison:
         from rich.text import Text
 
         from harness.present.comparison import changes
-        from harness.present.console import ConsoleTable
+        from harness.present.console_table import ConsoleTable
 
         table = changes(self.report, reasons=False)
         if table.lines:

@@ -1,18 +1,14 @@
-"""Progress of a run: a live line in a terminal or notebook, plain lines elsewhere."""
+"""Progress of a run: what is live on a terminal or in a notebook, plain lines elsewhere."""
 
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.status import Status
 
+from harness.api.live import Bars, NotebookLine
 from harness.engines.engine import Finished, Measuring, Started, Waiting
-from harness.messages import printable
 from harness.present.console import PrintableConsole
 from harness.runner import Progress, Resumed
 from harness.suite.suite import Suite
@@ -21,29 +17,6 @@ from harness.suite.suite import Suite
 def stderr() -> Console:
     """Where progress goes: a terminal, a notebook, or plain lines of any length."""
     return PrintableConsole(stderr=True)
-
-
-class NotebookLine:
-    """A line under a notebook's cell that is written over, and gone in the end."""
-
-    def start(self) -> None:
-        """Take the place under the cell."""
-        from IPython.display import display
-
-        show: Callable[..., Any] = display  # IPython's has no types
-        self._place = show(_plain("starting"), raw=True, display_id=True)
-
-    def update(self, text: str) -> None:
-        """Write another text there."""
-        self._place.update(_plain(text), raw=True)
-
-    def stop(self) -> None:
-        """Leave nothing there."""
-        self.update("")
-
-
-def _plain(text: str) -> dict[str, str]:
-    return {"text/plain": printable(text)}
 
 
 SINGLE_PROCESSES = (
@@ -58,33 +31,53 @@ def _compares_single_processes(part: Suite) -> bool:
     return len(timed) > 1 and 1 in timed.values()
 
 
+_QUIET_SECONDS = 60.0
+"""After so long without a line a log says how far the run is."""
+
+
 class Reporter:
-    """A listener that shows the current case, elapsed and expected time.
+    """A listener that shows how far a run is: a line a table that is filled in as it goes.
+
+    On a terminal all tables that have begun stand below one another with their bars; elsewhere a
+    line says that a table is complete. Cases that fail are said at once.
 
     Args:
         console: where it goes (stderr).
         suite: what runs.
+        expected: seconds that it will take, as far as that is known before.
+        verbose: a line for every case.
+        quiet: of cases that fail alone.
     """
 
-    def __init__(self, console: Console, suite: Suite) -> None:
-        self._console = console
-        self._start = time.monotonic()
-        self._suite = suite
-        self._several = len(suite.parts()) > 1
+    def __init__(
+        self,
+        console: Console,
+        suite: Suite,
+        *,
+        expected: float | None = None,
+        verbose: bool = False,
+        quiet: bool = False,
+    ) -> None:
+        self._console, self._suite = console, suite
+        self._expected, self._verbose, self._quiet = expected, verbose, quiet
+        self._start = self._said = time.monotonic()
         self._replicated = any(job.replicate > 1 for job in suite.all_jobs())
+        self._tables = {part.name: _Table(part) for part in suite.parts()}
         self._causes: dict[str, str] = {}  # the first case that failed for each
-        self._status: Status | NotebookLine | None = None
+        self._live: NotebookLine | Bars | None = None
         if console.is_jupyter:
-            self._status = NotebookLine()
-        elif console.is_terminal:
-            self._status = console.status("starting")
+            self._live = NotebookLine()
+        elif console.is_terminal and not quiet:
+            self._live = Bars(console)
 
     def __enter__(self) -> "Reporter":
         with suppress(OSError):
-            if any(map(_compares_single_processes, self._suite.parts())):
-                self._console.print(SINGLE_PROCESSES, markup=False, soft_wrap=True)
-            if self._status is not None:
-                self._status.start()
+            if not self._quiet:
+                self._say(_heading(self._suite, self._expected))
+                if any(map(_compares_single_processes, self._suite.parts())):
+                    self._say(SINGLE_PROCESSES)
+            if self._live is not None:
+                self._live.start()
         return self
 
     def __exit__(
@@ -94,12 +87,15 @@ class Reporter:
         trace: TracebackType | None,
     ) -> None:
         with suppress(OSError):
-            if self._status is not None:
-                self._status.stop()
+            if self._live is not None:
+                self._live.stop()
 
     def resumed(self, what: Resumed) -> None:
         """Say what a run that goes on keeps, and why it measures the rest."""
-        self._console.print(what.text, markup=False, soft_wrap=True)
+        for name, kept in what.kept_of.items():
+            self._tables[name].ok += kept
+        if not self._quiet:
+            self._say(what.text)
 
     def __call__(self, progress: Progress) -> None:
         """Show one event; a terminal that is gone, or a full disk, is no reason to end a run."""
@@ -107,41 +103,120 @@ class Reporter:
             self._show(progress)
 
     def _show(self, progress: Progress) -> None:
-        event = progress.event
-        name = f"{event.job.suite}: {event.job.label}" if self._several else event.job.label
+        event, table = progress.event, self._tables[progress.event.job.suite]
+        table.begin()
+        name, what = event.job.label, ""
         if progress.training:
-            name += f", seed {event.job.seed}"
+            name, what = f"{name}, seed {event.job.seed}", "training "
         elif self._replicated:
             name += f" #{event.job.replicate}"
-        what = "training " if progress.training else ""
-        place = f"[{what}{progress.done}/{progress.total}]"
+        place = f"[{what}{progress.done}/{progress.total}] "
+        whole = name if len(self._tables) == 1 else f"{table.title}: {name}"
         if isinstance(event, Finished):
-            outcome = event.outcome
-            line = f"{place} {name}: {outcome.status}, {outcome.elapsed:.1f} s"
-            if outcome.cause:
-                # In full for the first case; of the next ones that fail alike, whom they follow.
-                first = self._causes.setdefault(outcome.cause, name)
-                line += f": {outcome.cause}" if first == name else f": as {first}"
-            style = "" if outcome.status == "ok" else "red"
-            self._console.print(line, markup=False, soft_wrap=True, style=style)
-        elif isinstance(event, Waiting):
-            line = f"{place} {name}: waiting: {event.cause}"
-            self._console.print(line, markup=False, soft_wrap=True)
-        if self._status is None:
-            return
-        now = f"{place} {name}"
+            self._finished(event, place, whole)
+            if not progress.training:
+                table.count(event)
+        elif isinstance(event, Waiting) and not self._quiet:
+            self._say(f"{place}{whole}: waiting: {event.cause}")
+        now = whole if isinstance(self._live, NotebookLine) else name
         if isinstance(event, Measuring):
             now += f": {event.metric}"
         elif isinstance(event, Started):
             now += ": starting"
-        line = f"{now}, {self._times(progress)}"
-        self._status.update(line if isinstance(self._status, NotebookLine) else escape(line))
+        times = self._times(progress)
+        if isinstance(self._live, Bars):
+            said = table.took if table.complete else f"{what}{now}, {times}"
+            self._live.update(event.job.suite, table.title, table.done, table.total, said)
+            return
+        if self._live is not None:
+            self._live.update(f"{place}{now}, {times}")
+        if self._quiet:
+            return
+        if table.complete and isinstance(event, Finished) and not progress.training:
+            self._say(f"{place}{table.text}")
+        elif time.monotonic() - self._said > _QUIET_SECONDS:
+            self._say(f"{place}{whole}, {times}")
+
+    def _finished(self, event: Finished, place: str, name: str) -> None:
+        """Say what failed: in full for the first case; of those that fail alike, as which one."""
+        outcome = event.outcome
+        failed = outcome.status != "ok"
+        if not (failed or self._verbose):
+            return
+        line = f"{place}{name}: {outcome.status}, {outcome.elapsed:.1f} s"
+        if outcome.cause:
+            first = self._causes.setdefault(outcome.cause, name)
+            line += f": {outcome.cause}" if first == name else f": as {first}"
+        self._say(line, style="red" if failed else "")
+
+    def _say(self, text: str, style: str = "") -> None:
+        self._said = time.monotonic()
+        self._console.print(text, markup=False, soft_wrap=True, style=style)
 
     def _times(self, progress: Progress) -> str:
         elapsed = f"{_duration(time.monotonic() - self._start)} elapsed"
         if progress.remaining_seconds is None:
             return elapsed
         return f"{elapsed}, about {_duration(progress.remaining_seconds)} left"
+
+
+class _Table:
+    """How far the cases of one table are."""
+
+    def __init__(self, part: Suite) -> None:
+        self.title = part.short_title
+        self.total = len(part.jobs)
+        self.ok = 0
+        self._failed = Counter[str]()
+        self._start: float | None = None
+
+    def begin(self) -> None:
+        """Something of it happens, perhaps for the first time."""
+        self._start = time.monotonic() if self._start is None else self._start
+
+    def count(self, event: Finished) -> None:
+        """One more case has ended."""
+        if event.outcome.status == "ok":
+            self.ok += 1
+        else:
+            self._failed[event.outcome.status] += 1
+
+    @property
+    def done(self) -> int:
+        """Cases that have ended."""
+        return self.ok + self._failed.total()
+
+    @property
+    def complete(self) -> bool:
+        """Whether all have."""
+        return self.done >= self.total
+
+    @property
+    def took(self) -> str:
+        """Since its first case."""
+        return _duration(0.0 if self._start is None else time.monotonic() - self._start)
+
+    @property
+    def text(self) -> str:
+        """`OCNet Table 4: 11 of 12 ok, 1 oom, 2 min 15 s`."""
+        ended = [f"{self.ok} of {self.total} ok"]
+        ended += [f"{number} {status}" for status, number in self._failed.items()]
+        return f"{self.title}: {', '.join(ended)}, {self.took}"
+
+
+def _heading(suite: Suite, expected: float | None) -> str:
+    """`efficiency: 82 cases in 7 tables, cpu, float32; about 4 min (Ctrl-C keeps what is done)`."""
+    jobs, parts = suite.all_jobs(), suite.parts()
+    inside = f" in {len(parts)} tables" if len(parts) > 1 else ""
+    threads = {job.threads for job in jobs}
+    words = [
+        f"{len(jobs)} case{'s' * (len(jobs) != 1)}{inside}",
+        " and ".join(dict.fromkeys(job.case.device for job in jobs)),
+        *(f"{number} threads" for number in threads if number and len(threads) == 1),
+        " and ".join(dict.fromkeys(job.case.dtype for job in jobs)),
+    ]
+    about = "" if expected is None else f"; about {_duration(expected)}"
+    return f"{suite.name}: {', '.join(words)}{about} (Ctrl-C keeps what is done)"
 
 
 def _duration(seconds: float) -> str:

@@ -327,6 +327,15 @@ class Run:
         """How many printed figures agree, differ, are explained, or cannot be reproduced."""
         return tally_of(self.rows())
 
+    def tallies(self) -> dict[str, VerdictTally]:
+        """The same of each included suite, by its title."""
+        parts = self.suite.parts()
+        short = len({part.short_title for part in parts}) == len(parts)
+        return {
+            part.short_title if short else part.title: tally_of(self._rows[part.name])
+            for part in parts
+        }
+
     def write(self) -> None:
         """Write `tables/` and `plots/` of every part into the run directory.
 

@@ -24,10 +24,10 @@ from harness.cli.list import list_
 from harness.cli.options import RESUME
 from harness.cli.output import console, forgive_encodings, lost_output, say
 from harness.cli.plan import plan
-from harness.cli.run import INTERRUPTED, run
+from harness.cli.run import run
 from harness.cli.runs import runs
 from harness.cli.show import show
-from harness.environment.interruption import ENDING, heeded, interrupt
+from harness.environment.interruption import ENDING, INTERRUPTED, heeded, interrupt
 from harness.messages import HarnessError
 from harness.records.run_directory import LATEST
 from harness.suite.shipped import ENDINGS, named

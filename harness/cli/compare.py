@@ -101,7 +101,7 @@ def compare(  # noqa: PLR0917 - typer calls it with names
         sys.stdout.write(comment(report))
     else:
         from harness.present.comparison import changes, counted, why_changed
-        from harness.present.console import ConsoleTable
+        from harness.present.console_table import ConsoleTable
 
         where = console()
         table = changes(report, reasons=False)

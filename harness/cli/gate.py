@@ -113,7 +113,7 @@ def gate(  # noqa: PLR0917 - typer calls it with names
 
 def _print_gated(report: Report, markdown: Path | None, as_json: bool) -> None:
     from harness.present.comparison import gate_table, outcome
-    from harness.present.console import ConsoleTable
+    from harness.present.console_table import ConsoleTable
     from harness.present.formats import markdown as markdown_of_table
 
     table, said = gate_table(report), outcome(report)
@@ -135,7 +135,7 @@ def _self_test(pairs: int, seed: int, as_json: bool) -> None:
     from dataclasses import asdict
 
     from harness.present.comparison import self_test_table
-    from harness.present.console import ConsoleTable
+    from harness.present.console_table import ConsoleTable
 
     with _WrittenOver(console(stderr=True)) as line:
         verified = self_test(

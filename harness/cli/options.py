@@ -197,6 +197,12 @@ Notes = Annotated[
     ),
 ]
 
+Why = Annotated[bool, typer.Option("--why", help="Below each table the reasons of its verdicts.")]
+
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Tables alone; of progress only what fails.")
+]
+
 EngineName = Annotated[
     str,
     typer.Option(

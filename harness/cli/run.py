@@ -26,24 +26,28 @@ from harness.cli.options import (
     Note,
     Notes,
     Only,
+    Quiet,
     Repeats,
     Resume,
     Tags,
     Threads,
+    Why,
     overrides_of,
     parse_pairs,
 )
 from harness.cli.output import busy, console, say, strangers
-from harness.cli.show import print_run
+from harness.cli.printed import Below, below_of, print_run
 from harness.cli.targets import Grid, What, With, choose, require_savable, write_suite
 from harness.engines.engine import LOCAL, make_engine
 from harness.engines.process.server import start_server
+from harness.environment.interruption import INTERRUPTED
 from harness.messages import HarnessError
 from harness.records.record import finite
 from harness.records.run_directory import LATEST
 from harness.runner import DEFAULT_ROOT
+from harness.suite.listing import expected_seconds
 
-FAILED, INTERRUPTED = 1, 130
+FAILED = 1
 
 
 def run(  # noqa: PLR0917 - typer calls it with names
@@ -92,6 +96,11 @@ def run(  # noqa: PLR0917 - typer calls it with names
     tag: Tags = None,
     note: Note = None,
     notes: Notes = False,
+    why: Why = False,
+    quiet: Quiet = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="A line of progress for every case.")
+    ] = False,
 ) -> None:
     """Measure every case of SUITE, or modules side by side; keep records, tables and plots.
 
@@ -101,6 +110,7 @@ def run(  # noqa: PLR0917 - typer calls it with names
     Exit codes: 0 all measured, 1 some case failed, 2 a mistake in suite or options, 130
     interrupted.
     """
+    below = below_of(notes, why, quiet)
     options = parse_pairs("--engine-option", engine_option) | (
         {"address": address} if address else {}
     )
@@ -123,7 +133,8 @@ def run(  # noqa: PLR0917 - typer calls it with names
     if save is not None:
         write_suite(asked, save)
     errors = console(stderr=True)
-    with Reporter(errors, suite) as reporter:
+    expected = None if resume else expected_seconds(suite)
+    with Reporter(errors, suite, expected=expected, verbose=verbose, quiet=quiet) as reporter:
         result = measure(
             suite,
             out,
@@ -144,7 +155,7 @@ def run(  # noqa: PLR0917 - typer calls it with names
                 write_results(result)
         except HarnessError as error:
             lost = error
-    unwritten = _print(result, errors, as_json, resume, notes=notes)
+    unwritten = _print(result, errors, as_json, resume, below)
     if not result.complete:
         raise typer.Exit(INTERRUPTED)
     if (failed := lost or unwritten) is not None:
@@ -154,7 +165,7 @@ def run(  # noqa: PLR0917 - typer calls it with names
 
 
 def _print(
-    result: Run, errors: Console, as_json: bool, resume: str | None, *, notes: bool
+    result: Run, errors: Console, as_json: bool, resume: str | None, below: Below
 ) -> OSError | None:
     """Say how the run has ended, and its tables; why that could not be written, if so."""
     if not result.complete:
@@ -172,9 +183,9 @@ def _print(
             rows = finite(result.rows())
             sys.stdout.write(json.dumps(rows, indent=1, default=str, allow_nan=False) + "\n")
             with suppress(OSError):
-                print_run(result, errors, notes=notes)
+                print_run(result, errors, below=below)
         else:
-            print_run(result, console(), notes=notes)
+            print_run(result, console(), below=below)
     except OSError as error:
         return error
     return None

@@ -1,6 +1,5 @@
 """`harness show`: one module's arguments and costs, layer by layer; or the tables of a run."""
 
-import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.api.measure import OptionError
-from harness.api.run import Run, load
+from harness.api.run import load
 from harness.api.show import DEFAULT_INPUT, PASSES, Description, costs, describe
 from harness.case import Case
 from harness.cli.options import (
@@ -20,6 +19,8 @@ from harness.cli.options import (
     RUN,
     Input,
     Notes,
+    Quiet,
+    Why,
     found_run,
     modules_or_runs,
     parse_arguments,
@@ -27,13 +28,13 @@ from harness.cli.options import (
     table_formats,
 )
 from harness.cli.output import busy, console, say, strangers
+from harness.cli.printed import Below, below_of, print_run, print_tables
 from harness.instantiate import names
 from harness.messages import hint, quote, suggest
-from harness.present.formats import Table as ShownTable
 from harness.present.forms import TABLE_FORMATS, FormatError, formatted
 from harness.present.latex.source import Typesetting, typesetting_of
 from harness.records.names import UnknownRunError, suites_in, tags_in
-from harness.records.remarks import DATED, Remarks
+from harness.records.remarks import DATED
 from harness.records.run_directory import LATEST, RunDirectoryError
 from harness.runner import DEFAULT_ROOT
 
@@ -43,8 +44,8 @@ def show_run(
     which: str | None,
     form: str | None,
     *,
-    typesetting: Typesetting | None = None,
-    notes: bool = False,
+    typesetting: Typesetting | None,
+    below: Below,
 ) -> None:
     """Print the tables of a run as its records give them now: all, or one, in a format.
 
@@ -53,7 +54,7 @@ def show_run(
         which: name of a table.
         form: one of `TABLE_FORMATS`; as in a terminal, with the summary, if absent.
         typesetting: of LaTeX; other formats have none.
-        notes: in a terminal, whether all notes stand below each table; in other formats they do.
+        below: in a terminal, what stands below the tables; in other formats all notes do.
     """
     if form is not None and form not in TABLE_FORMATS:
         raise FormatError(
@@ -65,42 +66,14 @@ def show_run(
         run = load(name)
         run.rows()
     if form is None and which is None:
-        print_run(run, console(), notes=notes)
+        print_run(run, console(), below=below)
         return
     tables = run.shown() if which is None else {which: run.table(which)}
     if form in (None, "console"):
-        print_tables(tables, console(), notes=notes)
+        print_tables(tables, console(), below=below)
     else:
         texts = [formatted(table, name, form, typesetting) for name, table in tables.items()]
         sys.stdout.write("\n".join(texts))
-
-
-def print_run(run: Run, where: Console, *, notes: bool) -> None:
-    """Print a run's tables, its folder, and how many printed figures agree.
-
-    Args:
-        notes: whether all notes stand below each table, or those without which it is misread.
-    """
-    print_tables(run.shown(), where, notes=notes)
-    path = run.directory.path
-    say(f"run: {path}", where)
-    if not notes:
-        known = path.resolve().parent.parent == DEFAULT_ROOT.resolve()
-        name = shlex.quote(path.name if known else str(path))
-        say(f"notes, versions, machine: harness show {name} --notes", where)
-    if said := Remarks.of(run.directory.path).text:
-        say(said, where)
-    if (tally := run.tally()).total:
-        say(tally.text, where)
-
-
-def print_tables(tables: dict[str, ShownTable], where: Console, *, notes: bool) -> None:
-    """Print tables below one another, with all notes or those that are needed."""
-    from harness.present.console import ConsoleTable
-
-    for table in tables.values():
-        where.print(ConsoleTable(table, footnotes=notes))
-        where.print()
 
 
 def show(  # noqa: PLR0917 - typer calls it with names
@@ -157,6 +130,8 @@ def show(  # noqa: PLR0917 - typer calls it with names
         ),
     ] = None,
     notes: Notes = False,
+    why: Why = False,
+    quiet: Quiet = False,
 ) -> None:
     """Show what a module takes and costs at a size, layer by layer; or a run's tables again."""
     of_run = {
@@ -166,13 +141,16 @@ def show(  # noqa: PLR0917 - typer calls it with names
         "--full": full or None,
         "--columns": columns,
         "--notes": notes or None,
+        "--why": why or None,
+        "--quiet": quiet or None,
     }
     kind, name = _told_apart(what, may_be_run=any(each is not None for each in of_run.values()))
     if kind == RUN:
         given = {"--input": input_, "--with": with_, "--pass": pass_, "--picture": picture}
         _refuse(given, f"is for modules, and {name} is a run")
         asked = typesetting_of(best, columns, full=full)
-        show_run(name, table, form, typesetting=asked, notes=notes)
+        below = below_of(notes, why, quiet)
+        show_run(name, table, form, typesetting=asked, below=below)
         return
     _refuse(of_run, f"is for runs, and {name} is a module")
     _show_module(name, input_, with_ or [], pass_ or "inference", picture)

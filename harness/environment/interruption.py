@@ -3,16 +3,37 @@
 And where it is lost: what libraries in C import while it comes clears any error, this one, too.
 """
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that ask a program to end: Ctrl-C, a batch system, a terminal that was closed."""
 
 
+INTERRUPTED = 130
+"""Exit code of what Ctrl-C or its like has ended, as shells have it."""
+
 _state = {"unheeded": False}
+
+
+def leave_at_once() -> None:
+    """Have Ctrl-C and its like end the program on the spot, as long as nothing has begun.
+
+    An exception would go through what is being imported, which may make another one of it.
+    """
+
+    def leave(*_: object) -> NoReturn:
+        with suppress(OSError):
+            os.write(2, b"interrupted\n")
+        os._exit(INTERRUPTED)
+
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, leave)
 
 
 def interrupt() -> None:

@@ -7,12 +7,15 @@ from functools import partial
 from typing import Any, Protocol
 
 from harness.case import Job
+from harness.judge.statistics.decision import LEAST_REPLICATES
 from harness.measure.metric import Metric, Value
 from harness.measure.own import Declared, MetricError, as_declared, measure_own
 from harness.messages import quote
 
 _MIOU = ("miou_low", "miou_high")
 _LATENCY = ("latency_low_seconds", "latency_high_seconds")
+# From six samples on an interval of their median reaches 95 %.
+_TIMES = (("latency_processes_seconds", LEAST_REPLICATES), ("latency_samples_seconds", 6))
 _LIVE = "largest sum of live storages during the forward"
 
 TRAFFIC = (
@@ -122,7 +125,7 @@ _ROWS = (
             Value("latency_seconds", "Latency", "seconds", "ms",
                   note="median, with no more digits than its 95 % interval supports",
                   compared="statistically", interval=_LATENCY,
-                  interval_note="median and the 95 % interval of the median"),
+                  interval_note="median and the 95 % interval of the median", samples=_TIMES),
             Value(_LATENCY[0], "Latency, low", "seconds", "ms"),
             Value(_LATENCY[1], "Latency, high", "seconds", "ms"),
             Value("latency_confidence", kind=float),
@@ -168,7 +171,7 @@ _ROWS = (
                   "mean over the classes, of all validation pixels together; over several seeds "
                   "the mean of theirs", better="higher", interval=_MIOU,
                   interval_note="mean over the seeds and the 95 % interval of that mean",
-                  rounded=False),
+                  samples=(("miou_seeds", 2),), rounded=False),
             Value(_MIOU[0], "mIoU, low", "ratio", "%", 2),
             Value(_MIOU[1], "mIoU, high", "ratio", "%", 2),
             Value("miou_confidence", kind=float),

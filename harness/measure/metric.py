@@ -120,6 +120,9 @@ class Value:
     # names of the row's values that bound it, for measured ones
     interval: tuple[str, str] | None = None
     interval_note: str = ""  # what value and interval are, for the foot of a plot
+    # names of the row's lists, the first of which that it has holds what the interval is of; with
+    # the length from which on rows can be compared
+    samples: tuple[tuple[str, int], ...] = ()
     rounded: bool = True  # whether its text has no more digits than its interval supports
     symbol: str = ""  # what formulas call it; empty if they do not
     always: bool = True  # whether rows without it say so by `None`

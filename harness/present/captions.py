@@ -1,11 +1,11 @@
 """What a paper has to say of a table: its setting in a line, and what changes how it is read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.judge.part import Context, Part, convention_of
 from harness.judge.verdict import reference_table
-from harness.present.notes import conventions, formula, needed, trained
+from harness.present.notes import conventions, failures, formula, legend, trained
 from harness.present.reading import Reading
 from harness.records.quantities.derived import shape_text
 from harness.records.quantities.quantity import Row
@@ -45,7 +45,8 @@ def explanations(
         _machine(rows, measured, context),
         *trained(rows),
         _source(part, measured),
-        *needed(part, rows),
+        *(_marks(part, rows) if spec.reported else ()),
+        *(failure.text for failure in failures(rows)),
     ]
     return tuple(" ".join(line.split()) for line in lines if line)
 
@@ -58,7 +59,9 @@ def _machine(rows: Sequence[Row], measured: Sequence[Reading], context: Context)
     names = context.machine.get("gpus" if device == "cuda" else "cpu") or device
     threads = _shared(rows, "threads")
     count = f", {threads} thread{'s' if threads > 1 else ''}" if threads else ""
-    return f"Measured on {_names(names)}{count}." if names else ""
+    few = any(spread.few for each in measured for row in rows if (spread := each.spread(row)))
+    doubt = "; too few samples to compare rows" if few else ""
+    return f"Measured on {_names(names)}{count}{doubt}." if names or doubt else ""
 
 
 def _names(found: Any) -> str:
@@ -72,6 +75,13 @@ def _source(part: Part, measured: Sequence[Reading]) -> str:
     if table is None or all(each.by is None for each in measured):
         return ""
     return f"Paper: {table.paper}, {table.key}."
+
+
+def _marks(part: Part, rows: Sequence[Row]) -> Iterator[str]:
+    """What the marks of verdicts mean, of those that occur."""
+    found = {each["verdict"] for row in rows for each in (row.get("verdicts") or {}).values()}
+    if part.reference is not None and (said := legend(part.reference, found)):
+        yield f"{said}."
 
 
 def _shared(rows: Sequence[Row], name: str) -> Any:

@@ -32,6 +32,24 @@ def tone(verdict: str) -> Literal["good", "bad", "unsure"] | None:
     return "unsure" if verdict in MARKS or verdict.endswith(" agree") else None
 
 
+FEW = "~"
+"""What stands at a measured figure of which there are too few samples to compare rows."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How sure a measured figure is."""
+
+    half: str  # half the width of its 95 % interval, in the digits of the figure; empty if unknown
+    count: int  # what the interval is of: samples of one process, processes, or seeds
+    enough: int  # from how many on rows can be compared
+
+    @property
+    def few(self) -> bool:
+        """Whether rows cannot be compared by it."""
+        return not self.half or self.count < self.enough
+
+
 @dataclass(frozen=True)
 class Cell:
     """One place of a column."""
@@ -39,10 +57,14 @@ class Cell:
     text: str  # what is shown
     raw: Any  # the stored value behind it, in SI base units; `None` if there is none
     verdict: str = ""  # of the printed figure whose difference it is, where it is judged
+    spread: Spread | None = None  # of a measured figure
 
     @property
     def marked(self) -> str:
-        """The text with the mark of its verdict."""
+        """The text with the mark of its verdict, or as a measured figure: `1420 ± 40`, `4700 ~`."""
+        if self.spread is not None:
+            half = f"± {self.spread.half}" if self.spread.half else ""
+            return " ".join(filter(None, (self.text, half, FEW if self.spread.few else "")))
         return f"{self.text} {MARKS[self.verdict]}" if self.verdict else self.text
 
 
@@ -65,6 +87,7 @@ class Column:
     shown: bool = True  # False for values that only CSV files hold
     # whether less or more is better, where best values are to be marked
     aim: Literal["min", "max"] | None = None
+    interval: tuple[str, ...] = ()  # names of columns that its cells' spreads make superfluous
 
 
 @dataclass(frozen=True)
@@ -79,6 +102,7 @@ class Table:
     peers: tuple[str, ...] = ()  # of each row: equal where best is sought, empty where it failed
     conclusions: tuple[str, ...] = ()  # which row is the fastest, and by how much
     needed: tuple[str, ...] = ()  # the lines of the foot without which it would be misread
+    reasons: tuple[str, ...] = ()  # those that say why figures agree, differ or are not judged
 
     def __post_init__(self) -> None:
         # Texts of any origin: every form of a table takes them from here.
@@ -90,6 +114,7 @@ class Table:
             ("reading", tuple(map(printable, self.reading))),
             ("conclusions", tuple(map(printable, self.conclusions))),
             ("needed", tuple(map(printable, self.needed))),
+            ("reasons", tuple(map(printable, self.reasons))),
         ):
             object.__setattr__(self, name, text)
 

@@ -34,7 +34,8 @@ def formatted(table: Table, name: str, form: str, typesetting: Typesetting | Non
     if typesetting is not None:
         raise FormatError(f"full, page columns and best are of LaTeX, not of {form}; ask for latex")
     if form == "console":
-        from harness.present.console import ConsoleTable, PrintableConsole
+        from harness.present.console import PrintableConsole
+        from harness.present.console_table import ConsoleTable
 
         out = io.StringIO()
         PrintableConsole(file=out, width=CONSOLE_WIDTH).print(ConsoleTable(table))

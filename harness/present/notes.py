@@ -10,7 +10,7 @@ from harness.judge.statistics.significance import least_difference
 from harness.judge.verdict import reference_table, tally_of, unmatched
 from harness.measure.convention import ConventionSpec
 from harness.messages import listed
-from harness.present.formats import MARKS
+from harness.present.formats import FEW, MARKS, Column
 from harness.present.reading import Reading
 from harness.records.origin import commits_of
 from harness.records.quantities.derived import shape_text, sweep_name, uncalibrated
@@ -100,16 +100,40 @@ def footnotes(
     return tuple(" ".join(line.split()) for line in lines)
 
 
-def needed(part: Part, rows: Sequence[Row]) -> tuple[str, ...]:
+TOO_FEW = f"{FEW} too few samples to compare rows: --repeats 5 measures each in five processes"
+"""Said once where measured figures have that mark."""
+
+
+def needed(rows: Sequence[Row], columns: Iterable[Column]) -> tuple[str, ...]:
     """The lines of a foot without which a table would be misread: marks, failures, doubts."""
-    found = {each["verdict"] for row in rows for each in (row.get("verdicts") or {}).values()}
-    marks = legend(part.reference, found) if part.reference is not None else ""
-    lines = [f"{marks}."] if marks else []
+    cells = [cell for column in columns if column.shown for cell in column.cells]
+    lines = [_marked(rows)] if any(cell.verdict for cell in cells) else []
     lines += [failure.text for failure in failures(rows)]
+    if any(cell.spread is not None and cell.spread.few for cell in cells):
+        lines.append(TOO_FEW)
     doubtful = sum(bool(row.get("warnings")) for row in rows)
     if doubtful:
         lines.append(f"{doubtful} of {len(rows)} rows carry a warning")
+    return tuple(" ".join(line.split()) for line in lines if line)
+
+
+def reasons(part: Part, rows: Sequence[Row]) -> tuple[str, ...]:
+    """The lines of a foot that say what stands behind the verdicts."""
+    lines = [*_reference(part, rows), *_judgements(rows)]
     return tuple(" ".join(line.split()) for line in lines)
+
+
+def _marked(rows: Sequence[Row]) -> str:
+    """`61 of 67 judged figures agree ✓, 0 differ, 6 explained †`: how many have which mark."""
+    tally = tally_of(rows)
+    said = {word: (number, text) for word, number, text in tally.counts}
+    agree = f"{tally.agrees} of {tally.judged} judged figures"
+    words = [f"{agree} agree {MARKS['agrees']}" if tally.agrees else f"{agree} agree"]
+    for word in ("differs", "explained", "not reproducible"):
+        number, text = said[word]
+        if number or word == "differs":
+            words.append(f"{text} {MARKS[word]}" if number else text)
+    return ", ".join(words)
 
 
 @dataclass(frozen=True)

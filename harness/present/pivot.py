@@ -29,14 +29,17 @@ def pivoted(spec: PivotSpec, part: Part, rows: Sequence[Row]) -> tuple[list[Colu
     columns = [Column(down.head, tuple(Cell(each, each) for each in leading), "left", spec.rows)]
     for head in dict.fromkeys(key for _, key in places):
         cells = tuple(_cell(value, places.get((each, head))) for each in leading)
-        shown, name = f"{across.head} = {head}", f"{spec.value}[{spec.columns}={head}]"
+        axis = across.quantity.symbol or across.head
+        shown, name = f"{axis} = {head}", f"{spec.value}[{spec.columns}={head}]"
         columns.append(Column(f"{value.head}, {shown}", cells, "right", name, value.head, shown))
     return columns, [value]
 
 
 def _value(reading: Reading, row: Row) -> str:
     number = None if reading.is_text else reading.ours(row)
-    return (reading.text(row) or ABSENT) if number is None else f"{number:g}"
+    if number is None:
+        return reading.text(row) or ABSENT
+    return f"{number:.0f}" if number.is_integer() else f"{number:g}"
 
 
 def _cell(reading: Reading, row: Row | None) -> Cell:

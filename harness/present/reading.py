@@ -14,7 +14,15 @@ from harness.judge.verdict import counterparts, rows_by_label
 from harness.measure.convention import ConventionSpec
 from harness.measure.metric import Unit
 from harness.messages import HarnessError, hint
-from harness.records.quantities.quantity import Quantity, Row, fixed, supported, with_unit
+from harness.present.formats import Spread
+from harness.records.quantities.quantity import (
+    Quantity,
+    Row,
+    fixed,
+    half_width,
+    supported,
+    with_unit,
+)
 from harness.records.quantities.registry import axes, find
 
 # Short names stand beside these printed figures, whichever quantity the reference makes ours of.
@@ -55,6 +63,8 @@ class Reading:
         head = self.quantity.head
         if self.by is not None and self.by.base is not None:
             head = f"{head} over {self.by.base}"
+        elif self.by is not None and self.by.minus_of:  # rows of their own, which the suite names
+            head = f"{head} over base"
         if self.by is not None and self.by.relative_to is not None:
             head = f"{head} / {self.by.relative_to}"
         return head
@@ -84,6 +94,19 @@ class Reading:
             return None
         bounds = self.quantity.bounds(row)
         return None if bounds is None else (self.unit.scale(bounds[0]), self.unit.scale(bounds[1]))
+
+    def spread(self, row: Row) -> Spread | None:
+        """How sure a measured value is; `None` of what has no samples, or follows from several."""
+        number, found = self.ours(row), self.quantity.sampled(row)
+        if number is None or found is None or (self.by is not None and self.by.combined):
+            return None
+        bounds = self.interval(row)
+        if bounds is None:
+            return Spread("", *found)
+        if self.quantity.rounded:
+            return Spread(half_width(number, *bounds), *found)
+        low, high = bounds
+        return Spread(f"{max(high - number, number - low):.{self.decimals}f}", *found)
 
     def verdict(self, row: Row) -> Mapping[str, Any] | None:
         """The printed figure beside this row, judged; `None` if the paper prints none."""

@@ -11,7 +11,7 @@ from harness.measure import METRICS
 from harness.measure.metric import Direction
 from harness.present.captions import caption, explanations, peers
 from harness.present.formats import ABSENT, MARKS, Cell, Column, Table, percent_cell
-from harness.present.notes import footnotes, needed
+from harness.present.notes import footnotes, needed, reasons
 from harness.present.pivot import pivoted
 from harness.present.reading import Reading, read
 from harness.records.quantities.quantity import Row, with_unit
@@ -36,20 +36,27 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | No
     context = context or Context()
     if spec.relative_to is not None:
         rows = with_relative(rows, spec.relative_to)
+    alike: tuple[str, ...] = ()
     if spec.pivot is not None:
         columns, readings = pivoted(spec.pivot, part, rows)
     else:
         rows = _in_order(spec, part, rows)
         columns, readings = _listed(spec, part, rows)
+        told = _told_rows(rows, columns, readings)
+        columns = [replace(c, cells=tuple(c.cells[n] for n in told)) for c in columns]
+        alike = peers([rows[number] for number in told])
     return Table(
         spec.title or part.title or part.name,
         tuple(columns),
         footnotes(spec, part, rows, readings, context),
         caption=caption(rows),
         reading=explanations(spec, part, rows, readings, context),
-        peers=peers(rows),
+        peers=alike,
         conclusions=tuple(conclusions(rows)) if RELATIVE in spec.names else (),
-        needed=needed(part, rows),
+        needed=needed(rows, columns),
+        reasons=reasons(part, rows)
+        if any(each.sub or each.stored == "verdict" for each in columns)
+        else (),
     )
 
 
@@ -118,6 +125,20 @@ def _with_usual_unit(head: str | None, whole: str, usual: str) -> str:
     return head if "(" in head else whole.replace(usual, head, 1)
 
 
+def _told_rows(
+    rows: Sequence[Row], columns: Sequence[Column], readings: Sequence[Reading]
+) -> list[int]:
+    """Rows with anything beside their names, unlike those within a sweep; all where none has."""
+    names = {reading.quantity.name for reading in readings if reading.is_text}
+    shown = [column for column in columns if column.shown and column.stored not in names]
+    told = [
+        number
+        for number, row in enumerate(rows)
+        if row.get("status") != "ok" or any(c.cells[number].text != ABSENT for c in shown)
+    ]
+    return told or list(range(len(rows)))
+
+
 def _in_order(spec: TableSpec, part: Part, rows: Sequence[Row]) -> Sequence[Row]:
     """The rows as `sort` asks; what it is not known of stands last, equal ones as they were."""
     name, falling = spec.sorted_by
@@ -160,14 +181,15 @@ def _expand(
     cells = tuple(
         failed.take(index)
         if (text := reading.text(row)) is None
-        else Cell(text, reading.stored(row))
+        else Cell(text, reading.stored(row), spread=reading.spread(row))
         for index, row in enumerate(rows)
     )
     head, stored, by = reading.head, reading.quantity.name, reading.by
+    bounds = reading.quantity.interval or ()
     if by is None or all(verdict is None for verdict in verdicts):
-        return [Column(head, cells, "right", stored, aim=aim)]
+        return [Column(head, cells, "right", stored, aim=aim, interval=bounds)]
     stored = f"{by.figure}_ours" if by.combined else stored
-    ours = Column(f"{head}, ours", cells, "right", stored, head, "ours", aim=aim)
+    ours = Column(f"{head}, ours", cells, "right", stored, head, "ours", True, aim, bounds)
     return [ours, *_printed_columns(reading, by, verdicts)]
 
 

@@ -22,6 +22,7 @@ from harness.suite import reader, tree
 from harness.suite.expand import number_of_cases
 from harness.suite.schema import SuiteSpec
 from harness.suite.shipped import FOLDER, shipped
+from harness.suite.suite import Suite
 from harness.suite.tree import Source
 
 _DURATIONS = FOLDER / "durations.json"
@@ -94,6 +95,19 @@ def shipped_durations() -> dict[str, Any]:
     """What suites took where that was measured for this list, and `machine`: where that was."""
     data: dict[str, Any] = json.loads(_DURATIONS.read_text(encoding="utf-8"))
     return data
+
+
+def expected_seconds(suite: Suite) -> float | None:
+    """What its cases took where shipped times were measured; `None` where some are not shipped."""
+    known = shipped_durations()
+    total = 0.0
+    for part in suite.parts():
+        static = all(set(job.metrics) <= set(STATIC) for job in part.jobs)
+        cases, took = _took(known, "static" if static else "whole", part.name, static)
+        if cases != len(part.jobs):
+            return None
+        total += took
+    return total
 
 
 def _listed(name: str, source: Source, spec: SuiteSpec, known: Sequence[Durations]) -> Listed:

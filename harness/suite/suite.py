@@ -56,6 +56,11 @@ class Suite:
         cases = f"{len(jobs)} {'case' if len(jobs) == 1 else 'cases'}"
         return f"<Suite {self.name}: {cases}, metrics {metrics or 'none'}>"
 
+    @property
+    def short_title(self) -> str:
+        """The title as far as it names the suite: of `OCNet Table 4: efficiency` the first half."""
+        return self.title.partition(": ")[0]
+
     def parts(self) -> "tuple[Suite, ...]":
         """This suite and all below that have jobs, depth first, in file order."""
         own = (self,) if self.jobs else ()

@@ -63,7 +63,9 @@ def ranked(table: Table, *, best: bool, marks: bool) -> list[Ranked]:
 
 
 def _ranked(column: Column, peers: Sequence[str], *, best: bool, marks: bool) -> Ranked:
-    texts = [cell.text for cell in column.cells]
+    # What has too few samples to compare rows by is neither best nor second.
+    few = [cell.spread is not None and cell.spread.few for cell in column.cells]
+    texts = ["" if doubt else cell.text for cell, doubt in zip(column.cells, few, strict=True)]
     found = _among_peers(texts, column, peers) if best and column.aim else [None] * len(texts)
     entries = tuple(
         Entry(cell.text, rank, MARKS.get(cell.verdict, "") if marks else "")

@@ -4,7 +4,7 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from harness.measure.convention import ConventionSpec
@@ -60,6 +60,11 @@ class Quantity(Value):
         low, high = (row.get(name) for name in self.interval)
         return None if low is None or high is None else (low, high)
 
+    def sampled(self, row: Row) -> tuple[int, int] | None:
+        """How many samples its interval is of, and from how many on rows can be compared."""
+        lists = ((row.get(name), least) for name, least in self.samples)
+        return next(((len(values), least) for values, least in lists if values), None)
+
     def compared_number(self, row: Row) -> float | None:
         """Its value as runs are compared in it; `None` where it is no measurement."""
         refused = self.compared_if is not None and row.get(self.compared_if) is False
@@ -111,11 +116,29 @@ def supported(value: float, low: float | None, high: float | None) -> str:
         return str(value)
     if value == 0:
         return "0"
+    return _quantized(value, _last_place(value, low, high))
+
+
+def _last_place(value: float, low: float | None, high: float | None) -> int:
+    """Exponent of ten of the last digit that an interval supports."""
     lead = _leading(value)
     if low is None or high is None or low == high or not math.isfinite(high - low):
-        return _quantized(value, lead - UNSUPPORTED_DIGITS + 1)
-    exponent = max(lead - MOST_DIGITS + 1, _leading(abs(high - low) / 2))
-    return _quantized(value, min(exponent, lead))
+        return lead - UNSUPPORTED_DIGITS + 1
+    return min(max(lead - MOST_DIGITS + 1, _leading(abs(high - low) / 2)), lead)
+
+
+def half_width(value: float, low: float | None, high: float | None) -> str:
+    """The longer half of an interval, to the last place of the `supported` value; or nothing.
+
+    Rounded up: what is said covers the interval, of values as narrow as `MOST_DIGITS` can show.
+    """
+    if value == 0 or low is None or high is None or low == high:
+        return ""
+    if not math.isfinite(value) or not math.isfinite(high - low):
+        return ""
+    place = Decimal(1).scaleb(_last_place(value, low, high))
+    half = Decimal(max(high - value, value - low))
+    return f"{half.quantize(place, rounding=ROUND_CEILING):f}"
 
 
 def percent(share: float, decimals: int = 2) -> str:

@@ -29,6 +29,7 @@ from harness.records.quantities.derived import (
 from harness.records.quantities.quantity import Quantity, Row
 
 _LIVE_PEAK = "largest sum of live storages during the forward, inference"
+_TIMES = VALUES["latency_seconds"].samples
 _PLAIN = ("suite", "label", "status", "cause", "module", "device", "pass", "verdict")
 
 _OF_CASES = (
@@ -195,6 +196,7 @@ _FOLLOWING: Mapping[str, tuple[Quantity, ...]] = {
             better="higher",
             interval_note="operations over the median latency and the 95 % interval of that median",
             spread=derived.operations_per_second_spread,
+            samples=_TIMES,
             read=quotient("flops", "latency_seconds"),
         ),
         Quantity(
@@ -220,6 +222,7 @@ _FOLLOWING: Mapping[str, tuple[Quantity, ...]] = {
             better="higher",
             interval_note="batch size over the median latency and the 95 % interval of that median",
             spread=derived.throughput_spread,
+            samples=_TIMES,
             read=derived.throughput,
         ),
         Quantity(
@@ -232,6 +235,7 @@ _FOLLOWING: Mapping[str, tuple[Quantity, ...]] = {
             better="higher",
             interval_note="one over the median latency and the 95 % interval of that median",
             spread=derived.fps_spread,
+            samples=_TIMES,
             read=derived.fps,
         ),
         Quantity(

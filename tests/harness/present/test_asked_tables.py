@@ -10,7 +10,7 @@ from rich.console import Console
 
 from harness.judge.relative import with_relative
 from harness.messages import HarnessError
-from harness.present.console import ConsoleTable
+from harness.present.console_table import ConsoleTable
 from harness.present.formats import csv_text, html, markdown
 from harness.present.latex.source import latex
 from harness.suite.presentation import TableSpec

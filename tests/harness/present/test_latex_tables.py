@@ -11,7 +11,7 @@ from made_rows import COLUMNS, Suite, failed, make, ocnet, row, table4
 
 from harness.judge.part import Context
 from harness.present.best import ranks
-from harness.present.formats import Cell, Column, Table
+from harness.present.formats import Cell, Column, Spread, Table
 from harness.present.latex.source import Typesetting, TypesettingError, latex, typesetting_of
 from harness.suite.presentation import PivotSpec, TableSpec
 
@@ -262,17 +262,35 @@ def test_ranks_go_by_what_is_shown(texts, aim, expected):
 
 
 def test_what_has_no_value_is_left_out_and_named():
-    rows = [row("A", 1, 1, 1, 1), row("B", 2, 1, 1, 1), row("C", 3, 1, 1, 1)]
+    rows = [row("A", 1, 1, 1, 1), row("B", 2, 1, 1, 1)]
     for each in rows:
         del each["latency_seconds"]
-    for name in ("params", "live_peak_bytes"):
-        del rows[2][name]
-    text = latex(make(TableSpec(columns=("label", "params", "latency")), ocnet(), rows), "x")
+    table = make(TableSpec(columns=("label", "params", "latency")), ocnet(), rows)
+    text = latex(table, "x")
     assert "Left out, without a value: Latency (ms)." in comments_of(text)
+    assert text.count("S[") == 1
+    assert "Latency: median" not in latex(table, "x", FULL)  # nor explained
+
+
+def test_rows_without_a_value_are_left_out_and_counted():
+    cells = (Cell("1", 1), Cell("–", None), Cell("3", 3))
+    labels = tuple(Cell(each, each) for each in "ABC")
+    columns = (Column("L", labels, "left", "l"), Column("N", cells, "right", "n"))
+    text = latex(Table("t", columns, ()), "x")
     assert "Left out, without a value in any column: 1 rows." in comments_of(text)
-    assert [line[0] for line in lines_of(text)] == ["A", "B"]
-    full = latex(make(TableSpec(columns=("label", "params", "latency")), ocnet(), rows), "x", FULL)
-    assert "Latency: median" not in full  # nor explained
+    assert [line[0] for line in lines_of(text)] == ["A", "C"]
+
+
+def test_too_few_samples_are_neither_best_nor_second():
+    spread = (Spread("0.1", 9, 6), Spread("", 1, 6), Spread("0.1", 9, 6))
+    cells = tuple(Cell(str(n + 1), n, spread=each) for n, each in enumerate(spread))
+    labels = tuple(Cell(each, each) for each in "ABC")
+    columns = (Column("L", labels, "left", "l"), Column("N", cells, "right", "n", aim="min"))
+    assert lines_of(latex(Table("t", columns, ()), "x")) == [
+        r"A & \bfseries 1 \\",
+        r"B & 2 \\",
+        r"C & {$\underline{3}$} \\",
+    ]
 
 
 def test_labels_lose_the_axis_that_they_share():

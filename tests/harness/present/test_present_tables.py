@@ -12,7 +12,7 @@ from rich.console import Console
 
 from harness.judge.part import Context
 from harness.messages import HarnessError, printable
-from harness.present.console import ConsoleTable, pieces
+from harness.present.console_table import ConsoleTable, pieces
 from harness.present.formats import csv_text, html, markdown, safe
 from harness.present.latex.source import latex
 from harness.suite.presentation import FigureSpec, ReferenceSpec, TableSpec

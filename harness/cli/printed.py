@@ -1,0 +1,123 @@
+"""A run at the command line: its tables, what has to be said below them, and where to go on."""
+
+import os
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from harness.api.measure import OptionError
+from harness.api.run import Run
+from harness.cli.output import say
+from harness.judge.verdict import VerdictTally
+from harness.present.formats import Cell, Column, Table
+from harness.records.remarks import Remarks
+from harness.runner import DEFAULT_ROOT
+
+Below = Literal["needed", "why", "notes", "nothing"]
+"""What stands below tables: lines without which they are misread; reasons of verdicts, too; all
+notes; none."""
+
+
+def below_of(notes: bool, why: bool, quiet: bool) -> Below:
+    """What stands below tables.
+
+    Raises:
+        OptionError: two of the options are given.
+    """
+    given = {"--notes": notes, "--why": why, "--quiet": quiet}
+    asked = [name for name, value in given.items() if value]
+    if len(asked) > 1:
+        raise OptionError(f"{' and '.join(asked)}: leave all but one of them out")
+    found: dict[str, Below] = {"--notes": "notes", "--why": "why", "--quiet": "nothing"}
+    return found[asked[0]] if asked else "needed"
+
+
+def print_run(run: Run, where: Console, *, below: Below) -> None:
+    """Print a run's tables, how many printed figures agree, and what can be done next."""
+    tables = run.shown()
+    print_tables(tables, where, below=below)
+    tallies = {title: tally for title, tally in run.tallies().items() if tally.total}
+    if len(tallies) > 1 and below != "nothing":
+        from harness.present.console_table import ConsoleTable
+
+        where.print(ConsoleTable(_summary(tallies)))
+        where.print()
+    path = run.directory.path
+    say(f"run: {path}", where)
+    if below != "nothing":
+        _say_what_next(path, where, below, judged=run.tally().judged > 0)
+    if said := Remarks.of(path).text:
+        say(said, where)
+    if (total := run.tally()).total:
+        say(total.text, where)
+
+
+def _say_what_next(path: Path, where: Console, below: Below, *, judged: bool) -> None:
+    known = path.resolve().parent.parent == DEFAULT_ROOT.resolve()
+    name = shlex.quote(path.name if known else str(path))
+    options = ["--why for reasons"] if judged and below == "needed" else []
+    options += ["--notes for versions, machine and warnings"] if below != "notes" else []
+    if options:
+        say(f"  harness show {name} {', '.join(options)}", where)
+    say(f"  harness report {name} for one HTML page", where)
+    kept = [folder for folder in ("tables", "plots") if (path / folder).is_dir()]
+    if kept:
+        say(
+            f"  {' and '.join(kept)}: {path}{os.sep}{'{' * (len(kept) > 1)}{','.join(kept)}"
+            f"{'}' * (len(kept) > 1)}",
+            where,
+        )
+
+
+def print_tables(tables: Mapping[str, Table], where: Console, *, below: Below) -> None:
+    """Print tables below one another; what is said of several of them stands once, at the end."""
+    from harness.present.console_table import ConsoleTable
+
+    lines = {name: _below(table, below) for name, table in tables.items()}
+    times = Counter(line for each in lines.values() for line in dict.fromkeys(each))
+    for name, table in tables.items():
+        own = [line for line in lines[name] if times[line] == 1]
+        where.print(ConsoleTable(table, notes=own))
+        where.print()
+    for line in (line for line, number in times.items() if number > 1):
+        where.print(f"- {line}", style="dim", markup=False)
+    if any(number > 1 for number in times.values()):
+        where.print()
+
+
+def _below(table: Table, below: Below) -> Sequence[str]:
+    chosen: Mapping[Below, Sequence[str]] = {
+        "needed": table.needed,
+        "why": (*table.needed, *table.reasons),
+        "notes": table.footnotes,
+        "nothing": (),
+    }
+    return chosen[below]
+
+
+def _summary(tallies: Mapping[str, VerdictTally]) -> Table:
+    """How many printed figures have which verdict, a row a table and one of all."""
+    rows = {**tallies, "all": sum(tallies.values(), VerdictTally())}
+    counted = [dict(_counts(tally)) for tally in rows.values()]
+    shown = [(word, [each[word] for each in counted]) for word in counted[-1]]
+    return Table(
+        "Printed figures",
+        (
+            Column("Table", tuple(Cell(title, title) for title in rows), "left", "table"),
+            *(
+                Column(word, tuple(Cell(str(n), n) for n in numbers), "right", word)
+                for word, numbers in shown
+                if any(numbers) or word == "differ"
+            ),
+        ),
+        (),
+    )
+
+
+def _counts(tally: VerdictTally) -> Iterable[tuple[str, int]]:
+    words = {"agrees": "agree", "differs": "differ"}
+    return [("judged", tally.judged), *((words.get(w, w), n) for w, n, _ in tally.counts)]
