@@ -19,7 +19,9 @@ from harness.measure import STATIC
 from harness.measure.roofline.calibration import DEFAULT_FOLDER, known_roofs
 from harness.messages import HarnessError, suggest
 from harness.present.formats import Table, html
-from harness.present.forms import Format, formatted
+from harness.present.forms import Format, FormatError, formatted
+from harness.present.latex.fit import PageColumns
+from harness.present.latex.source import typesetting_of
 from harness.present.rows import main_machine, rows_of, with_roofs
 from harness.present.table import make, usual_columns
 from harness.present.write import plot_names, table_names, write_tables
@@ -203,6 +205,9 @@ class Run:
         relative_to: str | None = None,
         part: str | None = None,
         format: Format,
+        full: bool = False,
+        page_columns: PageColumns | None = None,
+        best: bool | None = None,
     ) -> str: ...
 
     def table(
@@ -214,6 +219,9 @@ class Run:
         relative_to: str | None = None,
         part: str | None = None,
         format: Format | None = None,  # noqa: A002 - as in pandas and polars
+        full: bool = False,
+        page_columns: PageColumns | None = None,
+        best: bool | None = None,
     ) -> Table | str:
         """One table, as an object that notebooks show, or as text.
 
@@ -226,6 +234,9 @@ class Run:
             relative_to: label of the row that is 1 in its column `relative`.
             part: name of the included suite that `columns` are of.
             format: `console`, `markdown`, `latex`, `csv` or `html`; the table itself if absent.
+            full: in LaTeX, a float with caption and notes.
+            page_columns: in LaTeX, of a two-column page, that the table has to fit in; 1 or 2.
+            best: in LaTeX, whether best and second values are marked; they are if absent.
 
         Raises:
             HarnessError: there is no such table or column; names the nearest.
@@ -235,7 +246,12 @@ class Run:
             name, made = self._own_table(names, part, sort, relative_to)
         else:
             name, made = one(self.shown(), which, "tables")
-        return made if format is None else formatted(made, name, format)
+        typesetting = typesetting_of(best, page_columns, full=full)
+        if format is not None:
+            return formatted(made, name, format, typesetting)
+        if typesetting is not None:
+            raise FormatError("full, page_columns and best are of LaTeX; add format='latex'")
+        return made
 
     def plots(self) -> list[str]:
         """Names of the plots that the suite and those it includes ask for."""

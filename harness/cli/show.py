@@ -32,6 +32,7 @@ from harness.cli.printed import Below, below_of, print_run, print_tables
 from harness.instantiate import names
 from harness.messages import hint, quote, suggest
 from harness.present.forms import TABLE_FORMATS, FormatError, formatted
+from harness.present.latex.source import Typesetting, typesetting_of
 from harness.records.names import UnknownRunError, suites_in, tags_in
 from harness.records.remarks import DATED
 from harness.records.run_directory import LATEST, RunDirectoryError
@@ -39,7 +40,12 @@ from harness.runner import DEFAULT_ROOT
 
 
 def show_run(
-    name: str, which: str | None, form: str | None, *, best: bool | None, below: Below
+    name: str,
+    which: str | None,
+    form: str | None,
+    *,
+    typesetting: Typesetting | None,
+    below: Below,
 ) -> None:
     """Print the tables of a run as its records give them now: all, or one, in a format.
 
@@ -47,15 +53,15 @@ def show_run(
         name: what the run is called.
         which: name of a table.
         form: one of `TABLE_FORMATS`; as in a terminal, with the summary, if absent.
-        best: in LaTeX, whether best and second values are marked; as the suite asks if absent.
+        typesetting: of LaTeX; other formats have none.
         below: in a terminal, what stands below the tables; in other formats all notes do.
     """
     if form is not None and form not in TABLE_FORMATS:
         raise FormatError(
             f"--format {form}: no such format; {suggest(form, TABLE_FORMATS, 'formats')}"
         )
-    if best is not None and form != "latex":
-        raise FormatError("--best marks values in LaTeX; add --format latex")
+    if typesetting is not None and form != "latex":
+        raise FormatError("--best, --full and --columns are for LaTeX; add --format latex")
     with busy("reading the run"):
         run = load(name)
         run.rows()
@@ -66,9 +72,8 @@ def show_run(
     if form in (None, "console"):
         print_tables(tables, console(), below=below)
     else:
-        sys.stdout.write(
-            "\n".join(formatted(table, name, form, best=best) for name, table in tables.items())
-        )
+        texts = [formatted(table, name, form, typesetting) for name, table in tables.items()]
+        sys.stdout.write("\n".join(texts))
 
 
 def show(  # noqa: PLR0917 - typer calls it with names
@@ -112,7 +117,16 @@ def show(  # noqa: PLR0917 - typer calls it with names
         bool | None,
         typer.Option(
             "--best/--no-best",
-            help="In LaTeX: best value of a column bold, second underlined; as the suite asks.",
+            help="In LaTeX: best value of a column bold, second underlined; they are if absent.",
+        ),
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="In LaTeX: as a float, with caption and notes.")
+    ] = False,
+    columns: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=2, help="In LaTeX: columns of a two-column page that a table has to fit in."
         ),
     ] = None,
     notes: Notes = False,
@@ -124,6 +138,8 @@ def show(  # noqa: PLR0917 - typer calls it with names
         "--table": table,
         "--format": form,
         "--best": best,
+        "--full": full or None,
+        "--columns": columns,
         "--notes": notes or None,
         "--why": why or None,
         "--quiet": quiet or None,
@@ -132,7 +148,9 @@ def show(  # noqa: PLR0917 - typer calls it with names
     if kind == RUN:
         given = {"--input": input_, "--with": with_, "--pass": pass_, "--picture": picture}
         _refuse(given, f"is for modules, and {name} is a run")
-        show_run(name, table, form, best=best, below=below_of(notes, why, quiet))
+        asked = typesetting_of(best, columns, full=full)
+        below = below_of(notes, why, quiet)
+        show_run(name, table, form, typesetting=asked, below=below)
         return
     _refuse(of_run, f"is for runs, and {name} is a module")
     _show_module(name, input_, with_ or [], pass_ or "inference", picture)

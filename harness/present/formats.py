@@ -97,9 +97,9 @@ class Table:
     title: str  # of the table
     columns: tuple[Column, ...]  # shown ones and those that only CSV files hold
     footnotes: tuple[str, ...]  # all lines of the foot
-    # those of them that belong into a caption: what is counted, device, data type, versions
-    setting: tuple[str, ...] = ()
-    best: bool = False  # whether the suite asks for best and second values to be marked
+    caption: str = ""  # what a paper says beside the title: input, data type, pass
+    reading: tuple[str, ...] = ()  # what a paper says below it
+    peers: tuple[str, ...] = ()  # of each row: equal where best is sought, empty where it failed
     conclusions: tuple[str, ...] = ()  # which row is the fastest, and by how much
     needed: tuple[str, ...] = ()  # the lines of the foot without which it would be misread
     reasons: tuple[str, ...] = ()  # those that say why figures agree, differ or are not judged
@@ -110,7 +110,8 @@ class Table:
             ("title", printable(self.title)),
             ("columns", tuple(map(_printable_column, self.columns))),
             ("footnotes", tuple(map(printable, self.footnotes))),
-            ("setting", tuple(map(printable, self.setting))),
+            ("caption", printable(self.caption)),
+            ("reading", tuple(map(printable, self.reading))),
             ("conclusions", tuple(map(printable, self.conclusions))),
             ("needed", tuple(map(printable, self.needed))),
             ("reasons", tuple(map(printable, self.reasons))),

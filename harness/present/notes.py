@@ -164,15 +164,6 @@ def failures(rows: Iterable[Row]) -> list[Failure]:
     return [Failure(*key, tuple(labels)) for key, labels in found.items()]
 
 
-def setting(
-    part: Part, rows: Sequence[Row], readings: Iterable[Reading], context: Context
-) -> tuple[str, ...]:
-    """The lines of a foot without which a table cannot be read: what is counted, where, by what."""
-    counted = [_counted(each) for each in conventions(readings, convention_of(part))]
-    lines = [*counted, *setup(rows), *pairs("Versions", context.versions)]
-    return tuple(" ".join(line.split()) for line in lines)
-
-
 def _counted(convention: ConventionSpec) -> str:
     words = f": {convention.description}" if convention.description else ""
     return f"{definition(convention)}{words}."

@@ -7,7 +7,7 @@ from harness.environment.files import checked_name, usable_name, write_atomicall
 from harness.judge.part import Part
 from harness.messages import HarnessError
 from harness.present.formats import Table, csv_text, markdown
-from harness.present.latex import latex
+from harness.present.latex.source import latex
 
 
 def table_names(part: Part) -> list[str]:

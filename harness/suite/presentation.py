@@ -166,8 +166,8 @@ class TableSpec(Strict):
     )
     best: Best | None = Field(
         default=None,
-        description="Marks best (bold) and second (underlined) values in LaTeX: auto, or column: "
-        "min or max. auto: costs min, accuracies and rates max.",
+        description="Columns whose best (bold) and second (underlined) values LaTeX marks, and "
+        "which way: min or max. auto, and if absent: all; costs min, accuracies and rates max.",
     )
     sort: str | None = Field(
         default=None,

@@ -46,6 +46,7 @@ MACHINE = "492be8573315"
 """Of these runs."""
 
 SUFFIXES = {"markdown": "md", "latex": "tex", "csv": "csv"}
+FULL = ("--format", "latex", "--full", "--columns", "1")
 LIVE = ("conventions", "ocnet_figure4")
 MODULES = ("self_attention", "ppm", "region_attention")
 EXPORTS = {
@@ -69,6 +70,7 @@ COMMANDS = (
     "show {run} --format markdwn",
     "show {run} --table nosuch",
     "show {run} --best",
+    "show {run} --format csv --columns 2",
     "show {run} --input 1,2",
     "validate nowhere.yaml",
     "run {suite} --only Nobody",
@@ -227,6 +229,7 @@ def outputs() -> dict[str, Callable[[], str]]:
         "mistakes.txt": mistakes,
         "mistaken_commands.txt": mistaken_commands,
         "rows/efficiency.json": lambda: lines(harness.load(EFFICIENCY).rows()),
+        "show/efficiency-full.tex": partial(text_of, "show", EFFICIENCY, *FULL),
     }
     for width in WIDTHS:
         found[f"show/efficiency-{width}.txt"] = partial(as_wide, width, "show", EFFICIENCY)

@@ -14,7 +14,7 @@ from harness.judge.part import Context
 from harness.messages import HarnessError, printable
 from harness.present.console_table import ConsoleTable, pieces
 from harness.present.formats import csv_text, html, markdown, safe
-from harness.present.latex import latex
+from harness.present.latex.source import latex
 from harness.suite.presentation import FigureSpec, ReferenceSpec, TableSpec
 
 SPEC = TableSpec(columns=COLUMNS)
