@@ -12,7 +12,7 @@ from harness.api.measure import validate
 from harness.cli.app import app
 from harness.judge import verdict
 
-KEPT = Path(__file__).resolve().parents[2] / "golden" / "efficiency"
+KEPT = Path(__file__).resolve().parents[3] / "results" / "efficiency"
 SUITE = """
 suite: mini
 include: [below.yaml]
