@@ -272,7 +272,8 @@ class Run:
             part: name of the included suite whose rows are shown.
             figure: what it is sized for: a column of a paper, its page, or a slide.
             font: family of its letters that is installed.
-            titled: whether title and notes stand in the figure; its `caption` has them in any case.
+            titled: whether title and notes stand in the figure, as they do with a `title` that is
+                given; its `caption` has them in any case.
 
         Raises:
             HarnessError: there is no such plot, quantity, size or font; names the nearest.
@@ -280,7 +281,7 @@ class Run:
         from harness.present.plots.plot import draw
         from harness.present.plots.sheet import sheet_of
 
-        to = sheet_of(figure, font, titled=titled)
+        to = sheet_of(figure, font, titled=titled or title is not None)
 
         if kind is None:
             _, (owner, spec) = one(self._plots, which, "plots")

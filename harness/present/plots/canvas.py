@@ -183,6 +183,8 @@ class SheetFigure(Figure):
         self.sheet = sheet()
         self.caption: tuple[str, ...] = ()
         """Title and notes, which stand beside the figure unless they were asked into it."""
+        self.foot = 0.0
+        """Share of its height that notes take."""
         super().__init__(figsize=(self.sheet.width, height))
         FigureCanvasAgg(self)
 
@@ -252,7 +254,7 @@ def panels(
         height = max(height - head - foot, height / 2)
     total = head + height + foot
     figure = SheetFigure(total)
-    figure.caption = (title, *notes)
+    figure.caption, figure.foot = (title, *notes), foot / total
     pad, room = to.length(_PAD), (0, foot / total, 1, height / total)
     figure.set_layout_engine("constrained", rect=room, w_pad=pad, h_pad=pad)
     _write_lines(figure, heading, (total - _MARGIN) / total, title=True)

@@ -62,9 +62,11 @@ def draw_multiples(view: View, curves: Sequence[Curve]) -> Figure:
             axes.set_visible(False)
         # Below a panel that stands above none the axis is named, too.
         axes.tick_params(labelbottom=number + across >= len(shown))
-    figure.supxlabel(view.x.head, size=to.text(9))
+    below = figure.supxlabel(view.x.head, size=to.text(9))
     figure.supylabel(view.y.head, size=to.text(9))
     canvas.settle(figure)
+    # Matplotlib keeps room for it above the notes, and puts it at the edge of the figure.
+    below.set_y(below.get_position()[1] + figure.foot)
     if not view.x.is_text:
         thin_ticks(panels[len(shown) - 1])  # the axis of all, where its labels are drawn
     return figure
