@@ -26,7 +26,9 @@ COLOURS = tuple(to_hex(each) for each in mpl.colormaps["cividis"].resampled(40).
 INKS = ("#010101", "#fefefe")
 """Of text on cells: the one that is read better. Black and white change places on a dark page."""
 
-_LOST = "#eeeeee"  # of a cell whose case has no value, which is hatched
+LOST = "#eeeeee"
+"""Of a cell whose case has no value: no colour of the scale is near it."""
+
 _CELL = 0.36  # inches of height on a page
 _MOST_HEIGHT = 7.0  # inches on a page
 _SIZE = 7.5  # points
@@ -62,7 +64,7 @@ def draw(view: View) -> Figure:
     """Cells coloured by their value, which stands in each where all have room.
 
     Numbers ascend to the right and upwards; text stands in the suite's order, from the top. A case
-    that failed is hatched, with its status; a pair that was not asked for stays empty.
+    that failed is grey, with its status; a pair that was not asked for stays empty.
     """
     assert view.x is not None
     assert view.value is not None
@@ -123,20 +125,20 @@ def _mesh(axes: Axes, view: View, values: Values) -> QuadMesh:
 
 
 def _write(axes: Axes, value: Reading, mesh: QuadMesh, cells: _Cells) -> None:
-    """Values in their cells, unless one is too long for its own; hatches where there are none."""
-    texts = []
+    """Values in their cells, unless one is too long for its own; what failed is marked anyway."""
+    size = sheet().text(_SIZE)
+    look: dict[str, Any] = {"ha": "center", "va": "center", "size": size}
+    most = sheet().characters(_SIZE, _SHARE / len(cells.across))
+    fits = max(len(value.text(row) or "") for *_, row in cells.found()) <= most
     for column, line, row in cells.found():
         ours, text = value.ours(row), value.text(row)
         if ours is None or text is None:
             corner = (column - 0.5, line - 0.5)
-            hatch = Rectangle(corner, 1, 1, facecolor=_LOST, edgecolor="white", hatch="////")
-            axes.add_patch(hatch)
-            text = "" if row.get("status") == "ok" else str(row.get("status") or "not run")
-        ground = _LOST if ours is None else to_hex(mesh.to_rgba(ours))  # type: ignore[arg-type]
-        texts.append((column, line, text, max(INKS, key=lambda ink: contrast(ink, ground))))
-    most = sheet().characters(_SIZE, _SHARE / len(cells.across))
-    if max(len(text) for _, _, text, _ in texts) > most:
-        return
-    size = sheet().text(_SIZE)
-    for column, line, text, ink in texts:
-        axes.text(column, line, text, color=ink, ha="center", va="center", size=size)
+            axes.add_patch(Rectangle(corner, 1, 1, facecolor=LOST, edgecolor="white"))
+            status = "not measured" if row.get("status") == "ok" else str(row.get("status"))
+            text = status if len(status) <= most else "×"
+        elif not fits:
+            continue
+        ground = LOST if ours is None else to_hex(mesh.to_rgba(ours))  # type: ignore[arg-type]
+        ink = max(INKS, key=lambda each: contrast(each, ground))
+        axes.text(column, line, text, color=ink, **look)

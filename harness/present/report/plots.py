@@ -12,7 +12,7 @@ from harness.judge.part import Part
 from harness.messages import HarnessError
 from harness.present.notes import setup
 from harness.present.plots.canvas import linear_rgb, render
-from harness.present.plots.heatmap import COLOURS, INKS
+from harness.present.plots.heatmap import COLOURS, INKS, LOST
 from harness.present.plots.plot import look, paint
 from harness.present.plots.view import View, guide, why
 from harness.present.report.tables import Grid, plain
@@ -140,7 +140,9 @@ _COLOUR = re.compile(r"#[0-9a-fA-F]{6}\b")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
 _GROUND = "#ffffff"
-_FIXED = frozenset((*COLOURS, *INKS))  # a scale of colours is read by its order, on any ground
+_FIXED = frozenset(
+    (*COLOURS, *INKS, LOST)
+)  # a scale of colours is read by its order, on any ground
 
 
 class Pictures:

@@ -56,13 +56,13 @@ def test_text_stands_in_the_suites_order():
     assert labels(axes.xaxis) == ["1", "2"]
 
 
-def test_a_failed_case_is_hatched_and_a_pair_that_was_not_asked_for_is_empty():
+def test_a_failed_case_is_grey_and_a_pair_that_was_not_asked_for_is_empty():
     lost = failed("8 1", "oom", "out of memory", factors={"heads": 8, "rate": 1.0})
     rows = [lost if each["label"] == "8 1.0" else each for each in ROWS if each["label"] != "1 0.5"]
     figure = draw(FLOPS, Suite(), rows, None, PAGE)
     axes = figure.axes[0]
-    (hatched,) = [each for each in axes.patches if each.get_hatch()]
-    assert (hatched.get_x(), hatched.get_y()) == (1.5, -0.5)  # the last column, the upper line
+    (grey,) = axes.patches
+    assert (grey.get_x(), grey.get_y()) == (1.5, -0.5)  # the last column, the upper line
     texts = {text.get_position(): text.get_text() for text in axes.texts}
     assert texts[2, 0] == "oom"
     assert (1, 2) not in texts
@@ -81,6 +81,9 @@ def test_numbers_that_have_no_room_are_left_to_the_colours():
     rows = [cell(heads, rate, heads + rate) for heads in (1, 2) for rate in range(60)]
     figure = draw(FLOPS, Suite(), rows, None, PAGE)
     assert list(figure.axes[0].texts) == []
+    failing = [*rows[1:], failed("1 0", "oom", "no", factors={"heads": 1, "rate": 0})]
+    (mark,) = draw(FLOPS, Suite(), failing, None, PAGE).axes[0].texts
+    assert mark.get_text() == "×"
     assert 10 < len([each for each in labels(figure.axes[0].xaxis) if each]) < 60
     assert outside(figure) == []
 
