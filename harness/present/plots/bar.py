@@ -155,7 +155,7 @@ class _Marks:
 
 def _label_length(view: View) -> int:
     """Letters of the longest label."""
-    return max(len(style.short(str(row.get("label")))) for row in view.every)
+    return max(len(style.row_label(row)) for row in view.every)
 
 
 def _axes_share(view: View, size: float, columns: Sequence[Numbers] = ()) -> float:
@@ -198,7 +198,7 @@ def _name_rows(
     Args:
         share: of the figure's width that the axes have.
     """
-    axes.set_yticks(list(places), [style.short(str(row.get("label"))) for row in places.values()])
+    axes.set_yticks(list(places), [style.row_label(row) for row in places.values()])
     axes.tick_params(axis="y", length=0, labelsize=sheet().text(size))
     axes.spines["left"].set_visible(False)  # bars would hide it
     axes.grid(visible=True, axis="x")

@@ -17,6 +17,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from harness.messages import printable
 from harness.present.plots.sheet import PAGE, Sheet, drawn_for, sheet
+from harness.records.quantities.quantity import Row
 
 # Okabe and Ito, "Color Universal Design" (2008), as tabled by Wong, Nature Methods 8:441 (2011).
 # Told apart by people with protanopia, deuteranopia and tritanopia; yellow is left out, since it is
@@ -47,6 +48,7 @@ _MOST_SHOWN = 1000  # pixels of a notebook's width
 # WCAG 2.2, 1.4.3: the least contrast of text.
 TEXT_CONTRAST = 4.5
 _LABEL = 48  # characters of a label in a plot; tables have it whole
+_LABEL_SHARE = 0.48  # of the width, at most, for the label of a row
 _MOST_PIXELS = 30_000  # a side of a bitmap; more than twice as many is more than Agg draws
 
 
@@ -87,12 +89,17 @@ def linear_rgb(name: str) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def short(label: str) -> str:
+def row_label(row: Row) -> str:
+    """The label of a row beside bars or points, which leaves room for them."""
+    return short(str(row.get("label")), min(_LABEL, sheet().characters(8, _LABEL_SHARE)))
+
+
+def short(label: str, most: int = _LABEL) -> str:
     """A label on one line; the middle of a long one is left out."""
     line = printable(" ".join(label.split()))
-    if len(line) <= _LABEL:
+    if len(line) <= most:
         return line
-    half = (_LABEL - 3) // 2
+    half = (most - 3) // 2
     return f"{line[:half]}...{line[-half:]}"
 
 

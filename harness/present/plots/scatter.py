@@ -128,7 +128,7 @@ def _visible(interval: Point, limits: Point) -> Point:
 
 def shown_labels(view: View, best: Sequence[int] = ()) -> dict[int, str]:
     """Labels by number of the row: all, or where they are too many those of the front."""
-    names = {index: style.short(str(row.get("label"))) for index, row in enumerate(view.rows)}
+    names = {index: style.row_label(row) for index, row in enumerate(view.rows)}
     if len(names) <= most_labels():
         return names
     return {index: names[index] for index in list(best)[: most_labels()]}

@@ -125,6 +125,17 @@ def test_mistakes_name_what_is_near(given, said):
     assert "\n" not in str(found.value)
 
 
+@pytest.mark.parametrize("figure", FIGURES)
+def test_long_labels_leave_room_for_bars(figure):
+    label = "a label of many words that goes on for longer than any table of a paper would bear"
+    rows = [row(f"{label} {n}", 1, n, 8, n) for n in (1, 2, 3)]
+    (axes,) = draw(PlotSpec(kind="bar", y="flops"), Suite(), rows, None, FIGURES[figure]).axes
+    assert axes.get_position().width > 0.4
+    names = [each.get_text() for each in axes.get_yticklabels()]
+    assert len(set(names)) == 3  # the end, which tells them apart, is there
+    assert names[0].startswith("a label")
+
+
 def test_a_bitmap_for_print_has_300_dots_per_inch():
     spec, part, rows = PLOTS["line"]
     png = render(draw(spec, part, rows, None, COLUMN), "png")
