@@ -261,38 +261,51 @@ class Run:
         self,
         which: str | int | None = None,
         *,
-        kind: Literal["bar", "scatter", "line", "roofline"] | None = None,
+        kind: Literal["bar", "scatter", "line", "roofline", "heatmap"] | None = None,
         x: str | None = None,
         y: str | Sequence[str] | None = None,
+        value: str | None = None,
         series: str | None = None,
         log: Literal["auto", "none", "x", "y", "both"] = "auto",
         title: str | None = None,
         part: str | None = None,
+        figure: Literal["column", "page", "slide"] = "page",
+        font: str | None = None,
+        titled: bool = False,
     ) -> "Figure":
-        """One plot.
+        """One plot, whose `savefig` writes what `harness show RUN --plots` writes.
 
         Args:
             which: name or number of a plot that the suite asks for; may be left out where there is
                 one.
             kind: of a plot of its own instead, which the arguments below describe as in a suite.
             x: quantity or grid axis.
-            y: quantity; for bars several.
+            y: quantity; for bars several; for a heat map a second grid axis.
+            value: of a heat map, the quantity in its cells.
             series: grid axis or column that splits the rows.
             log: which axes are logarithmic.
             title: in place of the usual one.
             part: name of the included suite whose rows are shown.
+            figure: what it is sized for: a column of a paper, its page, or a slide.
+            font: family of its letters that is installed.
+            titled: whether title and notes stand in the figure, as they do with a `title` that is
+                given; its `caption` has them in any case.
 
         Raises:
-            HarnessError: there is no such plot or quantity; names the nearest.
+            HarnessError: there is no such plot, quantity, size or font; names the nearest.
         """
         from harness.present.plots.plot import draw
+        from harness.present.plots.sheet import sheet_of
+
+        to = sheet_of(figure, font, titled=titled or title is not None)
 
         if kind is None:
             _, (owner, spec) = one(self._plots, which, "plots")
         else:
-            asked = {"kind": kind, "x": x, "y": y, "series": series, "log": log, "title": title}
+            asked = {"kind": kind, "x": x, "y": y, "value": value, "series": series}
+            asked |= {"log": log, "title": title}
             owner, spec = self._part(part), _plot_spec(asked)
-        return draw(spec, owner, self._rows[owner.name], self.context)
+        return draw(spec, owner, self._rows[owner.name], self.context, to)
 
     def compare(self, *labels: str) -> "Comparison":
         """Which row is the fastest, and by how much.
@@ -348,10 +361,41 @@ class Run:
             rows = shown._rows[part.name]
             if rows and part.tables:
                 write_tables(shown._tables[part.name], self.directory.path)
+        shown.write_plots()
+
+    def write_plots(
+        self,
+        folder: Path | None = None,
+        figure: str = "page",
+        font: str | None = None,
+        *,
+        titled: bool = False,
+    ) -> list[Path]:
+        """Draw the plots of every part: each as PNG, SVG and PDF, its caption as TXT.
+
+        Args:
+            folder: that of the files; `plots/` in the run directory if absent.
+            figure: what they are sized for; see `plot`.
+            font: family of their letters.
+            titled: whether title and notes stand in the figures, too.
+
+        Returns:
+            The files, in the order written.
+
+        Raises:
+            HarnessError: there is no such size or font, or a file cannot be written.
+        """
+        written: list[Path] = []
+        for part in self.suite.parts():
+            rows = self._rows[part.name]
             if rows and part.plots:  # matplotlib takes half a second to import
                 from harness.present.plots.plot import write_plots
+                from harness.present.plots.sheet import sheet_of
 
-                write_plots(part, rows, self.directory.path, shown.context)
+                to = sheet_of(figure, font, titled=titled)
+                place = folder or self.directory.path / "plots"
+                written += write_plots(part, rows, place, self.context, to)
+        return written
 
     def _part(self, name: str | None) -> Suite:
         parts = {part.name: part for part in self.suite.parts()}

@@ -12,7 +12,7 @@ from harness.judge.verdict import growth_axes, misnamed, paired
 from harness.measure.own import is_own
 from harness.messages import HarnessError
 from harness.present.measured import missing
-from harness.present.pivot import PivotError, pivoted
+from harness.present.pivot import PivotError, pivoted, require_places
 from harness.present.reading import OVER, read
 from harness.records.quantities.derived import FACTORS, INPUT, axis_of, sweep_name
 from harness.records.quantities.registry import ALIASES, QUANTITIES, find
@@ -128,13 +128,21 @@ def _of_figure(
 
 
 def _of_pivots(part: Suite, rows: Sequence[dict[str, Any]]) -> Iterator[Mistake]:
-    """Matrices with several rows in one cell."""
+    """Matrices and heat maps with several rows in one cell."""
     for t, table in enumerate(part.tables):
         try:
             if table.pivot is not None:
                 pivoted(table.pivot, part, rows)
         except PivotError as error:
             yield ("tables", t, "pivot"), error
+        except HarnessError:  # said of the name
+            pass
+    for p, plot in enumerate(part.plots):
+        try:
+            if plot.kind == "heatmap":
+                require_places(plot, part, rows)
+        except PivotError as error:
+            yield ("plots", p), error
         except HarnessError:  # said of the name
             pass
 
@@ -200,7 +208,7 @@ def _quantities(data: dict[str, Any]) -> Iterator[tuple[Location, str, str]]:
                 yield ("tables", t, "pivot", place), name, "pivot"
     for p, plot in enumerate(_mappings(data.get("plots"))):
         axes = {**(ROOFLINE_AXES if plot.get("kind") == "roofline" else {}), **plot}
-        for axis in ("x", "series", "y"):
+        for axis in ("x", "series", "y", "value"):
             said = axes.get(axis)
             for n, name in enumerate(_listed(said)):
                 if isinstance(name, str):

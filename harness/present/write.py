@@ -42,7 +42,7 @@ def plot_names(part: Part) -> list[str]:
     """File names of a suite's plots, without ending."""
     return _file_names(
         [
-            spec.name or usable_name(f"{part.name}-{spec.kind}-{'-'.join(spec.ys)}")
+            spec.name or usable_name(f"{part.name}-{spec.kind}-{'-'.join(spec.shown)}")
             for spec in part.plots
         ]
     )

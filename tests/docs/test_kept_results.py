@@ -1,5 +1,7 @@
 """Results that are kept with the code: their tables, and what the documentation says of them."""
 
+import io
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,31 @@ def test_a_table_made_again_is_the_same_in_every_byte(name):
     for file, content in kept.items():
         again = run.table(Path(file).stem, format="markdown")
         assert again.encode() == content, f"harness show {KEPT / name} says something else now"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_plot_is_kept_with_its_caption(name):
+    folder, run = KEPT / name / "plots", harness.load(KEPT / name)
+    kept = {path.name for path in folder.iterdir() if path.suffix in (".svg", ".txt")}
+    assert kept == {f"{plot}.{ending}" for plot in run.plots() for ending in ("svg", "txt")}
+    for path in folder.glob("*.svg"):
+        assert path.stat().st_size < 80_000, "it is in every clone"
+
+
+def test_a_plot_made_again_shows_the_same():
+    """Where letters stand differs from one version of matplotlib to the next."""
+    name = "ablation-cpnet-prior-size"
+    again = io.BytesIO()
+    harness.load(KEPT / name).plot(name).savefig(again, format="svg")
+    kept = (KEPT / name / "plots" / f"{name}.svg").read_text(encoding="utf-8")
+    shown = svg_texts(kept)
+    assert {"branches = none", "branches = both", "mIoU (%)", "printed"} <= set(shown)
+    assert svg_texts(again.getvalue().decode()) == shown
+
+
+def svg_texts(svg):
+    root = ET.fromstring(svg)
+    return ["".join(each.itertext()) for each in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -138,7 +138,7 @@ def test_files_made_again_from_the_records_are_the_same_bytes(run, back):
     files = sorted([*folder.glob("tables/*"), *folder.glob("plots/*")])
     assert {file.name for file in files} == {
         "small.csv", "small.md", "small.tex", "products.csv", "products.md", "products.tex",
-        "costs.pdf", "costs.png", "costs.svg",
+        "costs.pdf", "costs.png", "costs.svg", "costs.txt",
     }  # fmt: skip
     before = {file: file.read_bytes() for file in files}
     for file in files:
