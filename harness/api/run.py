@@ -7,27 +7,26 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from pydantic import ValidationError
 
-from harness.environment.machine import LIBRARIES
+from harness.api.choice import NotThereError, one
+from harness.api.setting import context_of, environment_of
 from harness.judge.part import Context
 from harness.judge.relative import with_relative
 from harness.judge.verdict import VerdictTally, annotate, tally_of
-from harness.measure import STATIC
 from harness.measure.roofline.calibration import DEFAULT_FOLDER, known_roofs
-from harness.messages import HarnessError, suggest
+from harness.messages import HarnessError
 from harness.present.formats import Table, html
 from harness.present.forms import Format, FormatError, formatted
 from harness.present.latex.fit import PageColumns
 from harness.present.latex.source import typesetting_of
-from harness.present.rows import main_machine, rows_of, with_roofs
+from harness.present.rows import rows_of, with_roofs
 from harness.present.table import make, usual_columns
 from harness.present.write import plot_names, table_names, write_tables
 from harness.records.kept_run import KeptRun
 from harness.records.names import find_run
-from harness.records.origin import commits_of, main_versions
 from harness.records.record import Record
 from harness.records.remarks import Remarks
 from harness.records.run_directory import DESCRIPTION, LATEST, RunDirectory, RunDirectoryError
@@ -41,35 +40,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from harness.api.timing import Comparison
-
-Asked = TypeVar("Asked")
-
-
-class NotThereError(HarnessError):
-    """There is no such table or plot."""
-
-
-def one(known: Mapping[str, Asked], which: str | int | None, noun: str) -> tuple[str, Asked]:
-    """The entry of that name or number; without either, the only one.
-
-    Raises:
-        NotThereError: there is none, or more than one; names them.
-    """
-    names = list(known)
-    listed = f": {', '.join(names)}" if names else ""
-    if isinstance(which, int):
-        if not -len(names) <= which < len(names):
-            raise NotThereError(f"no number {which}: there are {len(names)} {noun}{listed}")
-        which = names[which]
-    if which is None and len(names) == 1:
-        which = names[0]
-    if which is None:
-        what = f"{len(names)} {noun}, so that one has to be named" if names else f"no {noun}"
-        raise NotThereError(f"the suite has {what}{listed}")
-    if which not in known:
-        cure = suggest(which, names, noun)
-        raise NotThereError(f"nothing is called {which!r} among the {noun}; {cure}")
-    return which, known[which]
 
 
 @dataclass(frozen=True, eq=False)
@@ -449,40 +419,14 @@ class Run:
     def _description(self) -> Mapping[str, Any]:
         return self.directory.description()
 
-    @property
+    @cached_property
     def _environment(self) -> Mapping[str, Any]:
-        """Of the machine whose times are shown; on a cluster that is none of this one."""
-        machines = self._description.get("machines") or {}
-        main = main_machine([{**r.values, "machine_key": r.machine_key} for r in self.records])
-        if main is None and self.records:
-            main = self.records[0].machine_key
-        found: Mapping[str, Any] | None = machines.get(main, self._description).get("environment")
-        return found or {}
+        return environment_of(self._description, self.records)
 
     @cached_property
     def context(self) -> Context:
         """Machine and versions, as `run.json` has them."""
-        environment = self._environment
-        machine = {
-            name: value
-            for name, value in (environment.get("machine") or {}).items()
-            if value not in (None, [], "")
-        }
-        if not any(r.values.get("threads", r.threads) for r in self.records):
-            machine["threads"] = environment.get("threads")
-        libraries = environment.get("libraries") or {}
-        versions = {"python": environment.get("python")}
-        versions |= {n: v for n, v in libraries.items() if n in LIBRARIES and v}
-        # A run that went on has records of another time than its beginning.
-        own = [record.provenance for record in self.records]
-        versions |= {n: v for n, v in main_versions(own).items() if n in versions}
-        commits = commits_of(own) or commits_of([environment.get("git") or {}])
-        if commits:
-            versions["commit"] = ", ".join(commits)
-        # Conditions of the machine bear on what was timed, not on what was counted.
-        timed = any(not set(record.metrics) <= set(STATIC) for record in self.records)
-        warnings = tuple(environment.get("warnings") or ()) if timed else ()
-        return Context(machine=machine, versions=versions, warnings=warnings)
+        return context_of(self._environment, self.records)
 
     def summary(self) -> str:
         """One line: cases by status, printed figures by verdict, the folder."""

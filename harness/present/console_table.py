@@ -31,12 +31,12 @@ class ConsoleTable:
     wrap cannot be read.
 
     Args:
-        notes: the lines below the table; those that are needed if absent.
+        notes: the lines below the table; `Table.brief` if absent.
     """
 
     def __init__(self, table: Table, *, notes: Sequence[str] | None = None) -> None:
         self._table = table
-        self._notes = table.needed if notes is None else notes
+        self._notes = table.brief if notes is None else notes
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(self._table.title, style="bold")

@@ -101,7 +101,9 @@ class Table:
     reading: tuple[str, ...] = ()  # what a paper says below it
     peers: tuple[str, ...] = ()  # of each row: equal where best is sought, empty where it failed
     conclusions: tuple[str, ...] = ()  # which row is the fastest, and by how much
+    verdicts: str = ""  # how many of its figures have which mark; empty where none has one
     needed: tuple[str, ...] = ()  # the lines of the foot without which it would be misread
+    warned: str = ""  # how many of its rows carry a warning; empty where none does
     reasons: tuple[str, ...] = ()  # those that say why figures agree, differ or are not judged
 
     def __post_init__(self) -> None:
@@ -122,6 +124,11 @@ class Table:
     def shown(self) -> tuple[Column, ...]:
         """Columns for people."""
         return tuple(column for column in self.columns if column.shown)
+
+    @property
+    def brief(self) -> tuple[str, ...]:
+        """The foot of a table that stands alone, in a terminal."""
+        return tuple(filter(None, (self.verdicts, *self.needed, self.warned)))
 
     @property
     def lines(self) -> list[list[str]]:

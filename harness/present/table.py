@@ -11,7 +11,7 @@ from harness.measure import METRICS
 from harness.measure.metric import Direction
 from harness.present.captions import caption, explanations, peers
 from harness.present.formats import ABSENT, MARKS, Cell, Column, Table, percent_cell
-from harness.present.notes import footnotes, needed, reasons
+from harness.present.notes import footnotes, marked, needed, reasons, warned
 from harness.present.pivot import pivoted
 from harness.present.reading import Reading, read
 from harness.records.quantities.quantity import Row, with_unit
@@ -53,7 +53,9 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | No
         reading=explanations(spec, part, rows, readings, context),
         peers=alike,
         conclusions=tuple(conclusions(rows)) if RELATIVE in spec.names else (),
+        verdicts=marked(rows, columns),
         needed=needed(rows, columns),
+        warned=warned(rows),
         reasons=reasons(part, rows)
         if any(each.sub or each.stored == "verdict" for each in columns)
         else (),
