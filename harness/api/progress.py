@@ -101,7 +101,6 @@ class Reporter:
         for name, kept in what.kept_of.items():
             self._tables[name].ok += kept
         with suppress(OSError):
-            self._begin()
             if not self._quiet:
                 self._say(what.text)
 

@@ -106,7 +106,7 @@ def compare(  # noqa: PLR0917 - typer calls it with names
         where = console()
         table = changes(report, reasons=False)
         if table.lines:
-            where.print(ConsoleTable(table))
+            where.print(ConsoleTable(table, notes=table.footnotes))
         for reason in why_changed(report):
             say(f"- {reason}", where)
         for note in (*report.notes, report.rule):

@@ -23,7 +23,7 @@ def formatted(table: Table, name: str, form: str, typesetting: Typesetting | Non
     Args:
         table: what to print.
         name: the label that LaTeX refers to it by.
-        form: one of `TABLE_FORMATS`; `console` is as a terminal without colours would show it.
+        form: one of `TABLE_FORMATS`; `console` is as a terminal shows it, without colours and with all notes.
         typesetting: of LaTeX; of another form there is none.
 
     Raises:
@@ -38,7 +38,9 @@ def formatted(table: Table, name: str, form: str, typesetting: Typesetting | Non
         from harness.present.console_table import ConsoleTable
 
         out = io.StringIO()
-        PrintableConsole(file=out, width=CONSOLE_WIDTH).print(ConsoleTable(table))
+        PrintableConsole(file=out, width=CONSOLE_WIDTH).print(
+            ConsoleTable(table, notes=table.footnotes)
+        )
         return out.getvalue()
     makers = {"markdown": markdown, "csv": csv_text, "html": html}
     if form not in makers:

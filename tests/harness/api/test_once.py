@@ -73,7 +73,7 @@ def test_a_figure_is_judged_once_however_often_it_is_shown(tmp_path, monkeypatch
 
 def test_checking_judges_nothing(monkeypatch):
     monkeypatch.setattr(verdict, "judge", None)
-    suites = KEPT.parents[2] / "suites"
+    suites = KEPT.parents[1] / "suites"
     assert validate(suites / "ocnet_table4.yaml").all_jobs()
 
 
