@@ -23,7 +23,7 @@ def formatted(table: Table, name: str, form: str, typesetting: Typesetting | Non
     Args:
         table: what to print.
         name: the label that LaTeX refers to it by.
-        form: one of `TABLE_FORMATS`; `console` is as a terminal shows it, without colours and with all notes.
+        form: one of `TABLE_FORMATS`; `console` is what a terminal shows, with all notes.
         typesetting: of LaTeX; of another form there is none.
 
     Raises:
