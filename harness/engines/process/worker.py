@@ -32,6 +32,9 @@ _ALLOCATION_FAILURES = (
     "out of memory",
     "not enough memory",
     "bad_alloc",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUDA_ERROR_OUT_OF_MEMORY",  # of the driver's own interface, as Triton uses it
     "Storage size calculation overflowed",  # more bytes than a 64-bit size can say
 )
 _NO_FORWARD = 'is missing the required "forward" function'  # what nn.Module says of a class
@@ -40,6 +43,7 @@ _MISSING_OPERATORS = (
     "Could not run",
     "is not currently implemented",
     "not supported on",
+    "no kernel image is available",  # PyTorch was not built for this GPU
 )
 # Of our own errors, by name, since their modules import torch.
 _STATUS_OF: dict[str, Status] = {
