@@ -24,6 +24,7 @@ from harness.environment.searching import with_folders
 from harness.measure import STATIC
 from harness.measure.forecast import require_room
 from harness.measure.passes import Flush, TimedPass, compiled, flush_of, timed_pass
+from harness.measure.precision import float32_in_effect, float32_products
 from harness.measure.sampling import (
     FixedCount,
     RelativeStdev,
@@ -161,6 +162,8 @@ def benchmark_case(job: Job, benchmark: Any) -> None:
     try:
         with _circumstances(job):
             benchmark.extra_info["threads"] = torch.get_num_threads()
+            if job.case.device == "cuda":
+                benchmark.extra_info["float32"] = float32_in_effect()
             require_room(job, outcome.values)
             _timed(job, benchmark)
     except (Exception, SystemExit) as error:  # whatever a user's module raises
@@ -217,7 +220,7 @@ def _circumstances(job: Job) -> Iterator[None]:
     if job.threads is not None:
         torch.set_num_threads(job.threads)
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), float32_products(job.case):
             yield
     finally:
         torch.set_num_threads(threads)
