@@ -63,12 +63,15 @@ def read_gpus(library: Any = None) -> tuple[GpuState, ...]:
     )
 
 
-def nvml_states(nvml: Any, own: frozenset[int] | None = None) -> tuple[GpuState, ...]:
+def nvml_states(
+    nvml: Any, own: frozenset[int] | None = None, only: str | None = None
+) -> tuple[GpuState, ...]:
     """One state per GPU of the driver.
 
     Args:
         nvml: the module `pynvml`, or what stands for it in a test.
         own: ids of processes that are not "another" one; this process if absent.
+        only: UUID of the one GPU that is asked for.
 
     Raises:
         NVMLError: the driver does not answer.
@@ -77,7 +80,11 @@ def nvml_states(nvml: Any, own: frozenset[int] | None = None) -> tuple[GpuState,
     with initialised(nvml):
         driver = str(nvml.nvmlSystemGetDriverVersion())
         handles = map(nvml.nvmlDeviceGetHandleByIndex, range(nvml.nvmlDeviceGetCount()))
-        return tuple(_state(nvml, handle, i, driver, own) for i, handle in enumerate(handles))
+        return tuple(
+            _state(nvml, handle, index, driver, own)
+            for index, handle in enumerate(handles)
+            if only is None or nvml.nvmlDeviceGetUUID(handle) == only
+        )
 
 
 def state_of(uuid: str | None, library: Any = None) -> Mapping[str, Any] | None:
@@ -90,10 +97,8 @@ def state_of(uuid: str | None, library: Any = None) -> Mapping[str, Any] | None:
     nvml = library if library is not None else nvml_library()
     if nvml is None or uuid is None:
         return None
-    with suppress(nvml.NVMLError), initialised(nvml):
-        handle = nvml.nvmlDeviceGetHandleByUUID(uuid)
-        driver, index = str(nvml.nvmlSystemGetDriverVersion()), nvml.nvmlDeviceGetIndex(handle)
-        return asdict(_state(nvml, handle, int(index), driver, frozenset({os.getpid()})))
+    with suppress(nvml.NVMLError):
+        return next((asdict(state) for state in nvml_states(nvml, only=uuid)), None)
     return None
 
 

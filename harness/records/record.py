@@ -173,8 +173,9 @@ class Record:
             return {}
         said = {"gpu": " ".join(filter(None, (self.gpu.name, self.gpu.uuid)))}
         if self.case["dtype"] == "float32" and self.gpu.float32:
-            precisions = (f"{name} {said}" for name, said in self.gpu.float32.items())
-            said["float32"] = ", ".join(precisions)
+            fast = [part for part, precision in self.gpu.float32.items() if precision == "tf32"]
+            mixed = f"ieee but tf32 in {' and '.join(fast)}" if fast else "ieee"
+            said["float32"] = "tf32" if len(fast) == len(self.gpu.float32) else mixed
         return said
 
     def row(self, convention: str = "flops") -> dict[str, Any]:

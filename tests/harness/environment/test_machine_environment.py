@@ -67,14 +67,6 @@ class FakeNvml:
     def nvmlDeviceGetHandleByIndex(self, index):
         return index
 
-    def nvmlDeviceGetHandleByUUID(self, uuid):
-        if uuid != "GPU-abc":
-            raise FakeNvmlError("not found")
-        return 0
-
-    def nvmlDeviceGetIndex(self, handle):
-        return handle
-
     def nvmlDeviceGetUUID(self, handle):
         return "GPU-abc"
 

@@ -111,9 +111,15 @@ def test_a_record_keeps_the_gpu_and_its_row_says_how_float32_was_multiplied():
     assert Record.from_line(record.to_line()).gpu == GPU
     row = record.row()
     assert row["gpu"] == "H200 GPU-abc"
-    assert row["float32"] == "matmul ieee, conv tf32, rnn tf32"
+    assert row["float32"] == "ieee but tf32 in conv and rnn"
     (line,) = setup([row])
-    assert "device cuda; dtype float32; float32 matmul ieee, conv tf32, rnn tf32;" in line
+    assert "device cuda; dtype float32; float32 ieee but tf32 in conv and rnn; pass" in line
+
+
+@pytest.mark.parametrize("precision", ["ieee", "tf32"])
+def test_one_precision_of_all_products_is_said_once(precision):
+    gpu = replace(GPU, float32=dict.fromkeys(GPU.float32, precision))
+    assert made_record(gpu=gpu).row()["float32"] == precision
 
 
 def test_the_precision_of_float32_says_nothing_of_other_types_and_of_the_cpu():

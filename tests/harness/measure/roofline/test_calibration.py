@@ -60,8 +60,8 @@ def test_roofs_by_data_type():
     # Convolutions of float32 use TensorFloat-32 on CUDA, so that is their ceiling.
     on_gpu = entry("cuda", None, float32=6e13, tf32=4e14)
     assert on_gpu.roof("float32").flops_per_second == 4e14
-    assert on_gpu.roof("float32", "matmul ieee, conv tf32").flops_per_second == 4e14
-    assert on_gpu.roof("float32", "matmul ieee, conv ieee").flops_per_second == 6e13
+    assert on_gpu.roof("float32", "ieee but tf32 in conv and rnn").flops_per_second == 4e14
+    assert on_gpu.roof("float32", "ieee").flops_per_second == 6e13
 
 
 @pytest.mark.parametrize(
