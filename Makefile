@@ -1,6 +1,8 @@
 # Two commands do all the set-up: `make run` (the main job) and `make test`.
 PYTHON ?= python3
-VENV ?= .venv
+# Another PyTorch than constraints.txt has, in an environment of its own: make test TORCH=2.14.1
+TORCH ?=
+VENV ?= .venv$(if $(TORCH),-torch-$(TORCH))
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Other libraries want another torch than constraints.txt has; see constraints-ecosystem.txt.
@@ -48,7 +50,8 @@ benchmark: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,lint,weights]'
+	sed 's/^torch==.*/$(if $(TORCH),torch==$(TORCH),&)/' constraints.txt > $(VENV)/constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint $(VENV)/constraints.txt --editable '.[test,lint,weights]'
 	$(ACTIONLINT)
 	touch $@
 
@@ -62,4 +65,4 @@ $(ECOSYSTEM_READY): pyproject.toml constraints.txt constraints-ecosystem.txt eco
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(ECOSYSTEM) .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) $(ECOSYSTEM) .venv-torch-* .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

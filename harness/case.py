@@ -17,12 +17,13 @@ Shape = tuple[int, ...]
 Device = Literal["cpu", "cuda"]
 DType = Literal["float32", "float64", "float16", "bfloat16"]
 Autocast = Literal["bfloat16", "float16"]
+Float32 = Literal["ieee", "tf32"]
 Pass = Literal["inference", "training"]
 
 
 # Options that came later are part of the key only where they are used, so that keys of earlier runs
 # stay what they were.
-OPTIONS = ("channels_last", "compile", "autocast", "call", "prepare")
+OPTIONS = ("channels_last", "compile", "autocast", "call", "prepare", "float32")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Case:
     call: Mapping[str, Any] | None = None
     # methods of the module, or functions of a user, that make it ready before it is measured
     prepare: tuple[str, ...] = ()
+    # precision of float32 products on CUDA; `None`: as PyTorch has it by default
+    float32: Float32 | None = None
 
     @cached_property  # asked for at every step of a case's way, for thousands of cases
     def key(self) -> str:
@@ -186,7 +189,6 @@ class Used:
     files: Mapping[str, str] = field(default_factory=dict)
     roots: tuple[str, ...] = ()  # `module:name` of this project that it begins from
     unfollowed: tuple[str, ...] = ()  # what it did whose result no hash knows
-    device: str | None = None  # name and UUID of the GPU
 
     def joined(self, other: "Used") -> "Used":
         """Of two processes that measured the same case."""
@@ -194,8 +196,21 @@ class Used:
             {**self.files, **other.files},
             tuple(sorted({*self.roots, *other.roots})),
             tuple(sorted({*self.unfollowed, *other.unfollowed})),
-            other.device or self.device,
         )
+
+
+@dataclass(frozen=True)
+class UsedGpu:
+    """The GPU that a case was measured on, and how it was set."""
+
+    name: str  # of the product
+    uuid: str | None = None  # as the driver has it
+    # `ieee` or `tf32` of float32 products in `matmul`, `conv` and `rnn`, as they were in effect
+    float32: Mapping[str, str] = field(default_factory=dict)
+    cudnn: Mapping[str, bool] = field(default_factory=dict)  # `enabled`, `benchmark`, ...
+    # `harness.environment.gpu.GpuState` as plain data; `None` where the driver does not tell
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None  # `None`, too, where the process did not come so far
 
 
 @dataclass(frozen=True)
@@ -215,6 +230,7 @@ class Outcome:
     elapsed: float = 0.0  # seconds from the start of the process to its end
     place: Place | None = None  # where it ran; `None`: on this machine
     used: Used | None = None  # what was measured; `None`: it ended before that was known
+    gpu: UsedGpu | None = None  # `None`: nothing ran on one
 
 
 # As plain data and back: the one form in which jobs, events, outcomes and records cross the border

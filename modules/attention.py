@@ -29,7 +29,8 @@ def attend(
             may be `False` throughout.
         kernel: `explicit` holds the (Nq, Nk) relation matrix, as the papers' implementations do
             and as their printed memory says; `fused` calls PyTorch's scaled-dot-product attention,
-            whose memory is linear in Nq. Both compute the same function.
+            whose memory is linear in Nq on CUDA, and on the CPU where Dv equals D. Both compute the
+            same function.
 
     Returns:
         (..., Nq, Dv).

@@ -239,10 +239,11 @@ def _softmax_by_group(logits: Tensor, group: Tensor, mask: Tensor) -> Tensor:
     lowest = torch.finfo(logits.dtype).min
     logits = logits.masked_fill(~mask, lowest)
     largest = torch.full_like(logits, lowest).scatter_reduce(2, columns, logits.detach(), "amax")
-    # The largest of a group adds exp(0) = 1 to its total: only an empty group's is below 1.
     exponential = (logits - largest.gather(2, columns)).exp().masked_fill(~mask, 0.0)
     total = torch.zeros_like(logits).scatter_add(2, columns, exponential)
-    return exponential / total.gather(2, columns).clamp(min=1.0)
+    # An empty group's is 0. Not `clamp`: the largest of a group adds exp(0) = 1 to its total, and
+    # at the bound itself some releases of PyTorch give that total no gradient.
+    return exponential / torch.where(total > 0, total, 1.0).gather(2, columns)
 
 
 def _replace(base: Tensor, context: Tensor, chosen: Representatives) -> Tensor:

@@ -6,7 +6,7 @@ Static metrics of a case are counted in a process of its own, its time is taken 
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from math import ceil
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from harness.case import Device, Job, Outcome, Timing
+from harness.engines.devices import alone_on
 from harness.engines.engine import Finished
 from harness.engines.local import LocalEngine
 from harness.engines.process.imports import probe
@@ -24,6 +25,7 @@ from harness.environment.searching import with_folders
 from harness.measure import STATIC
 from harness.measure.forecast import require_room
 from harness.measure.passes import Flush, TimedPass, compiled, flush_of, timed_pass
+from harness.measure.precision import float32_in_effect, float32_products
 from harness.measure.sampling import (
     FixedCount,
     RelativeStdev,
@@ -161,8 +163,11 @@ def benchmark_case(job: Job, benchmark: Any) -> None:
     try:
         with _circumstances(job):
             benchmark.extra_info["threads"] = torch.get_num_threads()
+            if job.case.device == "cuda":
+                benchmark.extra_info["float32"] = float32_in_effect()
             require_room(job, outcome.values)
-            _timed(job, benchmark)
+            with _alone(job, benchmark):
+                _timed(job, benchmark)
     except (Exception, SystemExit) as error:  # whatever a user's module raises
         trace = last_lines(trace_of(error), _TRACE_LINES)
         failure = CaseFailedError(*classify(error), trace)
@@ -217,11 +222,21 @@ def _circumstances(job: Job) -> Iterator[None]:
     if job.threads is not None:
         torch.set_num_threads(job.threads)
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), float32_products(job.case):
             yield
     finally:
         torch.set_num_threads(threads)
         sys.path[:] = path
+
+
+def _alone(job: Job, benchmark: Any) -> AbstractContextManager[None]:
+    """The device of what is timed, which another measurement may have for now."""
+    if not benchmark.enabled:
+        return nullcontext()
+    holder, warnings = f"{job.suite}: {job.label}", benchmark.extra_info["warnings"]
+    return alone_on(
+        job.case.device, holder, lambda said: warnings.append(f"waited before it began: {said}")
+    )
 
 
 def _timed(job: Job, benchmark: Any) -> None:

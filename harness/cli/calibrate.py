@@ -11,7 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.api.measure import OptionError
+from harness.case import Device
 from harness.cli.output import console, say
+from harness.engines.devices import alone_on
 from harness.measure.roofline.calibration import DEFAULT_FOLDER, Calibration, Entry, load, save
 from harness.measure.roofline.ceilings import Rate
 from harness.suite.schema import require_no_index
@@ -35,7 +37,14 @@ def calibrate(
 
     chosen, count = _choices(device, threads)
     errors = console(stderr=True)
-    with errors.status(f"calibrating {chosen}, under 30 s"):
+
+    def waiting(said: str) -> None:
+        say(f"waiting: {said}", errors)
+
+    with (
+        errors.status(f"calibrating {chosen}, under 30 s"),
+        alone_on(chosen, "harness calibrate", waiting),
+    ):
         entry = measure(chosen, count)
     key = str(entry.environment["machine_key"])
     earlier = load(key, (out,)) or Calibration(key)
@@ -49,7 +58,7 @@ def calibrate(
     say(f"kept: {path}", errors)
 
 
-def _choices(device: str, threads: int | None) -> tuple[str, int]:
+def _choices(device: str, threads: int | None) -> tuple[Device, int]:
     import torch
 
     try:
@@ -61,7 +70,7 @@ def _choices(device: str, threads: int | None) -> tuple[str, int]:
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
         raise OptionError("--device cuda: PyTorch sees no GPU here; write --device cpu")
-    chosen = "cuda" if device != "cpu" and available else "cpu"
+    chosen: Device = "cuda" if device != "cpu" and available else "cpu"
     return chosen, threads or torch.get_num_threads()
 
 

@@ -6,12 +6,14 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.case import Job, Slot
+from harness.case import Device, Job, Slot
 from harness.engines.engine import EngineError, is_timed
 from harness.messages import printable
 
@@ -125,6 +127,7 @@ def _open(path: Path) -> int:
     return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
+_LOOK_AGAIN = 0.25  # seconds until a lock that was taken is asked for again
 _WATCH = 0.2  # seconds of a look at the load; 20 ticks of the kernel's clock
 _BUSY_SHARE = 0.25  # of the cores; as for the warning before a run
 
@@ -175,6 +178,8 @@ class Devices:
     load: Callable[[tuple[int, ...]], float] | None = None
     locks: Path | None = None  # folder of the lock files
     taken: str = field(default="", init=False)  # why the last `take` gave nothing
+    # grants of each GPU, by its identity, that were not given back
+    granted: Counter[str] = field(default_factory=Counter, init=False)
 
     def take(self, job: Job, users: int = 1) -> Grant | None:
         """Devices for a job; `None` while somebody else has them, and `taken` says who.
@@ -192,10 +197,13 @@ class Devices:
     def _take_gpu(self, job: Job, held: ExitStack) -> Gpu | None:
         if self.gpus is None:
             self.gpus = visible_gpus()
-        for gpu in self.gpus:
+        # What shares a GPU takes the one with the fewest others of ours.
+        for gpu in sorted(self.gpus, key=lambda each: self.granted[each.identity]):
             lock = DeviceLock(f"gpu-{gpu.identity}", f"{job.suite}: {job.label}", self.locks)
             if lock.take(shared=not is_timed(job)):
                 held.callback(lock.release)
+                self.granted[gpu.identity] += 1
+                held.callback(self.granted.subtract, [gpu.identity])
                 return gpu
             self.taken = f"GPU {gpu.visible} is held by {lock.held_by or 'another process'}"
         if not self.gpus:  # the worker says what PyTorch finds
@@ -224,6 +232,36 @@ class Devices:
             f"busy node: {busy:.1f} of {len(cores)} cores were in use before the case began; "
             "end other work there, and measure it again",
         )
+
+
+@contextmanager
+def alone_on(
+    device: Device, holder: str, waiting: Callable[[str], None], locks: Path | None = None
+) -> Iterator[None]:
+    """The device that this process measures on by itself, locked as engines lock it for a case.
+
+    Args:
+        device: on CUDA the first GPU that PyTorch sees, and the processor beside others.
+        holder: who asks, to those that find it taken.
+        waiting: told once who has it, where it is not free.
+        locks: folder of the lock files.
+
+    Raises:
+        EngineError: locks cannot be had here at all.
+    """
+    wanted = [("cpu", device == "cuda")]
+    if device == "cuda":
+        wanted += [(f"gpu-{gpu.identity}", False) for gpu in visible_gpus()[:1]]
+    with ExitStack() as held:
+        told = False
+        for name, shared in wanted:
+            lock = held.enter_context(DeviceLock(name, holder, locks))
+            while not lock.take(shared=shared):
+                if not told:
+                    waiting(f"{name} is held by {lock.held_by or 'another process'}")
+                told = True
+                time.sleep(_LOOK_AGAIN)
+        yield
 
 
 def own_cores() -> tuple[int, ...]:

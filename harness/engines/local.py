@@ -11,7 +11,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.case import Identity, Job, Outcome, Place, Status, Used, from_plain
+from harness.case import Identity, Job, Outcome, Place, Status, Used, UsedGpu, from_plain
 from harness.engines.devices import Devices, Gpu, Grant, busy_cores, own_cores
 from harness.engines.engine import (
     Event,
@@ -41,6 +41,7 @@ _FORMS: Mapping[str, Any] = {
     "metric": tuple[str],
     "values": tuple[str, dict[str, Any], float],
     "used": tuple[Used],
+    "gpu": tuple[UsedGpu],
     "done": tuple[()],
     "failed": tuple[Failure, str, tuple[str, ...]],
     "exited": tuple[int | None, tuple[str, ...]],
@@ -65,6 +66,7 @@ class CaseProcess:
     warnings: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     used: Used | None = None
+    gpu: UsedGpu | None = None
     verdict: tuple[Status, str | None] | None = None
     trace: tuple[str, ...] = ()
     output: tuple[str, ...] = ()
@@ -134,6 +136,8 @@ class CaseProcess:
         elif kind == "used":
             (used,) = content
             self.used = used if self.used is None else self.used.joined(used)
+        elif kind == "gpu":
+            (self.gpu,) = content
         elif kind == "done":
             if missing := set(self.job.metrics) - self.seconds.keys():
                 raise AnswerError(f"done without {', '.join(sorted(missing))}")
@@ -191,6 +195,7 @@ class CaseProcess:
             tail=(*self.output[-room:], *self.trace) if status != "ok" else (),
             elapsed=time.monotonic() - self.started,
             used=self.used,
+            gpu=self.gpu,
         )
         return Finished(self.job, outcome)
 

@@ -87,6 +87,8 @@ def _values(name: str, job: Job) -> dict[str, Any]:
     """What a metric stores, as the pipe of a process would bring it."""
     import torch
 
+    from harness.measure.precision import float32_products
+
     if name in _OF_A_PROCESS:
         raise NotImplementedError(
             f"{name} {_OF_A_PROCESS[name]}; put the module into a file to measure it"
@@ -96,7 +98,7 @@ def _values(name: str, job: Job) -> dict[str, Any]:
     try:
         if job.threads is not None:
             torch.set_num_threads(job.threads)
-        with torch.random.fork_rng(devices):
+        with torch.random.fork_rng(devices), float32_products(job.case):
             plain: dict[str, Any] = json.loads(json.dumps(function_of(name)(job)))
     finally:
         torch.set_num_threads(threads)

@@ -2,9 +2,9 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class GpuState:
 
     index: int  # in the driver's order
     name: str  # of the product
+    uuid: str | None = None  # as the driver has it
     driver: str | None = None  # version of the kernel driver
     sm_clock_hz: float | None = None  # of the streaming multiprocessors now
     max_sm_clock_hz: float | None = None  # largest that the product allows
@@ -57,15 +58,20 @@ def read_gpus(library: Any = None) -> tuple[GpuState, ...]:
     import torch
 
     driver, count = kernel_driver(), torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return tuple(GpuState(i, torch.cuda.get_device_name(i), driver) for i in range(count))
+    return tuple(
+        GpuState(i, torch.cuda.get_device_name(i), uuid_of(i), driver) for i in range(count)
+    )
 
 
-def nvml_states(nvml: Any, own: frozenset[int] | None = None) -> tuple[GpuState, ...]:
+def nvml_states(
+    nvml: Any, own: frozenset[int] | None = None, only: str | None = None
+) -> tuple[GpuState, ...]:
     """One state per GPU of the driver.
 
     Args:
         nvml: the module `pynvml`, or what stands for it in a test.
         own: ids of processes that are not "another" one; this process if absent.
+        only: UUID of the one GPU that is asked for.
 
     Raises:
         NVMLError: the driver does not answer.
@@ -73,11 +79,48 @@ def nvml_states(nvml: Any, own: frozenset[int] | None = None) -> tuple[GpuState,
     own = frozenset({os.getpid()}) if own is None else own
     with initialised(nvml):
         driver = str(nvml.nvmlSystemGetDriverVersion())
-        return tuple(_state(nvml, i, driver, own) for i in range(nvml.nvmlDeviceGetCount()))
+        handles = map(nvml.nvmlDeviceGetHandleByIndex, range(nvml.nvmlDeviceGetCount()))
+        return tuple(
+            _state(nvml, handle, index, driver, own)
+            for index, handle in enumerate(handles)
+            if only is None or nvml.nvmlDeviceGetUUID(handle) == only
+        )
 
 
-def _state(nvml: Any, index: int, driver: str, own: frozenset[int]) -> GpuState:
-    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+def state_of(uuid: str | None, library: Any = None) -> Mapping[str, Any] | None:
+    """The state of one GPU as plain data; `None` where there is no NVML that knows it.
+
+    Args:
+        uuid: as the driver has it.
+        library: stands for `pynvml` in a test.
+    """
+    nvml = library if library is not None else nvml_library()
+    if nvml is None or uuid is None:
+        return None
+    with suppress(nvml.NVMLError):
+        return next((asdict(state) for state in nvml_states(nvml, only=uuid)), None)
+    return None
+
+
+def uuid_of(device: int | None = None) -> str | None:
+    """UUID of a CUDA device of this process as the driver has it; `None` where PyTorch is silent.
+
+    Args:
+        device: its number here; the current one if absent.
+    """
+    import torch
+
+    at = torch.cuda.current_device() if device is None else device
+    found = getattr(torch.cuda.get_device_properties(at), "uuid", None)
+    return None if found is None else driver_uuid(str(found))
+
+
+def driver_uuid(uuid: str) -> str:
+    """A UUID with the prefix that PyTorch leaves out."""
+    return uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"
+
+
+def _state(nvml: Any, handle: Any, index: int, driver: str, own: frozenset[int]) -> GpuState:
 
     def ask(question: Callable[..., Any], *more: Any, scale: float | None = None) -> Any:
         # Each product and driver lacks some sensors; one that is missing costs one field.
@@ -89,12 +132,12 @@ def _state(nvml: Any, index: int, driver: str, own: frozenset[int]) -> GpuState:
     now, most = nvml.nvmlDeviceGetClockInfo, nvml.nvmlDeviceGetMaxClockInfo
     usual_cap = nvml.nvmlDeviceGetPowerManagementDefaultLimit
     mask = ask(nvml.nvmlDeviceGetCurrentClocksThrottleReasons)
-    reasons = None if mask is None else [name for bit, name in REASONS.items() if int(mask) & bit]
     processes = ask(nvml.nvmlDeviceGetComputeRunningProcesses)
     others = None if processes is None else sorted({int(each.pid) for each in processes} - own)
     return GpuState(
         index=index,
         name=str(nvml.nvmlDeviceGetName(handle)),
+        uuid=ask(nvml.nvmlDeviceGetUUID),
         driver=driver,
         sm_clock_hz=ask(now, nvml.NVML_CLOCK_SM, scale=_MEGAHERTZ),
         max_sm_clock_hz=ask(most, nvml.NVML_CLOCK_SM, scale=_MEGAHERTZ),
@@ -103,9 +146,14 @@ def _state(nvml: Any, index: int, driver: str, own: frozenset[int]) -> GpuState:
         power_cap_watts=ask(nvml.nvmlDeviceGetEnforcedPowerLimit, scale=_MILLIWATT),
         default_power_cap_watts=ask(usual_cap, scale=_MILLIWATT),
         temperature_celsius=ask(nvml.nvmlDeviceGetTemperature, nvml.NVML_TEMPERATURE_GPU, scale=1),
-        throttle_reasons=None if reasons is None else tuple(reasons),
+        throttle_reasons=None if mask is None else reasons_of(int(mask)),
         other_processes=None if others is None else tuple(others),
     )
+
+
+def reasons_of(mask: int) -> tuple[str, ...]:
+    """Why the clock is not higher, in words."""
+    return tuple(name for bit, name in REASONS.items() if mask & bit)
 
 
 def nvml_library() -> Any:

@@ -6,9 +6,9 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import psutil
 
 from harness.environment.conditions import Conditions, read_conditions, warnings_of
 from harness.environment.git import git_state
+from harness.environment.gpu import GpuState, uuid_of
 
 LIBRARIES = ("context-harness", "torch", "fvcore", "numpy", "pandas", "matplotlib", "pydantic")
 """Distributions that a number depends on."""
@@ -58,6 +59,8 @@ def describe_environment(
     # Read before PyTorch touches CUDA: its context would count as a process on the GPU.
     now = conditions or read_conditions()
     machine = describe_machine()
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    now = replace(now, gpus=seen(now.gpus, {uuid_of(index) for index in range(count)}))
     drifting = asdict(now)
     cudnn = torch.backends.cudnn.version() if torch.backends.cudnn.is_available() else None
     built_with = {"cuda": torch.version.cuda, "cudnn": None if cudnn is None else str(cudnn)}
@@ -74,6 +77,16 @@ def describe_environment(
         "conditions": {**drifting, "gpus": [asdict(gpu) for gpu in now.gpus]},
         "warnings": list(warnings_of(now)),
     }
+
+
+def seen(gpus: tuple[GpuState, ...], uuids: Collection[str | None]) -> tuple[GpuState, ...]:
+    """Those of the driver's GPUs that this process may use.
+
+    Args:
+        gpus: as the driver lists them, whatever `CUDA_VISIBLE_DEVICES` says.
+        uuids: of those that PyTorch sees; slices of a GPU (MIG) are in no list of the driver.
+    """
+    return tuple(gpu for gpu in gpus if gpu.uuid in uuids) or gpus
 
 
 def library_versions() -> dict[str, str | None]:

@@ -14,9 +14,10 @@ from typing import Any, Protocol
 import torch
 
 from harness.case import Job
-from harness.environment.gpu import initialised, nvml_library
+from harness.environment.gpu import driver_uuid, initialised, nvml_library, uuid_of
+from harness.measure.passes import as_run, timed_pass
 from harness.measure.sampling import Clock
-from harness.measure.subject import real_subject, require_finite
+from harness.measure.subject import Subject, real_subject, require_finite
 from harness.messages import HarnessError
 
 MIN_WINDOW = 1.0  # seconds: steps of up to 100 ms then cost 10 % at most, usually 2 %
@@ -54,7 +55,7 @@ class NvmlEnergyCounter:
 
     def __init__(self, library: Any, uuid: str) -> None:
         self._nvml = library
-        self._uuid = uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"
+        self._uuid = driver_uuid(uuid)
         self.joules()
 
     def joules(self) -> float:
@@ -96,15 +97,28 @@ def measure_energy(job: Job) -> dict[str, object]:
         counter = counter_of_gpu()
     except EnergyUnavailableError as error:
         return energy_values(Energy(None, cause=str(error)))
-    subject = real_subject(job.case, job.seed, job.search_path)
+    subject = as_run(real_subject(job.case, job.seed, job.search_path))
+    run = repeated(subject, job)
+    require_finite(run())
+    return energy_values(energy_of(run, torch.cuda.synchronize, counter, time.perf_counter))
+
+
+def repeated(subject: Subject, job: Job, cuda: Any = torch.cuda) -> Callable[[], object]:
+    """One pass of a job as `latency` runs it, eager or as a CUDA graph.
+
+    Args:
+        subject: compiled where the case is.
+        job: says how passes run.
+        cuda: `torch.cuda`, or what stands for it in a test.
+    """
+    one = timed_pass(subject, job, time.perf_counter, cuda=cuda)
 
     def run() -> object:
-        out = subject.forward()
+        out = one.run()
         subject.clear_gradients()
         return out
 
-    require_finite(run())
-    return energy_values(energy_of(run, torch.cuda.synchronize, counter, time.perf_counter))
+    return run
 
 
 def energy_of(
@@ -179,7 +193,7 @@ def counter_of_gpu(library: Any = None) -> EnergyCounter:
         raise EnergyUnavailableError(
             "nvidia-ml-py is missing; install it with `pip install 'context-harness[gpu]'`"
         )
-    uuid = getattr(torch.cuda.get_device_properties(torch.cuda.current_device()), "uuid", None)
+    uuid = uuid_of()
     if uuid is None:
         raise EnergyUnavailableError("this PyTorch does not name its board; take a newer one")
-    return NvmlEnergyCounter(nvml, str(uuid))
+    return NvmlEnergyCounter(nvml, uuid)

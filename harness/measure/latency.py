@@ -2,21 +2,22 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 
 from harness.case import Job
+from harness.environment.gpu import uuid_of
 from harness.judge.statistics.intervals import median_interval, outliers, quartiles
 from harness.measure.passes import (
     THROTTLED,
     CudaPass,
     TimedPass,
-    clock_share,
     compiled,
     flush_of,
+    throttling,
     timed_pass,
 )
 from harness.measure.sampling import Clock, Sampled, criterion_of, sample_until, wall_budget
@@ -66,17 +67,15 @@ def time_subject(subject: Subject, job: Job, clock: Clock = time.perf_counter) -
 
 def pass_of(subject: Subject, job: Job, clock: Clock) -> TimedPass:
     """The passes of a job on its device, with what stands beside them: caches, clocks."""
-    share = None
-    if job.case.device == "cuda":
-        properties = torch.cuda.get_device_properties(torch.cuda.current_device())
-        share = clock_share(str(getattr(properties, "uuid", "")))
-    return timed_pass(subject, job, clock, flush_of(job), share)
+    uuid = uuid_of() if job.case.device == "cuda" else None
+    throttled = throttling(uuid) if uuid else None
+    return timed_pass(subject, job, clock, flush_of(job), throttled=throttled)
 
 
 def summary_of(take: TimedPass, sampled: Sampled) -> dict[str, Any]:
     """What `summarise` says of the samples of a pass, and what the pass itself did."""
-    shares = take.clock_shares[len(sampled.warmup) :] if isinstance(take, CudaPass) else []
-    summary = summarise(sampled, shares)
+    throttled = take.throttled[len(sampled.warmup) :] if isinstance(take, CudaPass) else []
+    summary = summarise(sampled, throttled)
     if take.changes_input:
         summary["warnings"].append(
             "the module writes into its input, so that each pass began with what the one before "
@@ -96,7 +95,7 @@ def _sampled(take: Callable[[], float], job: Job, clock: Clock) -> Sampled:
     return replace(sampled, warmup=(*sampled.warmup, *sliced.settling))
 
 
-def summarise(sampled: Sampled, clock_shares: list[float | None] | None = None) -> dict[str, Any]:
+def summarise(sampled: Sampled, throttled: Sequence[bool | None] = ()) -> dict[str, Any]:
     """The stored values of a latency: all samples, what they come to, flags and warnings.
 
     The interval is that of the median, its confidence 0.95 or more from 6 samples on; outliers and
@@ -104,18 +103,16 @@ def summarise(sampled: Sampled, clock_shares: list[float | None] | None = None) 
 
     Args:
         sampled: what sampling gave.
-        clock_shares: SM clock over its default at each sample, where it is known.
+        throttled: whether the GPU was throttled at each sample, where it is known.
     """
     samples = sampled.samples
     interval = median_interval(samples)
     first, third = quartiles(samples)
     spread = (third - first) / interval.median if interval.median else 0.0
     strange = outliers(samples)
-    throttled = [
-        i for i, share in enumerate(clock_shares or ()) if share is not None and share < THROTTLED
-    ]
+    slow = [number for number, said in enumerate(throttled) if said]
     few = interval.confidence < 0.95
-    flags = {"noisy": spread >= NOISY, "throttled": throttled, "outlier": strange, "too few": few}
+    flags = {"noisy": spread >= NOISY, "throttled": slow, "outlier": strange, "too few": few}
     flags |= {"unmet": sampled.unmet, "unsteady": not sampled.steady}
     warnings = [*sampled.flags, *_warnings(flags, len(samples), spread, interval.confidence)]
     return {
@@ -129,7 +126,7 @@ def summarise(sampled: Sampled, clock_shares: list[float | None] | None = None) 
         "latency_warmup_seconds": list(sampled.warmup),
         "latency_flags": [name for name, raised in flags.items() if raised],
         "latency_outlier_samples": strange,
-        "latency_throttled_samples": throttled,
+        "latency_throttled_samples": slow,
         "latency_unmet": sampled.unmet,
         "latency_warnings": list(warnings),
         "warnings": warnings,
@@ -150,6 +147,6 @@ def _warnings(
         yield "outliers among the samples: something else ran, or a clock changed"
     if flags["throttled"]:
         yield (
-            f"throttled: SM clock below {THROTTLED:.0%} of its default at "
+            f"throttled by heat or power: SM clock below {THROTTLED:.0%} of its largest at "
             f"{len(flags['throttled'])} of {count} samples"
         )

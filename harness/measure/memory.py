@@ -1,6 +1,7 @@
 """Memory of a case: predicted live peak, the allocator's peak, the resident set."""
 
 import ctypes
+import gc
 import weakref
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -188,6 +189,7 @@ def allocator_peak(run: Callable[[], object], cuda: Any = torch.cuda) -> Allocat
         run: the pass; what it returns is kept until the peak is read.
         cuda: `torch.cuda`, or what stands for it in a test.
     """
+    gc.collect()  # what was left in cycles would be freed during the pass
     cuda.synchronize()
     cuda.empty_cache()  # what earlier passes reserved is not this one's
     cuda.reset_peak_memory_stats()

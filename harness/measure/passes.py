@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from harness.case import Job
-from harness.environment.gpu import nvml_library
+from harness.environment.gpu import driver_uuid, nvml_library, reasons_of
 from harness.environment.machine import last_level_bytes
 from harness.measure.sampling import Clock
 from harness.measure.subject import Subject, require_finite
@@ -69,11 +69,16 @@ def cuda_flush(l2_bytes: int | None = None, device: str = "cuda") -> Flush:
 THROTTLED = 0.75
 
 
-def clock_share(uuid: str, library: Any = None) -> Callable[[], float | None] | None:
-    """A function that reads the SM clock over the largest that the product allows.
+# Reasons that hold the clock down whatever somebody has set.
+_TROUBLES = ("slowdown", "power cap")
 
-    The largest is what the CUDA runtime calls the clock rate of the device and NVBench takes as
-    default.
+
+def throttling(uuid: str, library: Any = None) -> Callable[[], bool | None] | None:
+    """A function that says whether the GPU is throttled now: slow, and not because it was told so.
+
+    Slow is an SM clock well below the largest that the product allows, which the CUDA runtime calls
+    the clock rate of the device and NVBench takes as default. Clocks that somebody has locked may
+    lie there, too; then the driver names no reason that comes from heat or power.
 
     Args:
         uuid: of the device, as PyTorch's device properties have it.
@@ -87,16 +92,22 @@ def clock_share(uuid: str, library: Any = None) -> Callable[[], float | None] | 
         return None
     try:
         nvml.nvmlInit()  # until the process ends: a worker measures one case
-        handle = nvml.nvmlDeviceGetHandleByUUID(uuid if uuid.startswith("GPU-") else f"GPU-{uuid}")
+        handle = nvml.nvmlDeviceGetHandleByUUID(driver_uuid(uuid))
         default = nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_SM)
     except nvml.NVMLError:
         return None
     if not default:
         return None
 
-    def read() -> float | None:
+    def read() -> bool | None:
         with suppress(nvml.NVMLError):
-            return float(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)) / float(default)
+            now = float(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM))
+            if now >= THROTTLED * float(default):
+                return False
+            with suppress(nvml.NVMLError):  # a driver without reasons: the clock alone decides
+                mask = int(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle))
+                return any(word in each for each in reasons_of(mask) for word in _TROUBLES)
+            return True
         return None
 
     return read
@@ -107,13 +118,15 @@ def timed_pass(
     job: Job,
     clock: Clock,
     flush: Flush | None = None,
-    clock_share: Callable[[], float | None] | None = None,
+    *,
+    throttled: Callable[[], bool | None] | None = None,
+    cuda: Any = torch.cuda,
 ) -> "TimedPass":
     """The passes of a job on its device, eager or as a CUDA graph; see their classes."""
     if job.case.device == "cpu":
         return TimedPass(subject, clock, flush)
     kind = GraphPass if job.timing.cuda_graph else CudaPass
-    return kind(subject, clock, flush, clock_share)
+    return kind(subject, clock, flush, throttled, cuda)
 
 
 class TimedPass:
@@ -127,12 +140,13 @@ class TimedPass:
         flush: empties the caches before each pass; `None` leaves them as the last pass did.
 
     Attributes:
+        run: one pass, of which nothing is timed or checked.
         changes_input: whether the first pass wrote into an input, which the next begins with.
     """
 
     def __init__(self, subject: Subject, clock: Clock, flush: Flush | None = None) -> None:
         self._subject = subject
-        self._run: Callable[[], object] = partial(forward, subject)
+        self.run: Callable[[], object] = partial(forward, subject)
         self._clock = clock
         self._flush = flush
         self._checked = False
@@ -162,7 +176,7 @@ class TimedPass:
     def timed(self) -> tuple[float, object]:
         """Duration of one pass, and what it returned."""
         start = self._clock()
-        out = self._run()
+        out = self.run()
         return self._clock() - start, out
 
 
@@ -215,11 +229,11 @@ class CudaPass(TimedPass):
         subject: what is run.
         clock: unused here, of the contract.
         flush: empties the L2 cache before each pass.
-        clock_share: reads the SM clock over its default after each pass; `None` if unknown.
+        throttled: says after each pass whether the GPU is throttled; `None` if unknown.
         cuda: `torch.cuda`, or what stands for it in a test.
 
     Attributes:
-        clock_shares: one reading per pass, warm-up included.
+        throttled: one answer per pass, warm-up included.
     """
 
     def __init__(
@@ -227,23 +241,23 @@ class CudaPass(TimedPass):
         subject: Subject,
         clock: Clock,
         flush: Flush | None = None,
-        clock_share: Callable[[], float | None] | None = None,
+        throttled: Callable[[], bool | None] | None = None,
         cuda: Any = torch.cuda,
     ) -> None:
         super().__init__(subject, clock, flush)
         self._cuda = cuda
-        self._clock_share = clock_share
-        self.clock_shares: list[float | None] = []
+        self._is_throttled = throttled
+        self.throttled: list[bool | None] = []
 
     def timed(self) -> tuple[float, object]:
         """Seconds between two events around the pass, and what it returned."""
         start, end = (self._cuda.Event(enable_timing=True) for _ in range(2))
         start.record()
-        out = self._run()
+        out = self.run()
         end.record()
         end.synchronize()
-        if self._clock_share is not None:
-            self.clock_shares.append(self._clock_share())
+        if self._is_throttled is not None:
+            self.throttled.append(self._is_throttled())
         return float(start.elapsed_time(end)) / 1e3, out
 
 
@@ -259,7 +273,7 @@ class GraphPass(CudaPass):
     def __init__(self, *of_pass: Any, **options: Any) -> None:
         super().__init__(*of_pass, **options)
         try:
-            self._run = self._captured()
+            self.run = self._captured()
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:

@@ -23,6 +23,7 @@ from torch.utils._pytree import tree_leaves
 from harness.case import Case
 from harness.instantiate import build, resolve
 from harness.measure import inputs
+from harness.measure.cuda_attention import attention_as_on
 from harness.messages import first_line
 
 
@@ -302,6 +303,8 @@ def fake_subject(
 ) -> Iterator[Subject]:
     """Build a case on fake CPU tensors: shapes without memory, the same on every machine.
 
+    Attention takes the operator of the case's device.
+
     Args:
         case: what to build.
         search_path: folders in which a user's module is looked up.
@@ -314,7 +317,8 @@ def fake_subject(
         if module is not None:
             subject = _subject(case, module, torch.device("cpu"))
         assert subject is not None, "one of both is there"
-        yield subject
+        with attention_as_on(case):
+            yield subject
     if untouched:
         _unused.clear()
         _unused[key] = subject

@@ -8,7 +8,11 @@ from dataclasses import replace
 from math import prod
 
 import torch
-from fvcore.nn import FlopCountAnalysis
+
+with warnings.catch_warnings():
+    # Its import scripts two functions that nothing here uses, of which PyTorch 2.14 warns.
+    warnings.simplefilter("ignore", FutureWarning)
+    from fvcore.nn import FlopCountAnalysis
 
 from harness.case import Case, Job
 from harness.measure.operations import OperatorCounter, Tally

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.torch_version import TorchVersion
 
 from harness.measure.operators import is_ours, stem
 from harness.measure.subject import tensors_of
@@ -201,6 +202,11 @@ def _of_batch_norm_backward(args: Sequence[Any], _out: Any) -> int:
     return _bytes(x) if alike else 0
 
 
+def _of_group_norm_backward(args: Sequence[Any], _out: Any) -> int:
+    """From PyTorch 2.14 on a gradient that does not lie in rows, as that of a sum, is copied."""
+    return _copied(args[0]) if TorchVersion(torch.__version__) >= "2.14" else 0
+
+
 def _of_unfold(args: Sequence[Any], _out: Any) -> int:
     return _bytes(args[0])  # the output is as large as the input first, and is resized
 
@@ -269,6 +275,7 @@ _RULES: dict[str, Rule] = {
     "linalg_inv_ex": _of_factors,
     "_linalg_svd": _of_factors,
     "native_batch_norm_backward": _of_batch_norm_backward,
+    "native_group_norm_backward": _of_group_norm_backward,
     "im2col": _of_unfold,
     "upsample_bilinear2d": _of_upsampling,
     "upsample_nearest2d": _of_upsampling,

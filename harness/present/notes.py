@@ -223,7 +223,7 @@ def definition(convention: ConventionSpec) -> str:
 def setup(rows: Sequence[Row]) -> list[str]:
     """Device, data type, pass, input and threads: said once where all rows share them."""
     shared = []
-    for name in ("device", "dtype", "autocast", "pass", "input", "threads"):
+    for name in ("device", "dtype", "float32", "autocast", "pass", "input", "threads"):
         text = shape_text if name == "input" else lambda value: str(value or "")
         values = list(dict.fromkeys(text(row.get(name)) for row in rows))
         present = [value for value in values if value]

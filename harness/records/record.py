@@ -16,6 +16,7 @@ from harness.case import (
     Outcome,
     Place,
     Timing,
+    UsedGpu,
     as_plain,
     from_json,
     from_plain,
@@ -63,6 +64,9 @@ class Record:
     node: str | None = None
     # code, versions and settings that it is of; `None` in records of before they were kept
     origin: Origin | None = None
+    # which GPU it was measured on, how it was set, and its state before and after; `None` where
+    # nothing ran on one, and in records of before that was kept
+    gpu: UsedGpu | None = None
     schema: int = field(default=RECORD_SCHEMA)
 
     @classmethod
@@ -100,11 +104,13 @@ class Record:
             accuracy=job.accuracy,
             node=place.node,
             origin=origin,
+            gpu=outcome.gpu,
         )
 
     def to_line(self) -> str:
         """One line of JSON, without the line feed."""
-        data = {**vars(self), "origin": as_plain(self.origin, defaults=False)}
+        origin = as_plain(self.origin, defaults=False)
+        data = {**vars(self), "origin": origin, "gpu": as_plain(self.gpu)}
         return json.dumps(finite(data), separators=(",", ":"), allow_nan=False)
 
     @classmethod
@@ -160,6 +166,18 @@ class Record:
             "versions": dict(origin.versions) or None,
         }
 
+    @property
+    def _on_gpu(self) -> dict[str, str]:
+        """What its row says of the GPU: which one, and how it multiplies float32."""
+        if self.gpu is None:
+            return {}
+        said = {"gpu": " ".join(filter(None, (self.gpu.name, self.gpu.uuid)))}
+        if self.case["dtype"] == "float32" and self.gpu.float32:
+            fast = [part for part, precision in self.gpu.float32.items() if precision == "tf32"]
+            mixed = f"ieee but tf32 in {' and '.join(fast)}" if fast else "ieee"
+            said["float32"] = "tf32" if len(fast) == len(self.gpu.float32) else mixed
+        return said
+
     def row(self, convention: str = "flops") -> dict[str, Any]:
         """The flat row of tables, plots and `--json`, with `operations` under a convention."""
         case = self.case
@@ -177,6 +195,7 @@ class Record:
             "channels_last": case.get("channels_last", False),
             "compile": case.get("compile", False),
             **{name: case[name] for name in ("autocast", "call", "prepare") if case.get(name)},
+            **self._on_gpu,
             **({"turns": True} if self.timing.get("turns") else {}),
             "replicate": self.replicate,
             "threads": self.threads,

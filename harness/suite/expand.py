@@ -338,11 +338,13 @@ class Expansion:
         threads = _first(self.overrides.threads, spec.threads, self.spec.threads)
         given = self._condition(recipe, combination, "input", None)
         shapes, call = ((), None) if given is None else inputs.as_call(given)
+        device = _device(_first(self.overrides.device, spec.device, self.spec.device, "auto"))
+        float32 = _first(spec.float32, self.spec.float32, "default")
         case = Case(
             module=module,
             arguments=arguments,
             inputs=shapes,
-            device=_device(_first(self.overrides.device, spec.device, self.spec.device, "auto")),
+            device=device,
             dtype=self._condition(recipe, combination, "dtype", "float32"),
             pass_=self._condition(recipe, combination, "pass", "inference"),
             channels_last=_first(spec.channels_last, self.spec.channels_last, False),
@@ -350,6 +352,8 @@ class Expansion:
             autocast=_first(spec.autocast, self.spec.autocast),
             call=call,
             prepare=self._prepare(recipe),
+            # On the CPU it decides nothing, and the case is the same as without.
+            float32=None if device == "cpu" or float32 == "default" else float32,
         )
         counting = self._counting(recipe)
         named = (module, *measured, *case.prepare, *counting.values())

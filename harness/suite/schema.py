@@ -282,6 +282,11 @@ class Conditions(Strict):
         description="bfloat16 or float16: passes run under torch.autocast; parameters and inputs "
         "keep dtype.",
     )
+    float32: Literal["ieee", "tf32", "default"] | None = Field(
+        default=None,
+        description="Precision of float32 products on CUDA: ieee, tf32 (TensorFloat-32), or "
+        "default (PyTorch's own: tf32 in convolutions, ieee in matrix products; if absent).",
+    )
     timeout: Seconds | None = Field(default=None, description="Seconds per case; 600 if absent.")
     threads: Threads | None = Field(default=None, description="CPU threads; PyTorch's if absent.")
     seed: Seed | None = Field(default=None, description="Of parameters and inputs; 0 if absent.")

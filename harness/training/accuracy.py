@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from context_modules.segmentor import Segmentor
-from harness.case import Job
+from harness.case import Float32, Job
 from harness.environment.source import source_digest
 from harness.judge.statistics.intervals import mean_interval
 from harness.messages import HarnessError
@@ -55,6 +55,7 @@ class TrainingPlan:
     val: SegmentationData  # validation images
     network: Mapping[str, Any]  # arguments of the network, those of evaluation included
     device: torch.device  # where it runs
+    float32: Float32 | None = None  # precision of its products on CUDA, where the suite says it
 
     def description(self, network: Segmentor, seed: int) -> dict[str, Any]:
         """Everything that decides the trained parameters, as plain data: the training's key.
@@ -80,6 +81,7 @@ class TrainingPlan:
             "threads": torch.get_num_threads() if self.device.type == "cpu" else None,
             "torch": torch.__version__,
             "source": source_digest(network, _LOOP),
+            **({"float32": self.float32} if self.float32 else {}),
         }
 
 
@@ -163,7 +165,7 @@ def training_plan(job: Job) -> TrainingPlan:
         job.case.module, job.case.arguments, recipe, len(train.classes), (height, width)
     )
     device = torch.device(job.case.device)
-    return TrainingPlan(name, recipe, evaluation, train, val, network, device)
+    return TrainingPlan(name, recipe, evaluation, train, val, network, device, job.case.float32)
 
 
 def _trained(

@@ -25,6 +25,22 @@ from harness.messages import HarnessError
         (MemoryError(), ("oom", "out of memory: MemoryError")),
         (RuntimeError("CUDA out of memory."), ("oom", "out of memory: CUDA out of memory.")),
         (OSError("Cannot allocate memory"), ("oom", "out of memory: Cannot allocate memory")),
+        *(
+            (RuntimeError(said), ("oom", f"out of memory: {said}"))
+            for said in (
+                "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+                "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+                "CUDA driver error: out of memory",
+                "Triton Error [CUDA]: CUDA_ERROR_OUT_OF_MEMORY",
+            )
+        ),
+        (
+            RuntimeError("CUDA error: no kernel image is available for execution on the device"),
+            (
+                "unsupported",
+                "CUDA error: no kernel image is available for execution on the device",
+            ),
+        ),
         (ValueError("bad_alloc is a word"), ("error", "ValueError: bad_alloc is a word")),
         (NotImplementedError(), ("unsupported", "NotImplementedError")),
         (RuntimeError("x not implemented for Half"), ("unsupported", "x not implemented for Half")),

@@ -21,7 +21,6 @@ import torch
 import torch._dynamo
 import torch._subclasses.fake_tensor
 import torch.utils.flop_counter
-from fvcore.nn import FlopCountAnalysis
 
 import context_modules.catalog
 import harness.engines.process.imports

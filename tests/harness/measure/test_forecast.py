@@ -1,6 +1,8 @@
 """The forecast: a case that cannot fit is refused before it takes anything."""
 
+import weakref
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from made_jobs import made_job
@@ -9,6 +11,7 @@ import harness.measure.forecast as forecast
 from harness.engines.process.worker import classify, work
 from harness.measure.forecast import (
     PredictedOutOfMemoryError,
+    cuda_free_bytes,
     free_bytes,
     group_rooms,
     require_room,
@@ -101,3 +104,22 @@ def test_a_control_group_may_leave_less_than_the_machine(tmp_path):
 
 def test_this_machine_has_some_room():
     assert 0 < free_bytes("cpu") < 2**50
+
+
+class Garbage:
+    """What only the collector of cycles frees."""
+
+    def __init__(self):
+        self.itself = self
+
+
+def test_what_the_allocator_on_cuda_keeps_unused_is_free():
+    left = weakref.ref(Garbage())
+
+    def allocated():
+        return 100 if left() is None else 900
+
+    cuda = SimpleNamespace(
+        mem_get_info=lambda: (545, 1800), memory_reserved=lambda: 900, memory_allocated=allocated
+    )
+    assert cuda_free_bytes(cuda) == 545 + 800

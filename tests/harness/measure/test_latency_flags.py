@@ -12,12 +12,12 @@ from harness.measure.sampling import Sampled
 STEADY = tuple(1.0 + 0.001 * (i % 7) for i in range(20))
 
 
-def flags(samples, shares=None, **sampled):
-    return summarise(Sampled((1.0, 1.0), tuple(samples), **sampled), shares)
+def flags(samples, throttled=(), **sampled):
+    return summarise(Sampled((1.0, 1.0), tuple(samples), **sampled), throttled)
 
 
 def test_a_quiet_measurement_has_none():
-    figures = flags(STEADY, [1.0] * 20)
+    figures = flags(STEADY, [False] * 20)
     assert figures["latency_flags"] == []
     assert figures["warnings"] == []
 
@@ -29,9 +29,9 @@ def test_an_outlier_is_flagged_and_kept():
     assert figures["latency_samples_seconds"] == [*STEADY, 5.0]
 
 
-@pytest.mark.parametrize(("share", "raised"), [(0.74, True), (0.75, False), (None, False)])
-def test_a_clock_below_three_quarters_is_throttled(share, raised):
-    figures = flags(STEADY, [1.0] * 19 + [share])
+@pytest.mark.parametrize(("said", "raised"), [(True, True), (False, False), (None, False)])
+def test_throttled_samples_are_told_by_their_indices(said, raised):
+    figures = flags(STEADY, [False] * 19 + [said])
     assert ("throttled" in figures["latency_flags"]) is raised
     assert figures["latency_throttled_samples"] == ([19] if raised else [])
     assert len(figures["latency_samples_seconds"]) == 20

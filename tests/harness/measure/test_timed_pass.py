@@ -1,12 +1,10 @@
 """A timed pass on a fake clock: what is inside of its time, and what is not."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
+from fake_cuda import Clock, FakeCuda, subject
 from torch import nn
 
-from harness.case import Case
 from harness.measure.passes import (
     CPU_BUFFER_OVER_CACHE,
     PASSES_BEFORE_CAPTURE,
@@ -18,38 +16,7 @@ from harness.measure.passes import (
     cpu_flush,
     cuda_flush,
 )
-from harness.measure.subject import NonFiniteOutputError, Subject
-
-
-class Clock:
-    """Stands still unless somebody works."""
-
-    def __init__(self):
-        self.now = 50.0
-        self.log = []
-
-    def __call__(self):
-        return self.now
-
-    def work(self, name, seconds):
-        self.log.append(name)
-        self.now += seconds
-
-
-class Worker(nn.Module):
-    def __init__(self, clock, seconds=2.0, value=1.0):
-        super().__init__()
-        self.clock, self.seconds, self.value = clock, seconds, value
-        self.weight = nn.Parameter(torch.ones(1))
-
-    def forward(self, x):
-        self.clock.work("pass", self.seconds)
-        return self.weight * x * self.value
-
-
-def subject(clock, pass_="inference", device="cpu", **options):
-    case = Case("made", {}, ((1, 2),), pass_=pass_, device=device)
-    return Subject(case, Worker(clock, **options), (torch.ones(1, 2),))
+from harness.measure.subject import NonFiniteOutputError
 
 
 def test_exactly_the_pass_is_timed():
@@ -125,63 +92,19 @@ def test_l2_is_overwritten_at_its_exact_size():
     assert (buffer.numel(), int(buffer.sum())) == (4096, 0)
 
 
-class FakeCuda:
-    """Events read the clock; a graph remembers what ran while it was captured."""
-
-    def __init__(self, clock, failure=None):
-        self.clock, self.failure = clock, failure
-        self.depth = "none"
-
-    def Event(self, enable_timing):
-        assert enable_timing
-        event = SimpleNamespace(at=None)
-        event.record = lambda: setattr(event, "at", self.clock.now)
-        event.synchronize = lambda: self.clock.log.append("synchronize")
-        event.elapsed_time = lambda end: 1e3 * (end.at - event.at)
-        return event
-
-    def CUDAGraph(self):
-        return SimpleNamespace(replay=lambda: self.clock.work("replay", 0.5))
-
-    def Stream(self):
-        return SimpleNamespace(wait_stream=lambda other: self.clock.log.append("wait"))
-
-    def current_stream(self):
-        return self.Stream()
-
-    def stream(self, side):
-        return Scope(self.clock, "side")
-
-    def graph(self, graph):
-        if self.failure:
-            raise self.failure
-        return Scope(self.clock, "capture")
-
-
-class Scope:
-    def __init__(self, clock, name):
-        self.clock, self.name = clock, name
-
-    def __enter__(self):
-        self.clock.log.append(self.name)
-
-    def __exit__(self, *error):
-        self.clock.log.append(f"{self.name} ends")
-
-
 def test_events_time_a_pass_on_cuda():
     clock = Clock()
-    shares = iter([0.5, None, 1.0])
+    throttled = iter([True, None, False])
     take = CudaPass(
         subject(clock, device="cuda"),
         clock,
         lambda: clock.work("flush", 7.0),
-        lambda: next(shares),
+        lambda: next(throttled),
         FakeCuda(clock),
     )
     assert [take(), take(), take()] == [2.0] * 3
     assert clock.log == ["flush", "pass", "synchronize"] * 3
-    assert take.clock_shares == [0.5, None, 1.0]
+    assert take.throttled == [True, None, False]
 
 
 def test_a_graph_is_captured_after_a_warm_up_on_a_side_stream_and_replayed():

@@ -2,12 +2,15 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_records import CASE, VALUES, made_record
+from made_records import CASE, JOB, VALUES, made_record
 
+from harness.case import Outcome, UsedGpu
+from harness.present.notes import setup
 from harness.records.record import STORED, Record, finite
 
 PLAIN = st.recursive(
@@ -90,3 +93,36 @@ def test_a_row_has_every_stored_name():
 def test_operations_follow_the_convention():
     assert made_record().row("flops")["operations"] == 240
     assert made_record(values={}).row("flops")["operations"] is None
+
+
+GPU = UsedGpu(
+    "H200",
+    "GPU-abc",
+    {"matmul": "ieee", "conv": "tf32", "rnn": "tf32"},
+    {"benchmark": False},
+    {"sm_clock_hz": 1.98e9},
+    {"sm_clock_hz": 1.41e9, "throttle_reasons": ["software power cap"]},
+)
+
+
+def test_a_record_keeps_the_gpu_and_its_row_says_how_float32_was_multiplied():
+    outcome = Outcome("ok", values=VALUES, gpu=GPU)
+    record = Record.of(replace(JOB, case=replace(CASE, device="cuda")), outcome, "m1")
+    assert Record.from_line(record.to_line()).gpu == GPU
+    row = record.row()
+    assert row["gpu"] == "H200 GPU-abc"
+    assert row["float32"] == "ieee but tf32 in conv and rnn"
+    (line,) = setup([row])
+    assert "device cuda; dtype float32; float32 ieee but tf32 in conv and rnn; pass" in line
+
+
+@pytest.mark.parametrize("precision", ["ieee", "tf32"])
+def test_one_precision_of_all_products_is_said_once(precision):
+    gpu = replace(GPU, float32=dict.fromkeys(GPU.float32, precision))
+    assert made_record(gpu=gpu).row()["float32"] == precision
+
+
+def test_the_precision_of_float32_says_nothing_of_other_types_and_of_the_cpu():
+    half = Record.of(replace(JOB, case=replace(CASE, dtype="bfloat16")), Outcome("ok", gpu=GPU), "")
+    assert "float32" not in half.row()
+    assert not {"gpu", "float32"} & made_record().row().keys()

@@ -55,6 +55,17 @@ def test_options_of_the_case(jobs_of):
     assert first.key != second.key
 
 
+def test_precision_of_float32_is_part_of_what_is_measured_on_a_gpu(jobs_of):
+    text = "device: cuda\nfloat32: ieee\ncases:\n"
+    text += f"  - {{label: A, {BLOCK}}}\n  - {{label: B, {BLOCK}, float32: tf32}}\n"
+    text += f"  - {{label: C, {BLOCK}, float32: default}}\n"
+    on_gpu, on_cpu = jobs_of(text), jobs_of(text, device="cpu")
+    assert [job.case.float32 for job in on_gpu] == ["ieee", "tf32", None]
+    assert len({job.case.key for job in on_gpu}) == 3
+    assert [job.case.float32 for job in on_cpu] == [None] * 3
+    assert len({job.case.key for job in on_cpu}) == 1
+
+
 def test_options_that_are_off_leave_the_key_as_it_was():
     case = Case("ppm", {"bins": [1, 2]}, ((1, 8, 4, 4),))
     assert case.key == "02c543c55d4fdb8d"  # of the version before there were options

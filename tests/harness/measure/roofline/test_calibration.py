@@ -58,7 +58,10 @@ def test_roofs_by_data_type():
     assert on_cpu.roof("float16") is None
     assert on_cpu.roof("float64") is None
     # Convolutions of float32 use TensorFloat-32 on CUDA, so that is their ceiling.
-    assert entry("cuda", None, float32=6e13, tf32=4e14).roof("float32").flops_per_second == 4e14
+    on_gpu = entry("cuda", None, float32=6e13, tf32=4e14)
+    assert on_gpu.roof("float32").flops_per_second == 4e14
+    assert on_gpu.roof("float32", "ieee but tf32 in conv and rnn").flops_per_second == 4e14
+    assert on_gpu.roof("float32", "ieee").flops_per_second == 6e13
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,15 @@
 import math
 import time
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 import torch
 
+import harness.measure.roofline.bench as benches
 from harness.environment.machine import last_level_bytes
-from harness.measure.roofline.bench import CpuBench, array_bytes
+from harness.measure.roofline.bench import CpuBench, CudaBench, array_bytes
 from harness.measure.roofline.ceilings import measure_ceilings, measure_peak, measure_rate
 
 
@@ -142,3 +145,32 @@ def test_the_kernels_of_the_cpu_do_their_work():
     assert bench.matmul("bfloat16", 8)() >= 0
     with pytest.raises(AttributeError):
         bench.matmul("float7", 8)
+
+
+class Event:
+    """Notes the precision that products have when it is recorded."""
+
+    seen: ClassVar[list[bool]] = []
+
+    def __init__(self, enable_timing):
+        assert enable_timing
+
+    def record(self):
+        self.seen.append(torch.backends.cuda.matmul.allow_tf32)
+
+    def synchronize(self):
+        pass
+
+    def elapsed_time(self, end):
+        return 1.0
+
+
+def test_the_precision_of_products_is_set_before_they_are_timed(monkeypatch):
+    monkeypatch.setattr(torch.backends.cuda, "matmul", SimpleNamespace(allow_tf32=None))
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    matrices = benches._matrices
+    monkeypatch.setattr(benches, "_matrices", lambda _device, *asked: matrices("cpu", *asked))
+    made = object.__new__(CudaBench)  # whose size of arrays a GPU would say
+    takes = [made.matmul(dtype, 2) for dtype in ("tf32", "float32")]
+    assert [take() for take in (*takes, *takes)] == [1e-3] * 4
+    assert Event.seen == [True, True, False, False] * 2

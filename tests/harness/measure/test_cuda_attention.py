@@ -1,0 +1,112 @@
+"""Attention of a CUDA case is counted as CUDA runs it, though nothing here has a GPU."""
+
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+import torch
+from made_jobs import made_job
+from torch.nn import functional as F
+
+from harness.measure.cuda_attention import attention_as_on
+from harness.measure.memory import measure_memory
+from harness.measure.operations import measure_operations
+from harness.measure.subject import fakes
+
+SIDE = 48  # 2304 positions: a relation matrix of 20 MiB
+MATRIX = 4 * SIDE**4
+
+
+def asked(device, kernel, **changes):
+    job = made_job("non_local", (1, 512, SIDE, SIDE), key_channels=64, kernel=kernel)
+    return replace(job, case=replace(job.case, device=device, **changes))
+
+
+def peak(job):
+    name = "live_peak_training_bytes" if job.case.pass_ == "training" else "live_peak_bytes"
+    return measure_memory(job)[name]
+
+
+@pytest.mark.parametrize("pass_", ["inference", "training"])
+def test_a_fused_case_of_unequal_widths_holds_no_relation_matrix_on_cuda(pass_):
+    assert peak(asked("cuda", "explicit", pass_=pass_)) > MATRIX
+    assert peak(asked("cpu", "fused", pass_=pass_)) > MATRIX  # where PyTorch makes one
+    assert peak(asked("cuda", "fused", pass_=pass_)) < MATRIX
+
+
+def test_the_predicted_peak_of_a_gpu_is_what_its_allocator_said():
+    job = made_job("non_local", (1, 512, 96, 96), key_channels=64, kernel="fused")
+    job = replace(job, case=replace(job.case, device="cuda"))
+    assert peak(job) / 2**20 == pytest.approx(45.0, abs=0.1)
+
+
+def test_what_is_computed_is_the_same():
+    names = ("conv_macs", "matmul_macs", "flops")
+    on_cpu, on_cuda = (measure_operations(asked(device, "fused")) for device in ("cpu", "cuda"))
+    assert [on_cuda[name] for name in names] == [on_cpu[name] for name in names]
+    assert not on_cuda["uncounted_ops"]
+
+
+class Operators(torch.utils._python_dispatch.TorchDispatchMode):
+    """Notes the names of what runs."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.append(func._schema.name.removeprefix("aten::"))
+        return func(*args, **(kwargs or {}))
+
+
+def operators(widths=(64, 256), dtype=torch.float32, **given):
+    case = asked("cuda", "fused").case
+    with fakes(), attention_as_on(case), Operators() as seen:
+        query, key = (torch.randn(2, 1, 40, widths[0], dtype=dtype) for _ in range(2))
+        value = torch.randn(2, 1, 40, widths[1], dtype=dtype)
+        out = F.scaled_dot_product_attention(query, key, value, **given)
+        assert out.shape == (2, 1, 40, widths[1])
+    return seen.names
+
+
+FUSED = "_scaled_dot_product_efficient_attention"
+
+
+@pytest.mark.parametrize(
+    ("fused", "given"),
+    [
+        (True, {}),
+        (True, {"widths": (64, 512), "dtype": torch.bfloat16}),
+        (True, {"attn_mask": "boolean"}),
+        (True, {"attn_mask": "added"}),
+        (True, {"is_causal": True, "scale": 1.0}),
+        (False, {"widths": (66, 256)}),  # rows that begin at no multiple of 16 bytes
+        (False, {"widths": (64, 255)}),
+        (False, {"widths": (68, 256), "dtype": torch.float16}),
+        (False, {"dtype": torch.float64}),
+    ],
+)
+def test_which_calls_are_one_operator_on_a_gpu(fused, given):
+    masks = {"boolean": torch.bool, "added": torch.float32}
+    if "attn_mask" in given:
+        with fakes():
+            mask = torch.ones(40, 40, dtype=masks[given["attn_mask"]])
+        given = given | {"attn_mask": mask}
+    assert (FUSED in operators(**given)) is fused
+
+
+def test_a_mask_takes_what_pytorch_makes_of_it():
+    with fakes():
+        mask = torch.ones(40, 40, dtype=torch.bool)
+    names = operators(attn_mask=mask)
+    # Minus infinity where it is false, and rows that begin at multiples of 16 numbers.
+    assert names.index("masked_fill_") < names.index("constant_pad_nd") < names.index(FUSED)
+
+
+def test_pytorch_is_left_as_it_was():
+    plain = F.scaled_dot_product_attention
+    for device, changed in (("cuda", True), ("cpu", False)):
+        with suppress(ValueError), attention_as_on(asked(device, "fused").case):
+            assert (F.scaled_dot_product_attention is not plain) is changed
+            raise ValueError
+        assert F.scaled_dot_product_attention is plain
