@@ -51,7 +51,7 @@ def check(draft: Draft) -> None:
             needed = missing(reading, rows, draft.asked)
             if set(needed) - (draft.measured if draft.source.lost_cases else set()):
                 mistakes.append((location, _unmeasured(asked, noun, needed, draft)))
-    mistakes += _of_pivots(part, rows[: len(part.jobs)])
+    mistakes += _of_pivots(part, rows[: sum(job.replicate == 1 for job in part.jobs)])
     for location, mistake in mistakes:
         what, semicolon, cure = str(mistake).rpartition("; ")
         said = (what, cure) if semicolon else (str(mistake), _CURE)
@@ -73,6 +73,7 @@ def _blank_rows(draft: Draft) -> list[dict[str, Any]]:
             "declared": job.declared,
         }
         for job in draft.suite.jobs
+        if job.replicate == 1
     ]
     left = (draft.labels or frozenset()) - {row["label"] for row in rows}
     return rows + [{**rows[0], "label": label, "factors": {}} for label in sorted(left) if rows]

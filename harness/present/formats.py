@@ -40,14 +40,21 @@ FEW = "~"
 class Spread:
     """How sure a measured figure is."""
 
-    half: str  # half the width of its 95 % interval, in the digits of the figure; empty if unknown
+    # the longer half of its 95 % interval, to the last digit of the figure; empty if unknown, and
+    # where the other half is much shorter
+    half: str
+    ends: str  # `0.5 to 24`: its ends, where its halves are much unlike; else empty
     count: int  # what the interval is of: samples of one process, processes, or seeds
     enough: int  # from how many on rows can be compared
 
     @property
     def few(self) -> bool:
         """Whether rows cannot be compared by it."""
-        return not self.half or self.count < self.enough
+        return not (self.half or self.ends) or self.count < self.enough
+
+    def beside(self, width: int = 0) -> str:
+        """What stands beside the figure: `± 40`, `0.5 to 24`, or nothing."""
+        return f"± {self.half:>{width}}" if self.half else self.ends
 
 
 @dataclass(frozen=True)
@@ -63,8 +70,9 @@ class Cell:
     def marked(self) -> str:
         """The text with the mark of its verdict, or as a measured figure: `1420 ± 40`, `4700 ~`."""
         if self.spread is not None:
-            half = f"± {self.spread.half}" if self.spread.half else ""
-            return " ".join(filter(None, (self.text, half, FEW if self.spread.few else "")))
+            ends = f"({self.spread.ends})" if self.spread.ends else ""
+            beside = ends or self.spread.beside()
+            return " ".join(filter(None, (self.text, beside, FEW if self.spread.few else "")))
         return f"{self.text} {MARKS[self.verdict]}" if self.verdict else self.text
 
 

@@ -79,6 +79,8 @@ def footnotes(
     """Lines for the foot of a table, in a fixed order."""
     lines = [note for note in (spec.note, part.note) if note]
     lines += _meanings(readings, convention_of(part))
+    if any(reading.quantity.sampled(row) for reading in readings for row in rows):
+        lines.append(SPREADS)
     lines += setup(rows)
     lines += trained(rows)
     lines += pairs("Versions", context.versions)
@@ -102,6 +104,10 @@ def footnotes(
 
 TOO_FEW = f"{FEW} too few samples to compare rows: --repeats 5 measures each in five processes"
 """Said once where measured figures have that mark."""
+SPREADS = (
+    "± covers the 95 % interval of a figure, whose ends stand there where it is lopsided; n: of "
+    "how many samples of one process, processes, or seeds."
+)
 
 
 def needed(rows: Sequence[Row], columns: Iterable[Column]) -> tuple[str, ...]:

@@ -347,8 +347,8 @@ def test_in_a_piece_of_a_table_stand_rows_that_have_a_value_there():
 def test_a_terminal_shows_the_notes_without_which_a_table_is_misread():
     rows = [row("A", 10, 200, 100, 5.0, warnings=["noisy"]), failed("Z", "oom", "too large")]
     table = make(TableSpec(columns=("label", "params")), Suite(), rows)
-    assert table.needed == ("Z: oom: too large", "1 of 2 rows carry a warning")
-    (marks,) = make(SPEC, ocnet(), table4()).needed
+    assert table.brief == ("Z: oom: too large", "1 of 2 rows carry a warning")
+    (marks,) = make(SPEC, ocnet(), table4()).brief
     assert re.fullmatch(
         r"\d+ of \d+ judged figures agree ✓, \d+ differ ✗, \d+ not reproducible ‡", marks
     )
