@@ -171,6 +171,10 @@ class Document:
         where = ".".join(str(part) for part in (*found, *([absent] if absent else [])))
         self.problems.append(Problem(self.shown, line, column, where or "file", what, cure))
 
+    def option_problem(self, name: str, what: str, cure: str) -> Problem:
+        """A mistake of an option, which no line of the file is to blame for."""
+        return Problem(Path(self.shown).name, 0, 0, f"option {name}", what, cure)
+
     def report_invalid(
         self, error: ValidationError, model: type[BaseModel], prefix: Location = ()
     ) -> None:

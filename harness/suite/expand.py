@@ -14,7 +14,7 @@ from harness.measure.own import Declared, MetricError, is_own, metric_target, ow
 from harness.messages import CuredError, quote, suggest
 from harness.records.quantities.registry import is_taken
 from harness.suite.accuracy import Accuracies
-from harness.suite.document import Problem, written
+from harness.suite.document import written
 from harness.suite.entry import Combination, Place, Recipe
 from harness.suite.imports import Refused, require_importable, search_path_of
 from harness.suite.schema import CASE_AXES, MOST_CASES, SuiteSpec, timing
@@ -153,11 +153,7 @@ class OwnMetrics:
             return
         self._reported.add((place, name))
         if name in self.by_option:
-            line = min(1, document.root.line) if document.root else 1
-            where = "option metrics"
-            document.problems.append(
-                Problem(document.shown, line, line, where, error.what, error.cure)
-            )
+            document.problems.append(document.option_problem("metrics", error.what, error.cure))
         else:
             document.report(place, error.what, error.cure)
 

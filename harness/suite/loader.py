@@ -13,11 +13,11 @@ from harness.measure import SHARING
 from harness.measure.inputs import is_shape
 from harness.messages import HarnessError, suggest
 from harness.suite import reader, tree
-from harness.suite.document import Document, Problem, SuiteError, details, validated, words
+from harness.suite.document import SuiteError, details, validated, words
 from harness.suite.draft import Check, Draft
 from harness.suite.expand import Budget, Expansion
 from harness.suite.imports import Probe, Refused, refused_files
-from harness.suite.reader import SHOWN, Given, read_mapping
+from harness.suite.reader import Given, read_mapping
 from harness.suite.schema import DeviceChoice, MetricChoice, Repeats, Shape, SuiteSpec, Threads
 from harness.suite.shipped import find
 from harness.suite.suite import Overrides, Suite
@@ -124,7 +124,7 @@ def load(
             if (value := getattr(overrides, name)) is not None:
                 validated(adapter, value)
         except ValidationError as error:
-            problems += [_of_option(document, name, *words(each)) for each in details(error)]
+            problems += [document.option_problem(name, *words(each)) for each in details(error)]
     folder = suite.parent if isinstance(suite, Path) else document.path.parent
     root = tree.read(document, folder)
     usable = Overrides() if problems else overrides
@@ -141,7 +141,7 @@ def load(
     if overrides.repeats is not None and not problems and not timed:
         what = "no case is timed, and every process would give the same"
         cure = "add latency to the metrics, or leave it out"
-        problems.append(_of_option(document, "repeats", what, cure))
+        problems.append(document.option_problem("repeats", what, cure))
     if problems or loaded is None:
         raise SuiteError(problems)
     return loaded if overrides.only is None else keep_only(loaded, overrides.only)
@@ -211,11 +211,6 @@ def _beside_nothing(suite: Suite) -> Suite:
     return replace(suite, title=title, reference=reference, tables=tables, note=note.strip())
 
 
-def _of_option(document: Document, name: str, what: str, cure: str) -> Problem:
-    at = 0 if document.shown == SHOWN else 1  # the beginning of the file
-    return Problem(document.shown, at, at, f"option {name}", what, cure)
-
-
 def keep_only(suite: Suite, only: tuple[str, ...]) -> Suite:
     """A loaded suite with the cases of these labels alone.
 
@@ -225,8 +220,8 @@ def keep_only(suite: Suite, only: tuple[str, ...]) -> Suite:
     assert suite.document is not None
     labels = {job.label for job in suite.all_jobs()}
     problems = [
-        _of_option(
-            suite.document, "only", f"no case is labelled {label}", suggest(label, labels, "labels")
+        suite.document.option_problem(
+            "only", f"no case is labelled {label}", suggest(label, labels, "labels")
         )
         for label in only
         if label not in labels

@@ -191,7 +191,7 @@ CARD = (
     ("arguments", "place"),
     [
         (["validate", "s.yaml"], "s.yaml:2:9: device"),
-        (["run", "t.yaml", "--device", "cuda:1"], "t.yaml:1:1: option device"),
+        (["run", "t.yaml", "--device", "cuda:1"], "t.yaml: option device"),
         (["calibrate", "--device", "cuda:1"], "--device"),
     ],
 )

@@ -205,7 +205,7 @@ def test_two_functions_cannot_give_one_name(folder):
 def test_an_option_has_no_place_in_the_file(folder):
     write(folder, "numbers_of.py", NUMBERS)
     path = write(folder, "s.yaml", "# s\nsuite: s\ninput: [1, 8, 6, 6]\ncases: [{module: ppm}]\n")
-    with pytest.raises(SuiteError, match=r"s\.yaml:1:1: option metrics: .* has no sparse; did"):
+    with pytest.raises(SuiteError, match=r"s\.yaml: option metrics: .* has no sparse; did"):
         load(path, Overrides(metrics=("numbers_of:sparse",)))
     (job,) = load(path, Overrides(metrics=("numbers_of:norm",))).jobs
     assert job.declared == {"weight_norm": {"unit": "1", "metric": "numbers_of:norm"}}

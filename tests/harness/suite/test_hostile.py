@@ -13,7 +13,7 @@ from harness.suite.document import SuiteError
 from harness.suite.loader import load
 from harness.suite.suite import Overrides, Suite
 
-LINE = re.compile(r"^\S+:\d+:\d+: .+; .+$")
+LINE = re.compile(r"^\S+:(\d+:\d+:| option) .+; .+$")
 
 VALID = """\
 suite: valid
