@@ -5,7 +5,7 @@ tables and plots, README's parts and the picture anew. A test says where they ar
 """
 
 import re
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import harness
@@ -27,8 +27,7 @@ def parts() -> dict[str, str]:
     context = run.context
     return {
         "ocnet-table4": _block(_text(ConsoleTable(run.table("ocnet-table4"))).splitlines()),
-        "figures": _block(shown[shown.index("Printed figures") : -1]),
-        "tally": _block([run.tally().text]),
+        "figures": _block(shown[shown.index("Printed figures") : _end(shown)]),
         "machine": f"{context.machine['cpu']}, torch {context.versions['torch']}",
     }
 
@@ -40,12 +39,24 @@ def printed(run: harness.Run) -> str:
     return out.getvalue()
 
 
+def picture() -> bytes:
+    """OCNet's memory against its latency, as a file of the run has it."""
+    out = BytesIO()
+    harness.load(KEPT).plot(PICTURE.stem).savefig(out, format="png")
+    return out.getvalue()
+
+
 def filled(text: str) -> str:
     """README's text with its parts as they are now."""
     for name, content in parts().items():
-        pattern = re.compile(rf"(<!-- {name} -->\n?).*?(\n?<!-- /{name} -->)", re.DOTALL)
-        text = pattern.sub(lambda match, new=content: f"{match[1]}{new}{match[2]}", text)
+        between = re.compile(rf"(?<=<!-- {name} -->).*?(?=<!-- /{name} -->)", re.DOTALL)
+        text = between.sub(content.replace("\\", r"\\"), text)
     return text
+
+
+def _end(lines: list[str]) -> int:
+    """Where tables end, and what can be done next begins."""
+    return next(number for number, line in enumerate(lines) if line.startswith("run: ")) - 1
 
 
 def _text(table: ConsoleTable) -> str:
@@ -55,10 +66,10 @@ def _text(table: ConsoleTable) -> str:
 
 
 def _block(lines: list[str]) -> str:
-    return "\n".join(["```text", *(line.rstrip() for line in lines), "```"])
+    return "\n".join(["\n```text", *(line.rstrip() for line in lines), "```\n"])
 
 
 if __name__ == "__main__":
     harness.load(KEPT).write()
     README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
-    PICTURE.write_bytes((KEPT / "plots" / PICTURE.name).read_bytes())
+    PICTURE.write_bytes(picture())

@@ -61,7 +61,7 @@ class RunComparison:
 
         table = changes(self.report, reasons=False)
         if table.lines:
-            yield ConsoleTable(table)
+            yield ConsoleTable(table, notes=table.footnotes)
         for note in self.notes:
             yield Text(fill(f"- {note}", options.max_width, subsequent_indent="  "))
         yield Text(self.summary)

@@ -101,7 +101,6 @@ class Reporter:
         for name, kept in what.kept_of.items():
             self._tables[name].ok += kept
         with suppress(OSError):
-            self._begin()
             if not self._quiet:
                 self._say(what.text)
 
@@ -218,8 +217,10 @@ def _heading(suite: Suite, expected: float | None) -> str:
     jobs, parts = suite.all_jobs(), suite.parts()
     inside = f" in {len(parts)} tables" if len(parts) > 1 else ""
     threads = {job.threads for job in jobs} - {None}
+    cases = len({(job.suite, job.label) for job in jobs})
+    processes = f", {len(jobs)} processes" if len(jobs) > cases else ""
     words = [
-        f"{len(jobs)} case{'s' * (len(jobs) != 1)}{inside}",
+        f"{cases} case{'s' * (cases != 1)}{inside}{processes}",
         " and ".join(dict.fromkeys(job.case.device for job in jobs)),
         *(f"{each} thread{'s' * (each != 1)}" for each in threads if len(threads) == 1),
         " and ".join(dict.fromkeys(job.case.dtype for job in jobs)),

@@ -7,25 +7,26 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from pydantic import ValidationError
 
-from harness.environment.machine import LIBRARIES
+from harness.api.choice import NotThereError, one
+from harness.api.setting import context_of, environment_of
 from harness.judge.part import Context
 from harness.judge.relative import with_relative
 from harness.judge.verdict import VerdictTally, annotate, tally_of
-from harness.measure import STATIC
 from harness.measure.roofline.calibration import DEFAULT_FOLDER, known_roofs
-from harness.messages import HarnessError, suggest
+from harness.messages import HarnessError
 from harness.present.formats import Table, html
-from harness.present.forms import Format, formatted
-from harness.present.rows import main_machine, rows_of, with_roofs
+from harness.present.forms import Format, FormatError, formatted
+from harness.present.latex.fit import PageColumns
+from harness.present.latex.source import typesetting_of
+from harness.present.rows import rows_of, with_roofs
 from harness.present.table import make, usual_columns
 from harness.present.write import plot_names, table_names, write_tables
 from harness.records.kept_run import KeptRun
 from harness.records.names import find_run
-from harness.records.origin import commits_of, main_versions
 from harness.records.record import Record
 from harness.records.remarks import Remarks
 from harness.records.run_directory import DESCRIPTION, LATEST, RunDirectory, RunDirectoryError
@@ -39,35 +40,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from harness.api.timing import Comparison
-
-Asked = TypeVar("Asked")
-
-
-class NotThereError(HarnessError):
-    """There is no such table or plot."""
-
-
-def one(known: Mapping[str, Asked], which: str | int | None, noun: str) -> tuple[str, Asked]:
-    """The entry of that name or number; without either, the only one.
-
-    Raises:
-        NotThereError: there is none, or more than one; names them.
-    """
-    names = list(known)
-    listed = f": {', '.join(names)}" if names else ""
-    if isinstance(which, int):
-        if not -len(names) <= which < len(names):
-            raise NotThereError(f"no number {which}: there are {len(names)} {noun}{listed}")
-        which = names[which]
-    if which is None and len(names) == 1:
-        which = names[0]
-    if which is None:
-        what = f"{len(names)} {noun}, so that one has to be named" if names else f"no {noun}"
-        raise NotThereError(f"the suite has {what}{listed}")
-    if which not in known:
-        cure = suggest(which, names, noun)
-        raise NotThereError(f"nothing is called {which!r} among the {noun}; {cure}")
-    return which, known[which]
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,6 +175,9 @@ class Run:
         relative_to: str | None = None,
         part: str | None = None,
         format: Format,
+        full: bool = False,
+        page_columns: PageColumns | None = None,
+        best: bool | None = None,
     ) -> str: ...
 
     def table(
@@ -214,6 +189,9 @@ class Run:
         relative_to: str | None = None,
         part: str | None = None,
         format: Format | None = None,  # noqa: A002 - as in pandas and polars
+        full: bool = False,
+        page_columns: PageColumns | None = None,
+        best: bool | None = None,
     ) -> Table | str:
         """One table, as an object that notebooks show, or as text.
 
@@ -226,6 +204,9 @@ class Run:
             relative_to: label of the row that is 1 in its column `relative`.
             part: name of the included suite that `columns` are of.
             format: `console`, `markdown`, `latex`, `csv` or `html`; the table itself if absent.
+            full: in LaTeX, a float with caption and notes.
+            page_columns: in LaTeX, of a two-column page, that the table has to fit in; 1 or 2.
+            best: in LaTeX, whether best and second values are marked; they are if absent.
 
         Raises:
             HarnessError: there is no such table or column; names the nearest.
@@ -235,7 +216,12 @@ class Run:
             name, made = self._own_table(names, part, sort, relative_to)
         else:
             name, made = one(self.shown(), which, "tables")
-        return made if format is None else formatted(made, name, format)
+        typesetting = typesetting_of(best, page_columns, full=full)
+        if format is not None:
+            return formatted(made, name, format, typesetting)
+        if typesetting is not None:
+            raise FormatError("full, page_columns and best are of LaTeX; add format='latex'")
+        return made
 
     def plots(self) -> list[str]:
         """Names of the plots that the suite and those it includes ask for."""
@@ -245,38 +231,51 @@ class Run:
         self,
         which: str | int | None = None,
         *,
-        kind: Literal["bar", "scatter", "line", "roofline"] | None = None,
+        kind: Literal["bar", "scatter", "line", "roofline", "heatmap"] | None = None,
         x: str | None = None,
         y: str | Sequence[str] | None = None,
+        value: str | None = None,
         series: str | None = None,
         log: Literal["auto", "none", "x", "y", "both"] = "auto",
         title: str | None = None,
         part: str | None = None,
+        figure: Literal["column", "page", "slide"] = "page",
+        font: str | None = None,
+        titled: bool = False,
     ) -> "Figure":
-        """One plot.
+        """One plot, whose `savefig` writes what `harness show RUN --plots` writes.
 
         Args:
             which: name or number of a plot that the suite asks for; may be left out where there is
                 one.
             kind: of a plot of its own instead, which the arguments below describe as in a suite.
             x: quantity or grid axis.
-            y: quantity; for bars several.
+            y: quantity; for bars several; for a heat map a second grid axis.
+            value: of a heat map, the quantity in its cells.
             series: grid axis or column that splits the rows.
             log: which axes are logarithmic.
             title: in place of the usual one.
             part: name of the included suite whose rows are shown.
+            figure: what it is sized for: a column of a paper, its page, or a slide.
+            font: family of its letters that is installed.
+            titled: whether title and notes stand in the figure, as they do with a `title` that is
+                given; its `caption` has them in any case.
 
         Raises:
-            HarnessError: there is no such plot or quantity; names the nearest.
+            HarnessError: there is no such plot, quantity, size or font; names the nearest.
         """
         from harness.present.plots.plot import draw
+        from harness.present.plots.sheet import sheet_of
+
+        to = sheet_of(figure, font, titled=titled or title is not None)
 
         if kind is None:
             _, (owner, spec) = one(self._plots, which, "plots")
         else:
-            asked = {"kind": kind, "x": x, "y": y, "series": series, "log": log, "title": title}
+            asked = {"kind": kind, "x": x, "y": y, "value": value, "series": series}
+            asked |= {"log": log, "title": title}
             owner, spec = self._part(part), _plot_spec(asked)
-        return draw(spec, owner, self._rows[owner.name], self.context)
+        return draw(spec, owner, self._rows[owner.name], self.context, to)
 
     def compare(self, *labels: str) -> "Comparison":
         """Which row is the fastest, and by how much.
@@ -332,10 +331,41 @@ class Run:
             rows = shown._rows[part.name]
             if rows and part.tables:
                 write_tables(shown._tables[part.name], self.directory.path)
+        shown.write_plots()
+
+    def write_plots(
+        self,
+        folder: Path | None = None,
+        figure: str = "page",
+        font: str | None = None,
+        *,
+        titled: bool = False,
+    ) -> list[Path]:
+        """Draw the plots of every part: each as PNG, SVG and PDF, its caption as TXT.
+
+        Args:
+            folder: that of the files; `plots/` in the run directory if absent.
+            figure: what they are sized for; see `plot`.
+            font: family of their letters.
+            titled: whether title and notes stand in the figures, too.
+
+        Returns:
+            The files, in the order written.
+
+        Raises:
+            HarnessError: there is no such size or font, or a file cannot be written.
+        """
+        written: list[Path] = []
+        for part in self.suite.parts():
+            rows = self._rows[part.name]
             if rows and part.plots:  # matplotlib takes half a second to import
                 from harness.present.plots.plot import write_plots
+                from harness.present.plots.sheet import sheet_of
 
-                write_plots(part, rows, self.directory.path, shown.context)
+                to = sheet_of(figure, font, titled=titled)
+                place = folder or self.directory.path / "plots"
+                written += write_plots(part, rows, place, self.context, to)
+        return written
 
     def _part(self, name: str | None) -> Suite:
         parts = {part.name: part for part in self.suite.parts()}
@@ -389,40 +419,14 @@ class Run:
     def _description(self) -> Mapping[str, Any]:
         return self.directory.description()
 
-    @property
+    @cached_property
     def _environment(self) -> Mapping[str, Any]:
-        """Of the machine whose times are shown; on a cluster that is none of this one."""
-        machines = self._description.get("machines") or {}
-        main = main_machine([{**r.values, "machine_key": r.machine_key} for r in self.records])
-        if main is None and self.records:
-            main = self.records[0].machine_key
-        found: Mapping[str, Any] | None = machines.get(main, self._description).get("environment")
-        return found or {}
+        return environment_of(self._description, self.records)
 
     @cached_property
     def context(self) -> Context:
         """Machine and versions, as `run.json` has them."""
-        environment = self._environment
-        machine = {
-            name: value
-            for name, value in (environment.get("machine") or {}).items()
-            if value not in (None, [], "")
-        }
-        if not any(r.values.get("threads", r.threads) for r in self.records):
-            machine["threads"] = environment.get("threads")
-        libraries = environment.get("libraries") or {}
-        versions = {"python": environment.get("python")}
-        versions |= {n: v for n, v in libraries.items() if n in LIBRARIES and v}
-        # A run that went on has records of another time than its beginning.
-        own = [record.provenance for record in self.records]
-        versions |= {n: v for n, v in main_versions(own).items() if n in versions}
-        commits = commits_of(own) or commits_of([environment.get("git") or {}])
-        if commits:
-            versions["commit"] = ", ".join(commits)
-        # Conditions of the machine bear on what was timed, not on what was counted.
-        timed = any(not set(record.metrics) <= set(STATIC) for record in self.records)
-        warnings = tuple(environment.get("warnings") or ()) if timed else ()
-        return Context(machine=machine, versions=versions, warnings=warnings)
+        return context_of(self._environment, self.records)
 
     def summary(self) -> str:
         """One line: cases by status, printed figures by verdict, the folder."""

@@ -84,6 +84,8 @@ def compare(  # noqa: PLR0917 - typer calls it with names
     """
     known: dict[str, float] = {}  # noise of the machine
     if run_b is not None:
+        if found_run(run_a).resolve() == found_run(run_b).resolve():
+            raise OptionError(f"{run_a} and {run_b} are the same run; name another one")
         before, after = _observed(run_a), _observed(run_b)
     else:
         after = _observed(run_a)
@@ -106,7 +108,7 @@ def compare(  # noqa: PLR0917 - typer calls it with names
         where = console()
         table = changes(report, reasons=False)
         if table.lines:
-            where.print(ConsoleTable(table))
+            where.print(ConsoleTable(table, notes=table.footnotes))
         for reason in why_changed(report):
             say(f"- {reason}", where)
         for note in (*report.notes, report.rule):

@@ -120,7 +120,7 @@ def _print_gated(report: Report, markdown: Path | None, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(report.as_json(), indent=1, allow_nan=False) + "\n")
     where = console(stderr=as_json)
-    where.print(ConsoleTable(table))
+    where.print(ConsoleTable(table, notes=table.footnotes))
     say(said, where)
     if markdown is not None:
         try:
@@ -144,7 +144,8 @@ def _self_test(pairs: int, seed: int, as_json: bool) -> None:
     if as_json:
         data = {**asdict(verified), "passed": verified.passed}
         sys.stdout.write(json.dumps(data, indent=1) + "\n")
-    console(stderr=as_json).print(ConsoleTable(self_test_table(verified)))
+    table = self_test_table(verified)
+    console(stderr=as_json).print(ConsoleTable(table, notes=table.footnotes))
     if not verified.passed:
         raise typer.Exit(NOT_REACHED)
 

@@ -114,6 +114,13 @@ def export_formats(incomplete: str) -> list[str]:
     return _starting((*EXPORTERS, MLFLOW), incomplete)
 
 
+def figures(incomplete: str) -> list[str]:
+    """Sizes of plots."""
+    from harness.present.plots.sheet import FIGURES
+
+    return _starting(FIGURES, incomplete)
+
+
 def among(names: tuple[str, ...]) -> Callable[[str], list[str]]:
     """Completes an option of few values."""
 
@@ -201,6 +208,34 @@ Why = Annotated[bool, typer.Option("--why", help="Below each table the reasons o
 
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Tables alone; of progress only what fails.")
+]
+
+Plots = Annotated[
+    bool,
+    typer.Option("--plots", help="Of a run: draw its plots anew, as PNG, SVG and PDF."),
+]
+PlotsFolder = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Of plots; plots/ in the run's directory if absent."),
+]
+FigureSize = Annotated[
+    str | None,
+    typer.Option(
+        "--figure",
+        metavar="SIZE",
+        help="Of plots: column or page (if absent) of a paper, or slide.",
+        autocompletion=figures,
+    ),
+]
+FontName = Annotated[
+    str | None,
+    typer.Option("--font", metavar="NAME", help="Of plots: a font that is installed."),
+]
+Titled = Annotated[
+    bool,
+    typer.Option(
+        "--titled", help="Of plots: title and notes in the figure, not only beside it as text."
+    ),
 ]
 
 EngineName = Annotated[

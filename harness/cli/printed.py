@@ -13,7 +13,8 @@ from harness.api.measure import OptionError
 from harness.api.run import Run
 from harness.cli.output import say
 from harness.judge.verdict import VerdictTally
-from harness.present.formats import Cell, Column, Table
+from harness.present.formats import MARKS, Cell, Column, Table
+from harness.present.notes import warned
 from harness.records.remarks import Remarks
 from harness.runner import DEFAULT_ROOT
 
@@ -38,13 +39,14 @@ def below_of(notes: bool, why: bool, quiet: bool) -> Below:
 
 def print_run(run: Run, where: Console, *, below: Below) -> None:
     """Print a run's tables, how many printed figures agree, and what can be done next."""
-    tables = run.shown()
-    print_tables(tables, where, below=below)
     tallies = {title: tally for title, tally in run.tallies().items() if tally.total}
-    if len(tallies) > 1 and below != "nothing":
+    summed = len(tallies) > 1 and below != "nothing"
+    print_tables(run.shown(), where, below=below, summed=summed)
+    if summed:
         from harness.present.console_table import ConsoleTable
 
-        where.print(ConsoleTable(_summary(tallies)))
+        said = warned(run.rows())
+        where.print(ConsoleTable(_summary(tallies), notes=[said] if said else []))
         where.print()
     path = run.directory.path
     say(f"run: {path}", where)
@@ -73,26 +75,33 @@ def _say_what_next(path: Path, where: Console, below: Below, *, judged: bool) ->
         )
 
 
-def print_tables(tables: Mapping[str, Table], where: Console, *, below: Below) -> None:
-    """Print tables below one another; what is said of several of them stands once, at the end."""
+def print_tables(
+    tables: Mapping[str, Table], where: Console, *, below: Below, summed: bool = False
+) -> None:
+    """Print tables below one another; what is said of several of them stands once, at the end.
+
+    Args:
+        summed: whether a summary follows, which has how many figures agree and rows are doubtful.
+    """
     from harness.present.console_table import ConsoleTable
 
-    lines = {name: _below(table, below) for name, table in tables.items()}
+    lines = {name: _below(table, below, summed=summed) for name, table in tables.items()}
     times = Counter(line for each in lines.values() for line in dict.fromkeys(each))
     for name, table in tables.items():
-        own = [line for line in lines[name] if times[line] == 1]
-        where.print(ConsoleTable(table, notes=own))
+        where.print(ConsoleTable(table, notes=[x for x in lines[name] if times[x] == 1]))
         where.print()
-    for line in (line for line, number in times.items() if number > 1):
-        where.print(f"- {line}", style="dim", markup=False)
-    if any(number > 1 for number in times.values()):
+    common = [line for line, number in times.items() if number > 1]
+    for line in common:
+        where.print(line, style="dim", markup=False)
+    if common:
         where.print()
 
 
-def _below(table: Table, below: Below) -> Sequence[str]:
+def _below(table: Table, below: Below, *, summed: bool) -> Sequence[str]:
+    brief = table.needed if summed else table.brief
     chosen: Mapping[Below, Sequence[str]] = {
-        "needed": table.needed,
-        "why": (*table.needed, *table.reasons),
+        "needed": brief,
+        "why": (*brief, *table.reasons),
         "notes": table.footnotes,
         "nothing": (),
     }
@@ -111,7 +120,7 @@ def _summary(tallies: Mapping[str, VerdictTally]) -> Table:
             *(
                 Column(word, tuple(Cell(str(n), n) for n in numbers), "right", word)
                 for word, numbers in shown
-                if any(numbers) or word == "differ"
+                if any(numbers) or word.startswith("differ")
             ),
         ),
         (),
@@ -120,4 +129,5 @@ def _summary(tallies: Mapping[str, VerdictTally]) -> Table:
 
 def _counts(tally: VerdictTally) -> Iterable[tuple[str, int]]:
     words = {"agrees": "agree", "differs": "differ"}
-    return [("judged", tally.judged), *((words.get(w, w), n) for w, n, _ in tally.counts)]
+    named = [(f"{words.get(w, w)} {MARKS.get(w, '')}".rstrip(), n) for w, n, _ in tally.counts]
+    return [("judged", tally.judged), *named]

@@ -17,9 +17,14 @@ from harness.case import Case
 from harness.cli.options import (
     MODULE,
     RUN,
+    FigureSize,
+    FontName,
     Input,
     Notes,
+    Plots,
+    PlotsFolder,
     Quiet,
+    Titled,
     Why,
     found_run,
     modules_or_runs,
@@ -30,8 +35,9 @@ from harness.cli.options import (
 from harness.cli.output import busy, console, say, strangers
 from harness.cli.printed import Below, below_of, print_run, print_tables
 from harness.instantiate import names
-from harness.messages import hint, quote, suggest
+from harness.messages import HarnessError, hint, quote, suggest
 from harness.present.forms import TABLE_FORMATS, FormatError, formatted
+from harness.present.latex.source import Typesetting, typesetting_of
 from harness.records.names import UnknownRunError, suites_in, tags_in
 from harness.records.remarks import DATED
 from harness.records.run_directory import LATEST, RunDirectoryError
@@ -39,7 +45,12 @@ from harness.runner import DEFAULT_ROOT
 
 
 def show_run(
-    name: str, which: str | None, form: str | None, *, best: bool | None, below: Below
+    name: str,
+    which: str | None,
+    form: str | None,
+    *,
+    typesetting: Typesetting | None,
+    below: Below,
 ) -> None:
     """Print the tables of a run as its records give them now: all, or one, in a format.
 
@@ -47,15 +58,15 @@ def show_run(
         name: what the run is called.
         which: name of a table.
         form: one of `TABLE_FORMATS`; as in a terminal, with the summary, if absent.
-        best: in LaTeX, whether best and second values are marked; as the suite asks if absent.
+        typesetting: of LaTeX; other formats have none.
         below: in a terminal, what stands below the tables; in other formats all notes do.
     """
     if form is not None and form not in TABLE_FORMATS:
         raise FormatError(
             f"--format {form}: no such format; {suggest(form, TABLE_FORMATS, 'formats')}"
         )
-    if best is not None and form != "latex":
-        raise FormatError("--best marks values in LaTeX; add --format latex")
+    if typesetting is not None and form != "latex":
+        raise FormatError("--best, --full and --columns are for LaTeX; add --format latex")
     with busy("reading the run"):
         run = load(name)
         run.rows()
@@ -66,9 +77,41 @@ def show_run(
     if form in (None, "console"):
         print_tables(tables, console(), below=below)
     else:
-        sys.stdout.write(
-            "\n".join(formatted(table, name, form, best=best) for name, table in tables.items())
+        texts = [formatted(table, name, form, typesetting) for name, table in tables.items()]
+        sys.stdout.write("\n".join(texts))
+
+
+def draw_run(
+    name: str, folder: Path | None, figure: str | None, font: str | None, *, titled: bool
+) -> None:
+    """Draw the plots of a run as its records give them now, and say where they are.
+
+    Args:
+        name: what the run is called.
+        folder: of the files; `plots/` in the run's directory if absent.
+        figure: what they are sized for.
+        font: family of their letters.
+        titled: whether title and notes stand in the figures.
+    """
+    from harness.present.plots.sheet import sheet_of
+
+    sized = figure or "page"
+    try:
+        sheet_of(sized, font)
+    except HarnessError as error:
+        raise OptionError(f"--{error}") from error
+    with busy("drawing the plots"):
+        written = load(name).write_plots(folder, sized, font, titled=titled)
+    if not written:
+        raise OptionError(
+            f"--plots: {name} has none; write plots: into its suite, or draw one with "
+            "harness.load().plot(kind=...)"
         )
+    kinds: dict[Path, list[str]] = {}
+    for path in written:
+        kinds.setdefault(path.with_suffix(""), []).append(path.suffix[1:])
+    for path, endings in kinds.items():
+        say(f"plot: {path}.{{{','.join(endings)}}}", console())
 
 
 def show(  # noqa: PLR0917 - typer calls it with names
@@ -112,27 +155,52 @@ def show(  # noqa: PLR0917 - typer calls it with names
         bool | None,
         typer.Option(
             "--best/--no-best",
-            help="In LaTeX: best value of a column bold, second underlined; as the suite asks.",
+            help="In LaTeX: best value of a column bold, second underlined; they are if absent.",
+        ),
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="In LaTeX: as a float, with caption and notes.")
+    ] = False,
+    columns: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=2, help="In LaTeX: columns of a two-column page that a table has to fit in."
         ),
     ] = None,
     notes: Notes = False,
     why: Why = False,
     quiet: Quiet = False,
+    plots: Plots = False,
+    out: PlotsFolder = None,
+    figure: FigureSize = None,
+    font: FontName = None,
+    titled: Titled = False,
 ) -> None:
     """Show what a module takes and costs at a size, layer by layer; or a run's tables again."""
-    of_run = {
+    of_tables = {
         "--table": table,
         "--format": form,
         "--best": best,
+        "--full": full or None,
+        "--columns": columns,
         "--notes": notes or None,
         "--why": why or None,
         "--quiet": quiet or None,
     }
+    of_plots = {"--out": out, "--figure": figure, "--font": font, "--titled": titled or None}
+    of_run = {**of_tables, "--plots": plots or None, **of_plots}
     kind, name = _told_apart(what, may_be_run=any(each is not None for each in of_run.values()))
     if kind == RUN:
         given = {"--input": input_, "--with": with_, "--pass": pass_, "--picture": picture}
         _refuse(given, f"is for modules, and {name} is a run")
-        show_run(name, table, form, best=best, below=below_of(notes, why, quiet))
+        if plots:
+            _refuse(of_tables, "is for tables", "leave out --plots")
+            draw_run(name, out, figure, font, titled=titled)
+            return
+        _refuse(of_plots, "is for plots", "add --plots")
+        asked = typesetting_of(best, columns, full=full)
+        below = below_of(notes, why, quiet)
+        show_run(name, table, form, typesetting=asked, below=below)
         return
     _refuse(of_run, f"is for runs, and {name} is a module")
     _show_module(name, input_, with_ or [], pass_ or "inference", picture)
@@ -177,10 +245,10 @@ def _told_apart(what: list[str], *, may_be_run: bool) -> tuple[str, str]:
     return RUN, name
 
 
-def _refuse(options: Mapping[str, object], reason: str) -> None:
+def _refuse(options: Mapping[str, object], reason: str, cure: str = "leave it out") -> None:
     for name, value in options.items():
         if value is not None and value != []:
-            raise OptionError(f"{name} {reason}; leave it out")
+            raise OptionError(f"{name} {reason}; {cure}")
 
 
 def _show_module(

@@ -96,7 +96,7 @@ def _look(name: str, wanted: Iterable[Requirement]) -> Extra:
 
 
 _CUDA_LINE = re.compile(r"^cuda\b[^=]*=\s*(.+)$", re.MULTILINE)
-_TEX_PACKAGES = ("booktabs.sty", "siunitx.sty", "adjustbox.sty")
+_TEX_PACKAGES = ("amssymb.sty", "booktabs.sty", "siunitx.sty")
 _ASK_SECONDS = 10.0
 
 PURPOSES: Mapping[str, str] = {

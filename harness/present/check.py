@@ -12,7 +12,7 @@ from harness.judge.verdict import growth_axes, misnamed, paired
 from harness.measure.own import is_own
 from harness.messages import HarnessError
 from harness.present.measured import missing
-from harness.present.pivot import PivotError, pivoted
+from harness.present.pivot import PivotError, pivoted, require_places
 from harness.present.reading import OVER, read
 from harness.records.quantities.derived import FACTORS, INPUT, axis_of, sweep_name
 from harness.records.quantities.registry import ALIASES, QUANTITIES, find
@@ -51,7 +51,7 @@ def check(draft: Draft) -> None:
             needed = missing(reading, rows, draft.asked)
             if set(needed) - (draft.measured if draft.source.lost_cases else set()):
                 mistakes.append((location, _unmeasured(asked, noun, needed, draft)))
-    mistakes += _of_pivots(part, rows[: len(part.jobs)])
+    mistakes += _of_pivots(part, rows[: sum(job.replicate == 1 for job in part.jobs)])
     for location, mistake in mistakes:
         what, semicolon, cure = str(mistake).rpartition("; ")
         said = (what, cure) if semicolon else (str(mistake), _CURE)
@@ -73,6 +73,7 @@ def _blank_rows(draft: Draft) -> list[dict[str, Any]]:
             "declared": job.declared,
         }
         for job in draft.suite.jobs
+        if job.replicate == 1
     ]
     left = (draft.labels or frozenset()) - {row["label"] for row in rows}
     return rows + [{**rows[0], "label": label, "factors": {}} for label in sorted(left) if rows]
@@ -128,13 +129,21 @@ def _of_figure(
 
 
 def _of_pivots(part: Suite, rows: Sequence[dict[str, Any]]) -> Iterator[Mistake]:
-    """Matrices with several rows in one cell."""
+    """Matrices and heat maps with several rows in one cell."""
     for t, table in enumerate(part.tables):
         try:
             if table.pivot is not None:
                 pivoted(table.pivot, part, rows)
         except PivotError as error:
             yield ("tables", t, "pivot"), error
+        except HarnessError:  # said of the name
+            pass
+    for p, plot in enumerate(part.plots):
+        try:
+            if plot.kind == "heatmap":
+                require_places(plot, part, rows)
+        except PivotError as error:
+            yield ("plots", p), error
         except HarnessError:  # said of the name
             pass
 
@@ -200,7 +209,7 @@ def _quantities(data: dict[str, Any]) -> Iterator[tuple[Location, str, str]]:
                 yield ("tables", t, "pivot", place), name, "pivot"
     for p, plot in enumerate(_mappings(data.get("plots"))):
         axes = {**(ROOFLINE_AXES if plot.get("kind") == "roofline" else {}), **plot}
-        for axis in ("x", "series", "y"):
+        for axis in ("x", "series", "y", "value"):
             said = axes.get(axis)
             for n, name in enumerate(_listed(said)):
                 if isinstance(name, str):

@@ -47,7 +47,10 @@ def changes(report: Report, *, reasons: bool = True) -> Table:
         reasons: whether the last column says why.
     """
     last: _TextsByHead = {"Why": lambda line: line.found.reason} if reasons else {}
-    return _table_of("Changes", _changed_lines(report), _columns_of_runs() | last, report)
+    lines = _changed_lines(report)
+    several = any(max(line.found.replicates_a, line.found.replicates_b) > 1 for line in lines)
+    notes = (MEANS,) if several else ()
+    return _table_of("Changes", lines, _columns_of_runs() | last, report, notes)
 
 
 def unchanged(report: Report) -> Table:
@@ -76,6 +79,13 @@ def gate_table(report: Report) -> Table:
     explained = [f"{line.key.label}: {line.found.reason}" for line in lines if line.found.reason]
     title = f"{report.suite}: {report.after} against {report.before}"
     return _table_of(title, lines, heads, report, (*explained, *report.notes, report.rule))
+
+
+MEANS = (
+    "before and after are geometric means over the processes, whose ratio is the change; the table "
+    "of a run shows their median"
+)
+"""Said where there are several processes, whose median is another number."""
 
 
 def _columns_of_runs() -> _TextsByHead:

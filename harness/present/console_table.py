@@ -17,7 +17,7 @@ _GAP = 2  # columns between blocks; within one a single column parts figure and 
 _HEAD_LINES = 3
 # Labels and causes wrap between words; numbers and short labels never do. What does not fit into
 # the width is tried with shorter ones, and then in pieces.
-_LONGEST_TEXTS = (44, 30, 20)
+_LONGEST_TEXTS = (80, 44, 30, 20)
 _LEFT_OUT = "rows without a value in the columns beside them are left out"
 # Words of heads that have a shorter form of their own.
 _BRIEF = {"parameters": "params", "Parameters": "Params", "GFLOPs": "G", "reported": "paper"}
@@ -31,12 +31,12 @@ class ConsoleTable:
     wrap cannot be read.
 
     Args:
-        notes: the lines below the table; those that are needed if absent.
+        notes: the lines below the table; `Table.brief` if absent.
     """
 
     def __init__(self, table: Table, *, notes: Sequence[str] | None = None) -> None:
         self._table = table
-        self._notes = table.needed if notes is None else notes
+        self._notes = table.brief if notes is None else notes
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(self._table.title, style="bold")
@@ -60,7 +60,8 @@ class Part:
     @property
     def width(self) -> int:
         """Terminal columns of its widest text."""
-        return max(map(cell_len, (self.head, *(cell.plain for cell in self.cells))))
+        lines = (line for cell in self.cells for line in cell.plain.split("\n"))
+        return max(map(cell_len, (self.head, *lines)))
 
 
 @dataclass(frozen=True)
@@ -119,15 +120,12 @@ class Block:
         if not self.wraps or self.width <= width:
             return self
         (part,) = self.parts
-        longest = max(
-            cell_len(word) for cell in part.cells for word in (cell.plain.split() or [""])
-        )
-        cells = tuple(_wrapped(cell, max(width, longest)) for cell in part.cells)
+        cells = tuple(_wrapped(cell, width) for cell in part.cells)
         return replace(self, parts=(replace(part, cells=cells),))
 
 
 def _wrapped(cell: Text, width: int) -> Text:
-    lines = textwrap.wrap(cell.plain, width, break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.wrap(cell.plain, width, break_on_hyphens=False)
     return Text("\n".join(lines), cell.style)
 
 
@@ -147,7 +145,7 @@ def pieces(table: Table, width: int) -> list[list[Block]]:
             fitted = [block.narrowed(longest) for block in some]
             if _width(fitted) <= width:
                 return [fitted]
-    narrow = [block.narrowed(_LONGEST_TEXTS[1]) for block in blocks]
+    narrow = [block.narrowed(min(_LONGEST_TEXTS[2], max(width // 2, 8))) for block in blocks]
     return [_telling(piece) for piece in _split(narrow, width)]
 
 
@@ -247,7 +245,7 @@ def _doubts(ours: Column) -> Iterator[Part]:
     found = [cell.spread for cell in ours.cells]
     few = any(spread is not None and spread.few for spread in found)
     width = max(len(spread.half) if spread is not None else 0 for spread in found)
-    halves = [f"± {each.half:>{width}}" if each is not None and each.half else "" for each in found]
+    halves = ["" if each is None else each.beside(width) for each in found]
     counts = ["" if each is None else _count(each, marked=few) for each in found]
     yield Part("± 95 %", tuple(map(Text, halves)), "right")
     yield Part("n  " if few else "n", tuple(map(Text, counts)), "right")

@@ -40,14 +40,21 @@ FEW = "~"
 class Spread:
     """How sure a measured figure is."""
 
-    half: str  # half the width of its 95 % interval, in the digits of the figure; empty if unknown
+    # the longer half of its 95 % interval, to the last digit of the figure; empty if unknown, and
+    # where the other half is much shorter
+    half: str
+    ends: str  # `0.5 to 24`: its ends, where its halves are much unlike; else empty
     count: int  # what the interval is of: samples of one process, processes, or seeds
     enough: int  # from how many on rows can be compared
 
     @property
     def few(self) -> bool:
         """Whether rows cannot be compared by it."""
-        return not self.half or self.count < self.enough
+        return not (self.half or self.ends) or self.count < self.enough
+
+    def beside(self, width: int = 0) -> str:
+        """What stands beside the figure: `± 40`, `0.5 to 24`, or nothing."""
+        return f"± {self.half:>{width}}" if self.half else self.ends
 
 
 @dataclass(frozen=True)
@@ -63,8 +70,9 @@ class Cell:
     def marked(self) -> str:
         """The text with the mark of its verdict, or as a measured figure: `1420 ± 40`, `4700 ~`."""
         if self.spread is not None:
-            half = f"± {self.spread.half}" if self.spread.half else ""
-            return " ".join(filter(None, (self.text, half, FEW if self.spread.few else "")))
+            ends = f"({self.spread.ends})" if self.spread.ends else ""
+            beside = ends or self.spread.beside()
+            return " ".join(filter(None, (self.text, beside, FEW if self.spread.few else "")))
         return f"{self.text} {MARKS[self.verdict]}" if self.verdict else self.text
 
 
@@ -97,11 +105,13 @@ class Table:
     title: str  # of the table
     columns: tuple[Column, ...]  # shown ones and those that only CSV files hold
     footnotes: tuple[str, ...]  # all lines of the foot
-    # those of them that belong into a caption: what is counted, device, data type, versions
-    setting: tuple[str, ...] = ()
-    best: bool = False  # whether the suite asks for best and second values to be marked
+    caption: str = ""  # what a paper says beside the title: input, data type, pass
+    reading: tuple[str, ...] = ()  # what a paper says below it
+    peers: tuple[str, ...] = ()  # of each row: equal where best is sought, empty where it failed
     conclusions: tuple[str, ...] = ()  # which row is the fastest, and by how much
+    verdicts: str = ""  # how many of its figures have which mark; empty where none has one
     needed: tuple[str, ...] = ()  # the lines of the foot without which it would be misread
+    warned: str = ""  # how many of its rows carry a warning; empty where none does
     reasons: tuple[str, ...] = ()  # those that say why figures agree, differ or are not judged
 
     def __post_init__(self) -> None:
@@ -110,7 +120,8 @@ class Table:
             ("title", printable(self.title)),
             ("columns", tuple(map(_printable_column, self.columns))),
             ("footnotes", tuple(map(printable, self.footnotes))),
-            ("setting", tuple(map(printable, self.setting))),
+            ("caption", printable(self.caption)),
+            ("reading", tuple(map(printable, self.reading))),
             ("conclusions", tuple(map(printable, self.conclusions))),
             ("needed", tuple(map(printable, self.needed))),
             ("reasons", tuple(map(printable, self.reasons))),
@@ -121,6 +132,11 @@ class Table:
     def shown(self) -> tuple[Column, ...]:
         """Columns for people."""
         return tuple(column for column in self.columns if column.shown)
+
+    @property
+    def brief(self) -> tuple[str, ...]:
+        """The foot of a table that stands alone, in a terminal."""
+        return tuple(filter(None, (self.verdicts, *self.needed, self.warned)))
 
     @property
     def lines(self) -> list[list[str]]:

@@ -5,6 +5,7 @@ from typing import Literal, get_args
 
 from harness.messages import HarnessError, suggest
 from harness.present.formats import Table, csv_text, html, markdown
+from harness.present.latex.source import Typesetting, latex
 
 Format = Literal["console", "markdown", "latex", "csv", "html"]
 TABLE_FORMATS: tuple[Format, ...] = get_args(Format)
@@ -16,28 +17,30 @@ class FormatError(HarnessError):
     """No such format."""
 
 
-def formatted(table: Table, name: str, form: str, *, best: bool | None = None) -> str:
+def formatted(table: Table, name: str, form: str, typesetting: Typesetting | None = None) -> str:
     """A table as text.
 
     Args:
         table: what to print.
         name: the label that LaTeX refers to it by.
-        form: one of `TABLE_FORMATS`; `console` is as a terminal without colours would show it.
-        best: in LaTeX, whether best and second values are marked; as the suite asks if absent.
+        form: one of `TABLE_FORMATS`; `console` is what a terminal shows, with all notes.
+        typesetting: of LaTeX; of another form there is none.
 
     Raises:
-        FormatError: no such format; names the nearest.
+        FormatError: no such format; names the nearest. Or a typesetting of another one.
     """
     if form == "latex":
-        from harness.present.latex import latex
-
-        return latex(table, name, best=best)
+        return latex(table, name, typesetting)
+    if typesetting is not None:
+        raise FormatError(f"full, page columns and best are of LaTeX, not of {form}; ask for latex")
     if form == "console":
         from harness.present.console import PrintableConsole
         from harness.present.console_table import ConsoleTable
 
         out = io.StringIO()
-        PrintableConsole(file=out, width=CONSOLE_WIDTH).print(ConsoleTable(table))
+        PrintableConsole(file=out, width=CONSOLE_WIDTH).print(
+            ConsoleTable(table, notes=table.footnotes)
+        )
         return out.getvalue()
     makers = {"markdown": markdown, "csv": csv_text, "html": html}
     if form not in makers:

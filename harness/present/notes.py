@@ -79,6 +79,8 @@ def footnotes(
     """Lines for the foot of a table, in a fixed order."""
     lines = [note for note in (spec.note, part.note) if note]
     lines += _meanings(readings, convention_of(part))
+    if any(reading.quantity.sampled(row) for reading in readings for row in rows):
+        lines.append(SPREADS)
     lines += setup(rows)
     lines += trained(rows)
     lines += pairs("Versions", context.versions)
@@ -102,19 +104,25 @@ def footnotes(
 
 TOO_FEW = f"{FEW} too few samples to compare rows: --repeats 5 measures each in five processes"
 """Said once where measured figures have that mark."""
+SPREADS = (
+    "± covers the 95 % interval of a figure, whose ends stand there where it is lopsided; n: of "
+    "how many samples of one process, processes, or seeds."
+)
 
 
 def needed(rows: Sequence[Row], columns: Iterable[Column]) -> tuple[str, ...]:
-    """The lines of a foot without which a table would be misread: marks, failures, doubts."""
+    """The lines of a foot without which a table would be misread: failures, and what `~` means."""
     cells = [cell for column in columns if column.shown for cell in column.cells]
-    lines = [_marked(rows)] if any(cell.verdict for cell in cells) else []
-    lines += [failure.text for failure in failures(rows)]
+    lines = [failure.text for failure in failures(rows)]
     if any(cell.spread is not None and cell.spread.few for cell in cells):
         lines.append(TOO_FEW)
+    return tuple(" ".join(line.split()) for line in lines)
+
+
+def warned(rows: Sequence[Row]) -> str:
+    """`7 of 12 rows carry a warning`; empty where none does."""
     doubtful = sum(bool(row.get("warnings")) for row in rows)
-    if doubtful:
-        lines.append(f"{doubtful} of {len(rows)} rows carry a warning")
-    return tuple(" ".join(line.split()) for line in lines if line)
+    return f"{doubtful} of {len(rows)} rows carry a warning" if doubtful else ""
 
 
 def reasons(part: Part, rows: Sequence[Row]) -> tuple[str, ...]:
@@ -123,8 +131,13 @@ def reasons(part: Part, rows: Sequence[Row]) -> tuple[str, ...]:
     return tuple(" ".join(line.split()) for line in lines)
 
 
-def _marked(rows: Sequence[Row]) -> str:
-    """`61 of 67 judged figures agree ✓, 0 differ, 6 explained †`: how many have which mark."""
+def marked(rows: Sequence[Row], columns: Iterable[Column]) -> str:
+    """`61 of 67 judged figures agree ✓, 0 differ, 6 explained †`: how many have which mark.
+
+    Empty where no shown column has any.
+    """
+    if not any(cell.verdict for column in columns if column.shown for cell in column.cells):
+        return ""
     tally = tally_of(rows)
     said = {word: (number, text) for word, number, text in tally.counts}
     agree = f"{tally.agrees} of {tally.judged} judged figures"
@@ -162,15 +175,6 @@ def failures(rows: Iterable[Row]) -> list[Failure]:
             key = (str(row.get("status") or "not run"), cause)
             found.setdefault(key, []).append(str(row.get("label")))
     return [Failure(*key, tuple(labels)) for key, labels in found.items()]
-
-
-def setting(
-    part: Part, rows: Sequence[Row], readings: Iterable[Reading], context: Context
-) -> tuple[str, ...]:
-    """The lines of a foot without which a table cannot be read: what is counted, where, by what."""
-    counted = [_counted(each) for each in conventions(readings, convention_of(part))]
-    lines = [*counted, *setup(rows), *pairs("Versions", context.versions)]
-    return tuple(" ".join(line.split()) for line in lines)
 
 
 def _counted(convention: ConventionSpec) -> str:

@@ -20,7 +20,9 @@ from harness.records.quantities.quantity import (
     Row,
     fixed,
     half_width,
+    is_lopsided,
     supported,
+    three_digits,
     with_unit,
 )
 from harness.records.quantities.registry import axes, find
@@ -80,6 +82,10 @@ class Reading:
     def stored(self, row: Row) -> float | None:
         """Ours in SI base units."""
         if self.by is not None:
+            # What is no overhead stands among overheads only where the paper prints it there.
+            whole = self.by.minus_of and str(row.get("label")) not in self.by.minus_of
+            if whole and self.verdict(row) is None:
+                return None
             return self.by.stored(row, self.by_label)
         return self.quantity.number(row)
 
@@ -102,11 +108,13 @@ class Reading:
             return None
         bounds = self.interval(row)
         if bounds is None:
-            return Spread("", *found)
-        if self.quantity.rounded:
-            return Spread(half_width(number, *bounds), *found)
+            return Spread("", "", *found)
         low, high = bounds
-        return Spread(f"{max(high - number, number - low):.{self.decimals}f}", *found)
+        if is_lopsided(number, low, high):
+            return Spread("", f"{three_digits(low)} to {three_digits(high)}", *found)
+        if self.quantity.rounded:
+            return Spread(half_width(number, low, high), "", *found)
+        return Spread(f"{max(high - number, number - low):.{self.decimals}f}", "", *found)
 
     def verdict(self, row: Row) -> Mapping[str, Any] | None:
         """The printed figure beside this row, judged; `None` if the paper prints none."""

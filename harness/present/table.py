@@ -9,13 +9,19 @@ from harness.judge.part import Context, Part
 from harness.judge.relative import RELATIVE, conclusions, relative_of, with_relative
 from harness.measure import METRICS
 from harness.measure.metric import Direction
+from harness.present.captions import caption, explanations, peers
 from harness.present.formats import ABSENT, MARKS, Cell, Column, Table, percent_cell
-from harness.present.notes import footnotes, needed, reasons, setting
+from harness.present.notes import footnotes, marked, needed, reasons, warned
 from harness.present.pivot import pivoted
 from harness.present.reading import Reading, read
 from harness.records.quantities.quantity import Row, with_unit
 from harness.records.quantities.registry import axes
 from harness.suite.presentation import ColumnSpec, TableSpec
+
+# Ends of intervals, of which none is better than what they bound.
+_BOUNDS = frozenset(
+    name for metric in METRICS.values() for value in metric.values for name in value.interval or ()
+)
 
 
 def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | None = None) -> Table:
@@ -30,21 +36,27 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | No
     context = context or Context()
     if spec.relative_to is not None:
         rows = with_relative(rows, spec.relative_to)
+    alike: tuple[str, ...] = ()
     if spec.pivot is not None:
         columns, readings = pivoted(spec.pivot, part, rows)
     else:
         rows = _in_order(spec, part, rows)
         columns, readings = _listed(spec, part, rows)
-        columns = _ends_of_sweeps(rows, columns, readings)
+        told = _told_rows(rows, readings)
+        columns = [replace(c, cells=tuple(c.cells[n] for n in told)) for c in columns]
+        alike = peers([rows[number] for number in told])
     return Table(
         spec.title or part.title or part.name,
         tuple(columns),
         footnotes(spec, part, rows, readings, context),
-        setting(part, rows, readings, context),
-        spec.best is not None,
-        tuple(conclusions(rows)) if RELATIVE in spec.names else (),
-        needed(rows, columns),
-        reasons(part, rows)
+        caption=caption(rows),
+        reading=explanations(spec, part, rows, readings, context),
+        peers=alike,
+        conclusions=tuple(conclusions(rows)) if RELATIVE in spec.names else (),
+        verdicts=marked(rows, columns),
+        needed=needed(rows, columns),
+        warned=warned(rows),
+        reasons=reasons(part, rows)
         if any(each.sub or each.stored == "verdict" for each in columns)
         else (),
     )
@@ -77,7 +89,8 @@ def _listed(spec: TableSpec, part: Part, rows: Sequence[Row]) -> tuple[list[Colu
         else:
             reading = read(asked.name, part, rows)
             # Whose best value is marked on request: the suite's word, else what the quantity is.
-            direction = reading.quantity.direction
+            quantity = reading.quantity
+            direction = None if quantity.name in _BOUNDS else quantity.direction
             aim = spec.best.get(asked.name) if isinstance(spec.best, dict) else direction
             made, usual = _expand(reading, rows, failed, aim), reading.name
             readings.append(reading)
@@ -114,22 +127,19 @@ def _with_usual_unit(head: str | None, whole: str, usual: str) -> str:
     return head if "(" in head else whole.replace(usual, head, 1)
 
 
-def _ends_of_sweeps(
-    rows: Sequence[Row], columns: Sequence[Column], readings: Sequence[Reading]
-) -> list[Column]:
-    """The columns with a row a sweep, where nothing but exponents of growth is asked for.
+def _told_rows(rows: Sequence[Row], readings: Sequence[Reading]) -> list[int]:
+    """One row a sweep, where nothing but exponents of growth is asked for; else all.
 
     An exponent stands at the row of the largest size; those of other sizes have nothing to say.
     """
     numbers = [reading for reading in readings if not reading.is_text]
     if not numbers or any(each.by is None or each.by.over is None for each in numbers):
-        return list(columns)
-    told = [
+        return list(range(len(rows)))
+    return [
         number
         for number, row in enumerate(rows)
         if row.get("status") != "ok" or any(each.stored(row) is not None for each in numbers)
     ]
-    return [replace(each, cells=tuple(each.cells[n] for n in told)) for each in columns]
 
 
 def _in_order(spec: TableSpec, part: Part, rows: Sequence[Row]) -> Sequence[Row]:

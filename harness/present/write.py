@@ -7,7 +7,7 @@ from harness.environment.files import checked_name, usable_name, write_atomicall
 from harness.judge.part import Part
 from harness.messages import HarnessError
 from harness.present.formats import Table, csv_text, markdown
-from harness.present.latex import latex
+from harness.present.latex.source import latex
 
 
 def table_names(part: Part) -> list[str]:
@@ -42,7 +42,7 @@ def plot_names(part: Part) -> list[str]:
     """File names of a suite's plots, without ending."""
     return _file_names(
         [
-            spec.name or usable_name(f"{part.name}-{spec.kind}-{'-'.join(spec.ys)}")
+            spec.name or usable_name(f"{part.name}-{spec.kind}-{'-'.join(spec.shown)}")
             for spec in part.plots
         ]
     )

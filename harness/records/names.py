@@ -29,7 +29,8 @@ def find_run(name: str | Path, root: Path) -> Path:
         RunDirectoryError: the folder is there and holds no run.
     """
     place = Path(name)
-    for path in (place, root / place):
+    # A suite's file is called `ocnet_table4` where its runs are in `ocnet-table4`.
+    for path in (place, root / place, root / str(name).replace("_", "-")):
         if (found := RunDirectory.find(path)) is not None:
             return found.path
     above = () if place.parent == Path() else (place.parent, root / place.parent)
@@ -45,7 +46,9 @@ def find_run(name: str | Path, root: Path) -> Path:
             if text == LATEST
             else f"{text}: no such run, and {root} has none; begin one with harness run SUITE"
         )
-    near = hint(text, [*suites_in(root), *tags_in(root), *(run.name for run in runs_below(root))])
+    near = hint(
+        text, [LATEST, *suites_in(root), *tags_in(root), *(run.name for run in runs_below(root))]
+    )
     raise UnknownRunError(f"{text}: no such run{near}; harness runs lists all of {root}")
 
 

@@ -166,8 +166,8 @@ class TableSpec(Strict):
     )
     best: Best | None = Field(
         default=None,
-        description="Marks best (bold) and second (underlined) values in LaTeX: auto, or column: "
-        "min or max. auto: costs min, accuracies and rates max.",
+        description="Columns whose best (bold) and second (underlined) values LaTeX marks, and "
+        "which way: min or max. auto, and if absent: all; costs min, accuracies and rates max.",
     )
     sort: str | None = Field(
         default=None,
@@ -229,16 +229,23 @@ ROOFLINE_AXES = {"x": "arithmetic_intensity", "y": "flops_per_second"}
 """What a roofline shows, Williams et al. 2009."""
 
 
+_CELL_LOGS = ("auto", "none")
+
+
 class PlotSpec(Strict):
     """One plot of the results."""
 
-    kind: Literal["bar", "scatter", "line", "roofline"]
+    kind: Literal["bar", "scatter", "line", "roofline", "heatmap"]
     name: FileName | None = None
     title: str | None = None
     x: str | None = Field(default=None, description="Quantity or grid axis; labels for bars.")
     y: YAxis = Field(
         default="",
-        description="Quantity; for bars a list shows several side by side. A roofline has its own.",
+        description="Quantity; for bars a list shows several side by side. A roofline has its own; "
+        "a heat map has a second grid axis.",
+    )
+    value: str | None = Field(
+        default=None, description="Of a heat map: the quantity in the cells of x and y."
     )
     series: str | None = Field(
         default=None, description="Grid axis or column that splits the lines."
@@ -263,6 +270,18 @@ class PlotSpec(Strict):
             raise ValueError("a roofline has its own axes; remove x and y")
         if self.kind != "bar" and self.x is None:
             raise ValueError(f"a {self.kind} plot needs x")
+        if (self.kind == "heatmap") != (self.value is not None):
+            is_map = self.kind == "heatmap"
+            raise ValueError(
+                "a heatmap needs value, the quantity in its cells"
+                if is_map
+                else f"a {self.kind} plot has no value; name the quantity as y"
+            )
+        if self.kind == "heatmap" and (self.series is not None or self.log not in _CELL_LOGS):
+            raise ValueError(
+                "a heatmap has no series, and its log, auto or none, is that of its colours; "
+                "remove them"
+            )
         if not isinstance(self.y, str) and (self.kind != "bar" or self.series is not None):
             raise ValueError("only bars without series show a list as y; name one quantity")
         return self
@@ -271,6 +290,11 @@ class PlotSpec(Strict):
     def ys(self) -> tuple[str, ...]:
         """The quantities of y, in order."""
         return (self.y,) if isinstance(self.y, str) else self.y
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The quantities that it is drawn for, in order."""
+        return self.ys if self.value is None else (self.value,)
 
 
 def describe(spec: BaseModel) -> dict[str, Any]:

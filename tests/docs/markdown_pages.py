@@ -36,12 +36,14 @@ class Marker:
         exits: `exit 0, 3`: exit codes that are right; 0 alone if absent.
         not_run: `not run: REASON`: why it cannot run in a test.
         run_by: `run by FILE`: the test that runs it.
+        printed: `printed`: lines that the last command above prints.
     """
 
     replacements: tuple[tuple[str, str], ...] = ()
     exits: tuple[int, ...] = (0,)
     not_run: str = ""
     run_by: str = ""
+    printed: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ def marker(text: str, place: str) -> Marker:
     """A marker of its text; everything that it says must be understood."""
     if not text:
         return Marker()
+    if text == "printed":
+        return Marker(printed=True)
     if text.startswith("not run: "):
         return Marker(not_run=text.removeprefix("not run: "))
     if text.startswith("run by "):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from markdown_pages import ROOT
 
@@ -95,6 +96,7 @@ class Reader:
         try:
             with (
                 contextlib.chdir(self.folder),
+                mock.patch.dict(os.environ, {"COLUMNS": "100"}),  # as wide as pages show output
                 contextlib.redirect_stdout(said),
                 contextlib.redirect_stderr(said),
             ):

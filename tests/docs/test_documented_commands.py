@@ -3,7 +3,8 @@
 A block of `bash` runs line by line, a block with a title is a file, a block of `python` without one
 is an example. What a test cannot run, or has to shorten, says so in a comment before the block:
 `<!-- test: replace "A" by "B" -->`, `<!-- test: exit 0, 3 -->`, `<!-- test: not run: REASON -->`,
-`<!-- test: run by FILE -->`.
+`<!-- test: run by FILE -->`. A block marked `<!-- test: printed -->` holds lines that the last
+command above it prints.
 """
 
 import re
@@ -39,14 +40,21 @@ def test_a_page_can_be_followed_from_its_top_to_its_end(page, tmp_path):
     folder.mkdir()
     reader = Reader(folder)
     try:
+        said = ""
         for block in blocks(page):
-            follow(block, reader)
+            said = follow(block, reader, said)
     finally:
         reader.leave()
 
 
-def follow(block: Block, reader: Reader) -> None:
-    if block.title:
+def follow(block: Block, reader: Reader, before: str) -> str:
+    """Do as a block says; what its last command printed, or the one before where it has none."""
+    said = before
+    if block.marker.printed:
+        lines = [line.rstrip() for line in before.splitlines()]
+        missing = [line for line in block.text.splitlines() if line.rstrip() not in lines]
+        assert missing == [], f"{block.place}: what is printed is something else:\n{before}"
+    elif block.title:
         reader.write(block.title, block.text)
     elif block.language == "python" and not block.marker.not_run:
         reader.python(block.text, block.place)
@@ -54,6 +62,7 @@ def follow(block: Block, reader: Reader) -> None:
         for command in block.commands():
             code, said = reader.run(command)
             assert code in block.marker.exits, f"{block.place}: {command}\nexit {code}\n{said}"
+    return said
 
 
 def all_blocks() -> list[Block]:

@@ -1,5 +1,8 @@
 """Results that are kept with the code: their tables, and what the documentation says of them."""
 
+import io
+import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -7,9 +10,13 @@ import pytest
 import harness
 
 ROOT = Path(harness.__file__).parents[1]
+sys.path.append(str(ROOT / "docs" / "generate"))
 KEPT = ROOT / "results" / "ablations"
 GRIDS = sorted(path.stem for path in (ROOT / "suites" / "ablations").glob("*.yaml"))
 NAMES = [f"ablation-{name.replace('_', '-')}" for name in GRIDS if name != "smoke"]
+
+
+import readme  # noqa: E402 - of a folder that is no package
 
 
 def points(row):
@@ -26,24 +33,12 @@ def by_kind():
     return found
 
 
-def cells(text):
-    """The lines of Markdown tables as cells, without those that only align."""
-    lines = [line.strip("| ").split("|") for line in text.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line] for line in lines if not line[0].startswith(":")]
-
-
-def test_the_readme_shows_the_table_and_the_counts_of_the_main_job():
-    """All but our times, which the kept run, counted alone, does not have."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    run = harness.load(ROOT / "tests" / "golden" / "efficiency")
-    heads, *made = cells(run.table("ocnet-table4", format="markdown"))
-    every = cells(readme)
-    first = every.index(heads)
-    at = heads.index("Latency (ms), ours")
-    for shown, again in zip(every[first + 1 : first + 1 + len(made)], made, strict=True):
-        assert float(shown.pop(at)) > 0
-        assert shown == [*again[:at], *again[at + 1 :]]
-    assert f"\n{run.tally().text}\n" in readme
+def test_the_readme_shows_what_the_main_job_has_printed():
+    """All parts of it, and the picture; `python docs/generate/readme.py` writes them anew."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert text.count("<!-- /") == len(readme.parts()) == 3
+    assert readme.filled(text) == text
+    assert readme.picture() == readme.PICTURE.read_bytes()
 
 
 def test_every_grid_is_kept():
@@ -58,6 +53,31 @@ def test_a_table_made_again_is_the_same_in_every_byte(name):
     for file, content in kept.items():
         again = run.table(Path(file).stem, format="markdown")
         assert again.encode() == content, f"harness show {KEPT / name} says something else now"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_plot_is_kept_with_its_caption(name):
+    folder, run = KEPT / name / "plots", harness.load(KEPT / name)
+    kept = {path.name for path in folder.iterdir() if path.suffix in (".svg", ".txt")}
+    assert kept == {f"{plot}.{ending}" for plot in run.plots() for ending in ("svg", "txt")}
+    for path in folder.glob("*.svg"):
+        assert path.stat().st_size < 80_000, "it is in every clone"
+
+
+def test_a_plot_made_again_shows_the_same():
+    """Where letters stand differs from one version of matplotlib to the next."""
+    name = "ablation-cpnet-prior-size"
+    again = io.BytesIO()
+    harness.load(KEPT / name).plot(name).savefig(again, format="svg")
+    kept = (KEPT / name / "plots" / f"{name}.svg").read_text(encoding="utf-8")
+    shown = svg_texts(kept)
+    assert {"branches = none", "branches = both", "mIoU (%)", "printed"} <= set(shown)
+    assert svg_texts(again.getvalue().decode()) == shown
+
+
+def svg_texts(svg):
+    root = ET.fromstring(svg)
+    return ["".join(each.itertext()) for each in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -34,8 +34,10 @@ EXPECTED = HERE / "expected"
 SUITES = ROOT / "suites"
 ABLATIONS = ROOT / "results" / "ablations"
 
-EFFICIENCY = HERE / "efficiency"
-"""The run that `harness run suites/efficiency.yaml --metrics static` has kept."""
+EFFICIENCY = ROOT / "results" / "efficiency"
+"""The run that `harness run efficiency` has kept."""
+WIDTHS = (80, 100, 120, 200)
+"""Columns of terminals."""
 TIMED = ABLATIONS / "ablation-ocnet-attentions"
 """A run with latencies and trainings."""
 SMALL = ABLATIONS / "ablation-ranet-k"
@@ -44,6 +46,7 @@ MACHINE = "492be8573315"
 """Of these runs."""
 
 SUFFIXES = {"markdown": "md", "latex": "tex", "csv": "csv"}
+FULL = ("--format", "latex", "--full", "--columns", "1")
 LIVE = ("conventions", "ocnet_figure4")
 MODULES = ("self_attention", "ppm", "region_attention")
 EXPORTS = {
@@ -67,6 +70,7 @@ COMMANDS = (
     "show {run} --format markdwn",
     "show {run} --table nosuch",
     "show {run} --best",
+    "show {run} --format csv --columns 2",
     "show {run} --input 1,2",
     "validate nowhere.yaml",
     "run {suite} --only Nobody",
@@ -129,6 +133,12 @@ def placed(text: str) -> str:
 def lines(data: object) -> str:
     """JSON of which a difference can be read."""
     return json.dumps(data, indent=1, ensure_ascii=False, default=str) + "\n"
+
+
+def as_wide(width: int, *arguments: str | Path) -> str:
+    """What a command prints where a terminal has so many columns."""
+    with mock.patch.dict(os.environ, {"COLUMNS": str(width)}):
+        return text_of(*arguments)
 
 
 def live(suite: str) -> str:
@@ -219,8 +229,14 @@ def outputs() -> dict[str, Callable[[], str]]:
         "mistakes.txt": mistakes,
         "mistaken_commands.txt": mistaken_commands,
         "rows/efficiency.json": lambda: lines(harness.load(EFFICIENCY).rows()),
-        "show/efficiency.txt": partial(text_of, "show", EFFICIENCY),
+        "show/efficiency-full.tex": partial(text_of, "show", EFFICIENCY, *FULL),
     }
+    for width in WIDTHS:
+        found[f"show/efficiency-{width}.txt"] = partial(as_wide, width, "show", EFFICIENCY)
+    for option in ("why", "notes"):
+        found[f"show/efficiency-{option}.txt"] = partial(
+            as_wide, 100, "show", EFFICIENCY, f"--{option}"
+        )
     for run in (EFFICIENCY, *sorted(path for path in ABLATIONS.iterdir() if path.is_dir())):
         for form, suffix in SUFFIXES.items():
             found[f"show/{run.name}.{suffix}"] = partial(text_of, "show", run, "--format", form)

@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from torch import Tensor
 from torch.nn import Parameter
 
-from harness.present.plots.canvas import FAINT, PALETTE, new_figure
+from harness.present.plots.canvas import FAINT, PALETTE, SheetFigure
 
 _LEARNING_RATE = 1e-2
 
@@ -98,7 +98,7 @@ BAR: dict[str, Any] = {"shrink": 0.6, "aspect": 30, "pad": 0.02}  # of colours, 
 
 def panel_grid(height: float, rows: int, columns: int, heading: str = "") -> tuple[Figure, Any]:
     """A figure of a height in inches, and its (rows, columns) array of axes."""
-    figure = new_figure(height)
+    figure = SheetFigure(height)
     figure.set_layout_engine("compressed", w_pad=0.08, h_pad=0.08)
     if heading:
         figure.suptitle(heading, fontsize=TITLE_SIZE + 2)

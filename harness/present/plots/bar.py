@@ -1,16 +1,26 @@
-"""Bar plots: a bar per row with the printed figure beside it, or one per row and quantity."""
+"""Bar plots: a bar per row with the printed figure beside it, or one per row and quantity.
+
+A bar is read by its length from zero, which a logarithmic axis does not have: there, dots stand in
+place of bars (Cleveland and McGill, "Graphical Perception", 1984).
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from harness.messages import printable
 from harness.present.formats import MARKS
 from harness.present.plots import canvas as style
-from harness.present.plots.canvas import canvas, errors, legend, number_axis, with_ends
+from harness.present.plots.canvas import canvas, legend
+from harness.present.plots.scales import errors, is_log, name_axes, number_axis, with_ends
+from harness.present.plots.sheet import sheet
 from harness.present.plots.view import View, why
+from harness.present.reading import Reading
 from harness.records.quantities.quantity import Row
 
 # A figure of more is a scroll, and takes minutes to lay out.
@@ -18,14 +28,18 @@ MOST_BARS = 150
 
 _CROWDED = 60  # bars beyond which each gets less room
 _DIGIT = 0.64  # of the size: its width in DejaVu Sans
+_LETTER = 0.6  # of the size: the mean width of a letter of labels
 _COLUMN_GAP = 9.0  # points between the columns of numbers
-_DIAMOND: dict[str, Any] = {"marker": "D", "s": 26, "linewidth": 1.1, "color": style.HOLLOW}
+_DIAMOND: dict[str, Any] = {"marker": "D", "color": style.HOLLOW, "zorder": 4}
 _DIAMOND["edgecolor"] = style.PRINTED
-_CAUSE = 44  # characters of a cause beside its row; the whole one is below the plot
+_DIAMOND_SIDE = 5.1  # points
+_CAUSE = 44  # characters of a cause beside its row; the whole one is in the caption
+_LEAST_AXES = 0.38  # of the width, for the bars: else numbers at the right are left to the table
 # Of quantities side by side.
 _GROUP_GAP = 0.6  # bars that the space between two rows could hold
 _GROUPED_SIZE = 7.5  # points
-_NUMBER_ROOM = 1.16  # of the longest bar, for its number; a logarithmic axis has another
+
+Numbers = tuple[str, Sequence[str], str]  # of a column: head, texts, colour
 
 
 def draw(view: View) -> Figure:
@@ -36,7 +50,8 @@ def draw(view: View) -> Figure:
     """
     rows = view.every
     bar, size = (0.26, 8.0) if len(rows) <= _CROWDED else (0.15, 6.5)  # inches, points
-    figure, axes = canvas(0.95 + bar * len(rows), view.title, view.notes)
+    height = sheet().rows(0.95 + bar * len(rows))
+    figure, axes = canvas(height, view.title, view.notes)
     ours = [view.y.ours(row) for row in rows]
     verdicts = [view.y.verdict(row) for row in rows]
     printed = {
@@ -44,25 +59,44 @@ def draw(view: View) -> Figure:
     }
     every = [value for value in (*ours, *printed.values()) if value is not None]
     log = _is_log(view, every)
-    _draw_bars(axes, view, ours)
+    for number, group in enumerate(view.groups()):
+        found = [
+            (index, row)
+            for index, row in enumerate(rows)
+            if ours[index] is not None and view.group(row) == group
+        ]
+        _Marks(view.y, found, number, group).draw(axes, log=log)
     if printed:
-        axes.scatter(list(printed.values()), list(printed), zorder=4, **_DIAMOND)
+        look = {"s": sheet().length(_DIAMOND_SIDE) ** 2, "linewidth": sheet().length(1.1)}
+        axes.scatter(list(printed.values()), list(printed), **(_DIAMOND | look))
     number_axis(axes, "x", with_ends(every, [view.y.interval(row) for row in view.rows]), log)
     if log:
         axes.set_xlim(min(every) / 2, max(every) * 1.3)
-    _name_rows(axes, view, dict(enumerate(rows)), size, size)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    # A logarithmic axis has no zero for bars to start from; the label says so.
-    axes.set_xlabel(f"{view.y.head}, logarithmic" if log else view.y.head)
-    if view.series is not None:
-        legend(axes, view.series.name)
     colour = style.PALETTE[0] if view.series is None else style.INK
-    columns = [("■ ours", [view.y.text(row) or "" for row in rows], colour)]
+    mark = "●" if log else "■"
+    columns = [(f"{mark} ours", [view.y.text(row) or "" for row in rows], colour)]
     if printed:
         texts = ["" if each is None else _marked(each) for each in verdicts]
         columns.append(("◇ printed", texts, style.PRINTED))
-    _write_columns(axes, columns, size)
+    share = _axes_share(view, size, columns)
+    if fits := share >= _LEAST_AXES:
+        _write_columns(axes, columns, size)
+    else:
+        share = _axes_share(view, size)
+    name_axes(axes, _scaled(view.y.head, log), width=share)
+    _name_rows(axes, view, dict(enumerate(rows)), size, share)
+    handles = [*_forms(view, log)] if view.series is not None else []
+    if printed and not fits:
+        handles = [*(handles or [_form(0, "ours", log)]), _printed_form()]
+    if handles:
+        legend(axes, view.legend_title, handles)
     return figure
+
+
+def _scaled(head: str, log: bool) -> str:
+    # A logarithmic axis has no zero; the label says so.
+    return f"{head}, logarithmic" if log else head
 
 
 def _marked(found: Mapping[str, Any]) -> str:
@@ -72,39 +106,75 @@ def _marked(found: Mapping[str, Any]) -> str:
 
 def _is_log(view: View, values: Sequence[float]) -> bool:
     """Bars lie: to whoever asks for a logarithmic y, their quantity is y."""
-    return style.is_log("x" if view.spec.log == "y" else view.spec.log, "x", values)
+    return is_log("x" if view.spec.log == "y" else view.spec.log, "x", values)
 
 
-def _draw_bars(axes: Axes, view: View, ours: Sequence[float | None]) -> None:
-    """Bars with their intervals, by series."""
-    for number, group in enumerate(view.groups()):
-        found = {
-            index: value
-            for index, (row, value) in enumerate(zip(view.every, ours, strict=True))
-            if value is not None and view.group(row) == group
-        }
-        values = list(found.values())
-        axes.barh(
-            list(found),
-            values,
-            height=0.62,
-            color=style.colour(number),
-            label=group,
-            xerr=errors(values, [view.y.interval(view.every[index]) for index in found]),
-            error_kw={"ecolor": style.INK, "elinewidth": 1.0},
-        )
+def _forms(view: View, log: bool) -> list[Any]:
+    """What the colours of series are."""
+    return [_form(number, name, log) for number, name in enumerate(view.groups())]
 
 
-def _write_columns(
-    axes: Axes, columns: Sequence[tuple[str, Sequence[str], str]], size: float
-) -> None:
+def _form(number: int, name: str, log: bool) -> Any:
+    if log:
+        mark = {"marker": style.marker(number), "linestyle": "none"}
+        return Line2D([], [], color=style.colour(number), label=name, **mark)  # type: ignore[arg-type]
+    return Patch(color=style.colour(number), label=name)
+
+
+def _printed_form() -> Line2D:
+    look = {"marker": "D", "markerfacecolor": style.HOLLOW, "linestyle": "none"}
+    return Line2D([], [], color=style.PRINTED, label="printed", **look)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class _Marks:
+    """Bars or dots of one colour."""
+
+    reading: Reading
+    found: Sequence[tuple[float, Row]]  # place and row of each
+    number: int  # of the colour
+    label: str  # in a legend
+    height: float = 0.62  # of a bar
+
+    def draw(self, axes: Axes, *, log: bool) -> None:
+        """Bars, or dots on a logarithmic axis, with their intervals."""
+        places = [place for place, _ in self.found]
+        values = [self.reading.ours(row) or 0.0 for _, row in self.found]
+        ends = errors(values, [self.reading.interval(row) for _, row in self.found])
+        look: dict[str, Any] = {"color": style.colour(self.number), "label": self.label}
+        ink: dict[str, Any] = {"ecolor": style.INK, "elinewidth": sheet().length(1.0)}
+        if not log:
+            axes.barh(places, values, height=self.height, xerr=ends, error_kw=ink, **look)
+            return
+        look |= {"fmt": style.marker(self.number), "markersize": sheet().length(6), "zorder": 3}
+        axes.errorbar(values, places, xerr=ends, **look, **ink)
+        # A thin line leads from the label to its dot.
+        line: dict[str, Any] = {"color": style.FAINT, "linestyle": ":", "zorder": 1}
+        axes.hlines(places, 0, values, linewidth=sheet().length(0.6), **line)
+
+
+def _label_length(view: View) -> int:
+    """Letters of the longest label."""
+    return max(len(style.row_label(row)) for row in view.every)
+
+
+def _axes_share(view: View, size: float, columns: Sequence[Numbers] = ()) -> float:
+    """Of the width: what is left for bars beside their labels and columns of numbers."""
+    letters = _LETTER * _label_length(view)
+    letters += sum(_DIGIT * max(map(len, (head, *texts))) for head, texts, _ in columns)
+    taken = letters * sheet().text(size) + len(columns) * sheet().length(_COLUMN_GAP)
+    return 1 - taken / (sheet().width * 72)
+
+
+def _write_columns(axes: Axes, columns: Sequence[Numbers], size: float) -> None:
     """Values as text right of the axes, where no bar, mark or interval can cover them.
 
     The heads of the columns are the legend too: each has the form of its marks.
     """
     right = 0.0
     for head, texts, ink in columns:
-        right += _COLUMN_GAP + _DIGIT * size * max(len(text) for text in (head, *texts))
+        right += sheet().length(_COLUMN_GAP)
+        right += _DIGIT * sheet().text(size) * max(len(text) for text in (head, *texts))
         for index, text in [(-0.9, head), *enumerate(texts)]:
             axes.annotate(
                 text,
@@ -114,31 +184,39 @@ def _write_columns(
                 textcoords="offset points",
                 ha="right",
                 va="center",
-                size=size,
+                size=sheet().text(size),
                 color=ink,
                 annotation_clip=False,
             )
 
 
 def _name_rows(
-    axes: Axes, view: View, places: Mapping[float, Row], size: float, reason_size: float
+    axes: Axes, view: View, places: Mapping[float, Row], size: float, share: float
 ) -> None:
-    """Labels of rows at the left, a grid for the numbers, and why a row has no bar in its place."""
-    axes.set_yticks(list(places), [style.short(str(row.get("label"))) for row in places.values()])
-    axes.tick_params(axis="y", length=0, labelsize=size)
+    """Labels of rows at the left, a grid for the numbers, and why a row has no bar in its place.
+
+    Args:
+        share: of the figure's width that the axes have.
+    """
+    axes.set_yticks(list(places), [style.row_label(row) for row in places.values()])
+    axes.tick_params(axis="y", length=0, labelsize=sheet().text(size))
     axes.spines["left"].set_visible(False)  # bars would hide it
     axes.grid(visible=True, axis="x")
     lost = {id(row) for row in view.lost}
+    most = min(_CAUSE, sheet().characters(size - 0.5, share) - 3)
     for place, row in places.items():
         if id(row) in lost:
+            cause = printable(why(row, view.ys, _CAUSE))
+            if len(view.ys) == 1 and view.y.verdict(row) is not None:  # a diamond stands there
+                cause = cause.partition(":")[0]
             axes.annotate(
-                f"× {printable(why(row, view.ys, _CAUSE))}",
+                f"× {cause if len(cause) <= most else cause[: max(most - 1, 1)] + '…'}",
                 xy=(0.0, place),
                 xycoords=axes.get_yaxis_transform(),
-                xytext=(3, 0),
+                xytext=(sheet().length(3), 0),
                 textcoords="offset points",
                 va="center",
-                size=reason_size - 0.5,
+                size=sheet().text(size - 0.5),
                 color=style.FAINT,
             )
 
@@ -152,7 +230,8 @@ def draw_grouped(view: View) -> Figure:
     """
     count, rows = len(view.ys), view.every
     step = count + _GROUP_GAP
-    figure, axes = canvas(1.05 + 0.2 * step * len(rows), view.title, view.notes)
+    height = sheet().rows(1.05 + 0.2 * step * len(rows))
+    figure, axes = canvas(height, view.title, view.notes)
     every = [
         value
         for reading in view.ys
@@ -160,47 +239,45 @@ def draw_grouped(view: View) -> Figure:
         for value in with_ends([reading.ours(row) or 0.0], [reading.interval(row)])
     ]
     log = _is_log(view, every)
-    for number in range(count):
-        _draw_quantity(axes, view, number, step)
+    kept = {id(row) for row in view.rows}
+    for number, reading in enumerate(view.ys):
+        found = [(index * step + number, row) for index, row in enumerate(rows) if id(row) in kept]
+        _Marks(reading, found, number, reading.head, height=0.86).draw(axes, log=log)
+        _number_values(axes, reading, found)
     number_axis(axes, "x", every, log)
+    room = _number_room(view)
     if log:
-        axes.set_xlim(min(every) / 2, max(every) * 2)
+        low, high = min(every) / 2, max(every)
+        axes.set_xlim(low, low * (high / low) ** room)
     else:
-        axes.set_xlim(0, (max(every) or 1.0) * _NUMBER_ROOM)
+        axes.set_xlim(0, (max(every) or 1.0) * room)
     middles = [index * step + (count - 1) / 2 for index in range(len(rows))]
-    _name_rows(axes, view, dict(zip(middles, rows, strict=True)), 8.0, _GROUPED_SIZE)
+    share = _axes_share(view, 8.0)
+    _name_rows(axes, view, dict(zip(middles, rows, strict=True)), 8.0, share)
     axes.set_ylim(len(rows) * step - _GROUP_GAP, -0.5 - _GROUP_GAP / 2)
     heads = " and ".join(dict.fromkeys(each.name for each in view.ys))
-    scale = ", logarithmic" if log else ""
-    axes.set_xlabel(f"{heads}, each in the unit of the legend{scale}")
-    legend(axes)
+    name_axes(axes, _scaled(f"{heads}, each in the unit of the legend", log), width=share)
+    legend(axes, handles=[_form(n, each.head, log) for n, each in enumerate(view.ys)])
     return figure
 
 
-def _draw_quantity(axes: Axes, view: View, number: int, step: float) -> None:
-    """The bars of one quantity, with the number of each beyond its interval."""
-    reading = view.ys[number]
-    kept = {id(row) for row in view.rows}
-    found = [
-        (index * step + number, row) for index, row in enumerate(view.every) if id(row) in kept
-    ]
-    ours = [reading.ours(row) or 0.0 for _, row in found]
-    intervals = [reading.interval(row) for _, row in found]
-    axes.barh(
-        [place for place, _ in found],
-        ours,
-        height=0.86,
-        color=style.colour(number),
-        label=reading.head,
-        xerr=errors(ours, intervals),
-        error_kw={"ecolor": style.INK, "elinewidth": 1.0},
-    )
-    for (place, row), value, interval in zip(found, ours, intervals, strict=True):
+def _number_room(view: View) -> float:
+    """Length of the axis against that of the longest bar, which has its number at its end."""
+    width = max(_axes_share(view, 8.0), _LEAST_AXES) * sheet().width * 72
+    digits = max(len(each.text(row) or "") for each in view.ys for row in view.rows)
+    number = _DIGIT * sheet().text(_GROUPED_SIZE) * digits + sheet().length(10)
+    return 1 / max(1 - number / width, 0.4)
+
+
+def _number_values(axes: Axes, reading: Reading, found: Sequence[tuple[float, Row]]) -> None:
+    """The number of each bar beyond its interval."""
+    for place, row in found:
+        end = max(with_ends([reading.ours(row) or 0.0], [reading.interval(row)]))
         axes.annotate(
             reading.text(row) or "",
-            xy=(max(with_ends([value], [interval])), place),
-            xytext=(4, 0),
+            xy=(end, place),
+            xytext=(sheet().length(5), 0),
             textcoords="offset points",
             va="center",
-            size=_GROUPED_SIZE,
+            size=sheet().text(_GROUPED_SIZE),
         )

@@ -14,11 +14,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from harness.messages import printable
-from harness.records.quantities.quantity import Quantity
-from harness.records.quantities.registry import RIGHT_SHARES
+from harness.present.plots.sheet import PAGE, Sheet, drawn_for, sheet
+from harness.records.quantities.quantity import Row
 
 # Okabe and Ito, "Color Universal Design" (2008), as tabled by Wong, Nature Methods 8:441 (2011).
 # Told apart by people with protanopia, deuteranopia and tritanopia; yellow is left out, since it is
@@ -32,61 +31,24 @@ PRINTED = INK
 HOLLOW = "white"
 WORSE, BETTER = PALETTE[1], PALETTE[2]
 
-WIDTH = 7.0  # inches: the text width of a two-column paper
-DPI = 150
-
-# `Any` as key: newer matplotlib types its settings' names one by one, older takes any text.
-_RC: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so figures equal everywhere
-    "font.size": 9,
-    # Of the panels of pictures; plots have their title above the figure.
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "axes.titleweight": "bold",
-    "axes.labelsize": 9,
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": False,
-    "axes.axisbelow": True,
-    "grid.color": "#E4E4E4",
-    "grid.linewidth": 0.7,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "text.color": INK,
-    "text.parse_math": False,  # a label with two dollar signs is a label, not a formula
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "lines.linewidth": 1.6,
-    "lines.markersize": 5.5,
-    "errorbar.capsize": 2.5,
-    "svg.hashsalt": "harness",  # ids of SVG elements are random without it
-    "svg.fonttype": "path",
-    "pdf.fonttype": 42,  # publishers refuse the bitmap-like fonts of type 3
-    "savefig.dpi": DPI,
-    "figure.dpi": DPI,
-}
+_SCREEN_DPI = 150  # of what is measured before it is drawn
 
 FileKind = Literal["png", "svg", "pdf"]
 FILE_KINDS: tuple[FileKind, ...] = ("png", "svg", "pdf")
 
 # What would tell when and by which version a file was made.
-_UNDATED: dict[FileKind, dict[str, Any]] = {
+_UNDATED: dict[str, dict[str, Any]] = {
     "png": {"Software": None},
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
 
-# A range wider than this is shown on a logarithmic axis.
-LOG_RANGE = 100.0
+_MOST_SHOWN = 1000  # pixels of a notebook's width
 
 # WCAG 2.2, 1.4.3: the least contrast of text.
 TEXT_CONTRAST = 4.5
 _LABEL = 48  # characters of a label in a plot; tables have it whole
+_LABEL_SHARE = 0.48  # of the width, at most, for the label of a row
 _MOST_PIXELS = 30_000  # a side of a bitmap; more than twice as many is more than Agg draws
 
 
@@ -127,124 +89,205 @@ def linear_rgb(name: str) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def short(label: str) -> str:
+def row_label(row: Row) -> str:
+    """The label of a row beside bars or points, which leaves room for them."""
+    return short(str(row.get("label")), min(_LABEL, sheet().characters(8, _LABEL_SHARE)))
+
+
+def short(label: str, most: int = _LABEL) -> str:
     """A label on one line; the middle of a long one is left out."""
     line = printable(" ".join(label.split()))
-    if len(line) <= _LABEL:
+    if len(line) <= most:
         return line
-    half = (_LABEL - 3) // 2
+    half = (most - 3) // 2
     return f"{line[:half]}...{line[-half:]}"
 
 
+_COLOURS: dict[str, Any] = {
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "grid.color": "#E4E4E4",
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "text.color": INK,
+}
+# Letters and lines of a page, in points.
+_LETTERS: dict[str, float] = {
+    "font.size": 9,
+    "axes.titlesize": 10,  # of the panels of pictures; plots have their title above the figure
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+}
+_LENGTHS: dict[str, float] = {
+    "axes.linewidth": 0.8,
+    "axes.labelpad": 4.0,
+    "grid.linewidth": 0.7,
+    "xtick.major.size": 3.5,
+    "xtick.major.width": 0.8,
+    "xtick.major.pad": 3.5,
+    "xtick.minor.size": 2.0,
+    "xtick.minor.width": 0.6,
+    "ytick.major.size": 3.5,
+    "ytick.major.width": 0.8,
+    "ytick.major.pad": 3.5,
+    "ytick.minor.size": 2.0,
+    "ytick.minor.width": 0.6,
+    "hatch.linewidth": 0.7,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5.5,
+    "errorbar.capsize": 2.5,
+}
+_FORMS: dict[str, Any] = {
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "axes.axisbelow": True,
+    "text.parse_math": False,  # a label with two dollar signs is a label, not a formula
+    "legend.frameon": False,
+    "svg.hashsalt": "harness",  # ids of SVG elements are random without it
+    "pdf.fonttype": 42,  # publishers refuse the bitmap-like fonts of type 3
+    "figure.dpi": _SCREEN_DPI,
+}
+_FONT = "DejaVu Sans"  # comes with matplotlib, so figures equal everywhere; has all of our marks
+
+
+def _settings(of: Sheet) -> dict[Any, Any]:
+    """Matplotlib's settings; `Any` as key, since newer ones type the names one by one."""
+    fonts = [*([of.font] if of.font else []), _FONT, "sans-serif"]
+    return {
+        **_COLOURS,
+        **_FORMS,
+        "font.family": fonts,
+        "font.sans-serif": [_FONT],
+        **{name: of.text(size) for name, size in _LETTERS.items()},
+        **{name: of.length(size) for name, size in _LENGTHS.items()},
+    }
+
+
 @contextmanager
-def house() -> Iterator[None]:
-    """The house style, whatever the user's own settings are; those come back afterwards."""
-    with mpl.rc_context(), warnings.catch_warnings():
+def house(of: Sheet = PAGE) -> Iterator[None]:
+    """The house style for a sheet, whatever the user's settings are; those come back afterwards."""
+    with mpl.rc_context(), warnings.catch_warnings(), drawn_for(of):
         # A label in a script that the font lacks shows boxes; the table beside the plot has it.
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from")
         mpl.rcdefaults()
-        mpl.rcParams.update(_RC)
+        mpl.rcParams.update(_settings(of))
         yield
 
 
-class ShownFigure(Figure):
-    """A figure that notebooks show as its file is.
+class SheetFigure(Figure):
+    """A figure for a sheet: notebooks show it, and `savefig` writes it, as its files are.
 
-    Their own way cuts off what has no place in the layout, title and notes, and moves labels.
+    Their own ways cut off what has no place in the layout, move labels and change fonts.
     """
+
+    def __init__(self, height: float) -> None:
+        """Empty, as wide as the sheet that is drawn for; no window, no global state."""
+        self.sheet = sheet()
+        self.caption: tuple[str, ...] = ()
+        """Title and notes, which stand beside the figure unless they were asked into it."""
+        self.foot = 0.0
+        """Share of its height that notes take."""
+        super().__init__(figsize=(self.sheet.width, height))
+        FigureCanvasAgg(self)
+
+    def savefig(self, fname: Any, *, text: bool = True, **given: Any) -> None:
+        """Write a file; what is not given is as in the files of `harness show RUN --plots`.
+
+        Args:
+            text: of an SVG, whether text stays text, for which a reader needs the font; else
+                letters are shapes.
+        """
+        kind = given.get("format") or str(fname).rpartition(".")[2].lower()
+        dpi = min(self.sheet.dpi, _MOST_PIXELS / max(self.get_size_inches()))
+        with house(self.sheet):
+            mpl.rcParams["svg.fonttype"] = "none" if text else "path"
+            super().savefig(fname, **{"dpi": dpi, "metadata": _UNDATED.get(kind), **given})
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The bitmap for IPython, with or without `%matplotlib inline`."""
-        width = round(self.get_size_inches()[0] * 100)
+        width = min(round(self.get_size_inches()[0] * 100), _MOST_SHOWN)
         return {"image/png": render(self, "png")}, {"image/png": {"width": width}}
 
 
-def new_figure(height: float) -> Figure:
-    """An empty figure of the house's width; no window, no global state."""
-    figure = ShownFigure(figsize=(WIDTH, height))
-    FigureCanvasAgg(figure)
-    return figure
+def render(figure: Figure, kind: FileKind, *, text: bool = False) -> bytes:
+    """The figure's file, byte for byte the same for the same figure: no dates, no versions.
 
-
-def wants_log(values: Sequence[float]) -> bool:
-    """Whether positive values span more than two decades (`LOG_RANGE`).
-
-    On a linear axis the smallest would then be less than a hundredth of the axis, which is the
-    width of a line.
+    Args:
+        text: of an SVG, whether text stays text; see `SheetFigure.savefig`.
     """
-    return bool(values) and min(values) > 0 and max(values) / min(values) > LOG_RANGE
-
-
-def is_log(asked: str, axis: Literal["x", "y"], values: Sequence[float]) -> bool:
-    """Whether an axis is logarithmic, as asked for or by the range; never with values <= 0."""
-    if not values or min(values) <= 0:
-        return False
-    return wants_log(values) if asked == "auto" else asked in (axis, "both")
-
-
-def render(figure: Figure, kind: FileKind) -> bytes:
-    """The figure's file, byte for byte the same for the same figure: no dates, no versions."""
     out = io.BytesIO()
-    dpi = min(DPI, _MOST_PIXELS / max(figure.get_size_inches()))
-    with house():
-        figure.savefig(out, format=kind, metadata=_UNDATED[kind], dpi=dpi)
+    figure.savefig(out, format=kind, text=text)
     return out.getvalue()
 
 
-_NOTE_SIZE = 7.0
-_NOTE_WIDTH = 108  # characters
+_NOTE_SIZE, _TITLE_SIZE = 7.0, 10.0
 _NOTE_INK = "#555555"
-_TITLE_SIZE = 10.0
-_TITLE_WIDTH = 66  # characters
 _TITLE_LINES = 3
-_TITLE_LINE = 0.19  # inches
-_NOTE_LINE = 0.135  # inches
-_LEGEND_CHARACTERS = 84  # of a line of legend
+_LEADING = 1.38  # of the size of letters, from line to line
 _HANDLE_CHARACTERS = 6  # the room of a mark and its gaps
 _MARGIN = 0.06  # inches
-_BEYOND = 0.06  # of an axis, beyond the outermost value
-_TICK_GAP = 4.0  # pixels between the labels of two ticks
-_TICK_CHARACTER = 4.9  # points: a letter of DejaVu Sans at the size of tick labels
-_AXES_SHARE = 0.7  # of the figure's width, with names at the right
+_PAD = 0.042  # inches around the axes with all that belongs to them
 
 
-def canvas(height: float, title: str, notes: Sequence[str]) -> tuple[Figure, Axes]:
-    """Axes of a height in inches, under a title, above notes that take their own room."""
-    figure, (axes,) = panels(1, height, title, notes)
+def canvas(height: float, title: str, notes: Sequence[str]) -> tuple[SheetFigure, Axes]:
+    """Axes of a height in inches; see `panels`."""
+    figure, ((axes,),) = panels(1, 1, height, title, notes)
     return figure, axes
 
 
 def panels(
-    count: int, height: float, title: str, notes: Sequence[str]
-) -> tuple[Figure, tuple[Axes, ...]]:
-    """Axes side by side under a title and above notes, which take room of their own."""
-    lines = [line for note in notes for line in textwrap.wrap(printable(note), _NOTE_WIDTH) or [""]]
-    heading = textwrap.wrap(printable(title), _TITLE_WIDTH)[:_TITLE_LINES]
-    foot = len(lines) * _NOTE_LINE + (2 * _MARGIN if lines else 0)
-    head = len(heading) * _TITLE_LINE + (2 * _MARGIN if heading else 0)
+    rows: int, columns: int, height: float, title: str, notes: Sequence[str], *, share: bool = False
+) -> tuple[SheetFigure, list[list[Axes]]]:
+    """Axes in rows, and the caption of the figure, which stands in it where the sheet is titled.
+
+    Args:
+        height: of all rows together, in inches.
+        share: whether all have the same axes.
+    """
+    to = sheet()
+    heading, lines = [], []
+    if to.titled:
+        wrapped = textwrap.wrap(printable(title), to.characters(1.1 * _TITLE_SIZE))
+        heading = wrapped[:_TITLE_LINES]
+        width = to.characters(_NOTE_SIZE)
+        lines = [line for note in notes for line in textwrap.wrap(printable(note), width) or [""]]
+    head, foot = (_height(*each) for each in ((heading, _TITLE_SIZE), (lines, _NOTE_SIZE)))
+    if height == to.height:  # a slide keeps its form
+        height = max(height - head - foot, height / 2)
     total = head + height + foot
-    figure = new_figure(total)
-    figure.set_layout_engine("constrained", rect=(0, foot / total, 1, height / total))
-    every = tuple(figure.add_subplot(1, count, number + 1) for number in range(count))
+    figure = SheetFigure(total)
+    figure.caption, figure.foot = (title, *notes), foot / total
+    pad, room = to.length(_PAD), (0, foot / total, 1, height / total)
+    figure.set_layout_engine("constrained", rect=room, w_pad=pad, h_pad=pad)
     _write_lines(figure, heading, (total - _MARGIN) / total, title=True)
     _write_lines(figure, lines, (foot - _MARGIN) / total, title=False)
-    return figure, every
+    every = figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False)
+    return figure, [list(row) for row in every]
+
+
+def _height(lines: Sequence[str], size: float) -> float:
+    """Inches that lines take, with their margins."""
+    return len(lines) * _LEADING * sheet().text(size) / 72 + (2 * _MARGIN if lines else 0)
 
 
 def _write_lines(figure: Figure, lines: Sequence[str], top: float, *, title: bool) -> None:
     """Lines at the left edge of the figure, in room that the layout leaves free."""
-    size, line = (_TITLE_SIZE, _TITLE_LINE) if title else (_NOTE_SIZE, _NOTE_LINE)
     if lines:
         figure.text(
-            _MARGIN / WIDTH,
+            _MARGIN / sheet().width,
             top,
             "\n".join(lines),
             va="top",
             ha="left",
-            size=size,
+            size=sheet().text(_TITLE_SIZE if title else _NOTE_SIZE),
             color=INK if title else _NOTE_INK,
             weight="bold" if title else "normal",
-            linespacing=line * 72 / size / 1.2 * 1.03,
+            linespacing=_LEADING / 1.2,
             in_layout=False,
         )
 
@@ -260,7 +303,7 @@ def legend(axes: Axes, title: str = "", handles: Sequence[Artist] | None = None)
         loc="lower right",
         bbox_to_anchor=(1.0, 1.0),
         borderaxespad=0.4,
-        ncols=max(1, min(len(names), _LEGEND_CHARACTERS // longest)),
+        ncols=max(1, min(len(names), sheet().characters(8) // longest)),
         title=title or None,
         alignment="right",
     )
@@ -273,99 +316,3 @@ def settle(figure: Figure) -> None:
         return
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
-
-
-def number_axis(
-    axes: Axes, which: Literal["x", "y"], values: Sequence[float], log: bool, *, tight: bool = False
-) -> None:
-    """Linear, from zero where values are positive, or logarithmic with plain numbers as ticks.
-
-    Args:
-        values: all that is shown along it, ends of intervals included.
-        tight: whether it may begin elsewhere than at zero; see `may_leave_zero`.
-    """
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    limit = axes.set_xlim if which == "x" else axes.set_ylim
-    if log:
-        (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-        positive = [value for value in values if value > 0]
-        spans = max(positive) / min(positive)
-        # Under two decades, powers of ten alone leave an axis almost without ticks.
-        axis.set_major_locator(LogLocator(subs=(1.0,) if spans > 100 else (1.0, 2.0, 5.0)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: _tick_text(value)))
-        axis.set_minor_formatter(NullFormatter())
-        return
-    if not values:
-        return
-    low, high = min(values), max(values)
-    if tight:
-        room = _BEYOND * (high - low or abs(high) or 1.0)
-        limit(low - room, high + room)
-    elif low >= 0:
-        limit(0, (high or 1.0) * (1 + _BEYOND))
-
-
-def may_leave_zero(quantity: Quantity, values: Sequence[float]) -> bool:
-    """Whether an axis of points or lines need not begin at zero; bars always do.
-
-    So for accuracies that all lie in the upper half of an axis from zero: of them, few points
-    matter. Costs are read as ratios, which an axis without zero distorts.
-    """
-    return quantity.name in RIGHT_SHARES and bool(values) and min(values) > max(values) / 2
-
-
-def with_ends(
-    values: Sequence[float], intervals: Sequence[tuple[float, float] | None]
-) -> list[float]:
-    """All that an axis has to show: values and the ends of their intervals."""
-    return [*values, *(end for interval in intervals if interval for end in interval)]
-
-
-def thin_ticks(axes: Axes) -> None:
-    """Blanks tick labels of a settled x axis that would run into each other; the last stays."""
-    low, high = axes.get_xlim()
-    # Matplotlib has ticks beyond the axis, too, and stretches it to those that are set.
-    labels = [
-        label
-        for label in axes.get_xticklabels()
-        if label.get_text() and low <= label.get_position()[0] <= high
-    ]
-    next_left = float("inf")
-    texts = {}
-    for label in reversed(labels):
-        box = label.get_window_extent()
-        fits = box.x1 + _TICK_GAP < next_left
-        next_left = box.x0 if fits else next_left
-        texts[label.get_position()[0]] = label.get_text() if fits else ""
-    places = sorted(texts)
-    axes.set_xticks(places, [texts[place] for place in places])
-
-
-def name_places(axes: Axes, names: Sequence[str]) -> None:
-    """Names at 0, 1, 2, ... of an x axis, turned where they are too long to stand side by side."""
-    room = WIDTH * _AXES_SHARE * 72 / max(len(names), 1)
-    turned = max((len(name) for name in names), default=0) * _TICK_CHARACTER > room
-    axes.set_xticks(range(len(names)), list(names))
-    if turned:
-        axes.tick_params(axis="x", labelrotation=35)
-        for label in axes.get_xticklabels():
-            label.set_horizontalalignment("right")
-            label.set_rotation_mode("anchor")
-
-
-def _tick_text(value: float) -> str:
-    """`0.01`, `100000`, `1e6`: without the sign and the zero that Python pads exponents with."""
-    digits, found, exponent = f"{value:g}".partition("e")
-    return f"{digits}e{int(exponent)}" if found else digits
-
-
-def errors(values: Sequence[float], intervals: Sequence[tuple[float, float] | None]) -> Any:
-    """Distances to the interval ends as matplotlib wants them, or `None` without any interval."""
-    if all(interval is None for interval in intervals):
-        return None
-    low, high = [], []
-    for value, interval in zip(values, intervals, strict=True):
-        below, above = interval or (value, value)
-        low.append(max(value - below, 0.0))
-        high.append(max(above - value, 0.0))
-    return [low, high]

@@ -45,6 +45,10 @@ class Box:
         """The same rectangle with a margin."""
         return Box(self.left - by, self.bottom - by, self.right + by, self.top + by)
 
+    def scaled(self, by: float) -> "Box":
+        """The same rectangle where a unit is another one."""
+        return Box(self.left * by, self.bottom * by, self.right * by, self.top * by)
+
     @property
     def area(self) -> float:
         """Width times height."""
@@ -207,3 +211,12 @@ def kept_apart(wanted: Sequence[float], heights: Sequence[float]) -> list[float]
     level = [wish / members for wish, members in pools for _ in range(members)]
     centres = dict(zip(order, (a + b for a, b in zip(level, rooms, strict=False)), strict=True))
     return [centres[index] for index in range(len(wanted))]
+
+
+def kept_below(centres: Sequence[float], height: float, top: float) -> list[float]:
+    """The same centres of labels of a height, as far down as needed for all to stay below `top`."""
+    found = list(centres)
+    for index in sorted(range(len(found)), key=lambda each: (-found[each], each)):
+        found[index] = min(found[index], top)
+        top = found[index] - height
+    return found

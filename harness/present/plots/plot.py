@@ -10,18 +10,15 @@ from harness.measure.convention import ConventionSpec
 from harness.messages import HarnessError
 from harness.present.formats import MARKS
 from harness.present.notes import conventions, definition, legend, pairs, setup, trained
-from harness.present.plots import bar, line, roofline, scatter
+from harness.present.pivot import require_places
+from harness.present.plots import bar, heatmap, line, roofline, scatter
 from harness.present.plots.bar import MOST_BARS
-from harness.present.plots.canvas import (
-    FAINT,
-    FILE_KINDS,
-    canvas,
-    house,
-    may_leave_zero,
-    render,
-    settle,
-)
-from harness.present.plots.scatter import MOST_LABELS
+from harness.present.plots.canvas import FAINT, FILE_KINDS, canvas, house, render, settle
+from harness.present.plots.line import MOST_LINES
+from harness.present.plots.multiples import most_panels
+from harness.present.plots.scales import may_leave_zero
+from harness.present.plots.scatter import most_labels
+from harness.present.plots.sheet import PAGE, Sheet, drawn_for, sheet
 from harness.present.plots.view import View, complete, explained, missing
 from harness.present.reading import Reading, read
 from harness.present.write import plot_names, write_whole
@@ -49,11 +46,14 @@ def guided(spec: PlotSpec, x: Reading | None, y: Reading, rows: Sequence[Row]) -
     return [front] if front is not None and len(rows) > 1 else []
 
 
-def left_unsaid(spec: PlotSpec, rows: Sequence[Row]) -> list[str]:
+def left_unsaid(spec: PlotSpec, series: Reading | None, rows: Sequence[Row]) -> list[str]:
     """What a plot of many rows does without; tables have all."""
     if spec.kind == "bar" and len(rows) > MOST_BARS:
         return [f"The first {MOST_BARS} of {len(rows)} rows; the table has all."]
-    if spec.kind in ("scatter", "roofline") and len(rows) > MOST_LABELS:
+    lines = {None if series is None else series.text(row) for row in rows}
+    if spec.kind == "line" and len(lines) > max(MOST_LINES, most_panels()):
+        return [f"The first {most_panels()} of {len(lines)} series; the table has all."]
+    if spec.kind in ("scatter", "roofline") and len(rows) > most_labels():
         return [f"Of {len(rows)} points only those of a front are named; the table has all."]
     return []
 
@@ -85,25 +85,42 @@ def marked(spec: PlotSpec, part: Part, y: Reading, rows: Sequence[Row]) -> list[
     return [f"{legend(part.reference, found)}."] if found and part.reference else []
 
 
-_DRAWN_BY = {"bar": bar.draw, "scatter": scatter.draw, "line": line.draw, "roofline": roofline.draw}
+_DRAWN_BY = {
+    "bar": bar.draw,
+    "scatter": scatter.draw,
+    "line": line.draw,
+    "roofline": roofline.draw,
+    "heatmap": heatmap.draw,
+}
 
 
-def draw(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | None = None) -> Figure:
-    """A plot of a suite's annotated rows; those without a value are listed below it, with reasons.
+def draw(
+    spec: PlotSpec,
+    part: Part,
+    rows: Sequence[Row],
+    context: Context | None = None,
+    to: Sheet = PAGE,
+) -> Figure:
+    """A plot of a suite's annotated rows; its caption lists those without a value, with reasons.
 
     Raises:
         HarnessError: an axis names no quantity (names the nearest), or text where numbers belong.
     """
-    return paint(look(spec, part, rows, context))
+    with drawn_for(to):
+        return paint(look(spec, part, rows, context), to)
 
 
 def write_plots(
-    part: Part, rows: Sequence[Row], folder: Path, context: Context | None = None
+    part: Part,
+    rows: Sequence[Row],
+    folder: Path,
+    context: Context | None = None,
+    to: Sheet = PAGE,
 ) -> list[Path]:
-    """Writes `plots/<name>.png`, `.svg` and `.pdf` of every plot that a suite asks for.
+    """Writes `<name>.png`, `.svg`, `.pdf` and `.txt` of every plot that a suite asks for.
 
     Args:
-        folder: in which `plots` is made.
+        folder: that of the files.
 
     Returns:
         The files, in the order written.
@@ -113,22 +130,26 @@ def write_plots(
     """
     written = []
     for name, spec in zip(plot_names(part), part.plots, strict=True):
-        figure = draw(spec, part, rows, context)
-        for kind in FILE_KINDS:
-            path = folder / "plots" / f"{name}.{kind}"
-            write_whole(path, render(figure, kind))
+        with drawn_for(to):
+            view = look(spec, part, rows, context)
+        figure = paint(view, to)
+        files: dict[str, bytes] = {k: render(figure, k, text=True) for k in FILE_KINDS}
+        files["txt"] = "".join(f"{line}\n" for line in (view.title, *view.notes)).encode()
+        for kind, content in files.items():
+            path = folder / f"{name}.{kind}"
+            write_whole(path, content)
             written.append(path)
     return written
 
 
-def paint(view: View) -> Figure:
+def paint(view: View, to: Sheet = PAGE) -> Figure:
     """The figure of a view, which may have been given another title or other notes."""
-    with house():
+    with house(to):
         if not view.rows:
-            figure, axes = canvas(1.0, view.title, view.notes)
+            empty, axes = canvas(sheet().rows(1.0), view.title, view.notes)
             axes.set_axis_off()
             axes.text(0.5, 0.5, "nothing to show", ha="center", va="center", color=FAINT)
-            return figure
+            return empty
         figure = (bar.draw_grouped if len(view.ys) > 1 else _DRAWN_BY[view.spec.kind])(view)
         settle(figure)  # else each file of it would lay it out again
         return figure
@@ -139,23 +160,24 @@ def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | Non
     convention = convention_of(part)
 
     def reading(name: str | None) -> Reading | None:
-        # The input's shape is text; an axis shows its height.
-        name = "input_height" if name == "input" else name
+        # The input's shape is text; an axis of numbers shows its height.
+        name = "input_height" if name == "input" and spec.kind != "heatmap" else name
         return None if name is None else read(name, part, rows)
 
     ys = tuple(read(name, part, rows) for name in spec.ys)
     y, series = ys[0], reading(spec.series)
     x = None if spec.kind == "bar" else reading(spec.x)
-    _require_numbers(spec, x, ys)
-    needed = [each for each in (x, *ys) if each is not None]
+    value = reading(spec.value)
+    _require_numbers(spec, x, ys, value)
+    needed = [each for each in (x, *ys, value) if each is not None]
     kept = complete(rows, needed)
     if spec.kind == "roofline":  # both axes are logarithmic
         kept = tuple(row for row in kept if all((each.ours(row) or 0) > 0 for each in needed))
-    heads = " and ".join(dict.fromkeys(each.name for each in ys))
-    named = heads
-    if x is not None:  # `latency`, but `FLOPs`: a capital goes unless it begins an abbreviation
-        head = x.name
-        named = f"{y.name} by {head[:1].lower() if head[1:2].islower() else head[:1]}{head[1:]}"
+    named = " and ".join(dict.fromkeys(each.name for each in ys))
+    if x is not None:
+        named = f"{y.name} by {_within(x.name)}"
+    if value is not None:
+        named = f"{value.name} by {' and '.join(_within(r.name) for r in (y, *filter(None, [x])))}"
     title = spec.title or f"{part.title or part.name}: {named}"
     left_out = missing(rows, kept, needed)
     every = rows[: bar.MOST_BARS] if spec.kind == "bar" else rows
@@ -166,18 +188,27 @@ def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | Non
     notes += pairs("Machine", {} if context is None else context.machine)
     if spec.kind == "roofline":
         notes += uncalibrated(kept)
-    notes += [*left_unsaid(spec, rows), *not_judged(spec, y, kept)]
+    notes += [*left_unsaid(spec, series, rows), *not_judged(spec, y, kept)]
     notes += marked(spec, part, y, kept)
     notes += [left_out] if left_out else []
-    return View(spec, title, kept, x, y, series, tuple(notes), ys, tuple(every))
+    if spec.kind == "heatmap":
+        require_places(spec, part, rows)
+    return View(spec, title, kept, x, y, series, tuple(notes), ys, tuple(every), value)
 
 
-def _require_numbers(spec: PlotSpec, x: Reading | None, ys: Sequence[Reading]) -> None:
-    """Only a line has text along x, and what stands on one axis has one dimension."""
-    for name, each in [
-        *zip(spec.ys, ys, strict=True),
-        (spec.x, None if spec.kind == "line" else x),
-    ]:
+def _within(head: str) -> str:
+    """A head within a line: `latency`, but `FLOPs`: a capital that begins an abbreviation stays."""
+    return f"{head[:1].lower() if head[1:2].islower() else head[:1]}{head[1:]}"
+
+
+def _require_numbers(
+    spec: PlotSpec, x: Reading | None, ys: Sequence[Reading], value: Reading | None
+) -> None:
+    """Only lines and heat maps have text on an axis, and what stands on one has one dimension."""
+    numbers = [*zip(spec.ys, ys, strict=True), (spec.x, None if spec.kind == "line" else x)]
+    if spec.kind == "heatmap":
+        numbers = [(spec.value, value)]
+    for name, each in numbers:
         if each is not None and each.is_text:
             raise HarnessError(f"a {spec.kind} plot needs numbers; {name!r} is text")
     for name, each in zip(spec.ys, ys, strict=True):

@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.measure.convention import Roof
-from harness.present.plots.canvas import INK, canvas, number_axis, settle
+from harness.present.plots.canvas import INK, canvas, settle
 from harness.present.plots.placement import Box, room
+from harness.present.plots.scales import name_axes, number_axis
 from harness.present.plots.scatter import (
     annotate_points,
     draw_points,
@@ -21,17 +22,19 @@ from harness.present.plots.scatter import (
     path,
     shown_labels,
 )
+from harness.present.plots.sheet import sheet
 from harness.present.plots.view import View
 from harness.records.quantities.derived import roof_of
 
 _AROUND = 3.0  # factor between the outermost point or ridge and the frame
 _ROOF_SIZE = 7.5  # points
+_INSIDE = 0.04  # of the axis, from its end to the words along a slope
 
 
 def draw(view: View) -> Figure:
     """Rows as labelled points under labelled roofs; those without a roof stand there as well."""
     assert view.x is not None
-    figure, axes = canvas(4.6, view.title, view.notes)
+    figure, axes = canvas(sheet().free(4.6), view.title, view.notes)
     x = [view.x.ours(row) or 0.0 for row in view.rows]
     y = [view.y.ours(row) or 0.0 for row in view.rows]
     roofs = _roofs(view)
@@ -43,13 +46,13 @@ def draw(view: View) -> Figure:
     draw_points(axes, view)
     for roof in roofs.values():
         corners = (left, roof.ridge, right)
-        axes.plot(corners, [roof.attainable(at) / unit for at in corners], color=INK, lw=1.3)
+        heights = [roof.attainable(at) / unit for at in corners]
+        axes.plot(corners, heights, color=INK, lw=sheet().length(1.3))
     number_axis(axes, "x", [left, right], log=True)
     number_axis(axes, "y", [bottom, top], log=True)
     axes.set_xlim(left, right)
     axes.set_ylim(bottom, top)
-    axes.set_xlabel(view.x.head)
-    axes.set_ylabel(view.y.head)
+    name_axes(axes, view.x.head, view.y.head)
     axes.grid(visible=True)
     settle(figure)
     drawing = _Drawing(figure, axes, unit, left, right)
@@ -92,8 +95,9 @@ class _Drawing:
     def label(self, name: str, roof: Roof) -> list[Box]:
         """Peak above the flat part, bandwidth along the slope; the rooms that they take."""
         prefix = f"{name}: " if name else ""
-        look: dict[str, Any] = {"textcoords": "offset points", "size": _ROOF_SIZE, "va": "bottom"}
-        look["xytext"] = (-3, 3)
+        look: dict[str, Any] = {"textcoords": "offset points", "va": "bottom"}
+        look |= {"size": sheet().text(_ROOF_SIZE)}
+        look["xytext"] = (-sheet().length(3), sheet().length(3))
         peak = self.axes.annotate(
             f"{prefix}peak {roof.flops_per_second / 1e9:.3g} GFLOP/s",
             (self.right, roof.flops_per_second / self.unit),
@@ -103,7 +107,8 @@ class _Drawing:
         low, high, _ = self.axes.transData.transform(self.corners(roof))
         # The slope may enter the frame from below: the label starts where the roof is visible.
         bottom = self.axes.get_ylim()[0] * 1.3
-        start = max(self.left * 1.15, bottom * self.unit / roof.bytes_per_second)
+        inside = self.left * (self.right / self.left) ** _INSIDE
+        start = max(inside, bottom * self.unit / roof.bytes_per_second)
         slope = self.axes.annotate(
             f"{prefix}memory {roof.bytes_per_second / 1e9:.3g} GB/s",
             (start, roof.attainable(start) / self.unit),

@@ -9,20 +9,35 @@ from matplotlib.lines import Line2D
 
 from harness.present.plots import canvas as style
 from harness.present.plots.placement import LEADER, Box, Point, along, in_points, place, room
+from harness.present.plots.scales import (
+    errors,
+    is_log,
+    may_leave_zero,
+    name_axes,
+    number_axis,
+    with_ends,
+)
+from harness.present.plots.sheet import PAGE, sheet
 from harness.present.plots.view import View, guide
 
 _LABEL_POINTS = 7.5
 _STEP = 5.0  # points between the boxes that keep labels off lines
-# More labels than that are a grey cloud, and finding places for them takes minutes.
-MOST_LABELS = 32
+_MARK = 7.0  # points
+_HEIGHT = 4.4  # inches on a page
+_MOST_LABELS = 32  # on a page
 _IN_FIGURE: dict[str, Any] = {"xycoords": "figure points", "textcoords": "figure points"}
-_TIE = {"arrowstyle": "-", "color": style.FAINT, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
+
+
+def most_labels() -> int:
+    """Labels beside points: more are a grey cloud, and finding places for them takes minutes."""
+    share = sheet().free(_HEIGHT) * sheet().width / (PAGE.free(_HEIGHT) * PAGE.width)
+    return min(_MOST_LABELS, max(1, int(_MOST_LABELS * share / sheet().scale ** 2)))
 
 
 def draw(view: View) -> Figure:
     """Points with their intervals and a guide; labels are placed so that they cover nothing."""
     assert view.x is not None
-    figure, axes = style.canvas(4.4, view.title, view.notes)
+    figure, axes = style.canvas(sheet().free(_HEIGHT), view.title, view.notes)
     draw_points(axes, view)
     points = _spots(view)
     line = guide(view.x, view.y, points)
@@ -30,21 +45,20 @@ def draw(view: View) -> Figure:
         axes.plot(
             *zip(*line.corners, strict=True),
             color=style.FAINT,
-            linewidth=1.1,
+            linewidth=sheet().length(1.1),
             linestyle="-" if line.kind == "front" else "--",
             zorder=1,
         )
     for which, reading in (("x", view.x), ("y", view.y)):
         values = [reading.ours(row) or 0.0 for row in view.rows]
-        style.number_axis(
+        number_axis(
             axes,
             which,  # type: ignore[arg-type]
-            style.with_ends(values, [reading.interval(row) for row in view.rows]),
-            style.is_log(view.spec.log, which, values),  # type: ignore[arg-type]
-            tight=style.may_leave_zero(reading.quantity, values),
+            with_ends(values, [reading.interval(row) for row in view.rows]),
+            is_log(view.spec.log, which, values),  # type: ignore[arg-type]
+            tight=may_leave_zero(reading.quantity, values),
         )
-    axes.set_xlabel(view.x.head)
-    axes.set_ylabel(view.y.head)
+    name_axes(axes, view.x.head, view.y.head)
     axes.grid(visible=True)
     style.settle(figure)
     obstacles = intervals(figure, axes, view)
@@ -69,16 +83,16 @@ def draw_points(axes: Axes, view: View) -> None:
         axes.errorbar(
             x,
             y,
-            xerr=style.errors(x, [view.x.interval(row) for row in rows]),
-            yerr=style.errors(y, [view.y.interval(row) for row in rows]),
+            xerr=errors(x, [view.x.interval(row) for row in rows]),
+            yerr=errors(y, [view.y.interval(row) for row in rows]),
             fmt=style.marker(number),
             color=style.colour(number),
             ecolor=style.FAINT,
-            elinewidth=1.0,
+            elinewidth=sheet().length(1.0),
             markeredgecolor="white",
-            markeredgewidth=0.6,
+            markeredgewidth=sheet().length(0.6),
             clip_on=False,  # a mark on an axis is shown whole
-            markersize=7,
+            markersize=sheet().length(_MARK),
             zorder=3,
         )
     if view.series is not None:
@@ -86,12 +100,12 @@ def draw_points(axes: Axes, view: View) -> None:
             Line2D([], [], color=style.colour(n), marker=style.marker(n), ls="none", label=name)
             for n, name in enumerate(view.groups())
         ]
-        style.legend(axes, view.series.name, handles)
+        style.legend(axes, view.legend_title, handles)
 
 
 def path(figure: Figure, axes: Axes, corners: Sequence[Point]) -> list[Box]:
     """Boxes along a line of settled axes, in points."""
-    return along(in_points(figure, axes, corners), _STEP)
+    return along(in_points(figure, axes, corners), sheet().length(_STEP))
 
 
 def intervals(figure: Figure, axes: Axes, view: View) -> list[Box]:
@@ -114,10 +128,10 @@ def _visible(interval: Point, limits: Point) -> Point:
 
 def shown_labels(view: View, best: Sequence[int] = ()) -> dict[int, str]:
     """Labels by number of the row: all, or where they are too many those of the front."""
-    names = {index: style.short(str(row.get("label"))) for index, row in enumerate(view.rows)}
-    if len(names) <= MOST_LABELS:
+    names = {index: style.row_label(row) for index, row in enumerate(view.rows)}
+    if len(names) <= most_labels():
         return names
-    return {index: names[index] for index in list(best)[:MOST_LABELS]}
+    return {index: names[index] for index in list(best)[: most_labels()]}
 
 
 def annotate_points(
@@ -141,21 +155,38 @@ def annotate_points(
         return
     every = in_points(figure, axes, points)
     weights = {index: "bold" if index in bold else "normal" for index in labels}
+    size = sheet().text(_LABEL_POINTS)
     texts = [
-        axes.text(0, 0, label, size=_LABEL_POINTS, weight=weights[index], transform=None)
+        axes.text(0, 0, label, size=size, weight=weights[index], transform=None)
         for index, label in labels.items()
     ]
-    extents = [text.get_window_extent() for text in texts]
-    per_point = figure.dpi / 72
-    sizes = [(each.width / per_point, each.height / per_point) for each in extents]
+    extents = [room(figure, text) for text in texts]
     for text in texts:
         text.remove()
-    spots = [every[index] for index in labels]
-    blocked = [*obstacles, *(Box(x, y, x, y).grown(3.5) for x, y in every)]
-    placed = place(spots, sizes, room(figure, axes), blocked)
-    look = _IN_FIGURE | {"size": _LABEL_POINTS, "annotation_clip": False}
-    for (index, label), spot, box in zip(labels.items(), spots, placed, strict=True):
-        at = (box.left, (box.bottom + box.top) / 2)
+    marks = [Box(x, y, x, y).grown(sheet().length(_MARK / 2)) for x, y in every]
+    placed = _placed(
+        [every[index] for index in labels], extents, [*obstacles, *marks], room(figure, axes)
+    )
+    look = _IN_FIGURE | {"size": size, "annotation_clip": False}
+    tie = {"arrowstyle": "-", "color": style.FAINT, "linewidth": sheet().length(0.6)}
+    tie |= {"shrinkA": 0, "shrinkB": sheet().length(3)}
+    for (index, label), box in zip(labels.items(), placed, strict=True):
+        spot, at = every[index], (box.left, (box.bottom + box.top) / 2)
         axes.annotate(label, spot, at, weight=weights[index], va="center", ha="left", **look)
-        if box.distance(spot) > LEADER:
-            axes.annotate("", spot, box.nearest(spot), arrowprops=_TIE, **_IN_FIGURE)
+        if box.distance(spot) > sheet().length(LEADER):
+            axes.annotate("", spot, box.nearest(spot), arrowprops=tie, **_IN_FIGURE)
+
+
+def _placed(
+    spots: Sequence[Point], extents: Sequence[Box], obstacles: Sequence[Box], bounds: Box
+) -> list[Box]:
+    """Rooms of labels, found in the units of a page, where a mark has the size it has there."""
+    scale = sheet().scale
+    sizes = [((b.right - b.left) / scale, (b.top - b.bottom) / scale) for b in extents]
+    found = place(
+        [(x / scale, y / scale) for x, y in spots],
+        sizes,
+        bounds.scaled(1 / scale),
+        [each.scaled(1 / scale) for each in obstacles],
+    )
+    return [each.scaled(scale) for each in found]

@@ -8,6 +8,7 @@ from harness.measure.metric import Direction
 from harness.present.plots.canvas import short
 from harness.present.plots.placement import Point
 from harness.present.reading import Reading
+from harness.records.quantities.derived import FACTORS
 from harness.records.quantities.quantity import Row
 from harness.suite.presentation import PlotSpec
 
@@ -97,6 +98,7 @@ def explained(x: Reading, y: Reading) -> str | None:
     )
 
 
+_PLAIN_AXES = ("module", "label")  # whose values are names
 _MOST_NAMED = 40  # labels that share a cause
 
 
@@ -108,18 +110,31 @@ class View:
     title: str  # of the plot
     rows: tuple[Row, ...]  # with a value on every axis, in the suite's order
     x: Reading | None  # reading of the horizontal quantity; `None` for bars
-    y: Reading  # reading of the shown quantity
+    y: Reading  # reading of the vertical quantity
     series: Reading | None  # reading that splits the rows
     notes: tuple[str, ...]  # lines below the plot
     # all readings of y, `y` the first; several only for bars side by side
     ys: tuple[Reading, ...] = ()
     every: tuple[Row, ...] = ()  # all rows, those without a value in their places
+    value: Reading | None = None  # reading of what the cells of a heat map show
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """Of all that is shown, in the order x, y, value; several of y for bars side by side."""
+        return tuple(r for r in (self.x, *(self.ys or (self.y,)), self.value) if r is not None)
 
     @property
     def lost(self) -> tuple[Row, ...]:
         """Rows without a value on some axis, in the suite's order."""
         kept = {id(row) for row in self.rows}
         return tuple(row for row in self.every if id(row) not in kept)
+
+    @property
+    def legend_title(self) -> str:
+        """What the series are, where their names do not say it."""
+        if self.series is None or any(" = " in name for name in self.groups()):
+            return ""
+        return self.series.name
 
     def groups(self) -> dict[str, list[Row]]:
         """Rows by series, in the order of first appearance; one unnamed series without a split."""
@@ -129,8 +144,20 @@ class View:
         return found
 
     def group(self, row: Row) -> str:
-        """The series of a row."""
-        return "" if self.series is None else short(self.series.text(row) or "none")
+        """The series of a row: `heads = 8`; a word that says itself what it is stands alone."""
+        if self.series is None:
+            return ""
+        text, axis = value_text(self.series, row), self.series.name
+        if text is None:
+            return short(f"no {axis}")
+        is_axis = self.series.quantity.name.startswith(FACTORS) and axis not in _PLAIN_AXES
+        return short(f"{axis} = {text}" if is_axis or not self.series.is_text else text)
+
+
+def value_text(reading: Reading, row: Row) -> str | None:
+    """A value of an axis as people write it: `0.5`, not `0.500`; `None` where there is none."""
+    number = None if reading.is_text else reading.ours(row)
+    return reading.text(row) if number is None else f"{number:g}"
 
 
 def complete(rows: Sequence[Row], readings: Sequence[Reading]) -> tuple[Row, ...]:

@@ -12,9 +12,9 @@ from harness.judge.part import Part
 from harness.messages import HarnessError
 from harness.present.notes import setup
 from harness.present.plots.canvas import linear_rgb, render
+from harness.present.plots.heatmap import COLOURS, INKS, LOST
 from harness.present.plots.plot import look, paint
 from harness.present.plots.view import View, guide, why
-from harness.present.reading import Reading
 from harness.present.report.tables import Grid, plain
 from harness.records.quantities.derived import input_height, intensity
 from harness.records.quantities.quantity import Row
@@ -140,6 +140,9 @@ _COLOUR = re.compile(r"#[0-9a-fA-F]{6}\b")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
 _GROUND = "#ffffff"
+_FIXED = frozenset(
+    (*COLOURS, *INKS, LOST)
+)  # a scale of colours is read by its order, on any ground
 
 
 class Pictures:
@@ -244,6 +247,8 @@ class Pictures:
         colour = found[0].lower()
         if colour == _GROUND:
             return "var(--surface)"
+        if colour in _FIXED:
+            return colour
         self._colours[colour] = None
         return f"var({_property(colour)})"
 
@@ -284,6 +289,7 @@ _KIND_NAMES = {
     "scatter": "Scatter plot",
     "line": "Line plot",
     "roofline": "Roofline",
+    "heatmap": "Heat map",
 }
 
 
@@ -324,7 +330,7 @@ def _drawn(view: View, part: Part, pictures: Pictures, name: str) -> Plot:
     title = view.title.removeprefix(f"{part.title or part.name}: ")
     title = title[:1].upper() + title[1:]
     if not view.rows:
-        heads = " and ".join(dict.fromkeys(reading.name for reading in _axes(view)))
+        heads = " and ".join(dict.fromkeys(reading.name for reading in view.readings))
         return Plot(title, "", (f"Nothing to draw: no case has values of {heads}.",), None)
     data = _data_grid(view, name, title)
     if view.spec.kind == "bar" and len(view.rows) > MOST_DRAWN_BARS:
@@ -335,7 +341,7 @@ def _drawn(view: View, part: Part, pictures: Pictures, name: str) -> Plot:
         drawn = render(paint(replace(view, title="", notes=())), "svg")
     known = setup(view.every)  # said once above the suite's tables
     notes = tuple(note for note in view.notes if note not in known)
-    heads = ", ".join(dict.fromkeys(reading.head for reading in _axes(view)))
+    heads = ", ".join(dict.fromkeys(reading.head for reading in view.readings))
     lost = f"; {len(view.lost)} without a value" if view.lost else ""
     cases = "1 case" if len(view.rows) == 1 else f"{len(view.rows)} cases"
     kind = _KIND_NAMES[view.spec.kind]
@@ -343,13 +349,9 @@ def _drawn(view: View, part: Part, pictures: Pictures, name: str) -> Plot:
     return Plot(title, pictures.add(drawn, title, description), notes, data)
 
 
-def _axes(view: View) -> list[Reading]:
-    return [*([view.x] if view.x is not None else []), *(view.ys or (view.y,))]
-
-
 def _data_grid(view: View, name: str, title: str) -> Grid:
     """The numbers of a plot, rows without any in their places with the reason."""
-    readings = _axes(view)
+    readings = view.readings
     bounded = [any(each.interval(row) is not None for row in view.rows) for each in readings]
     heads = ["Label", *([view.series.head] if view.series else [])]
     for reading, has_interval in zip(readings, bounded, strict=True):

@@ -163,7 +163,8 @@ def _grid_row(
         )
         word = _verdict_word(column, cell) or _failure_word(column, cell, bad)
         sort = "" if cell.raw is None else sort
-        cells.append(GridCell(cell.text, sort, word, cell.verdict, rank))
+        text = cell.text if cell.spread is None else cell.marked
+        cells.append(GridCell(text, sort, word, cell.verdict, rank))
     return GridRow(tuple(cells), tuple(dict.fromkeys([*bad, *words])), bool(bad))
 
 

@@ -141,6 +141,21 @@ def half_width(value: float, low: float | None, high: float | None) -> str:
     return f"{half.quantize(place, rounding=ROUND_CEILING):f}"
 
 
+_LOPSIDED = 3.0
+"""From which ratio of its halves on an interval is said by its ends."""
+
+
+def is_lopsided(value: float, low: float, high: float) -> bool:
+    """Whether half an interval is much shorter than the other one, so that `±` would mislead."""
+    shorter, longer = sorted((value - low, high - value))
+    return low != high and longer > _LOPSIDED * max(shorter, 0.0)
+
+
+def three_digits(value: float) -> str:
+    """A bound with three significant digits, which no interval of its own supports."""
+    return _quantized(value, _leading(value) - 2) if value and math.isfinite(value) else str(value)
+
+
 def percent(share: float, decimals: int = 2) -> str:
     """A relative difference as signed per cent without its sign `%`; never `-0.00`."""
     text = f"{100 * share:+.{decimals}f}"

@@ -12,7 +12,7 @@ from harness.api.measure import validate
 from harness.cli.app import app
 from harness.judge import verdict
 
-KEPT = Path(__file__).resolve().parents[2] / "golden" / "efficiency"
+KEPT = Path(__file__).resolve().parents[3] / "results" / "efficiency"
 SUITE = """
 suite: mini
 include: [below.yaml]
@@ -73,7 +73,7 @@ def test_a_figure_is_judged_once_however_often_it_is_shown(tmp_path, monkeypatch
 
 def test_checking_judges_nothing(monkeypatch):
     monkeypatch.setattr(verdict, "judge", None)
-    suites = KEPT.parents[2] / "suites"
+    suites = KEPT.parents[1] / "suites"
     assert validate(suites / "ocnet_table4.yaml").all_jobs()
 
 

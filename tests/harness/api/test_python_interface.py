@@ -138,7 +138,7 @@ def test_files_made_again_from_the_records_are_the_same_bytes(run, back):
     files = sorted([*folder.glob("tables/*"), *folder.glob("plots/*")])
     assert {file.name for file in files} == {
         "small.csv", "small.md", "small.tex", "products.csv", "products.md", "products.tex",
-        "costs.pdf", "costs.png", "costs.svg",
+        "costs.pdf", "costs.png", "costs.svg", "costs.txt",
     }  # fmt: skip
     before = {file: file.read_bytes() for file in files}
     for file in files:
@@ -258,12 +258,34 @@ def test_a_module_is_shown_layer_by_layer(folder):
         harness.show("self_attention", (1, 8, 6))
 
 
-def test_best_values_are_marked_in_latex_alone(run):
-    arguments = ["show", str(run.directory.path), "--table", "small", "--format"]
-    assert r"\bfseries" not in CliRunner().invoke(app, [*arguments, "latex"]).output
-    assert r"\bfseries" in CliRunner().invoke(app, [*arguments, "latex", "--best"]).output
-    refused = CliRunner().invoke(app, [*arguments, "csv", "--best"])
-    assert "add --format latex" in str(refused.exception)
+def test_latex_is_set_as_it_is_asked_for(run):
+    def shown(*options):
+        arguments = ["show", str(run.directory.path), "--table", "small", "--format", "latex"]
+        done = CliRunner().invoke(app, [*arguments, *options])
+        assert done.exit_code == 0
+        return done.stdout
+
+    assert shown() == run.table("small", format="latex")
+    assert r"\bfseries" in shown()
+    assert r"\bfseries" not in shown("--no-best")
+    assert shown("--no-best") == run.table("small", format="latex", best=False)
+    assert "Fits one column" in shown("--columns", "1")
+    full = run.table("small", format="latex", full=True, page_columns=2)
+    assert full == shown("--full", "--columns", "2")
+    assert r"\begin{table*}" in full
+
+
+def test_what_is_of_latex_alone_is_refused_elsewhere(run):
+    arguments = ["show", str(run.directory.path), "--table", "small", "--format", "csv"]
+    for option in (["--best"], ["--full"], ["--columns", "1"]):
+        refused = CliRunner().invoke(app, [*arguments, *option])
+        assert "add --format latex" in str(refused.exception)
+    with pytest.raises(harness.HarnessError, match="add format='latex'"):
+        run.table("small", full=True)
+    with pytest.raises(harness.HarnessError, match="of LaTeX, not of csv"):
+        run.table("small", format="csv", best=True)
+    with pytest.raises(harness.HarnessError, match="a page has 1 or 2"):
+        run.table("small", format="latex", page_columns=3)
 
 
 def test_a_module_and_a_run_of_one_name_are_told_apart(run, folder):

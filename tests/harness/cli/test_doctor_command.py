@@ -87,7 +87,7 @@ def test_programs_are_looked_for_on_the_path(programs):
 
 def test_latex_without_a_package_is_not_of_use(programs):
     programs("pdflatex")
-    programs("kpsewhich", "echo /texmf/booktabs.sty; echo /texmf/adjustbox.sty")
+    programs("kpsewhich", "echo /texmf/booktabs.sty; echo /texmf/amssymb.sty")
     lacking = by_name()["LaTeX"]
     assert not lacking.present
     assert lacking.found.endswith("pdflatex, without siunitx.sty")

@@ -54,7 +54,7 @@ def test_a_run_and_its_files(user):
     assert (run.parent / "latest").resolve() == run
     assert {p.name for p in run.iterdir()} == {"run.json", "records.jsonl", "tables", "plots"}
     assert {p.suffix for p in (run / "tables").iterdir()} == {".md", ".csv", ".tex"}
-    assert {p.suffix for p in (run / "plots").iterdir()} == {".pdf", ".png", ".svg"}
+    assert {p.suffix for p in (run / "plots").iterdir()} == {".pdf", ".png", ".svg", ".txt"}
     # Static cases run two at a time and are recorded as they end.
     assert sorted(r["label"] for r in user.records()) == ["A", "B", "C"]
     described = json.loads((run / "run.json").read_text(), parse_constant=pytest.fail)

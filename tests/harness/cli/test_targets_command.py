@@ -52,8 +52,10 @@ def test_modules_are_rows_of_one_table(owner):
         "--grid", "ours.drop=0,0.1", "--metrics", "params",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    cells = [line.split("│")[1].strip() for line in done.stdout.splitlines() if "│" in line]
-    assert cells[-3:] == ["ours (drop=0)", "ours (drop=0.1)", "interlaced"]
+    labels = ("ours (drop=0)", "ours (drop=0.1)", "interlaced")
+    (first, *_), *lines = (line.split("  ") for line in done.stdout.splitlines())
+    assert [line[0] for line in lines if line[0] in labels] == list(labels)
+    assert first == "ours-vs-interlaced"
     assert "run: results/runs/ours-vs-interlaced/" in done.stdout
     values = [record["values"]["params"] for record in owner.records("ours-vs-interlaced")]
     assert sorted(values)[:2] == [16, 16]

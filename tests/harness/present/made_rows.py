@@ -1,7 +1,7 @@
 """Rows as a run would leave them: OCNet Table 4 with counted figures and made latencies."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from harness.measure.convention import ConventionSpec
 from harness.present import table
 from harness.present.formats import Table
 from harness.present.plots import plot
+from harness.present.plots.sheet import PAGE, Sheet
 from harness.present.plots.view import View
 from harness.present.write import table_names, write_tables
 from harness.suite.presentation import (
@@ -24,6 +25,7 @@ from harness.suite.presentation import (
 
 Rows = Sequence[Mapping[str, Any]]
 REPOSITORY = Path(__file__).resolve().parents[3]
+TITLED = replace(PAGE, titled=True)
 FLOPS = ConventionSpec(name="flops", unit_name="GFLOPs", conv=2, matmul=2)
 
 # Label, parameters in M, 2 x MACs in G, live peak + parameters in MiB, made latency in ms.
@@ -158,8 +160,10 @@ def make(spec: TableSpec, part: Suite, rows: Rows, context: Context | None = Non
     return table.make(spec, part, annotate(rows, part), context)
 
 
-def draw(spec: PlotSpec, part: Suite, rows: Rows, context: Context | None = None) -> Figure:
-    return plot.draw(spec, part, annotate(rows, part), context)
+def draw(
+    spec: PlotSpec, part: Suite, rows: Rows, context: Context | None = None, to: Sheet = TITLED
+) -> Figure:
+    return plot.draw(spec, part, annotate(rows, part), context, to)
 
 
 def look(spec: PlotSpec, part: Suite, rows: Rows, context: Context | None = None) -> View:
@@ -174,4 +178,4 @@ def write_all_tables(part: Suite, rows: Rows, folder: Path) -> list[Path]:
 
 def write_all_plots(part: Suite, rows: Rows, folder: Path) -> list[Path]:
     """The plots that a suite asks for, on disk."""
-    return plot.write_plots(part, annotate(rows, part), folder)
+    return plot.write_plots(part, annotate(rows, part), folder / "plots")

@@ -12,7 +12,7 @@ from harness.judge.relative import with_relative
 from harness.messages import HarnessError
 from harness.present.console_table import ConsoleTable
 from harness.present.formats import csv_text, html, markdown
-from harness.present.latex import latex
+from harness.present.latex.source import latex
 from harness.suite.presentation import TableSpec
 
 ROUNDS = (1.0, 1.3, 0.9, 1.6, 1.1)
@@ -121,7 +121,7 @@ def test_a_pivot_is_a_row_for_each_value_of_one_axis_and_a_column_for_each_of_th
     assert heads(made) == ["heads", "Latency (ms), rate = 0", "Latency (ms), rate = 0.5"]
     assert made.lines == [["1", "1.100", "1.650"], ["2", "2.20", "oom"], ["4", "–", "6.60"]]
     assert csv_text(made).splitlines()[0] == "heads,latency[rate=0],latency[rate=0.5]"
-    assert r"\multicolumn{2}{c}{Latency (ms)}" in latex(made, "t")
+    assert r"\multicolumn{2}{c@{}}{Latency (ms)}" in latex(made, "t")
 
 
 def test_a_pivot_refuses_two_rows_in_one_place_and_names_the_axis():

@@ -125,6 +125,18 @@ def suite(measure: str, column: str, own: str = "seed: 1") -> str:
             "s.yaml:8:9: plots.0: no case measures flops, which arithmetic_intensity needs; add "
             "flops to measure, or remove the plot",
         ),
+        (
+            suite("measure: [params]", "params")
+            + "plots: [{kind: heatmap, x: label, y: module, value: latency}]\n",
+            "s.yaml:8:53: plots.0.value: no case measures latency; add latency to measure, or "
+            "remove the plot",
+        ),
+        (
+            suite("measure: [params]", "params")
+            + "plots: [{kind: heatmap, x: device, y: module, value: params}]\n",
+            "s.yaml:8:9: plots.0: heatmap puts several rows into one cell of module x device; "
+            "leave the others out of the grid, or draw lines",
+        ),
     ],
 )
 def test_a_column_that_nothing_measures_is_named_with_its_cure(folder, text, said):

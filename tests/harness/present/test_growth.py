@@ -7,7 +7,7 @@ from harness.judge.printed import load_table
 from harness.judge.verdict import annotate, tally_of, unmatched
 from harness.messages import HarnessError
 from harness.present.formats import csv_text, markdown
-from harness.present.latex import latex
+from harness.present.latex.source import latex
 from harness.records.quantities.derived import sweep_name, sweeps
 from harness.suite.presentation import FigureSpec, ReferenceSpec, TableSpec
 

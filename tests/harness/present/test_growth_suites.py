@@ -89,6 +89,7 @@ def test_conventions_of_one_count(tmp_path):
         "conventions.png",
         "conventions.svg",
         "conventions.pdf",
+        "conventions.txt",
     ]
 
 

@@ -8,6 +8,7 @@ from made_rows import Suite, draw, failed, look, ocnet, row, table4
 
 from harness.judge.part import Context
 from harness.present.plots.canvas import FILE_KINDS, house, render
+from harness.present.plots.sheet import COLUMN, PAGE, SLIDE
 from harness.present.plots.view import front, steps
 from harness.suite.presentation import FigureSpec, PlotSpec, ReferenceSpec
 
@@ -279,3 +280,110 @@ def test_files_do_not_know_when_they_were_made(kind, monkeypatch):
     if kind == "pdf":  # fonts as outlines: publishers refuse type 3
         assert b"/Type3" not in file
         assert b"/CIDFontType2" in file
+
+
+def heads(count, rates=(1, 2, 4, 8)):
+    return [
+        row(f"{n} {rate}", 1, n * rate, 8, 1, factors={"heads": n, "rate": rate})
+        for n in range(1, count + 1)
+        for rate in rates
+    ]
+
+
+BY_HEADS = PlotSpec(kind="line", x="rate", y="flops", series="heads")
+
+
+def test_a_series_is_named_by_its_axis_and_value():
+    (axes,) = draw(BY_HEADS, Suite(), heads(3)).axes
+    assert {"heads = 1", "heads = 2", "heads = 3"} <= {text.get_text() for text in axes.texts}
+    mixed = [*heads(2), row("FCN", 1, 1, 1, 1, factors={"rate": 2})]
+    (axes,) = draw(BY_HEADS, Suite(), mixed).axes
+    assert "no heads" in {text.get_text() for text in axes.texts}
+    rows = [row(f"{m}{n}", 1, n, 8, 1, factors={"module": m, "k": n}) for m in "ab" for n in (1, 2)]
+    (axes,) = draw(
+        PlotSpec(kind="line", x="k", y="flops", series="factors.module"), Suite(), rows
+    ).axes
+    assert {"a", "b"} <= {text.get_text() for text in axes.texts}  # a name needs no other one
+
+
+def test_more_than_eight_series_are_small_plots_with_the_same_axes():
+    assert len(draw(BY_HEADS, Suite(), heads(8)).axes) == 1
+    figure = draw(BY_HEADS, Suite(), heads(11))
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_title(loc="left") for axes in shown] == [f"heads = {n}" for n in range(1, 12)]
+    assert len({(axes.get_xlim(), axes.get_ylim()) for axes in shown}) == 1
+    own = [axes.lines[0].get_ydata() for axes in shown]
+    assert list(own[2]) == pytest.approx([3, 6, 12, 24])
+    assert len(shown[2].collections[-1].get_segments()) == 11  # the others behind it
+    assert (overlaps(figure), outside(figure)) == ([], [])
+
+
+@pytest.mark.parametrize("sheet", [COLUMN, SLIDE])
+def test_fifty_series_stay_on_the_page(sheet):
+    figure = draw(BY_HEADS, Suite(), heads(50), None, sheet)
+    assert outside(figure) == []
+    assert figure.get_size_inches()[1] <= 9
+    shown = sum(axes.get_visible() for axes in figure.axes)
+    assert f"The first {shown} of 50 series; the table has all." in figure.caption
+
+
+@pytest.mark.parametrize(
+    ("exponents", "ticks"),
+    [
+        (range(-2, 5), ["0.01", "0.1", "1", "10", "100", "1000", "10000"]),
+        (range(1, 9, 2), ["10¹", "10³", "10⁵", "10⁷"]),
+        ((6, 6.9), ["10⁶", "2·10⁶", "5·10⁶"]),
+    ],
+)
+def test_ticks_of_a_logarithmic_axis_are_of_one_form(exponents, ticks):
+    rows = [row(f"{n}", 1, 10.0**e, 8, 1, factors={"k": n}) for n, e in enumerate(exponents)]
+    spec = PlotSpec(kind="line", x="k", y="flops", log="y")
+    figure = draw(spec, Suite(), rows)
+    (axes,) = figure.axes
+    low, high = axes.get_ylim()
+    shown = [
+        label.get_text()
+        for label in axes.get_yticklabels()
+        if low <= label.get_position()[1] <= high
+    ]
+    assert set(ticks) <= set(shown)
+    assert len({each.isascii() for each in shown}) == 1
+
+
+@pytest.mark.parametrize("y", ["flops", ("flops_2x", "macs")])
+def test_a_logarithmic_axis_has_dots_for_bars(y):
+    rows = [row(f"{n}", 1, 10.0**n, 8, 1) for n in range(4)]
+    (axes,) = draw(PlotSpec(kind="bar", y=y), Suite(), rows).axes
+    assert axes.get_xscale() == "log"
+    assert [patch for patch in axes.patches if patch.get_width()] == []
+    dots = next(line for line in axes.lines if line.get_marker() == "o")
+    assert list(dots.get_xdata()) == pytest.approx([1, 10, 100, 1000])
+    (axes,) = draw(PlotSpec(kind="bar", y=y, log="none"), Suite(), rows).axes
+    assert len(axes.patches) == 4 * (1 if isinstance(y, str) else 2)
+
+
+def test_names_of_lines_stay_below_the_top_of_the_figure():
+    rows = [
+        row(f"{n} {k}", 1, 100 + n / 100 if k else 1, 8, 1, factors={"heads": n, "k": k})
+        for n in range(8)
+        for k in (0, 1)
+    ]
+    spec = PlotSpec(kind="line", x="k", y="flops", series="heads", log="none")
+    for sheet in (COLUMN, PAGE):
+        figure = draw(spec, Suite(), rows, None, sheet)
+        assert (overlaps(figure), outside(figure)) == ([], [])
+
+
+def test_long_names_of_lines_stand_above_them():
+    rows = [
+        row(f"{form} {k}", 1, k, 8, 1, factors={"form": form, "k": k})
+        for form in (LONG, "exact")
+        for k in (1, 2, 3)
+    ]
+    spec = PlotSpec(kind="line", x="k", y="flops", series="form")
+    figure = draw(spec, Suite(), rows, None, COLUMN)
+    (axes,) = figure.axes
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert names[1] == "form = exact"
+    assert axes.get_position().width > 0.6
+    assert (overlaps(figure), outside(figure)) == ([], [])

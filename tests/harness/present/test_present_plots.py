@@ -6,7 +6,8 @@ from made_rows import COUNTED, Suite, draw, failed, look, ocnet, row, table4
 
 from harness.judge.part import Context
 from harness.messages import HarnessError
-from harness.present.plots.canvas import is_log, render, wants_log
+from harness.present.plots.canvas import render
+from harness.present.plots.scales import is_log, wants_log
 from harness.suite.presentation import PlotSpec
 
 LOST = failed("DANet", "oom", "CUDA out of memory")

@@ -14,7 +14,7 @@ from harness.judge.part import Context
 from harness.messages import HarnessError, printable
 from harness.present.console_table import ConsoleTable, pieces
 from harness.present.formats import csv_text, html, markdown, safe
-from harness.present.latex import latex
+from harness.present.latex.source import latex
 from harness.suite.presentation import FigureSpec, ReferenceSpec, TableSpec
 
 SPEC = TableSpec(columns=COLUMNS)
@@ -315,6 +315,26 @@ def test_a_measured_figure_says_how_sure_it_is(samples, low, high, shown):
     assert ("~" in rows_of_file) == few
 
 
+def test_a_lopsided_interval_is_said_by_its_ends():
+    noisy = {
+        "latency_seconds": 0.0238, "latency_low_seconds": 0.00052, "latency_high_seconds": 0.02388,
+        "latency_processes_seconds": [0.00052, 0.0238, 0.02388],
+    }  # fmt: skip
+    rows = [row("A", 1, 1, 1, 1) | noisy]
+    table = make(TableSpec(columns=("label", "latency")), Suite(), rows)
+    assert table.lines == [["A", "20 (0.520 to 23.9)"]]
+    assert any("20 0.520 to 23.9 3" in line for line in printed(table, 80))
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_label_as_wide_as_the_terminal_goes_on_below(width):
+    rows = [row("word " * 30, 1, 1, 1, 1), row("x" * 109, 1, 1, 1, 1)]
+    table = make(TableSpec(columns=("label", "params", "flops")), Suite(), rows)
+    lines = printed(table, width)
+    assert max(map(len, lines)) <= width
+    assert "".join(line.split("  ")[0] for line in lines if line[:1] == "x").count("x") % 109 == 0
+
+
 def test_several_processes_are_what_an_interval_is_of():
     several = {
         "latency_seconds": 1.4, "latency_low_seconds": 1.38, "latency_high_seconds": 1.44,
@@ -347,8 +367,8 @@ def test_in_a_piece_of_a_table_stand_rows_that_have_a_value_there():
 def test_a_terminal_shows_the_notes_without_which_a_table_is_misread():
     rows = [row("A", 10, 200, 100, 5.0, warnings=["noisy"]), failed("Z", "oom", "too large")]
     table = make(TableSpec(columns=("label", "params")), Suite(), rows)
-    assert table.needed == ("Z: oom: too large", "1 of 2 rows carry a warning")
-    (marks,) = make(SPEC, ocnet(), table4()).needed
+    assert table.brief == ("Z: oom: too large", "1 of 2 rows carry a warning")
+    (marks,) = make(SPEC, ocnet(), table4()).brief
     assert re.fullmatch(
         r"\d+ of \d+ judged figures agree ✓, \d+ differ ✗, \d+ not reproducible ‡", marks
     )

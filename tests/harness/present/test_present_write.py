@@ -7,6 +7,8 @@ from harness.messages import HarnessError
 from harness.present.write import write_whole
 from harness.suite.presentation import PlotSpec, TableSpec
 
+PLOT_FILES = ("pdf", "png", "svg", "txt")
+
 
 def contents(folder):
     return {
@@ -21,8 +23,8 @@ def test_every_asked_table_and_plot_is_written_and_nothing_else(tmp_path):
     written += write_all_plots(ocnet(), table4(), tmp_path)
     assert set(contents(tmp_path)) == {path.relative_to(tmp_path).as_posix() for path in written}
     assert sorted(contents(tmp_path)) == [
-        *(f"plots/ocnet-table4-bar-flops.{ending}" for ending in ("pdf", "png", "svg")),
-        *(f"plots/ocnet-table4-scatter-memory.{ending}" for ending in ("pdf", "png", "svg")),
+        *(f"plots/ocnet-table4-bar-flops.{ending}" for ending in PLOT_FILES),
+        *(f"plots/ocnet-table4-scatter-memory.{ending}" for ending in PLOT_FILES),
         *(f"tables/ocnet-table4.{ending}" for ending in ("csv", "md", "tex")),
     ]
 

@@ -92,3 +92,11 @@ def test_without_runs_one_is_to_be_begun(tmp_path):
             find_run(name, tmp_path / "nowhere")
     with pytest.raises(RunDirectoryError, match="no run here"):
         find_run(tmp_path, tmp_path / "nowhere")
+
+
+def test_runs_are_found_by_the_name_of_their_suites_file(root):
+    """`ocnet_table4.yaml` is the suite `ocnet-table4`, and so is the folder of its runs."""
+    write_run(root, 90, [record("A")], suite="ocnet-table4")
+    assert find_run("ocnet_table4", root).parent.name == "ocnet-table4"
+    with pytest.raises(UnknownRunError, match="did you mean 'latest'"):
+        find_run("latset", root)

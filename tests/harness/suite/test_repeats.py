@@ -68,7 +68,7 @@ def warned(**options):
 
 def test_what_a_single_process_cannot_tell_is_said_before_the_run():
     head, said = warned()
-    assert head == "mine: 8 cases, cpu, float32 (Ctrl-C keeps what is done)"
+    assert head == "mine: 4 cases, 8 processes, cpu, float32 (Ctrl-C keeps what is done)"
     assert said.startswith("latency: one process per case")
     assert "--repeats 5" in said
 
@@ -107,3 +107,13 @@ def test_a_log_has_a_line_a_table_and_one_of_each_case_that_fails(status, option
     said = said_of(suite, event, 1, **options).splitlines()
     assert len(said) == len(lines)
     assert all(part in line for part, line in zip(lines, said, strict=True))
+
+
+def test_a_matrix_of_cases_with_several_processes_is_one():
+    grid = {"key_channels": [2, 4], "value_channels": [2, 4]}
+    pivot = {"rows": "key_channels", "columns": "value_channels", "value": "latency"}
+    suite = {
+        "suite": "grid", "input": [1, 8, 4, 4], "measure": ["params", "latency"], "repeats": 3,
+        "module": "self_attention", "grid": grid, "tables": [{"pivot": pivot}],
+    }  # fmt: skip
+    assert len(harness.validate(suite).jobs) == 12

@@ -115,5 +115,5 @@ def test_the_command_takes_names_and_labels(user):
     assert "1 more" in done.stdout
     assert "key_channels 4, then 8 ('A')" in done.stdout
     assert (
-        "by labl: did you mean label?" in user.call("compare", "mini", "mini", "--by=labl").stderr
+        "by labl: did you mean label?" in user.call("compare", "mini", "other", "--by=labl").stderr
     )

@@ -86,6 +86,13 @@ def test_mistakes_are_one_line_and_2(user, arguments, said):
     assert "Traceback" not in done.stderr
 
 
+def test_a_run_is_not_held_against_itself(user, runs):
+    run = runs()
+    done = user.call("compare", run, "latest")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"{run} and latest are the same run; name another one\n"
+
+
 def test_accepting_fewer_cases_is_said(user):
     root = user.folder / "results" / "runs"
     both = run_directory(root, [Made("A", (0.1,)), Made("B", (0.1,), key_channels=2)])

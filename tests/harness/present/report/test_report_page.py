@@ -10,6 +10,7 @@ from parsed_html import Parsed, text
 import harness
 from harness.case import Outcome
 from harness.messages import HarnessError
+from harness.present.plots.heatmap import COLOURS, LOST
 from harness.suite.presentation import PlotSpec, ReferenceSpec, TableSpec
 
 TABLE = "suite-1-table-1"
@@ -206,6 +207,20 @@ def test_printed_figures_that_are_elsewhere_do_not_keep_a_run_from_its_report(tm
 def test_a_suite_without_tables_gets_one(tmp_path):
     page = parsed(quick(tmp_path, "A", tables=()))
     assert page.heads(TABLE) == ["Label", "Status", "Parameters (M)"]
+
+
+def test_a_heat_map_keeps_its_colours_on_a_dark_page(tmp_path):
+    jobs = [job(f"{h} {k}", "grid", heads=h, k=k) for h in (1, 2) for k in (1, 2)]
+    records = [ended(each, 2.0**number, samples=0) for number, each in enumerate(jobs[:3])]
+    records.append(broken(jobs[3]))
+    spec = PlotSpec(kind="heatmap", x="k", y="heads", value="operations")
+    page = parsed(write_run(tmp_path, records, jobs, name="grid", plots=[spec]))
+    picture = page.all("svg", role="img")[0]
+    assert "Heat map of k, heads, FLOPs" in picture.find("desc").text
+    styles = " ".join(each.get("style") or "" for each in picture.iter())
+    for colour in (COLOURS[0], COLOURS[-1], LOST):  # least, most, failed
+        assert f"fill:{colour}" in styles
+    assert not re.search(r"url\(#(?!clip)", styles)
 
 
 def test_a_plot_of_what_nobody_measured_says_so(tmp_path):

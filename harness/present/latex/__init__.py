@@ -1,0 +1,1 @@
+"""LaTeX of a table, to paste into a paper."""
