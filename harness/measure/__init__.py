@@ -135,6 +135,9 @@ _ROWS = (
             Value("latency_warmup_seconds", kind=tuple[float | None, ...]),
             Value("latency_flags", kind=tuple[str, ...]),
             Value("latency_unmet"),
+            Value("latency_with_launches_seconds", "Latency, with launches", "seconds", "ms",
+                  note="median of ten passes on CUDA whose launches by the host are part of the "
+                       "time", always=False),
             Value("latency_outlier_samples", always=False, kind=tuple[float, ...]),
             Value("latency_throttled_samples", always=False, kind=tuple[float, ...]),
             Value("latency_warnings", always=False, kind=tuple[str, ...]),

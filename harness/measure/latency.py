@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from statistics import median
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ from harness.measure.sampling import Clock, Sampled, criterion_of, sample_until,
 from harness.measure.subject import Subject, real_subject
 from harness.measure.turns import InTurns, Turns
 
+LAUNCHED_PASSES = 10  # NVBench: --min-samples 10
 NOISY, VERY_NOISY = 0.10, 0.25  # IQR over median; Georges et al. 2007 advise against reading beyond
 
 
@@ -69,19 +71,32 @@ def pass_of(subject: Subject, job: Job, clock: Clock) -> TimedPass:
     """The passes of a job on its device, with what stands beside them: caches, clocks."""
     uuid = uuid_of() if job.case.device == "cuda" else None
     throttled = throttling(uuid) if uuid else None
-    return timed_pass(subject, job, clock, flush_of(job), throttled=throttled)
+    return timed_pass(subject, job, clock, flush_of(job), throttled=throttled, blocked=True)
 
 
 def summary_of(take: TimedPass, sampled: Sampled) -> dict[str, Any]:
     """What `summarise` says of the samples of a pass, and what the pass itself did."""
-    throttled = take.throttled[len(sampled.warmup) :] if isinstance(take, CudaPass) else []
-    summary = summarise(sampled, throttled)
+    if isinstance(take, CudaPass):
+        first = len(sampled.warmup)
+        summary = summarise(sampled, take.throttled[first:], take.hidden[first:])
+        summary["latency_with_launches_seconds"] = with_launches(take)
+    else:
+        summary = summarise(sampled)
     if take.changes_input:
         summary["warnings"].append(
             "the module writes into its input, so that each pass began with what the one before "
             "left there; only the first output was checked: let it work on a copy"
         )
     return summary
+
+
+def with_launches(take: CudaPass) -> float:
+    """Median seconds of a few passes whose launches the device waits for, as users start them."""
+    block, take.block = take.block, None
+    try:
+        return median([take() for _ in range(LAUNCHED_PASSES)])
+    finally:
+        take.block = block
 
 
 def _sampled(take: Callable[[], float], job: Job, clock: Clock) -> Sampled:
@@ -95,7 +110,9 @@ def _sampled(take: Callable[[], float], job: Job, clock: Clock) -> Sampled:
     return replace(sampled, warmup=(*sampled.warmup, *sliced.settling))
 
 
-def summarise(sampled: Sampled, throttled: Sequence[bool | None] = ()) -> dict[str, Any]:
+def summarise(
+    sampled: Sampled, throttled: Sequence[bool | None] = (), hidden: Sequence[bool] = ()
+) -> dict[str, Any]:
     """The stored values of a latency: all samples, what they come to, flags and warnings.
 
     The interval is that of the median, its confidence 0.95 or more from 6 samples on; outliers and
@@ -104,6 +121,7 @@ def summarise(sampled: Sampled, throttled: Sequence[bool | None] = ()) -> dict[s
     Args:
         sampled: what sampling gave.
         throttled: whether the GPU was throttled at each sample, where it is known.
+        hidden: whether the launches of each sample were hidden from the GPU.
     """
     samples = sampled.samples
     interval = median_interval(samples)
@@ -113,6 +131,7 @@ def summarise(sampled: Sampled, throttled: Sequence[bool | None] = ()) -> dict[s
     slow = [number for number, said in enumerate(throttled) if said]
     few = interval.confidence < 0.95
     flags = {"noisy": spread >= NOISY, "throttled": slow, "outlier": strange, "too few": few}
+    flags |= {"launches": hidden.count(False)} if hidden else {}
     flags |= {"unmet": sampled.unmet, "unsteady": not sampled.steady}
     warnings = [*sampled.flags, *_warnings(flags, len(samples), spread, interval.confidence)]
     return {
@@ -145,6 +164,11 @@ def _warnings(
         yield f"{samples}: the interval is their range (confidence {confidence:.0%})"
     if flags["outlier"]:
         yield "outliers among the samples: something else ran, or a clock changed"
+    if flags.get("launches"):
+        yield (
+            f"launches of the host are part of {flags['launches']} of {count} samples: the pass "
+            "waits for the GPU, or has more launches than its queue holds (cuda_graph: true)"
+        )
     if flags["throttled"]:
         yield (
             f"throttled by heat or power: SM clock below {THROTTLED:.0%} of its largest at "

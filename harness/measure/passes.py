@@ -13,6 +13,7 @@ from torch import nn
 from harness.case import Job
 from harness.environment.gpu import driver_uuid, nvml_library, reasons_of
 from harness.environment.machine import last_level_bytes
+from harness.measure.blocked_stream import BlockedStream
 from harness.measure.sampling import Clock
 from harness.measure.subject import Subject, require_finite
 from harness.messages import HarnessError
@@ -120,13 +121,16 @@ def timed_pass(
     flush: Flush | None = None,
     *,
     throttled: Callable[[], bool | None] | None = None,
+    blocked: bool = False,
     cuda: Any = torch.cuda,
 ) -> "TimedPass":
     """The passes of a job on its device, eager or as a CUDA graph; see their classes."""
     if job.case.device == "cpu":
         return TimedPass(subject, clock, flush)
     kind = GraphPass if job.timing.cuda_graph else CudaPass
-    return kind(subject, clock, flush, throttled, cuda)
+    made = kind(subject, clock, flush, throttled, cuda)
+    made.block = BlockedStream(cuda) if blocked else None
+    return made
 
 
 class TimedPass:
@@ -227,13 +231,15 @@ class CudaPass(TimedPass):
 
     Args:
         subject: what is run.
-        clock: unused here, of the contract.
+        clock: of the host, for what its launches take.
         flush: empties the L2 cache before each pass.
         throttled: says after each pass whether the GPU is throttled; `None` if unknown.
         cuda: `torch.cuda`, or what stands for it in a test.
 
     Attributes:
+        block: holds the stream while a pass is enqueued; `None`: launches are part of its time.
         throttled: one answer per pass, warm-up included.
+        hidden: whether no launch was part of its time, of each pass, warm-up included.
     """
 
     def __init__(
@@ -247,14 +253,22 @@ class CudaPass(TimedPass):
         super().__init__(subject, clock, flush)
         self._cuda = cuda
         self._is_throttled = throttled
+        self.block: BlockedStream | None = None
         self.throttled: list[bool | None] = []
+        self.hidden: list[bool] = []
 
     def timed(self) -> tuple[float, object]:
         """Seconds between two events around the pass, and what it returned."""
         start, end = (self._cuda.Event(enable_timing=True) for _ in range(2))
+        if self.block is not None:
+            self.block.begin()
         start.record()
+        began = self._clock()
         out = self.run()
         end.record()
+        if self.block is not None:
+            self.hidden.append(not start.query())
+            self.block.heard(self._clock() - began, hidden=self.hidden[-1])
         end.synchronize()
         if self._is_throttled is not None:
             self.throttled.append(self._is_throttled())

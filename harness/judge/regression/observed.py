@@ -298,6 +298,7 @@ _LISTED = 3
 # Flags of latencies that a verdict on them has to be read with, in words.
 _DOUBTS = {
     "throttled": "throttled",
+    "launches": "the host's launches are part of the time",
     "unsteady": "passes did not become steady",
     "too few": "few samples were taken",
 }

@@ -45,7 +45,6 @@ class FakeCuda:
 
     def __init__(self, clock, failure=None):
         self.clock, self.failure = clock, failure
-        self.depth = "none"
 
     def Event(self, enable_timing):
         assert enable_timing
