@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
+from itertools import product, zip_longest
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -13,7 +13,7 @@ from harness.present.formats import ABSENT, FEW, MARKS, Cell, Column, Spread, Ta
 
 _STYLES = {"good": "green", "bad": "red", "unsure": "yellow"}
 _FAILURES = ("error", "oom", "timeout", "killed", "invalid", "unsupported")
-_GAP = 2  # columns between blocks; within one a single column parts figure and printed figure
+_GAPS = (2, 1)  # columns between blocks, where there is room; within one there is a single one
 _HEAD_LINES = 3
 # Labels and causes wrap between words; numbers and short labels never do. What does not fit into
 # the width is tried with shorter ones, and then in pieces.
@@ -71,6 +71,7 @@ class Block:
     head: str
     parts: tuple[Part, ...]
     wraps: bool = False  # whether its texts may go on below
+    gap: int = _GAPS[0]  # columns before the next one
 
     @property
     def has_subheads(self) -> bool:
@@ -140,9 +141,9 @@ def pieces(table: Table, width: int) -> list[list[Block]]:
     blocks = [_block(group) for group in groups]
     marked = any(cell.verdict for group in groups for column in group for cell in column.cells)
     brief = [b for b, (first, *_) in zip(blocks, groups, strict=True) if first.stored != "verdict"]
-    for longest in _LONGEST_TEXTS:
+    for gap, longest in product(_GAPS, _LONGEST_TEXTS):
         for some in (blocks, brief) if marked else (blocks,):
-            fitted = [block.narrowed(longest) for block in some]
+            fitted = [replace(block.narrowed(longest), gap=gap) for block in some]
             if _width(fitted) <= width:
                 return [fitted]
     narrow = [block.narrowed(min(_LONGEST_TEXTS[2], max(width // 2, 8))) for block in blocks]
@@ -162,13 +163,13 @@ def _groups(columns: Iterable[Column]) -> list[list[Column]]:
 
 
 def _width(blocks: Sequence[Block]) -> int:
-    return sum(block.width + _GAP for block in blocks) - _GAP
+    return sum(block.width + block.gap for block in blocks) - blocks[-1].gap
 
 
 def _split(blocks: Sequence[Block], width: int) -> list[list[Block]]:
     first, *rest = blocks
     found = [[first]]
-    for block in (part for each in rest for part in each.cut(width - first.width - _GAP)):
+    for block in (part for each in rest for part in each.cut(width - first.width - first.gap)):
         if len(found[-1]) > 1 and _width([*found[-1], block]) > width:
             found.append([first])
         found[-1].append(block)
@@ -291,7 +292,7 @@ def _row(block: Block, row: int) -> list[Text]:
 
 def _joined(texts: Sequence[Text], blocks: Sequence[Block]) -> Text:
     placed = (_placed(t, block.width, "left") for t, block in zip(texts, blocks, strict=True))
-    line = Text(" " * _GAP).join(placed)
+    line = Text(" " * blocks[0].gap).join(placed)
     line.rstrip()
     return line
 

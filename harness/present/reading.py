@@ -18,11 +18,11 @@ from harness.present.formats import Spread
 from harness.records.quantities.quantity import (
     Quantity,
     Row,
+    ends,
     fixed,
     half_width,
     is_lopsided,
     supported,
-    three_digits,
     with_unit,
 )
 from harness.records.quantities.registry import axes, find
@@ -110,8 +110,8 @@ class Reading:
         if bounds is None:
             return Spread("", "", *found)
         low, high = bounds
-        if is_lopsided(number, low, high):
-            return Spread("", f"{three_digits(low)} to {three_digits(high)}", *found)
+        if self.quantity.rounded and is_lopsided(number, low, high):
+            return Spread("", ends(number, low, high), *found)
         if self.quantity.rounded:
             return Spread(half_width(number, low, high), "", *found)
         return Spread(f"{max(high - number, number - low):.{self.decimals}f}", "", *found)

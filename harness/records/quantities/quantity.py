@@ -4,7 +4,7 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from harness.measure.convention import ConventionSpec
@@ -141,7 +141,7 @@ def half_width(value: float, low: float | None, high: float | None) -> str:
     return f"{half.quantize(place, rounding=ROUND_CEILING):f}"
 
 
-_LOPSIDED = 3.0
+_LOPSIDED = 10.0
 """From which ratio of its halves on an interval is said by its ends."""
 
 
@@ -151,9 +151,14 @@ def is_lopsided(value: float, low: float, high: float) -> bool:
     return low != high and longer > _LOPSIDED * max(shorter, 0.0)
 
 
-def three_digits(value: float) -> str:
-    """A bound with three significant digits, which no interval of its own supports."""
-    return _quantized(value, _leading(value) - 2) if value and math.isfinite(value) else str(value)
+def ends(value: float, low: float, high: float) -> str:
+    """The ends of an interval, rounded outwards to the last place of the `supported` value."""
+    place = Decimal(1).scaleb(_last_place(value, low, high))
+    texts = [
+        f"{Decimal(f'{end:.10g}').quantize(place, rounding=way):f}"
+        for end, way in ((low, ROUND_FLOOR), (high, ROUND_CEILING))
+    ]
+    return " to ".join(texts)
 
 
 def percent(share: float, decimals: int = 2) -> str:
