@@ -43,7 +43,7 @@ class Spread:
     # the longer half of its 95 % interval, to the last digit of the figure; empty if unknown, and
     # where the other half is much shorter
     half: str
-    ends: str  # `0.5 to 24`: its ends, where its halves are much unlike; else empty
+    ends: str  # `0.5–24`: its ends, where its halves are much unlike; else empty
     count: int  # what the interval is of: samples of one process, processes, or seeds
     enough: int  # from how many on rows can be compared
 
@@ -53,7 +53,7 @@ class Spread:
         return not (self.half or self.ends) or self.count < self.enough
 
     def beside(self, width: int = 0) -> str:
-        """What stands beside the figure: `± 40`, `0.5 to 24`, or nothing."""
+        """What stands beside the figure: `± 40`, `0.5–24`, or nothing."""
         return f"± {self.half:>{width}}" if self.half else self.ends
 
 

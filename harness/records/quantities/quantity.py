@@ -158,7 +158,7 @@ def ends(value: float, low: float, high: float) -> str:
         f"{Decimal(f'{end:.10g}').quantize(place, rounding=way):f}"
         for end, way in ((low, ROUND_FLOOR), (high, ROUND_CEILING))
     ]
-    return " to ".join(texts)
+    return "–".join(texts)
 
 
 def percent(share: float, decimals: int = 2) -> str:
