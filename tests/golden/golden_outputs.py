@@ -81,7 +81,6 @@ COMMANDS = (
     "run {suite} --engine rey",
     "plan {suite} --budget -1",
     "export {run} --to cvs",
-    "export {run} --to pytest-benchmark",
     "export nowhere --to csv",
     "compare nowhere {run}",
     "compare {run}",
