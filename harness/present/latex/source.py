@@ -82,10 +82,14 @@ def latex(table: Table, label: str, typesetting: Typesetting | None = None) -> s
         *([] if asked.full else [*table.conclusions, marked, same]),
         f"Left out, without a value: {', '.join(empty)}." if empty else "",
         f"Left out, without a value in any column: {silent} rows." if silent else "",
+        INTERVALS if any(c.spread for column in table.shown for c in column.cells) else "",
         _fits(layout, asked.page) if asked.page else "",
     ]
     comments = "".join(f"{comment(line)}\n" for line in said if line)
     return comments + (f"{DEFINITION}\n" if CHARACTER in text else "") + text
+
+
+INTERVALS = "Left out: intervals of measured figures, which the Markdown and CSV files have."
 
 
 def _marked(columns: Sequence[Ranked], table: Table) -> str:
