@@ -62,7 +62,7 @@ def _say_what_next(path: Path, where: Console, below: Below, *, judged: bool) ->
     known = path.resolve().parent.parent == DEFAULT_ROOT.resolve()
     name = shlex.quote(path.name if known else str(path))
     options = ["--why for reasons"] if judged and below == "needed" else []
-    options += ["--notes for versions, machine and warnings"] if below != "notes" else []
+    options += ["--notes for versions, machine and the rest"] if below != "notes" else []
     if options:
         say(f"  harness show {name} {', '.join(options)}", where)
     say(f"  harness report {name} for one HTML page", where)

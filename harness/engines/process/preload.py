@@ -27,9 +27,11 @@ import harness.engines.process.imports
 import harness.engines.process.supervisor
 import harness.engines.process.worker
 import harness.measure.energy
+import harness.measure.forecast
 import harness.measure.latency
 import harness.measure.memory
 import harness.measure.operations
+import harness.measure.precision
 import harness.measure.witness
 from harness.engines.process.supervisor import PR_SET_CHILD_SUBREAPER
 from harness.environment.searching import restore_environment

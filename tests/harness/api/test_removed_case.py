@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 
 import pytest
 from typer.testing import CliRunner
@@ -44,7 +45,8 @@ def test_all_commands_answer_with_the_same_cases(invoke, tmp_path):
     (tmp_path / "s.yaml").write_text(SUITE)
     resumed = json.loads(invoke("run", "s.yaml", "--resume", "--json"))
     (run,) = (path for path in (tmp_path / "results/runs/mini").iterdir() if not path.is_symlink())
-    compared = json.loads(invoke("compare", str(run), str(run), "--json"))["comparisons"]
+    again = shutil.copytree(run, tmp_path / "elsewhere" / "copy")
+    compared = json.loads(invoke("compare", str(run), str(again), "--json"))["comparisons"]
     over_time = json.loads(invoke("history", "--metric", "all", "--json"))["series"]
     invoke("report", str(run), "--out", "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")

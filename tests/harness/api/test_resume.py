@@ -1,6 +1,7 @@
 """A run that goes on: what is kept is still true, everything else is measured again, and said."""
 
 import json
+import shutil
 import subprocess
 
 import pytest
@@ -163,7 +164,8 @@ def test_each_record_has_the_commit_that_it_was_measured_at(project, run, tmp_pa
     assert {label: [point["commit"] for point in each] for label, each in points.items()} == {
         "a": [first], "b": [second],
     }  # fmt: skip
-    compared = CliRunner().invoke(app, ["compare", *[str(done.directory.path)] * 2])
+    copy = shutil.copytree(done.directory.path, tmp_path / "elsewhere" / "copy")
+    compared = CliRunner().invoke(app, ["compare", str(done.directory.path), str(copy)])
     several = f"several commits: {first[:12]}: a; {second[:12]} (dirty): b"
     assert several in " ".join(compared.output.split())
 

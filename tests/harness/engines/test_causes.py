@@ -122,7 +122,7 @@ def test_progress_says_a_cause_once(run, tmp_path, monkeypatch, capsys):
     cases = [{"label": each, "module": "gate:Adds"} for each in "AB"]
     suite = {"suite": "s", "input": [1, 8, 4, 4], "measure": ["flops"], "cases": cases}
     harness.run(suite, out=tmp_path / "runs")
-    first, second = capsys.readouterr().err.splitlines()
+    _, first, second, _ = capsys.readouterr().err.splitlines()  # what runs; how the table ended
     assert first.endswith(ADDS.format(file="gate.py", line=9))
     # They run side by side, and either may end first.
     assert second.endswith(f"s: as {first.partition('] ')[2][0]}")

@@ -282,7 +282,7 @@ def test_rows_without_a_value_are_left_out_and_counted():
 
 
 def test_too_few_samples_are_neither_best_nor_second():
-    spread = (Spread("0.1", 9, 6), Spread("", 1, 6), Spread("0.1", 9, 6))
+    spread = (Spread("0.1", "", 9, 6), Spread("", "", 1, 6), Spread("0.1", "", 9, 6))
     cells = tuple(Cell(str(n + 1), n, spread=each) for n, each in enumerate(spread))
     labels = tuple(Cell(each, each) for each in "ABC")
     columns = (Column("L", labels, "left", "l"), Column("N", cells, "right", "n", aim="min"))
