@@ -1,6 +1,5 @@
 """A run at the command line: its tables, what has to be said below them, and where to go on."""
 
-import os
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -68,11 +67,8 @@ def _say_what_next(path: Path, where: Console, below: Below, *, judged: bool) ->
     say(f"  harness report {name} for one HTML page", where)
     kept = [folder for folder in ("tables", "plots") if (path / folder).is_dir()]
     if kept:
-        say(
-            f"  {' and '.join(kept)}: {path}{os.sep}{'{' * (len(kept) > 1)}{','.join(kept)}"
-            f"{'}' * (len(kept) > 1)}",
-            where,
-        )
+        inside = kept[0] if len(kept) == 1 else f"{{{','.join(kept)}}}"
+        say(f"  {' and '.join(kept)}: {path / inside}", where)
 
 
 def print_tables(

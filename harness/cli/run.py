@@ -133,8 +133,9 @@ def run(  # noqa: PLR0917 - typer calls it with names
     if save is not None:
         write_suite(asked, save)
     errors = console(stderr=True)
-    changed = resume or metrics or repeats or jobs > 1 or chosen is not None
-    expected = None if changed else expected_seconds(suite)
+    # Shipped times are those of whole suites as they are, one case after another, on a CPU.
+    changed = (resume, metrics, repeats, input_, device, dtype, threads, chosen, jobs > 1 or None)
+    expected = expected_seconds(suite) if all(each is None for each in changed) else None
     with Reporter(errors, suite, expected=expected, verbose=verbose, quiet=quiet) as reporter:
         result = measure(
             suite,

@@ -333,3 +333,12 @@ def test_no_text_becomes_an_emoji(user):
     done = user.call("run", "fire.yaml", "--metrics", "params", "--verbose")
     assert ":fire:: ok" in done.stderr
     assert ":fire:" in done.stdout
+
+
+def test_how_long_a_shipped_suite_takes_is_said_of_it_as_it_is(user):
+    """Not of other inputs, for which nobody has measured that."""
+    small = user.call("run", "ocnet_figure4", "--input", "1,512,8,8")
+    assert small.returncode == 0, small.stderr
+    assert small.stderr.startswith("ocnet-figure4: 2 cases, cpu, float32 (Ctrl-C")
+    counted = user.call("run", "srnet_table1")
+    assert re.match(r"srnet-table1: 30 cases, cpu, float32; about \d+ s \(", counted.stderr)
