@@ -113,6 +113,9 @@ _ROWS = (
             Value("allocator_peak_bytes", "Allocator peak", "bytes", "MiB", 1,
                   "max_memory_allocated of one pass on CUDA over what was allocated before it; "
                   "input and parameters left out", compared="statistically"),
+            Value("allocator_requested_bytes", "Requested peak", "bytes", "MiB", 1,
+                  "the allocator peak before blocks are rounded up, which the live peak predicts",
+                  compared="statistically"),
             Value("allocator_reserved_bytes", "Reserved", "bytes", "MiB", 1,
                   "max_memory_reserved of the process, everything included",
                   compared="statistically"),

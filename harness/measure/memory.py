@@ -158,17 +158,20 @@ def measure_allocator(job: Job) -> dict[str, object]:
 
     Returns:
         `allocator_peak_bytes`: most that was allocated, over what was allocated before the pass, so
-        that inputs, parameters and buffers are left out; `allocator_reserved_bytes`: most that was
-        reserved from the driver, everything of the process included. Both `None` on the CPU, whose
-        allocator keeps no such account (`memory_model` reads it through the profiler).
+        that inputs, parameters and buffers are left out; `allocator_requested_bytes`: most that was
+        asked for, before the allocator rounds up to its blocks, likewise;
+        `allocator_reserved_bytes`: most that was reserved from the driver, everything of the
+        process included. All `None` on the CPU, whose allocator keeps no such account
+        (`memory_model` reads it through the profiler).
     """
+    names = [f"allocator_{name}_bytes" for name in ("peak", "requested", "reserved")]
     if job.case.device != "cuda":
-        return {"allocator_peak_bytes": None, "allocator_reserved_bytes": None}
+        return dict.fromkeys(names)
     subject = as_run(real_subject(job.case, job.seed, job.search_path))
     require_finite(subject.forward())
     subject.clear_gradients()
     peak = allocator_peak(subject.forward)
-    return {"allocator_peak_bytes": peak.allocated, "allocator_reserved_bytes": peak.reserved}
+    return dict(zip(names, (peak.allocated, peak.requested, peak.reserved), strict=True))
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,7 @@ class AllocatorPeak:
     """Figures of one pass."""
 
     allocated: int  # bytes of tensors and workspaces held at most, over what was held before
+    requested: int  # the same before each is rounded up to a block of the allocator
     reserved: int  # bytes that the allocator had taken from the driver at most, all of the process
 
 
@@ -193,11 +197,18 @@ def allocator_peak(run: Callable[[], object], cuda: Any = torch.cuda) -> Allocat
     cuda.synchronize()
     cuda.empty_cache()  # what earlier passes reserved is not this one's
     cuda.reset_peak_memory_stats()
-    before = cuda.memory_allocated()
+    before = cuda.memory_stats()
     out = run()
     cuda.synchronize()
+    after = cuda.memory_stats()
+
+    def growth(of: str) -> int:
+        return max(0, int(after[f"{of}.all.peak"]) - int(before[f"{of}.all.current"]))
+
     peak = AllocatorPeak(
-        allocated=max(0, cuda.max_memory_allocated() - before), reserved=cuda.max_memory_reserved()
+        allocated=growth("allocated_bytes"),
+        requested=growth("requested_bytes"),
+        reserved=int(after["reserved_bytes.all.peak"]),
     )
     del out
     return peak

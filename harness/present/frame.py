@@ -34,8 +34,8 @@ _FIRST = """
     train_loss train_seconds bytes_moved arithmetic_intensity bytes_per_second roof
     attainable_flops_per_second share_of_roof energy_joules energy_watts predicted_peak_bytes
     measured_peak_bytes memory_prediction_error live_peak_error predicted_peak_operator
-    allocator_peak_bytes allocator_reserved_bytes threads processes latency_spread latency_flags
-    latency_cache compile_seconds
+    allocator_peak_bytes allocator_requested_bytes allocator_reserved_bytes threads processes
+    latency_spread latency_flags latency_cache compile_seconds
 """.split()  # noqa: SIM905 - names in several lines
 
 # Of derived quantities and of those that are not compared.
