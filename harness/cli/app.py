@@ -26,6 +26,7 @@ from harness.cli.output import console, forgive_encodings, lost_output, say
 from harness.cli.plan import plan
 from harness.cli.run import run
 from harness.cli.runs import runs
+from harness.cli.selfcheck import selfcheck
 from harness.cli.show import show
 from harness.environment.interruption import ENDING, INTERRUPTED, heeded, interrupt
 from harness.messages import HarnessError
@@ -149,6 +150,7 @@ app.command("schema")(_interruptible(schema))
 app.command("doctor")(_interruptible(doctor))
 app.command("env")(_interruptible(environment))
 app.command("calibrate")(_interruptible(calibrate))
+app.command("selfcheck")(_interruptible(selfcheck))
 app.command("compare")(_interruptible(compare))
 app.command("gate")(_interruptible(gate))
 app.command("export")(_interruptible(export))

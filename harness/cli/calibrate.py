@@ -35,7 +35,8 @@ def calibrate(
     """
     from harness.measure.roofline.calibration import calibrate as measure
 
-    chosen, count = _choices(device, threads)
+    chosen = chosen_device(device)
+    count = threads or _usual_threads()
     errors = console(stderr=True)
 
     def waiting(said: str) -> None:
@@ -58,7 +59,12 @@ def calibrate(
     say(f"kept: {path}", errors)
 
 
-def _choices(device: str, threads: int | None) -> tuple[Device, int]:
+def chosen_device(device: str) -> Device:
+    """What `--device` of a command without a suite means here.
+
+    Raises:
+        OptionError: there is no such device, or not here.
+    """
     import torch
 
     try:
@@ -70,8 +76,13 @@ def _choices(device: str, threads: int | None) -> tuple[Device, int]:
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
         raise OptionError("--device cuda: PyTorch sees no GPU here; write --device cpu")
-    chosen: Device = "cuda" if device != "cpu" and available else "cpu"
-    return chosen, threads or torch.get_num_threads()
+    return "cuda" if device != "cpu" and available else "cpu"
+
+
+def _usual_threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
 
 
 def _table(entry: Entry) -> Table:

@@ -7,7 +7,6 @@ from made_jobs import made_job
 
 from harness.measure.memory import AllocatorPeak, allocator_peak, measure_allocator
 
-
 ROUNDED = 8  # bytes that each block is larger than what was asked for
 
 

@@ -1,0 +1,1 @@
+"""The self-check: whether what is measured on this machine is true, before anybody trusts it."""

@@ -1,0 +1,65 @@
+"""Two runs at once: one waits for the other, and neither measures beside it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.selfcheck.finding import Finding, judged
+from harness.selfcheck.setting import Setting, last_line
+
+_MODULE = '''\
+import os, time
+from torch import Tensor, nn
+
+
+class Witness(nn.Module):
+    """Writes down when it ran on real tensors."""
+
+    def __init__(self, in_channels, log):
+        super().__init__()
+        self.log = log
+
+    def forward(self, x):
+        if type(x) is Tensor:
+            with open(self.log, "a") as log:
+                log.write(f"[{os.getpid()}, {time.monotonic()}]\\n")
+        return x.relu()
+'''
+
+
+def check(setting: Setting) -> Iterator[Finding]:
+    """The passes of both runs, by the clock of the system: all of one before all of the other."""
+    setting.write("witness.py", _MODULE)
+    log = setting.folder / "passes.log"
+    setting.write(
+        "pair.yaml",
+        "suite: pair\ninput: [1, 64, 32, 32]\nmeasure: [latency]\n"
+        "latency: {criterion: budget, max_time: 1.5}\n"
+        "cases:\n  - label: W\n    module: witness:Witness\n"
+        f"    with: {{log: {json.dumps(str(log))}}}\n",
+    )
+    both = [
+        setting.start("run", "pair.yaml", "--device", setting.device, "--out", f"runs{number}")
+        for number in (1, 2)
+    ]
+    ends = [setting.finish(each) for each in both]
+    failed = [last_line(each) for each in ends if each.code]
+    yield judged("both end", not failed, "; ".join(failed) or "both measured their case")
+    spans = spans_of(log)
+    apart = len(spans) == 2 and (spans[0][1] < spans[1][0] or spans[1][1] < spans[0][0])
+    said = ", ".join(f"{end - start:.2f} s" for start, end in spans) or "no pass was written down"
+    yield judged("one after the other", apart, f"passes of each over {said}")
+    waited = sum("held" in each.err for each in ends)
+    yield judged(
+        "the one that waits says so", waited == 1, f"{waited} of 2 said who held the device"
+    )
+
+
+def spans_of(log: Path) -> list[tuple[float, float]]:
+    """First and last pass of each process."""
+    times: dict[int, list[float]] = {}
+    if log.exists():
+        for line in log.read_text().splitlines():
+            process, now = json.loads(line)
+            times.setdefault(process, []).append(now)
+    return [(min(each), max(each)) for each in times.values()]

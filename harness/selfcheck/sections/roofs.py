@@ -1,0 +1,47 @@
+"""The ceilings of `harness calibrate` against a copy and a product timed by another tool."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from harness.measure.roofline.bench import CpuBench, CudaBench
+from harness.measure.roofline.calibration import measure_here
+from harness.selfcheck.finding import Finding, ratio_within, skipped
+from harness.selfcheck.sections.timing import peers
+from harness.selfcheck.setting import Setting
+
+LIMITS = {"cuda": (0.9, 1.1), "cpu": (0.75, 1.5)}
+"""Ceilings over what the other tool reaches. On the CPU more may lie between two moments, and a
+ceiling is the best of several sizes."""
+
+_TYPES = {"cuda": ("float32", "bfloat16"), "cpu": ("float32",)}
+
+
+def check(setting: Setting) -> Iterator[Finding]:
+    """The bandwidth of a copy, and the peak of a data type's product."""
+    others: Any = peers(setting.device)
+    if isinstance(others, str):
+        yield skipped("other timers", others)
+        return
+    name, timer = next(iter(others.items()))
+    ceilings = measure_here(setting.device, torch.get_num_threads())
+    bench = CudaBench() if setting.device == "cuda" else CpuBench()
+    least, most = LIMITS[setting.device]
+    source = torch.ones(bench.array_bytes // 4, device=setting.device)
+    target = torch.zeros_like(source)
+    with torch.inference_mode():
+        rate = 2 * source.nbytes / timer(lambda: target.copy_(source))
+        ratio = ceilings.bandwidth.median / rate
+        said = f"copy {ceilings.bandwidth.median / 1e9:.1f} GB/s, {name} {rate / 1e9:.1f} GB/s"
+        yield ratio_within("bandwidth", ratio, least, most, said)
+        for dtype in _TYPES[setting.device]:
+            peak = ceilings.peaks[dtype]
+            if peak.rate is None or peak.side is None:
+                yield skipped(dtype, peak.cause or "not known")
+                continue
+            kind, side = getattr(torch, dtype), peak.side
+            a, b = (torch.randn(side, side, device=setting.device).to(kind) for _ in range(2))
+            rate = 2 * side**3 / timer(lambda a=a, b=b: a @ b)
+            said = f"product {peak.rate.median / 1e9:.1f} GFLOP/s, {name} {rate / 1e9:.1f} GFLOP/s"
+            yield ratio_within(dtype, peak.rate.median / rate, least, most, said)
