@@ -265,6 +265,24 @@ def test_exit_codes_of_gate_and_comparison(user, workflow, name, annotation, cod
     assert runner.summary.read_text() == "verdicts\n"
 
 
+CHECK = "Check that the machine measures what it should"
+
+
+@pytest.mark.parametrize(("code", "ends"), [(0, 0), (1, 1), (2, 2), (3, 0)])
+def test_exit_codes_of_the_self_check(user, code, ends):
+    """A machine that fails it ends the night; its page is in the summary whatever it says."""
+    runner = Runner(user, FOLDER / "gpu.yml")
+    page = runner.temporary / "nightly" / "selfcheck" / "selfcheck.md"
+    page.parent.mkdir(parents=True)
+    if code != 2:  # a mistake in options: nothing was checked
+        page.write_text("sections\n")
+    runner.answers(code)
+    done = runner.step(CHECK)
+    assert done.returncode == ends, done.stderr
+    assert ("::warning::" in done.stdout) == (code == 3)
+    assert (runner.summary.exists() and runner.summary.read_text()) == (code != 2 and "sections\n")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_gate_of_a_pull_request(user):
@@ -280,13 +298,15 @@ def test_the_gate_of_a_pull_request(user):
 @pytest.mark.timeout(600)
 def test_a_night_on_the_gpu_runner(user):
     """All shell steps but the installation, with the CPU in place of the GPU."""
-    runner = Runner(user, FOLDER / "gpu.yml", DEVICE="cpu", RUNS=str(user.folder / "runs"))
+    runs = str(user.folder / "runs")
+    runner = Runner(user, FOLDER / "gpu.yml", DEVICE="cpu", RUNS=runs, CHECK_SECONDS="8")
     for name in runner.scripts:
         if name != "Install and test":
             done = runner.step(name)
             assert done.returncode == 0, name + done.stdout + done.stderr
     assert "::notice::no baseline of mine" in done.stdout
     nightly = runner.temporary / "nightly"
+    assert "| machine: does it say what it is? | pass |" in runner.summary.read_text()
     assert {"run", "run.csv", "history", "history.txt"} <= {p.name for p in nightly.iterdir()}
     assert (nightly / "run" / "records.jsonl").exists()
     assert "Gate" in (nightly / "run.csv").read_text()
