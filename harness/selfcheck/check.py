@@ -90,7 +90,7 @@ def _run(section: Section, device: Device, seconds: float, folder: Path) -> str 
     with (folder / "said").open("w+", encoding="utf-8", errors="replace") as said:
         process = subprocess.Popen(
             command,
-            env=os.environ | safe_environment(),
+            env=os.environ | safe_environment() | _one_gpu(device),
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
@@ -112,6 +112,15 @@ def _run(section: Section, device: Device, seconds: float, folder: Path) -> str 
     if code < 0:
         return f"ended by {signal.Signals(-code).name}: {last}"
     return last
+
+
+def _one_gpu(device: Device) -> dict[str, str]:
+    """On several GPUs two runs need not wait for each other: sections see the first alone."""
+    seen = os.environ.get(_GPUS, "").split(",")[0].strip()
+    return {_GPUS: seen or "0"} if device == "cuda" else {}
+
+
+_GPUS = "CUDA_VISIBLE_DEVICES"
 
 
 def _findings(path: Path) -> Iterable[Finding]:

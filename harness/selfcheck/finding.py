@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from harness.engines.process.worker import classify
+
 Verdict = Literal["pass", "fail", "skipped"]
 
 NO_TIME = "no time was left for it"
@@ -34,6 +36,12 @@ def skipped(name: str, why: str) -> Finding:
 def left_out(count: int) -> Finding:
     """The rest of a section whose time is over."""
     return skipped(f"{count} more", NO_TIME)
+
+
+def of_error(name: str, error: Exception) -> Finding:
+    """A finding of one case that raised; one that does not fit into the memory says nothing."""
+    status, cause = classify(error)
+    return skipped(name, cause) if status == "oom" else judged(name, False, cause)
 
 
 def ratio_within(name: str, ratio: float, least: float, most: float, said: str) -> Finding:

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from harness.case import Case, Device, Float32, Job
 from harness.measure.precision import float32_products
 from harness.measure.subject import outputs_of, real_subject, scalar_loss
-from harness.messages import first_line
-from harness.selfcheck.finding import Finding, judged, left_out
+from harness.selfcheck.finding import Finding, judged, left_out, of_error
 from harness.selfcheck.sections.scaled import scaled
 from harness.selfcheck.setting import Setting
 from harness.suite.loader import load
@@ -61,7 +60,7 @@ def check(setting: Setting) -> Iterator[Finding]:
             if number % _GRADIENTS_EVERY == 0:
                 errors["gradients"] = subject.gradient_error(setting.device)
         except Exception as error:  # of one module: the others are checked all the same
-            yield judged(label, False, first_line(error))
+            yield of_error(label, error)
             continue
         decides = setting.device == "cuda"
         passed = all(

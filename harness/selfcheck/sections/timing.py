@@ -12,8 +12,7 @@ import torch
 from harness.case import Job, Timing
 from harness.measure.latency import measure_latency
 from harness.measure.subject import Subject, real_subject
-from harness.messages import first_line
-from harness.selfcheck.finding import Finding, judged, left_out, ratio_within, skipped
+from harness.selfcheck.finding import Finding, left_out, of_error, ratio_within, skipped
 from harness.selfcheck.sections.scaled import scaled
 from harness.selfcheck.setting import Setting
 from harness.suite.loader import load
@@ -54,7 +53,7 @@ def check(setting: Setting) -> Iterator[Finding]:
         try:
             yield _compared(label, job, setting, others)
         except Exception as error:  # of one case: the others are timed all the same
-            yield judged(label, False, first_line(error))
+            yield of_error(label, error)
         gc.collect()
         if setting.device == "cuda":
             torch.cuda.empty_cache()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.messages import HarnessError
-from harness.selfcheck.finding import Finding, judged, left_out, ratio_within, skipped
+from harness.selfcheck.finding import Finding, judged, left_out, of_error, ratio_within, skipped
 from harness.selfcheck.page import FAILED, PASSED, SHORT, Page
 from harness.selfcheck.section import SECTIONS, Checked
 
@@ -52,6 +52,13 @@ def test_what_is_said_of_a_section():
     assert checked(skipped("c", "git is missing; install it")).said == "git is missing; install it"
     assert checked(failure="ended").said == "ended"
     assert checked(GOOD, failure="ended").said == "ended; 1 of 1 as they should be"
+
+
+def test_a_case_that_raises():
+    found = of_error("a", ValueError("as meant"))
+    assert (found.verdict, found.said) == ("fail", "ValueError: as meant")
+    found = of_error("a", RuntimeError("CUDA out of memory. Tried to allocate 2.25 GiB."))
+    assert (found.verdict, found.said[:13]) == ("skipped", "out of memory")
 
 
 def test_a_section_without_findings_has_not_passed():

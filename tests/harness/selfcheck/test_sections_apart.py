@@ -22,6 +22,7 @@ os.kill(os.getpid(), signal.SIGSEGV)
     "failing": 'yield Finding("only", "fail", "1 where 2 should be")',
     "endless": 'yield Finding("before", "pass", "seen")\ntime.sleep(600)',
     "telling": 'yield Finding(setting.device, "pass", str(setting.left()))',
+    "seeing": 'yield Finding(os.environ.get("CUDA_VISIBLE_DEVICES", "all"), "pass", "")',
     "leaving": 'subprocess.Popen([sys.executable, "-c", LIVE])\nyield Finding("left", "pass", "")',
 }
 
@@ -84,6 +85,19 @@ def test_nothing_that_it_started_outlives_it(section, tmp_path):
     assert not (tmp_path / "alive").exists()
     time.sleep(2.5)
     assert not (tmp_path / "alive").exists()
+
+
+@pytest.mark.parametrize(
+    ("device", "before", "seen"),
+    [("cuda", None, "0"), ("cuda", "GPU-7, GPU-8", "GPU-7"), ("cpu", None, "all")],
+)
+def test_of_several_gpus_the_first_is_checked(section, monkeypatch, device, before, seen):
+    """Two runs on two GPUs would not wait for each other."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if before is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", before)
+    (found,) = in_fresh_process(section("seeing"), device, 30.0).findings
+    assert found.name == seen
 
 
 def test_sections_of_another_device_and_those_without_time_are_skipped(section):
