@@ -1,9 +1,9 @@
 """The Region Construction Block of RANet (Section 3.1, Figures 2 and 3).
 
     boundary scores B ---- largest on the line, Eq. 1 ----> D --.
-                                                                +-> F, Eq. 3 -> F^g, G, Eq. 4
+                                                                +-> F, Eq. 3
     category scores C ---- Jensen-Shannon divergence, Eq. 2 -> E --'
-    G -> regions (connected components) -> representative scores J, Eq. 5
+    F -> G -> regions (connected components); F -> F^g, regions -> representative scores J, Eq. 5
 
 With N = H*W, every map over pairs is N x N: 354 MB at 97x97 in float32, and the printed memory of
 the paper (1893 MB) is five of them. Here one is alive: D is overwritten by F row by row, with E
@@ -43,16 +43,20 @@ class RegionConstruction(nn.Module):
     The paper writes F^g = W^g (*) F, a convolution over maps whose channels are the N pixels. A
     kernel over N channels would fix the input's size; the only form that does not is one scalar
     weight and bias, which is what this is (1 and 0 at the start). F is symmetric in every bit, so
-    Eq. 4's mean with the transpose is F^g itself. As printed, Eq. 4 takes the sign of a positive
+    Eq. 4's mean with the transpose changes nothing. As printed, Eq. 4 takes the sign of a positive
     number and would join every pair: G is 1 from `threshold` on.
 
-    G is not transitive, so a region is a connected component of it. The threshold has no gradient;
-    boundary and category scores learn through F^g and J.
+    G is made of F, which lies in [0, 1] whatever is learnt, and not of F^g: a training that moves
+    weight + bias below the threshold, as 40 steps do, would part even a pixel from itself and leave
+    single pixels for good, since the threshold has no gradient. The affine is in J alone.
+
+    G is not transitive, so a region is a connected component of it. Boundary and category scores
+    learn through F^g and J.
 
     Args:
         context: what F is made of (Table 1): `both` (Eq. 3), `boundary` (1 - D) or `semantic`
             (1 - E).
-        threshold: the F^g from which a pair of pixels is joined.
+        threshold: the F from which a pair of pixels is joined.
         end_points: whether a line's end points count in Eq. 1. Without them, the default,
             neighbours have D = 0 and are told apart by their categories only: the boundary map
             keeps apart regions that do not touch, and `context="boundary"` gives a single region.
@@ -104,26 +108,24 @@ class RegionConstruction(nn.Module):
 
     def _one(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """Regions of one image from its F (N, N)."""
-        labels: Tensor = _components(
-            maps.detach(), self.weight.detach(), self.bias.detach(), self.threshold
-        )
+        labels = connected_components(maps.detach(), self.threshold)
         # The affine W^g commutes with Eq. 5's mean, so F^g itself never exists.
         weight, bias = self.weight.to(maps.dtype), self.bias.to(maps.dtype)
         scores: Tensor = representative_scores(maps, labels) * weight + bias
         return labels, scores
 
 
-def connected_components(decision: Tensor) -> Tensor:
-    """Regions: the connected components of symmetric decision maps.
+def connected_components(maps: Tensor, threshold: float) -> Tensor:
+    """Regions: the connected components of G = (maps >= threshold).
 
     Args:
-        decision: (N, N) boolean, symmetric.
+        maps: (N, N), symmetric.
+        threshold: from which two pixels are joined.
 
     Returns:
         (N,) the smallest pixel index of each pixel's component.
     """
-    one = torch.ones(1, device=decision.device)
-    labels: Tensor = _components(decision.float(), one, torch.zeros_like(one), 0.5)
+    labels: Tensor = _components(maps, threshold)
     return labels
 
 
@@ -181,8 +183,8 @@ def _(maps: Tensor, labels: Tensor) -> Tensor:
 
 
 @torch.library.custom_op("context_modules::connected_components", mutates_args=())
-def _components(maps: Tensor, weight: Tensor, bias: Tensor, threshold: float) -> Tensor:
-    """Components of G = (weight * maps + bias >= threshold) by hooking and pointer jumping.
+def _components(maps: Tensor, threshold: float) -> Tensor:
+    """Components of G = (maps >= threshold) by hooking and pointer jumping.
 
     Each round every tree's root takes the smallest root among the tree's neighbours, and every
     pixel then points to its root. A root that neither takes another nor is taken has neighbours
@@ -195,8 +197,7 @@ def _components(maps: Tensor, weight: Tensor, bias: Tensor, threshold: float) ->
     nearest = torch.empty_like(labels)
     for _round in range(2 * jumps + 1):
         for rows in row_blocks(maps):
-            joined = maps[rows] * weight + bias >= threshold
-            nearest[rows] = torch.where(joined, labels, pixels).amin(dim=1)
+            nearest[rows] = torch.where(maps[rows] >= threshold, labels, pixels).amin(dim=1)
         hooked = labels.scatter_reduce(0, labels, nearest, "amin")
         for _jump in range(jumps):
             hooked = hooked[hooked]
@@ -207,5 +208,5 @@ def _components(maps: Tensor, weight: Tensor, bias: Tensor, threshold: float) ->
 
 
 @_components.register_fake
-def _(maps: Tensor, weight: Tensor, bias: Tensor, threshold: float) -> Tensor:  # noqa: ARG001
+def _(maps: Tensor, threshold: float) -> Tensor:  # noqa: ARG001
     return maps.new_empty(len(maps), dtype=torch.long)

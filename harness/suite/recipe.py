@@ -168,6 +168,11 @@ class LossSpec(Strict):
     )
     semantic: _Share = Field(default=1.0, description="Weight of RANet's semantic score maps.")
     boundary: _Share = Field(default=1.0, description="Weight of RANet's boundary score map.")
+    boundary_radius: Annotated[int, Field(ge=1)] = Field(
+        default=2,
+        description="Pixels of the labels to both sides of a boundary that belong to it; 2 as in "
+        "CASENet. Where regions are a few pixels wide, 1 leaves them an interior.",
+    )
 
 
 class AugmentationSpec(Strict):

@@ -277,7 +277,7 @@ class TrainingLoss(nn.Module):
             term = cross_entropy(_precise(categories), labels, void=VOID)
             terms["semantic"] = (self.spec.semantic, term)
         if isinstance(boundary, Tensor) and self.spec.boundary > 0:
-            edges = boundary_labels(labels, void=VOID)
+            edges = boundary_labels(labels, radius=self.spec.boundary_radius, void=VOID)
             term = boundary_cross_entropy(_precise(boundary), edges, void=VOID)
             terms["boundary"] = (self.spec.boundary, term)
         total = sum((weight * term for weight, term in terms.values()), labels.new_zeros(()))

@@ -49,14 +49,14 @@ def test_components_are_those_of_a_search(pixels: int, edges: int, seed: int) ->
     decision = torch.zeros(pixels, pixels, dtype=torch.bool)
     decision[ends[0], ends[1]] = True
     decision[ends[1], ends[0]] = True
-    assert connected_components(decision).tolist() == components_by_search(decision)
+    assert connected_components(decision.float(), 0.5).tolist() == components_by_search(decision)
 
 
 def test_a_long_chain_is_one_component() -> None:
     order = torch.randperm(257, generator=torch.Generator().manual_seed(3))
     decision = torch.zeros(257, 257, dtype=torch.bool)
     decision[order[:-1], order[1:]] = True
-    assert (connected_components(decision | decision.t()) == 0).all()
+    assert (connected_components((decision | decision.t()).float(), 0.5) == 0).all()
 
 
 def test_objects_of_one_class_apart_are_two_regions() -> None:
@@ -97,14 +97,26 @@ def test_scores_are_the_mean_over_the_region() -> None:
         block.bias.fill_(0.05)
     with torch.no_grad():
         regions = block(boundary[None], categories[None])
-    maps = 0.9 * region_attention_maps(boundary, categories) + 0.05  # F^g
+    maps = region_attention_maps(boundary, categories)  # F
     labels = components_by_search(maps >= 0.85)
+    maps = 0.9 * maps + 0.05  # F^g
     assert 1 < len(set(labels)) < 144
     assert regions.labels[0].tolist() == labels
     for i in range(144):
         members = [j for j in range(144) if labels[j] == labels[i]]
         expected = sum(float(maps[i, j]) for j in members) / len(members)
         assert float(regions.scores[0, i]) == pytest.approx(expected, abs=1e-12)
+
+
+def test_what_the_affine_learns_leaves_the_regions_as_they_are() -> None:
+    """Of one category without a boundary there is one region, whatever W^g has become."""
+    boundary, categories = torch.zeros(1, 16, 16), torch.full((1, 4, 16, 16), 0.25)
+    block = RegionConstruction()
+    for weight in (1.0, 0.915, 0.79, -1.0):
+        with torch.no_grad():
+            block.weight.fill_(weight)
+            labels = block(boundary, categories).labels
+        assert labels.unique().numel() == 1
 
 
 def test_gradient_of_the_representative_scores() -> None:
