@@ -1,8 +1,14 @@
 """Affinity Loss of CPNet (Yu et al. 2020), which supervises the Context Prior."""
 
+from typing import Literal, get_args
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from context_modules.layers import one_of
+
+AffinityForm = Literal["text", "released"]
 
 # Floor under every logarithm. The backward of PyTorch's own binary cross entropy uses the same.
 _EPSILON = 1e-12
@@ -25,6 +31,11 @@ class AffinityLoss(nn.Module):
       costs 0.
     - The printed Eq. 6 calls the global term L_a once; it is L_g.
 
+    The released code decides otherwise (`form="released"`): the pair of a pixel with itself counts
+    in Eq. 1 and among the predicted pairs of Eq. 2, and not among those of one class in Eq. 2 and
+    3; pixels without a class are a class of their own; a row in which a value is undefined costs
+    100, the bound that PyTorch sets to a logarithm.
+
     Half precision is raised to float32 inside, since a logarithm of 1 - p needs it. Memory O(N^2).
 
     Args:
@@ -32,6 +43,10 @@ class AffinityLoss(nn.Module):
         global_weight: lambda_g; 1 in the paper. 0 gives the rows "BCE" of its Table 1.
         ignore_index: label of pixels without a class.
         diagonal: whether the pair of a pixel with itself counts, as it does in the paper.
+        form: `text`, or `released` as said above, which has neither of the two arguments before.
+
+    Raises:
+        ValueError: the form is unknown, or `diagonal` is left out of the released one.
     """
 
     def __init__(
@@ -41,8 +56,13 @@ class AffinityLoss(nn.Module):
         global_weight: float = 1.0,
         ignore_index: int = 255,
         diagonal: bool = True,
+        form: AffinityForm = "text",
     ) -> None:
         super().__init__()
+        one_of("form", form, get_args(AffinityForm))
+        if form == "released" and not diagonal:
+            raise ValueError("the released form has a diagonal of its own; leave diagonal at True")
+        self.form = form
         self.unary_weight = unary_weight
         self.global_weight = global_weight
         self.ignore_index = ignore_index
@@ -71,6 +91,8 @@ class AffinityLoss(nn.Module):
         if prior.dtype in (torch.float16, torch.bfloat16):
             prior = prior.float()
         ideal = ideal_affinity(labels)
+        if self.form == "released":
+            return _released_terms(prior, ideal)
         pairs = labelled_pairs(labels, ignore_index=self.ignore_index, diagonal=self.diagonal)
         agreement = torch.where(ideal, prior, 1 - prior)  # p where a = 1, 1 - p where a = 0
         unary = -_mean(_log(agreement), pairs)
@@ -91,6 +113,26 @@ class AffinityLoss(nn.Module):
         return -(
             _mean(precision, has_intra) + _mean(recall, has_intra) + _mean(specificity, has_inter)
         )  # Eq. 5
+
+
+def _released_terms(prior: Tensor, ideal: Tensor) -> tuple[Tensor, Tensor]:
+    """Both terms as the released code has them, from (B, N, N) probabilities and booleans."""
+    others = ~torch.eye(prior.shape[-1], dtype=torch.bool, device=prior.device)
+    intra, inter = ideal & others, ~ideal
+    true_intra = _row_sum(prior, intra)
+
+    def share(part: Tensor, whole: Tensor) -> Tensor:
+        return part / torch.where(whole > 0, whole, 1).to(part.dtype)
+
+    shares = (
+        share(true_intra, prior.sum(dim=-1)),  # precision, Eq. 2
+        share(true_intra, intra.sum(dim=-1)),  # recall, Eq. 3
+        share(_row_sum(1 - prior, inter), inter.sum(dim=-1)),  # specificity, Eq. 4
+    )
+    # -log of a share, at most 100: cross entropy against 1.
+    terms = [F.binary_cross_entropy(each, torch.ones_like(each)) for each in shares]
+    unary = F.binary_cross_entropy(prior, ideal.to(prior.dtype))
+    return unary, terms[0] + terms[1] + terms[2]
 
 
 def ideal_affinity(labels: Tensor) -> Tensor:

@@ -29,12 +29,22 @@ class AggregationModule(nn.Module):
         in_channels: C0.
         out_channels: C1.
         kernel_size: odd k; 11 in the paper (Section 4.1), 3 to 15 in its Table 2.
+        depthwise_bias: whether the four depthwise convolutions have biases, as in the released
+            code: 4 * C1 parameters more, felt at the border of the map alone, since batch norm
+            takes out what is the same everywhere.
 
     Raises:
         ValueError: `kernel_size` is even or not positive.
     """
 
-    def __init__(self, in_channels: int, *, out_channels: int = 512, kernel_size: int = 11) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        out_channels: int = 512,
+        kernel_size: int = 11,
+        depthwise_bias: bool = False,
+    ) -> None:
         super().__init__()
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(
@@ -43,8 +53,8 @@ class AggregationModule(nn.Module):
             )
         k = kernel_size
         self.reduce = ConvBNReLU(in_channels, out_channels, 3)
-        self.rows_then_columns = _fully_separable(out_channels, (k, 1), (1, k))
-        self.columns_then_rows = _fully_separable(out_channels, (1, k), (k, 1))
+        self.rows_then_columns = _fully_separable(out_channels, (k, 1), (1, k), depthwise_bias)
+        self.columns_then_rows = _fully_separable(out_channels, (1, k), (k, 1), depthwise_bias)
         self.activate = nn.Sequential(nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -87,7 +97,8 @@ class ContextPriorLayer(nn.Module):
             Aggregation Module, `ppm` the Pyramid Pooling Module, `aspp` Atrous Spatial Pyramid
             Pooling.
         kernel_size: odd k of the Aggregation Module; the other two do not have it.
-        aggregation_arguments: further arguments of `ppm` or `aspp`, such as rates for a small map.
+        aggregation_arguments: further arguments of the aggregation, such as rates of `aspp` for a
+            small map, or `depthwise_bias` of `am`.
         branches: contexts in the output (Table 1): `both`, `intra`, `inter`, or `none`: the
             aggregation alone, as in the columns "w/o CP" of Tables 2 and 3.
         form: `published` multiplies by P and by the materialised 1 - P; `exact` uses
@@ -220,11 +231,11 @@ class ContextPriorLayer(nn.Module):
 
 
 def _fully_separable(
-    channels: int, first: tuple[int, int], second: tuple[int, int]
+    channels: int, first: tuple[int, int], second: tuple[int, int], bias: bool
 ) -> nn.Sequential:
     def depthwise(kernel: tuple[int, int]) -> nn.Conv2d:
         padding = (kernel[0] // 2, kernel[1] // 2)
-        return nn.Conv2d(channels, channels, kernel, padding=padding, groups=channels, bias=False)
+        return nn.Conv2d(channels, channels, kernel, padding=padding, groups=channels, bias=bias)
 
     return nn.Sequential(depthwise(first), depthwise(second))
 
@@ -238,9 +249,13 @@ def _aggregation(
 ) -> nn.Module:
     match name:
         case "am":
-            if arguments:
-                raise ValueError("aggregation_arguments are of ppm and aspp; am has kernel_size")
-            return AggregationModule(in_channels, out_channels=channels, kernel_size=kernel_size)
+            if arguments.keys() - {"depthwise_bias"}:
+                raise ValueError(
+                    "aggregation_arguments of am are depthwise_bias alone; it has kernel_size"
+                )
+            return AggregationModule(
+                in_channels, out_channels=channels, kernel_size=kernel_size, **arguments
+            )
         case "ppm":
             return PyramidPooling(in_channels, out_channels=channels, **arguments)
         case "aspp":

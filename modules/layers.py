@@ -110,11 +110,11 @@ def pair(name: str, values: Sequence[int]) -> tuple[int, int]:
     return int(values[0]), int(values[1])
 
 
-def resize(x: Tensor, height: int, width: int) -> Tensor:
-    """Bilinear interpolation to (height, width), corners not aligned; nothing at the same size."""
+def resize(x: Tensor, height: int, width: int, *, align_corners: bool = False) -> Tensor:
+    """Bilinear interpolation to (height, width); nothing at the same size."""
     if x.shape[-2:] == (height, width):
         return x
-    return F.interpolate(x, (height, width), mode="bilinear", align_corners=False)
+    return F.interpolate(x, (height, width), mode="bilinear", align_corners=align_corners)
 
 
 def flatten_positions(x: Tensor) -> Tensor:

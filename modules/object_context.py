@@ -23,6 +23,7 @@ def object_context_pooling(
     groups: Sequence[int],
     order: Order,
     mask_padding: bool,
+    pad_input: bool,
     **arguments: Any,
 ) -> SelfAttention | InterlacedSelfAttention:
     """OCP (OCNet, Section 3.2): self-attention or its interlaced form, same width in and out.
@@ -34,7 +35,12 @@ def object_context_pooling(
         return SelfAttention(in_channels, **arguments)
     if attention == "isa":
         return InterlacedSelfAttention(
-            in_channels, groups=groups, order=order, mask_padding=mask_padding, **arguments
+            in_channels,
+            groups=groups,
+            order=order,
+            mask_padding=mask_padding,
+            pad_input=pad_input,
+            **arguments,
         )
     raise ValueError(f"attention is {attention!r}; choose 'sa' or 'isa'")
 
@@ -58,6 +64,7 @@ class BaseOC(nn.Module):
         groups: (P_h, P_w) of `isa`.
         order: stages of `isa`.
         mask_padding: of `isa`, see `context_modules.interlaced`.
+        pad_input: likewise.
         key_stride: of `sa`: keys and values are of the map max-pooled by this factor; 2 is the row
             "SA-2x" of OCNet's Table 3.
         key_channels: see `context_modules.self_attention`, as all that follow.
@@ -84,6 +91,7 @@ class BaseOC(nn.Module):
         groups: Sequence[int] = (8, 8),
         order: Order = "global_local",
         mask_padding: bool = True,
+        pad_input: bool = False,
         key_stride: int = 1,
         key_channels: int | None = None,
         value_channels: int | None = None,
@@ -111,6 +119,7 @@ class BaseOC(nn.Module):
             groups=groups,
             order=order,
             mask_padding=mask_padding,
+            pad_input=pad_input,
             key_channels=key_channels,
             value_channels=value_channels,
             query_convs=query_convs,
@@ -155,6 +164,7 @@ class PyramidOC(nn.Module):
         groups: (P_h, P_w) of `isa`.
         order: stages of `isa`.
         mask_padding: of `isa`, see `context_modules.interlaced`.
+        pad_input: likewise.
         key_channels: see `context_modules.self_attention`, as all that follow.
         value_channels: see there.
         query_convs: see there.
@@ -180,6 +190,7 @@ class PyramidOC(nn.Module):
         groups: Sequence[int] = (8, 8),
         order: Order = "global_local",
         mask_padding: bool = True,
+        pad_input: bool = False,
         key_channels: int | None = None,
         value_channels: int | None = None,
         query_convs: int = 2,
@@ -201,6 +212,7 @@ class PyramidOC(nn.Module):
                 groups=groups,
                 order=order,
                 mask_padding=mask_padding,
+                pad_input=pad_input,
                 key_channels=key_channels,
                 value_channels=value_channels,
                 query_convs=query_convs,
@@ -245,6 +257,7 @@ class ASPOC(nn.Module):
         groups: (P_h, P_w) of `isa`.
         order: stages of `isa`.
         mask_padding: of `isa`, see `context_modules.interlaced`.
+        pad_input: likewise.
         key_channels: see `context_modules.self_attention`, as all that follow.
         value_channels: see there.
         query_convs: see there.
@@ -270,6 +283,7 @@ class ASPOC(nn.Module):
         groups: Sequence[int] = (8, 8),
         order: Order = "global_local",
         mask_padding: bool = True,
+        pad_input: bool = False,
         key_channels: int | None = None,
         value_channels: int | None = None,
         query_convs: int = 2,
@@ -289,6 +303,7 @@ class ASPOC(nn.Module):
             groups=groups,
             order=order,
             mask_padding=mask_padding,
+            pad_input=pad_input,
             key_channels=key_channels,
             value_channels=value_channels,
             query_convs=query_convs,

@@ -19,8 +19,8 @@ class PyramidPooling(nn.Module):
     fusing convolution, 9 * H * W * (in_channels + len(bins) * branch_channels) * out_channels
     multiply-accumulates; the branches work on a few pixels.
 
-    The paper interpolates with aligned corners in its Caffe code; here corners are not aligned, so
-    that a pooled region lies over the pixels it was averaged from.
+    By default corners are not aligned, so that a pooled region lies over the pixels it was averaged
+    from; the released code of the paper and semseg align them.
 
     Args:
         in_channels: channels of the input.
@@ -30,6 +30,8 @@ class PyramidPooling(nn.Module):
             in_channels / len(bins), so that the levels together are as wide as the input.
         fuse_kernel: odd side of the fusing convolution's kernel; 1 leaves pooling as the only way
             by which a position sees others.
+        align_corners: whether the corners of a pooled map lie on those of the input when it is
+            upsampled, as in the released code.
 
     Raises:
         ValueError: without bins, for a bin below 1, for fewer input channels than bins, or for a
@@ -44,6 +46,7 @@ class PyramidPooling(nn.Module):
         bins: Sequence[int] = (1, 2, 3, 6),
         branch_channels: int | None = None,
         fuse_kernel: int = 3,
+        align_corners: bool = False,
     ) -> None:
         super().__init__()
         if fuse_kernel < 1 or fuse_kernel % 2 == 0:
@@ -53,6 +56,7 @@ class PyramidPooling(nn.Module):
         width = in_channels // len(bins) if branch_channels is None else branch_channels
         positive(in_channels=in_channels, out_channels=out_channels, branch_channels=width)
         self.bins = tuple(bins)
+        self.align_corners = align_corners
         self.levels = nn.ModuleList(ConvBNReLU(in_channels, width) for _ in self.bins)
         self.fuse = ConvBNReLU(in_channels + len(self.bins) * width, out_channels, fuse_kernel)
 
@@ -63,6 +67,10 @@ class PyramidPooling(nn.Module):
     def _pooled(self, x: Tensor) -> list[Tensor]:
         """Every level at the size of the input: len(bins) times (B, branch_channels, H, W)."""
         return [
-            resize(level(F.adaptive_avg_pool2d(x, side)), *x.shape[-2:])
+            resize(
+                level(F.adaptive_avg_pool2d(x, side)),
+                *x.shape[-2:],
+                align_corners=self.align_corners,
+            )
             for side, level in zip(self.bins, self.levels, strict=True)
         ]

@@ -1,13 +1,15 @@
 """ResNet and ResNeXt with dilated stages: the backbone of the papers reproduced here."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from torch import Tensor, nn
 
+from context_modules.layers import one_of
 from context_modules.weights import load_weights
 
 Stem = Literal["7x7", "3x3"]
+FirstDilation = Literal["before", "stage"]
 
 
 class Block(NamedTuple):
@@ -116,8 +118,10 @@ class ResNet(nn.Module):
     Dilation: a stage whose stride is removed keeps the sampling of the weights that were trained
     with it. What stood before the stride has the dilation of the stage before, all else twice as
     much (output stride 8: layer3 1, 2, 2, ...; layer4 2, 4, 4), so that every second position
-    holds what the strided stage gave. A multi-grid instead multiplies the stage's own dilation
-    block by block: (1, 2, 4) gives 4, 8, 16 in layer4 at output stride 8.
+    holds what the strided stage gave. The released code of PSPNet, PSANet, OCNet, CCNet and SRNet
+    gives all blocks of a stage its own dilation instead (`first_dilation="stage"`: layer3 2, 2,
+    ...; layer4 4, 4, 4), also from weights trained otherwise. A multi-grid multiplies the stage's
+    own dilation block by block: (1, 2, 4) gives 4, 8, 16 in layer4 at output stride 8.
 
     Cost: ResNet-50, deep stem, output stride 8, 768x768 (SRNet, Table 3, "dilated FCN"):
     240.186 GMAC in convolutions, 23.632 M parameters, live peak 252 MiB beside 90 MiB of
@@ -134,7 +138,12 @@ class ResNet(nn.Module):
         depth: number of weighted layers, a key of `DEPTHS`.
         stem: `7x7` or the deep `3x3`; both have stride 2 and are followed by a 3x3 max pooling.
         output_stride: pixels of the image per position of the last map: 8, 16 or 32.
-        multi_grid: one factor per block of layer4, or none for the pattern above.
+        multi_grid: one factor per block of layer4, or none for the pattern above; (4, 8, 16) gives
+            RANet's 16, 32, 64.
+        first_dilation: of what stood before a removed stride: that of the stage `before`, or of its
+            own `stage`.
+        ceil_pool: whether the stem's pooling rounds sizes up, as in the released code of OCNet,
+            CCNet and RANet; odd sizes alone differ.
         groups: blocks of the 3x3 convolutions (32 in ResNeXt-101 32x4d).
         width_per_group: channels per group in layer1 (4 in ResNeXt-101 32x4d).
         weights: a file for `context_modules.weights.load_weights`.
@@ -153,6 +162,8 @@ class ResNet(nn.Module):
         stem: Stem = "7x7",
         output_stride: int = 32,
         multi_grid: Sequence[int] = (),
+        first_dilation: FirstDilation = "before",
+        ceil_pool: bool = False,
         groups: int = 1,
         width_per_group: int = 64,
         weights: str | None = None,
@@ -161,7 +172,8 @@ class ResNet(nn.Module):
         if depth not in DEPTHS:
             raise ValueError(f"depth: {depth} is unknown; take one of {sorted(DEPTHS)}")
         block, counts = DEPTHS[depth]
-        plans = stage_plans(counts, output_stride, tuple(multi_grid))
+        one_of("first_dilation", first_dilation, get_args(FirstDilation))
+        plans = stage_plans(counts, output_stride, tuple(multi_grid), first_dilation)
         if stem == "7x7":
             channels = 64
             self.conv1: nn.Module = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
@@ -172,7 +184,7 @@ class ResNet(nn.Module):
             raise ValueError(f"stem: {stem!r} is unknown; take '7x7' or '3x3'")
         self.bn1 = nn.BatchNorm2d(channels)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=ceil_pool)
         self.feature_channels = tuple(planes * block.expansion for planes in _PLANES)
         stages = []
         for planes, plan in zip(_PLANES, plans, strict=True):
@@ -210,7 +222,10 @@ class ResNet(nn.Module):
 
 
 def stage_plans(
-    counts: Sequence[int], output_stride: int, multi_grid: tuple[int, ...] = ()
+    counts: Sequence[int],
+    output_stride: int,
+    multi_grid: tuple[int, ...] = (),
+    first_dilation: FirstDilation = "before",
 ) -> tuple[tuple[Block, ...], ...]:
     """Stride and dilation of every block of layer1 to layer4 (see `ResNet`).
 
@@ -233,7 +248,9 @@ def stage_plans(
             reached *= 2
         elif stage > 0:
             dilation *= 2
-        first = Block(2 if strides else 1, before, dilation)
+        first = Block(
+            2 if strides else 1, dilation if first_dilation == "stage" else before, dilation
+        )
         blocks = [first] + [Block(1, dilation, dilation)] * (count - 1)
         if multi_grid and stage == len(counts) - 1:
             blocks = [

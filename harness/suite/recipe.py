@@ -166,6 +166,10 @@ class LossSpec(Strict):
         description="Weight of its global term within it; 0: binary cross entropy alone, the rows "
         "BCE of CPNet's Table 1.",
     )
+    affinity_form: Literal["text", "released"] = Field(
+        default="text",
+        description="Affinity Loss as the paper's equations have it, or as the released code.",
+    )
     semantic: _Share = Field(default=1.0, description="Weight of RANet's semantic score maps.")
     boundary: _Share = Field(default=1.0, description="Weight of RANet's boundary score map.")
     boundary_radius: Annotated[int, Field(ge=1)] = Field(

@@ -253,7 +253,7 @@ class TrainingLoss(nn.Module):
             if spec.main == "ohem"
             else CrossEntropy()
         )
-        self.affinity = AffinityLoss(global_weight=spec.affinity_global)
+        self.affinity = AffinityLoss(global_weight=spec.affinity_global, form=spec.affinity_form)
 
     def forward(
         self, output: SegmentorOutput, labels: Tensor, map_size: tuple[int, int]

@@ -201,3 +201,16 @@ def test_labels_of_another_size_are_named_with_the_cure():
 def test_labels_without_a_batch_are_refused():
     with pytest.raises(ValueError, match=r"labels must be \(B, H, W\)"):
         AffinityLoss()(random_prior(1, 4), torch.zeros(2, 2, dtype=torch.long))
+
+
+def test_the_released_form_lets_an_undefined_row_cost_100():
+    """One class alone: no row has an inter-class pixel; of two pixels each has one of its class."""
+    labels = torch.zeros(1, 1, 2, dtype=torch.long)
+    prior = torch.full((1, 2, 2), 0.5, dtype=torch.double)
+    unary, global_ = AffinityLoss(form="released").terms(prior, labels)
+    log2 = math.log(2)
+    assert float(unary) == pytest.approx(log2)
+    # Precision 0.5 of a predicted 1, recall 0.5 of one pair, specificity of no pair at all.
+    assert float(global_) == pytest.approx(2 * log2 + 100)
+    with pytest.raises(ValueError, match="leave diagonal at True"):
+        AffinityLoss(form="released", diagonal=False)

@@ -203,8 +203,17 @@ def test_arguments_reach_the_aggregation(aggregation, arguments):
     alone = kind(6, out_channels=5, **arguments)
     shapes = {name: x.shape for name, x in alone.state_dict().items()}
     assert {name: x.shape for name, x in layer.aggregate.state_dict().items()} == shapes
-    with pytest.raises(ValueError, match="am has kernel_size"):
+    with pytest.raises(ValueError, match="depthwise_bias alone; it has kernel_size"):
         layer_of(6, (4, 4), aggregation_arguments=arguments)
+
+
+def test_the_aggregation_may_have_biases_as_in_the_released_code():
+    arguments = {"depthwise_bias": True}
+    biased = layer_of(6, (4, 4), aggregation_arguments=arguments, branches="none")
+    plain = layer_of(6, (4, 4), branches="none")
+    added = biased.state_dict().keys() - plain.state_dict().keys()
+    assert len(added) == 4
+    assert all(name.endswith(".bias") for name in added)
 
 
 # CPNet prints no costs; these follow from its layers at 2048 -> 512 and k = 11.

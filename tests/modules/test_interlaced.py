@@ -158,6 +158,19 @@ def test_a_group_of_padding_alone_makes_no_nan():
 
 
 @torch.no_grad()
+def test_a_padded_input_costs_as_its_pixels_do_and_equals_itself_where_p_divides():
+    torch.manual_seed(0)
+    plain = InterlacedSelfAttention(6, groups=(3, 2)).double().eval()
+    padded = InterlacedSelfAttention(6, groups=(3, 2), pad_input=True).double().eval()
+    padded.load_state_dict(plain.state_dict())
+    for size, equal in (((6, 4), True), ((7, 5), False)):
+        x = torch.randn(2, 6, *size, dtype=torch.double)
+        assert padded(x).shape == plain(x).shape
+        assert torch.allclose(padded(x), plain(x)) == equal
+    with pytest.raises(ValueError, match="leave regions at 1"):
+        InterlacedSelfAttention(6, pad_input=True, regions=2)
+
+
 def test_padding_does_not_enter_the_batch_norm():
     module, stage = (SparseRelation(4, groups=groups).double() for groups in ((8, 8), (1, 1)))
     stage.load_state_dict(module.state_dict())

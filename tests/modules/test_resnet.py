@@ -101,6 +101,30 @@ def test_multi_grid_multiplies_the_dilation_of_layer4(output_stride, expected):
     assert [block.stride for block in plan] == [2 if output_stride == 32 else 1, 1, 1]
 
 
+def test_a_stage_may_have_its_own_dilation_from_its_first_block_on():
+    """As the released code of PSPNet, OCNet and SRNet; RANet's 16, 32, 64 is a multi-grid of it."""
+
+    def dilations(*options):
+        plans = stage_plans((3, 4, 6, 3), *options)
+        return [sorted({block.dilation for block in plan}) for plan in plans]
+
+    assert dilations(8, (), "stage") == [[1], [1], [2], [4]]
+    assert dilations(8, (), "before") == [[1], [1], [1, 2], [2, 4]]
+    assert dilations(8, (4, 8, 16))[-1] == [16, 32, 64]
+    assert dilations(32, (), "stage") == [[1]] * 4
+    stage = ResNet(depth=50, output_stride=8, first_dilation="stage")
+    assert stage.layer4[0].conv2.dilation == (4, 4)
+
+
+def test_pooling_of_the_stem_may_round_up():
+    x = torch.zeros(1, 3, 33, 37)  # 17 x 19 behind the convolution
+    sizes = [ResNet(depth=18, ceil_pool=up).eval().features(x)[0].shape[2:] for up in (False, True)]
+    assert sizes == [(9, 10), (9, 10)]
+    x = torch.zeros(1, 3, 31, 35)  # 16 x 18
+    sizes = [ResNet(depth=18, ceil_pool=up).eval().features(x)[0].shape[2:] for up in (False, True)]
+    assert sizes == [(8, 9), (9, 10)]
+
+
 @pytest.mark.parametrize("depth", [18, 50])
 def test_dilated_network_samples_what_the_strided_one_samples(depth):
     # The same weights at stride 32 are the dilated ones read every fourth position: what the
