@@ -14,6 +14,10 @@ class HarnessError(Exception):
     exit_code = 2
 
 
+class OptionError(HarnessError):
+    """An option that cannot be used."""
+
+
 class CuredError(HarnessError):
     """What is wrong and what to do about it, apart, for who shows them in places of their own."""
 

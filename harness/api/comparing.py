@@ -7,12 +7,12 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, overload
 
-from harness.api.measure import OptionError
 from harness.api.run import Run
 from harness.api.timing import Comparison, compare_modules
 from harness.case import Cache, Criterion, Pass
 from harness.judge.regression.compare import By
 from harness.judge.regression.verdict import Report
+from harness.messages import OptionError
 from harness.records.names import find_run
 from harness.runner import DEFAULT_ROOT
 

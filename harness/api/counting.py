@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from harness.api.measure import OptionError
 from harness.api.show import PASSES, Description, ModuleCosts
 from harness.case import Case, Job, Pass
+from harness.messages import OptionError
 
 
 def count(module: Any, /, *inputs: Any, pass_: Pass = "inference", **named: Any) -> ModuleCosts:

@@ -10,7 +10,7 @@ from harness.case import Shape
 from harness.engines.engine import LOCAL, Engine, make_engine
 from harness.engines.process.imports import probe
 from harness.engines.process.server import start_server
-from harness.messages import HarnessError, quote
+from harness.messages import HarnessError, OptionError, quote
 from harness.present.check import check
 from harness.runner import DEFAULT_ROOT, Listener, Resumed, execute
 from harness.suite.loader import load, require_inputs, with_weights
@@ -19,10 +19,6 @@ from harness.training.ahead import train_ahead
 
 SuiteLike = str | Path | Mapping[str, Any] | Suite
 """A suite file or the name of a shipped one, the same as a mapping, or a suite that is loaded."""
-
-
-class OptionError(HarnessError):
-    """An option that cannot be used."""
 
 
 def validate(

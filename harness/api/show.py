@@ -9,12 +9,12 @@ from textwrap import fill
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from harness.api.measure import OptionError, shapes_of
+from harness.api.measure import shapes_of
 from harness.case import Case, Job, Pass
 from harness.engines.process.imports import probe
 from harness.engines.process.user_line import user_line
 from harness.measure.inputs import StructureError, as_call
-from harness.messages import HarnessError, printable
+from harness.messages import HarnessError, OptionError, printable
 from harness.suite.imports import require_importable
 
 if TYPE_CHECKING:

@@ -10,13 +10,12 @@ from random import Random
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, get_args
 
-from harness.api.measure import OptionError
 from harness.api.show import PASSES
 from harness.case import Cache, Case, Criterion, Job, Pass, Timing, is_number
 from harness.instantiate import is_of_session
 from harness.judge.relative import Relative, against, factor_text, sentence, times_of
 from harness.judge.statistics.decision import LEAST_REPLICATES
-from harness.messages import suggest
+from harness.messages import OptionError, suggest
 from harness.records.quantities.quantity import Row
 
 if TYPE_CHECKING:

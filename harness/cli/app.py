@@ -1,113 +1,40 @@
 """The `harness` command and its subcommands."""
 
-import functools
 import gc
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from harness.cli.calibrate import calibrate
-from harness.cli.compare import accept, compare, list_baselines
-from harness.cli.export import export, report
-from harness.cli.gate import gate
-from harness.cli.history import history
-from harness.cli.info import doctor, environment, schema, validate
-from harness.cli.init import init
-from harness.cli.list import list_
-from harness.cli.options import RESUME
-from harness.cli.output import console, forgive_encodings, lost_output, say
-from harness.cli.plan import plan
-from harness.cli.run import run
-from harness.cli.runs import runs
-from harness.cli.selfcheck import selfcheck
-from harness.cli.show import show
-from harness.environment.interruption import ENDING, INTERRUPTED, heeded, interrupt
+from harness.cli.commands import COMMANDS, Loaded
+from harness.cli.output import complain, forgive_encodings, lost_output, say
+from harness.cli.spread import spread
+from harness.environment.interruption import ENDING, INTERRUPTED, interrupt
 from harness.messages import HarnessError
-from harness.records.run_directory import LATEST
-from harness.suite.shipped import ENDINGS, named
-
-# Options that take several values in a row: `--only PPM ASPP` as `--only PPM --only ASPP`.
-
-SEVERAL = ("--only", "--with", "--grid")
-PAIRS = ("--with", "--grid")
-
-
-def spread(arguments: Sequence[str]) -> list[str]:
-    """Repeat such an option before each of its values; say what `--resume` leaves out.
-
-    The values end at the next option, at the name of a suite, at `--`, and those that are
-    `NAME=VALUE` at what is none. A label that looks like one of these is given as `--only=LABEL`.
-    """
-    result: list[str] = []
-    option: str | None = None
-    first = False
-    for position, argument in enumerate(arguments):
-        if argument == "--":
-            return result + list(arguments[position:])
-        if argument == RESUME:
-            following = [*arguments[position + 1 :], "--"][0]
-            if following.startswith("-") or _is_suite(following) or _is_module(following):
-                option = None
-                result.append(f"{RESUME}={LATEST}")
-                continue
-        if argument in SEVERAL:
-            option, first = argument, True
-            result.append(argument)
-            continue
-        ends = option in PAIRS and "=" not in argument
-        if argument.startswith("--") or (not first and (ends or _is_suite(argument))):
-            option = None
-        if option is not None and not first:
-            result.append(option)
-        result.append(argument)
-        first = False
-    return result
-
-
-def _is_suite(argument: str) -> bool:
-    return argument.endswith(ENDINGS) or named(Path(argument)) is not None
-
-
-def _is_module(argument: str) -> bool:
-    from context_modules.catalog import BY_NAME
-
-    return ":" in argument or argument in BY_NAME
-
-
-P = ParamSpec("P")
-
-
-def _interruptible(command: Callable[P, None]) -> Callable[P, None]:
-    """End with 130 at Ctrl-C; some versions of typer say "Aborted!" and end with 1.
-
-    What an import that was cut off leads to later is no error of its own.
-    """
-
-    @functools.wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except (Exception, KeyboardInterrupt) as error:
-            if not heeded() and not isinstance(error, KeyboardInterrupt):
-                raise
-            _complain("interrupted")
-            raise typer.Exit(INTERRUPTED) from None
-
-    return wrapped
 
 
 class _Commands(TyperGroup):
-    """The subcommands, which read their arguments after `spread`."""
+    """The subcommands, which read their arguments after `spread`; each is imported when asked for.
+
+    To import all takes ten times as long as to show what there is.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        loaded: Any = Loaded(COMMANDS)
+        self.commands = loaded
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, spread(args))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        self.commands = {each.name: each.outline() for each in COMMANDS}
+        super().format_help(ctx, formatter)
 
 
 app = typer.Typer(
@@ -138,31 +65,6 @@ def _options(
     pass
 
 
-app.command("init")(_interruptible(init))
-app.command("run")(_interruptible(run))
-app.command("list")(_interruptible(list_))
-app.command("show", options_metavar="[OPTIONS] [module|run]")(_interruptible(show))
-app.command("runs")(_interruptible(runs))
-app.command("report")(_interruptible(report))
-app.command("validate")(_interruptible(validate))
-app.command("plan")(_interruptible(plan))
-app.command("schema")(_interruptible(schema))
-app.command("doctor")(_interruptible(doctor))
-app.command("env")(_interruptible(environment))
-app.command("calibrate")(_interruptible(calibrate))
-app.command("selfcheck")(_interruptible(selfcheck))
-app.command("compare")(_interruptible(compare))
-app.command("gate")(_interruptible(gate))
-app.command("export")(_interruptible(export))
-app.command("history")(_interruptible(history))
-baseline = typer.Typer(
-    help="Accepted runs, with which later ones are compared.", no_args_is_help=True
-)
-baseline.command("accept")(_interruptible(accept))
-baseline.command("list")(_interruptible(list_baselines))
-app.add_typer(baseline, name="baseline")
-
-
 _MOMENT = 3.0  # seconds after Ctrl-C in which another one changes nothing
 
 # Objects between two collections. What PyTorch makes when it is imported stays, and to walk it as
@@ -187,7 +89,7 @@ def main() -> None:
     if unwritten is not None:
         code = code or 1
         if not isinstance(unwritten, BrokenPipeError):  # its reader has gone: `harness list | head`
-            _complain(f"stdout cannot be written: {unwritten.strerror or unwritten}")
+            complain(f"stdout cannot be written: {unwritten.strerror or unwritten}")
         lost_output()
     sys.exit(code)
 
@@ -214,7 +116,7 @@ def _run(arguments: Sequence[str]) -> tuple[int, OSError | None]:
     except SystemExit as end:  # how the command line ends
         return end.code if isinstance(end.code, int) else int(end.code is not None), None
     except HarnessError as error:
-        _complain(str(error))
+        complain(str(error))
         return error.exit_code, None
     except KeyboardInterrupt:
         return INTERRUPTED, None
@@ -231,11 +133,6 @@ def _require_folder() -> None:
     except FileNotFoundError:
         cure = "change to another one"
         raise HarnessError(f"the current folder was deleted or moved; {cure}") from None
-
-
-def _complain(text: str) -> None:
-    with suppress(OSError):
-        say(text, console(stderr=True))
 
 
 if __name__ == "__main__":

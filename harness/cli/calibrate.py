@@ -10,12 +10,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from harness.api.measure import OptionError
 from harness.case import Device
 from harness.cli.output import console, say
 from harness.engines.devices import alone_on
 from harness.measure.roofline.calibration import DEFAULT_FOLDER, Calibration, Entry, load, save
 from harness.measure.roofline.ceilings import Rate
+from harness.messages import OptionError
 from harness.suite.schema import require_no_index
 
 

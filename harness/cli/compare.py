@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from harness.api.measure import OptionError
+from harness.cli.commands import interruptible
 from harness.cli.options import RUN_HELP, RunName, among, found_run, runs
 from harness.cli.output import console, say
 from harness.judge.regression.baselines import (
@@ -29,6 +29,7 @@ from harness.judge.regression.compare import compare as compare_runs
 from harness.judge.regression.observed import Observed, noise_of_runs, observe
 from harness.judge.regression.verdict import Limits
 from harness.judge.statistics.decision import ALPHA, MIN_EFFECT
+from harness.messages import OptionError
 
 Baselines = Annotated[
     Path, typer.Option("--baselines", metavar="DIR", help="Folder of the accepted runs.")
@@ -89,8 +90,8 @@ def compare(  # noqa: PLR0917 - typer calls it with names
         before, after = _observed(run_a), _observed(run_b)
     else:
         after = _observed(run_a)
-        baseline = find_for(after, baselines)
-        before, known = observed(baseline), dict(baseline.noise_floor)
+        kept = find_for(after, baselines)
+        before, known = observed(kept), dict(kept.noise_floor)
     floor = known | noise_of_runs(before, map(_observed, noise or ()))
     if not (math.isfinite(alpha) and math.isfinite(min_effect)):
         raise OptionError("--alpha and --min-effect are numbers such as 0.01 and 0.02")
@@ -182,3 +183,10 @@ def list_baselines(
         texts = (each.machine_key, each.suite, each.run, each.commit or "", each.accepted_at, noise)
         table.add_row(*map(Text, texts))
     console().print(table)
+
+
+baseline = typer.Typer(
+    help="Accepted runs, with which later ones are compared.", no_args_is_help=True
+)
+baseline.command("accept")(interruptible(accept))
+baseline.command("list")(interruptible(list_baselines))

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from harness.api.measure import OptionError
 from harness.cli.options import RunName, export_formats, found_run
 from harness.cli.options import runs as complete_runs
 from harness.cli.output import busy, console, say
+from harness.messages import OptionError
 
 
 def export(

@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from harness.api.measure import OptionError
 from harness.cli.options import DeviceName, FloatType, Input, Only, Threads, overrides_of, suites
 from harness.cli.output import console, say, strangers
 from harness.engines.process.imports import probe
@@ -19,6 +18,7 @@ from harness.judge.regression.selftest import PAIRS, self_test
 from harness.judge.regression.session import PROCESS_SECONDS, gate_suite
 from harness.judge.regression.verdict import Report
 from harness.judge.statistics.decision import ALPHA, MIN_EFFECT
+from harness.messages import OptionError
 from harness.suite.loader import load
 
 NOT_REACHED = 1

@@ -11,11 +11,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from harness.api.measure import OptionError
 from harness.cli.export import shown_size
 from harness.cli.options import Only
 from harness.cli.options import runs as run_names
 from harness.cli.output import console, say
+from harness.messages import OptionError
 from harness.records.kept_run import KeptRun
 from harness.records.names import find_run
 from harness.records.run_directory import RunDirectoryError

@@ -9,10 +9,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from harness.api.measure import OptionError
 from harness.cli.output import console, say
-from harness.messages import suggest
-from harness.runner import DEFAULT_ROOT
+from harness.messages import OptionError, suggest
 
 MODULES, SUITES = "modules", "suites"
 _KINDS = (MODULES, SUITES)
@@ -60,6 +58,7 @@ def _list_modules(as_json: bool) -> None:
 
 
 def _list_suites(as_json: bool) -> None:
+    from harness.runner import DEFAULT_ROOT
     from harness.suite.listing import listed, shipped_durations
 
     found = listed(DEFAULT_ROOT)

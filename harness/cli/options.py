@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.api.measure import OptionError, names_of
+from harness.api.measure import names_of
 from harness.case import Shape
+from harness.cli.spread import RESUME
+from harness.messages import OptionError
 from harness.records.names import find_run, runs_below, suites_in, tags_in
 from harness.records.run_directory import DESCRIPTION, LATEST
 from harness.runner import DEFAULT_ROOT
@@ -265,7 +267,6 @@ MixMachines = Annotated[
     ),
 ]
 
-RESUME = "--resume"
 Resume = Annotated[
     str | None,
     typer.Option(

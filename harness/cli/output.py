@@ -64,6 +64,12 @@ def say(text: str, where: Console | None = None, *, style: str = "") -> None:
     (where or console()).print(text, markup=False, soft_wrap=True, style=style)
 
 
+def complain(text: str) -> None:
+    """Say on stderr what is wrong, where anybody can be told."""
+    with suppress(OSError):
+        say(text, console(stderr=True))
+
+
 def busy(what: str) -> AbstractContextManager[object]:
     """Say on a terminal what is done while the block lasts; it is gone afterwards."""
     errors = console(stderr=True)

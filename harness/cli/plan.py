@@ -12,7 +12,6 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from harness.api.measure import OptionError
 from harness.cli.options import (
     DeviceName,
     FloatType,
@@ -28,7 +27,7 @@ from harness.cli.targets import Grid, What, With, choose
 from harness.engines.local import LocalEngine
 from harness.engines.process.imports import probe
 from harness.engines.process.server import start_server
-from harness.messages import quote
+from harness.messages import OptionError, quote
 from harness.runner import DEFAULT_ROOT, STATIC_SLOTS
 from harness.suite.loader import load
 

@@ -8,10 +8,10 @@ from typing import Literal
 
 from rich.console import Console
 
-from harness.api.measure import OptionError
 from harness.api.run import Run
 from harness.cli.output import say
 from harness.judge.verdict import VerdictTally
+from harness.messages import OptionError
 from harness.present.formats import MARKS, Cell, Column, Table
 from harness.present.notes import warned
 from harness.records.remarks import Remarks

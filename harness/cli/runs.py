@@ -11,11 +11,10 @@ from typing import Annotated
 
 import typer
 
-from harness.api.measure import OptionError
 from harness.cli.options import Note, Tags, suites_run, tags
 from harness.cli.options import runs as run_names
 from harness.cli.output import console, say
-from harness.messages import escaped, quote, shorten, suggest
+from harness.messages import OptionError, escaped, quote, shorten, suggest
 from harness.records.brief import Brief, brief_of
 from harness.records.names import find_run, runs_below, suites_in, tags_in
 from harness.records.remarks import Remarks, remark

@@ -11,10 +11,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from harness.api.measure import OptionError
 from harness.cli.calibrate import chosen_device
 from harness.cli.output import busy, console, say
-from harness.messages import suggest
+from harness.messages import OptionError, suggest
 from harness.selfcheck.section import SECTIONS, USUAL_BUDGET, Checked, Section
 
 if TYPE_CHECKING:

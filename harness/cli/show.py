@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.api.measure import OptionError
 from harness.api.run import load
 from harness.api.show import DEFAULT_INPUT, PASSES, Description, costs, describe
 from harness.case import Case
@@ -35,7 +34,7 @@ from harness.cli.options import (
 from harness.cli.output import busy, console, say, strangers
 from harness.cli.printed import Below, below_of, print_run, print_tables
 from harness.instantiate import names
-from harness.messages import HarnessError, hint, quote, suggest
+from harness.messages import HarnessError, OptionError, hint, quote, suggest
 from harness.present.forms import TABLE_FORMATS, FormatError, formatted
 from harness.present.latex.source import Typesetting, typesetting_of
 from harness.records.names import UnknownRunError, suites_in, tags_in

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.api.measure import OptionError
 from harness.api.show import DEFAULT_INPUT
 from harness.cli.options import parse_arguments, parse_axes, suites_or_modules
 from harness.cli.output import console, say
 from harness.environment.files import write_atomically
 from harness.instantiate import names, parameters_of, resolve
+from harness.messages import OptionError
 from harness.suite.document import SuiteError
 from harness.suite.reader import Given
 from harness.suite.shipped import ENDINGS

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cli.app import spread
+from harness.cli.spread import spread
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 from harness_user import COMMAND, MINI
 from typer.testing import CliRunner
 
-from harness.cli.app import app, spread
+from harness.cli.app import app
+from harness.cli.spread import spread
 from harness.messages import HarnessError
 from harness.suite.loader import load
 
