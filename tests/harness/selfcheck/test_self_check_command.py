@@ -1,8 +1,9 @@
 """`harness selfcheck` on this processor, as a user runs it."""
 
 import json
+import signal
 
-from harness_user import User
+from harness_user import User, wait_for
 from typer.testing import CliRunner
 
 from harness.cli.app import app
@@ -30,6 +31,17 @@ def test_what_is_checked_is_printed_and_kept(user: User):
     assert "| failures: is a case that fails its own row? | pass |" in page
     assert "needs a GPU" in page
     assert "2 passed, 1 skipped" in done.stderr
+    assert not user.survivors(), user.describe_survivors()
+
+
+def test_an_interrupt_ends_all_and_keeps_what_was_found(user: User):
+    process = user.start("selfcheck", "--device", "cpu", *SOME)
+    wait_for(lambda: "machine: pass" in user.err)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert user.err.splitlines()[-1] == "interrupted"
+    kept = json.loads((user.folder / "results" / "selfcheck" / "selfcheck.json").read_text())
+    assert [each["name"] for each in kept["sections"]] == ["machine"]
     assert not user.survivors(), user.describe_survivors()
 
 
