@@ -333,12 +333,16 @@ def caveats(a: Observed, b: Observed) -> tuple[str, ...]:
     told = _listed_changes(a, b, deciding=True)
     if not told or not _is_timed(b):
         return ()
-    commit = next(iter(a.commits), "") if len(a.commits) == 1 else ""
-    against = f" --against {commit}" if commit.isalnum() else ""  # not where files differed
     return (
-        f"{'; '.join(told)}: a change of time may come from that and not from the code; harness "
-        f"gate{against} measures both versions under what is installed now",
+        f"{'; '.join(told)}: a change of time may come from that and not from the code; "
+        f"{_gate(a)} measures both versions under what is installed now",
     )
+
+
+def _gate(before: Observed) -> str:
+    """The command that holds a checkout against a run's version, where that is a commit."""
+    commit = next(iter(before.commits), "") if len(before.commits) == 1 else ""
+    return "harness gate" + (f" --against {commit}" if commit.isalnum() else "")
 
 
 def _is_timed(run: Observed) -> bool:
@@ -359,7 +363,7 @@ def _machine_notes(a: Observed, b: Observed) -> Iterator[str]:
     if a.machine_key == b.machine_key and _is_timed(b):
         yield (
             "the runs were measured one after the other, so that what drifted on the machine "
-            "between them counts as a difference; harness gate interleaves both versions"
+            f"between them counts as a difference; {_gate(a)} interleaves both versions"
         )
     else:  # no time to be careful of
         yield from _listed_changes(a, b, deciding=True)

@@ -50,6 +50,7 @@ class Nights:
 
     def __init__(self, runner: Runner, first: Done) -> None:
         self.runner, self.number = runner, 0
+        self.annotations = [said for _, said in first.annotations]  # of all nights
         self.run = runner.user.folder / "real"
         shutil.copytree(first.artifact / "run", self.run)
         self.runs = Path(runner.environment["RUNS"])
@@ -78,6 +79,12 @@ class Nights:
         for command in ("history", "export"):
             (self.real if real else self.answer)(command)
 
+    def job(self) -> Done:
+        """The job, whatever is planted; its annotations are kept."""
+        done = self.runner.job()
+        self.annotations += [said for _, said in done.annotations]
+        return done
+
     def night(self, planted: Planted | None = None) -> Done:
         """A commit, its job, and what came of it."""
         planted = planted or Planted()
@@ -88,7 +95,7 @@ class Nights:
         self.plant(files / "mine" / name, planted, commit)
         (files / "mine" / "latest").symlink_to(name)
         self.answer("run", 1 if planted.failed else 0, files)
-        return self.runner.job()
+        return self.job()
 
     def commit(self) -> str:
         self.number += 1

@@ -186,7 +186,7 @@ def test_a_machine_that_fails_its_check(nights, first):
     nights.real("selfcheck")
     runs = sorted((runner.user.folder / "runs" / "mine").iterdir())
     try:
-        done = runner.job()
+        done = nights.job()
     finally:
         site.unlink()
         nights.answer("selfcheck", files=first.artifact / "selfcheck")
@@ -231,3 +231,17 @@ def test_a_case_that_fails(nights, first):
     assert not done.failed, done.said
     assert done.annotations == [("notice", "mine: no regression (7 same, 1 failed)")]
     assert f"oom: {OOM} (failed before, too) |" in verdict_of(done)
+
+
+def test_the_guide_says_what_nights_say(nights):
+    """Of all the nights above; alone there is nothing to look at."""
+    guide = (FOLDER.parent / "guides" / "regressions.md").read_text()
+    table = guide.partition("### What a night says")[2].partition("\n\nA slow-down")[0]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")][1:]
+    samples = [sample for row in rows for sample in re.findall("`(.+?)`", row[1])]
+    assert len(rows) == len(samples) == 9
+    if len(nights.annotations) < len(rows):
+        pytest.skip("asks what the other tests of this file have seen")
+    for sample in samples:
+        pieces = ".*".join(map(re.escape, sample.split("...")))
+        assert any(re.search(pieces, said) for said in nights.annotations), sample
