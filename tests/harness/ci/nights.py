@@ -81,7 +81,7 @@ class Nights:
 
     def job(self) -> Done:
         """The job, whatever is planted; its annotations are kept."""
-        done = self.runner.job()
+        done = self.runner.job("nightly")
         self.annotations += [said for _, said in done.annotations]
         return done
 

@@ -114,8 +114,12 @@ def test_another_release_of_pytorch_has_an_environment_of_its_own(tmp_path):
 
 def test_the_gpu_is_used_by_one_job_and_by_no_stranger():
     workflow = read(FOLDER / "gpu.yml")
-    (job,) = workflow["jobs"].values()
-    assert job["runs-on"] == ["self-hosted", "gpu"]
+    assert {tuple(job["runs-on"]) for job in workflow["jobs"].values()} == {("self-hosted", "gpu")}
+    # Either a night or two commits.
+    assert [job["if"] for job in workflow["jobs"].values()] == [
+        "${{ !inputs.against }}",
+        "${{ inputs.against }}",
+    ]
     assert workflow["concurrency"] == {"group": "gpu", "cancel-in-progress": False}
     assert set(workflow["on"]) == {"schedule", "workflow_dispatch"}
 
@@ -171,6 +175,24 @@ def test_exit_codes_of_the_gate(user, code, ends, warns):
     assert done.returncode == ends, done.stderr
     assert ("::warning::some latencies are unclear" in done.stdout) == warns
     assert runner.summary.read_text() == "verdicts\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "ends", "level"),
+    [(0, 0, "notice"), (1, 1, "error"), (2, 2, None), (3, 0, "warning")],
+)
+def test_two_commits_on_the_gpu_runner(user, code, ends, level):
+    runner = Runner(user, FOLDER / "gpu.yml", AGAINST="main")
+    runner.answers(code)
+    if (
+        code == 2
+    ):  # a mistake in options or commit: nothing was measured, and its line is in the log
+        (runner.commands / "harness").write_text("#!/bin/sh\necho no such commit >&2\nexit 2\n")
+    done = runner.step("Ask whether it is the code")
+    assert done.returncode == ends, done.stderr
+    annotated = re.findall("^::(.*)", done.stdout, re.MULTILINE)
+    assert annotated == ([f"{level}::verdicts"] if level else [])
+    assert runner.summary.exists() == (code != 2)
 
 
 CHECK = "Check that the machine measures what it should"

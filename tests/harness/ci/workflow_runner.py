@@ -26,8 +26,10 @@ def read(path: Path) -> dict[str, Any]:
     return YAML(typ="safe", pure=True).load(path)
 
 
-def steps(path: Path) -> list[dict[str, Any]]:
-    return [step for job in read(path)["jobs"].values() for step in job["steps"]]
+def steps(path: Path, name: str | None = None) -> list[dict[str, Any]]:
+    """Those of a job, or of all jobs."""
+    jobs = read(path)["jobs"]
+    return [step for key in (jobs if name is None else [name]) for step in jobs[key]["steps"]]
 
 
 def scripts(path: Path) -> dict[str, str]:
@@ -118,8 +120,8 @@ class Runner:
             check=False,
         )
 
-    def job(self) -> Done:
-        """All steps of the one job but the installation, in a folder of its own as on GitHub."""
+    def job(self, name: str) -> Done:
+        """All steps of a job but the installation, in a folder of its own as on GitHub."""
         shutil.rmtree(self.temporary)
         self.temporary.mkdir()
         self.summary.write_text("")
@@ -127,21 +129,21 @@ class Runner:
         shutil.rmtree(artifact, ignore_errors=True)
         outcomes: dict[str, str] = {}
         said = ""
-        for step in steps(self.workflow):
-            name = step.get("name", step.get("uses"))
+        for step in steps(self.workflow, name):
+            called = step.get("name", step.get("uses"))
             if not _is_run(step.get("if"), outcomes):
-                outcomes[name] = "skipped"
+                outcomes[called] = "skipped"
                 continue
-            outcomes[name] = "success"
+            outcomes[called] = "success"
             if "upload-artifact" in step.get("uses", ""):
                 path = step["with"]["path"].replace("${{ runner.temp }}", str(self.temporary))
                 shutil.copytree(path, artifact, symlinks=True)
             elif "run" in step and step["run"] != "make test":
-                done = self.step(name)
+                done = self.step(called)
                 said += done.stdout + done.stderr
-                outcomes[name] = "failure" if done.returncode else "success"
+                outcomes[called] = "failure" if done.returncode else "success"
             if "id" in step:
-                outcomes[step["id"]] = outcomes[name]
+                outcomes[step["id"]] = outcomes[called]
         return Done(outcomes, said, self.summary.read_text(), artifact)
 
     def answers(self, code: int) -> None:
