@@ -50,7 +50,7 @@ def compare(  # noqa: PLR0917 - typer calls it with names
         ),
     ] = None,
     as_markdown: Annotated[
-        bool, typer.Option("--markdown", help="Markdown for the comment of a pull request.")
+        bool, typer.Option("--markdown", help="Markdown on stdout, its gist on stderr.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
     noise: Annotated[
@@ -99,9 +99,10 @@ def compare(  # noqa: PLR0917 - typer calls it with names
     if as_json:
         sys.stdout.write(json.dumps(report.as_json(), indent=1, allow_nan=False) + "\n")
     elif as_markdown:
-        from harness.present.comparison import comment
+        from harness.present.comparison import comment, in_one_line
 
         sys.stdout.write(comment(report))
+        say(in_one_line(report), console(stderr=True))  # the file has the rest
     else:
         from harness.present.comparison import changes, counted, why_changed
         from harness.present.console_table import ConsoleTable

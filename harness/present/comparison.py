@@ -15,6 +15,7 @@ from harness.judge.regression.selftest import (
 from harness.judge.regression.verdict import Finding, Report
 from harness.judge.statistics.decision import ChangeVerdict
 from harness.measure.metric import Unit, unit, unit_of_size
+from harness.messages import one_line
 from harness.present.formats import ABSENT, Cell, Column, Table, escape, markdown
 from harness.records.quantities.quantity import fixed, percent, supported
 from harness.records.quantities.registry import CASE
@@ -86,6 +87,8 @@ MEANS = (
     "of a run shows their median"
 )
 """Said where there are several processes, whose median is another number."""
+
+QUOTE = "'"  # in place of a backquote, which begins and ends a path
 
 
 def _columns_of_runs() -> _TextsByHead:
@@ -178,12 +181,15 @@ def _with_interval(value: float, shown: Unit, found: Finding) -> str:
     return supported(shown.scale(value), shown.scale(low), shown.scale(high))
 
 
+_FROM_0 = "from 0"
+
+
 def _effect_text(line: _Line) -> str:
     found = line.found
     if found.effect is None:
         return ABSENT
     if math.isinf(found.effect):
-        return "from 0"
+        return _FROM_0
     text = percent(found.effect, 1)
     hidden = text == percent(0, 1) and found.verdict in ("less", "more")
     return f"{100 * found.effect:+.1g}" if hidden else text
@@ -237,11 +243,12 @@ _MOST_CHANGES = 200  # rows; further ones are counted
 
 
 def comment(report: Report) -> str:
-    """Summary, what has changed, what has not (folded), notes; within the length of a comment."""
-    parts = [
-        f"# Benchmarks of {escape(report.suite)}: {counted(report)}",
-        f"Before: {_side(report.before)}\\\nAfter: {_side(report.after)}",
-    ]
+    """Verdict, what it cannot be read without, what has changed, what was compared, the rest.
+
+    What has not changed is folded; all of it is within the length of a comment.
+    """
+    parts = [f"# Benchmarks of {escape(report.suite)}: {counted(report)}"]
+    parts += [f"**{escape(caveat)}.**" for caveat in report.caveats]
     table, same = changes(report), unchanged(report)
     further = len(table.lines) - _MOST_CHANGES
     if table.lines:
@@ -249,7 +256,9 @@ def comment(report: Report) -> str:
         parts.append(markdown(replace(table, columns=tuple(cut))).rstrip())
     if further > 0:
         parts[-1] += f"\n\n{further} further rows: `harness compare --json`"
-    rest = "\n".join(f"- {escape(note)}" for note in (*report.notes, report.rule))
+    parts.append(_both_runs(report))
+    notes = (note for note in report.notes if note not in report.caveats)
+    rest = "\n".join(f"- {escape(note)}" for note in (*notes, report.rule))
     if number := len(same.lines):
         body = markdown(same).rstrip()
         folded = f"<details><summary>{number} the same</summary>\n\n{body}\n\n</details>"
@@ -258,10 +267,56 @@ def comment(report: Report) -> str:
     return "\n\n".join((*parts, rest)) + "\n"
 
 
-def _side(said: str) -> str:
-    """What was compared, in words, and its path between backquotes."""
-    words, mark, path = said.partition("`")
-    return escape(words) + (" " if words.endswith(" ") else "") + mark + path
+def _both_runs(report: Report) -> str:
+    """What was compared, as a table in Markdown; what differs of the machine is bold."""
+    a, b = (report.conditions[side] for side in ("a", "b"))
+    of_machine = {
+        "Machine": (a["machine"], b["machine"]),
+        "Driver": (a["setting"].get("driver"), b["setting"].get("driver")),
+        "PyTorch": (a["setting"].get("torch"), b["setting"].get("torch")),
+    }
+    lines: list[tuple[str, ...]] = [("", "Before", "After"), (":--", ":--", ":--")]
+    lines.append(("Commit", *(escape(each["commit"] or ABSENT) for each in (a, b))))
+    for head, (before, after) in of_machine.items():
+        if before or after:
+            old, new = (escape(each or ABSENT) for each in (before, after))
+            lines.append((head, old, new if before == after else f"**{new}**"))
+    lines.append(("Processes", *(str(each["processes"]) for each in (a, b))))
+    lines.append(("Run", *(_code(each["path"]) for each in (a, b))))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _code(text: str) -> str:
+    """Between backquotes in a cell, of which it has none itself."""
+    return f"`{one_line(text).replace('`', QUOTE)}`".replace("|", "\\|")
+
+
+_NAMED = 3  # regressions in one line; further ones are counted
+
+
+def in_one_line(report: Report) -> str:
+    """Verdict, the regressions (or what is unclear) by name, and the caveats."""
+    keys = report.found.regressions or report.found.undecided
+    named = [_in_words(key, report.found.comparisons[key]) for key in keys[:_NAMED]]
+    if further := len(keys) - len(named):
+        named.append(f"and {further} more")
+    said = f"{report.suite}: {counted(report)}"
+    if named:
+        said += f": {'; '.join(named)}"
+    return one_line(". ".join((said, *report.caveats)))
+
+
+def _in_words(key: CaseMetric, found: Finding) -> str:
+    if found.verdict == "failed":
+        return f"{key.label} failed, {found.reason}"
+    line = _Line(key, key.quantity.head, found)
+    effect, interval = _effect_text(line), _interval_text(line)
+    words = [f"{key.label}, {line.metric}"]
+    if effect != ABSENT:
+        words.append(effect if effect == _FROM_0 else f"{effect} %")
+    if interval != ABSENT:
+        words.append(f"({interval})")
+    return " ".join(words)
 
 
 def self_test_table(verified: Verified) -> Table:

@@ -14,6 +14,7 @@ from harness.records.description import listed_by, sound
 from harness.records.kept_run import last_of_each
 from harness.records.remarks import Remarks
 from harness.records.run_directory import DESCRIPTION, RECORDS
+from harness.records.setting import machine_of, setting_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -36,7 +37,7 @@ class StoredRun:
     commit: str | None  # of the checkout, 40 hexadecimal digits; `None` outside one
     dirty: bool  # whether files differed from that commit
     threads: int | None  # CPU threads of cases that leave the number to PyTorch
-    # what may change a time besides the code: versions, kernel, governor, driver
+    # what may change a time besides the code: versions, settings, kernel, governor, driver
     setting: Mapping[str, str]
     machine: str = ""  # its processor and accelerators, with their key; empty if not told
     listed: tuple[Identity, ...] = ()  # the processes of the cases that its suite has
@@ -151,15 +152,8 @@ def _stored_run(path: Path, described: Mapping[str, Any]) -> StoredRun:
     description = sound(described)
     suite, environment = description["suite"], description.get("environment") or {}
     git = environment.get("git") or {}
-    libraries = environment.get("libraries") or {}
-    # The harness's own version follows from the commit.
-    setting = {
-        "python": environment.get("python"),
-        **{name: value for name, value in libraries.items() if name != OWN_DISTRIBUTION},
-        "governor": environment.get("governor"),
-        "system": environment.get("system_version"),
-        "driver": ", ".join(_each(environment.get("conditions"), "driver")) or None,
-    }
+    setting = setting_of(environment)
+    setting.pop(OWN_DISTRIBUTION, None)  # follows from the commit
     return StoredRun(
         path,
         suite["suite"] or path.parent.name,
@@ -167,27 +161,11 @@ def _stored_run(path: Path, described: Mapping[str, Any]) -> StoredRun:
         git.get("commit"),
         bool(git.get("dirty")),
         environment.get("threads"),
-        {name: str(value) for name, value in setting.items() if value is not None},
-        _machine(environment),
+        setting,
+        machine_of(environment),
         tuple(listed_by(suite)),
         Remarks.of(path),
     )
-
-
-def _machine(environment: Mapping[str, Any]) -> str:
-    machine = environment.get("machine")
-    processor = machine.get("cpu") if isinstance(machine, Mapping) else None
-    names = ", ".join(filter(None, (processor and str(processor), *_each(machine, "name"))))
-    key = environment.get("machine_key")
-    return " ".join(filter(None, (names, f"({key})" if key else "")))
-
-
-def _each(described: Any, name: str) -> list[str]:
-    """What is said of each GPU under a name, each text once."""
-    gpus = described.get("gpus") if isinstance(described, Mapping) else None
-    listed = gpus if isinstance(gpus, list) else []
-    found = [gpu.get(name) for gpu in listed if isinstance(gpu, Mapping)]
-    return list(dict.fromkeys(str(each) for each in found if each))
 
 
 def read_measurements(

@@ -44,9 +44,12 @@ class Page:
 
     @property
     def outcome(self) -> str:
-        """One sentence."""
+        """One sentence; failed sections by name."""
         counts = Counter(each.verdict for each in self.sections)
         said = ", ".join(f"{counts[each]} {word}" for each, word in _WORDS.items() if counts[each])
+        failed = [each.name for each in self.sections if each.verdict == "fail"]
+        if failed:
+            said += f"; failed: {', '.join(failed)}"
         short = [each.name for each in self.sections if each.short]
         if short:
             said += f"; more time would check more of {', '.join(short)}: raise --budget"
@@ -55,11 +58,10 @@ class Page:
     @property
     def named(self) -> str:
         """Device and machine in words."""
-        gpus = self.environment.get("gpus") or ()
-        names = [str(each.get("name")) for each in gpus if isinstance(each, Mapping)]
-        if self.device == "cuda" and names:
-            return names[0]
-        return str(self.environment.get("processor") or self.device)
+        machine = self.environment.get("machine") or {}
+        names = [each.get("name") for each in machine.get("gpus") or ()]
+        named = names[:1] if self.device == "cuda" else [machine.get("cpu")]
+        return str(next(filter(None, named), self.device))
 
     def as_json(self) -> dict[str, Any]:
         """Plain data; values in SI base units."""

@@ -8,6 +8,7 @@ from harness.judge.regression.observed import (
     CaseId,
     CaseMetric,
     Observed,
+    caveats,
     notes,
     renamed,
     under_names,
@@ -23,8 +24,6 @@ from harness.judge.regression.verdict import (
 from harness.judge.statistics.significance import CONFIDENCE
 from harness.messages import HarnessError, one_line, quote, suggest
 from harness.records.quantities.registry import CASE, COMPARED
-
-QUOTE = "'"  # in place of a backquote, which begins and ends a path
 
 
 class NothingInCommonError(HarnessError):
@@ -85,6 +84,7 @@ def compare(a: Observed, b: Observed, limits: Limits = DEFAULT_LIMITS, by: str =
             "same_machine": a.machine_key == b.machine_key,
             "limits": asdict(limits) | {"confidence": CONFIDENCE},
         },
+        caveats(a, b),
     )
 
 
@@ -100,10 +100,9 @@ def _rule(limits: Limits) -> str:
 
 
 def _side(run: Observed) -> str:
-    """In words; the path stands between backquotes, of which it has none itself."""
+    """In words."""
     commit = f"commit {run.commit}, " if run.commit else ""
-    said = f"{commit}machine {one_line(run.machine_key)}, {run.found} processes"
-    return f"{said.replace('`', QUOTE)}, `{one_line(str(run.path)).replace('`', QUOTE)}`"
+    return one_line(f"{commit}machine {run.machine_key}, {run.found} processes, {run.path}")
 
 
 def _compared_values(a: Observed, b: Observed, limits: Limits) -> dict[CaseMetric, Finding]:
@@ -166,7 +165,9 @@ def _failed_cases(a: Observed, b: Observed) -> dict[CaseMetric, Finding]:
     found = {}
     for case, cause in b.failures.items():
         before = a.failures.get(case)
-        reason = cause if before is None else f"{cause} (failed before, too: {before})"
+        reason = cause
+        if before is not None:
+            reason += " (failed before, too" + (")" if before == cause else f": {before})")
         found[CaseMetric(*case, CASE)] = Finding("failed", reason=reason, regression=before is None)
     for case, cause in a.failures.items():
         if case not in b.conditions:

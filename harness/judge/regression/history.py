@@ -17,6 +17,7 @@ from harness.judge.statistics.significance import LEAST, welch
 from harness.messages import HarnessError
 from harness.records.quantities.quantity import Quantity
 from harness.records.quantities.registry import COMPARED
+from harness.records.setting import changed
 from harness.records.stored_runs import (
     StoredRun,
     connect,
@@ -109,11 +110,9 @@ class Change:
     @property
     def besides(self) -> tuple[str, ...]:
         """What else differs between the runs on both sides: `torch 2.6.0 -> 2.7.0`."""
-        before, after = self.last.run.setting, self.first.run.setting
+        told = changed(self.last.run.setting, self.first.run.setting)
         return tuple(
-            f"{name} {before.get(name, 'none')} -> {after.get(name, 'none')}"
-            for name in dict.fromkeys((*before, *after))
-            if before.get(name) != after.get(name)
+            f"{name} {old or 'none'} -> {new or 'none'}" for name, (old, new) in told.items()
         )
 
     def as_json(self) -> dict[str, Any]:

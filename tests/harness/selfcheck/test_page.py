@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.environment.machine import describe_machine
 from harness.messages import HarnessError
 from harness.selfcheck.finding import Finding, judged, left_out, of_error, ratio_within, skipped
 from harness.selfcheck.page import FAILED, PASSED, SHORT, Page
@@ -17,9 +18,12 @@ def checked(*findings, name="timing", **options):
     return Checked(name, "is it?", findings, 1.5, **({"short": short} | options))
 
 
-def page(*sections):
-    environment = {"machine_key": "abc", "libraries": {"torch": "2.13.0"}, "processor": "EPYC"}
-    return Page("cpu", 400.0, "2026-01-02T03:04:05+00:00", 9.0, environment, sections)
+MACHINE = describe_machine() | {"cpu": "EPYC", "gpus": [{"name": "NVIDIA H100", "memory_gib": 80}]}
+
+
+def page(*sections, device="cpu", machine=MACHINE):
+    environment = {"machine_key": "abc", "libraries": {"torch": "2.13.0"}, "machine": machine}
+    return Page(device, 400.0, "2026-01-02T03:04:05+00:00", 9.0, environment, sections)
 
 
 GOOD, BAD = judged("a", True, "seen"), judged("b", False, "not | seen")
@@ -85,8 +89,14 @@ def test_the_files(tmp_path):
     assert data["exit_code"] == FAILED
     assert data["sections"][0]["findings"][1] == vars(Finding("b", "fail", "not | seen", {}))
     assert data["outcome"] == (
-        "1 failed, 1 skipped; more time would check more of roofs: raise --budget"
+        "1 failed, 1 skipped; failed: timing; more time would check more of roofs: raise --budget"
     )
+
+
+def test_the_page_is_of_what_was_checked():
+    assert page().named == "EPYC"
+    assert page(device="cuda").named == "NVIDIA H100"
+    assert page(machine={}).named == "cpu"
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):

@@ -9,7 +9,13 @@ from made_runs import MACHINE, OTHER_MACHINE, STATIC, Made, latencies, run_direc
 from harness.case import Timing
 from harness.judge.regression.compare import NothingInCommonError, compare
 from harness.judge.regression.observed import EmptyRunError, observe
-from harness.present.comparison import LONGEST_COMMENT, changes, comment, why_changed
+from harness.present.comparison import (
+    LONGEST_COMMENT,
+    changes,
+    comment,
+    in_one_line,
+    why_changed,
+)
 from harness.records.run_directory import RunDirectory, RunDirectoryError
 
 MORE = {**STATIC, "params": 217}
@@ -111,6 +117,7 @@ def test_another_machine_compares_exact_metrics_only_and_says_so(compared):
     assert set(verdicts(report, "A").values()) == {"same"}
     assert "only exact metrics are compared" in report.notes[0]
     assert f"processor of {OTHER_MACHINE}" in report.notes[0]
+    assert report.caveats == report.notes[:1]
     assert report.found.exit_code == 0
 
 
@@ -196,9 +203,7 @@ def test_notes_name_what_else_has_changed(compared, tmp_path):
     report = compared([Made("A", latencies(1))], [after], environment=environment, missing=2)
     text = "\n".join(report.notes)
     for part in (
-        "python: 3.11.7, then 3.12.1",
-        "torch: 2.13.0, then 2.6.0",
-        "governor: None, then powersave",
+        "python 3.11.7, then 3.12.1; torch 2.13.0, then 2.6.0; governor none, then powersave: ",
         "second run is not complete: 5 of 7",
         "throttled while the second run measured 'A'",
         "passes did not become steady while the second run measured 'A'",
@@ -206,6 +211,108 @@ def test_notes_name_what_else_has_changed(compared, tmp_path):
         "one after the other",
     ):
         assert part in text
+
+
+ENVIRONMENT = {
+    "machine": {"cpu": "EPYC", "gpus": [{"name": "NVIDIA H100"}]},
+    "machine_key": MACHINE,
+    "python": "3.11.7",
+    "libraries": {"torch": "2.13.0", "matplotlib": "3.11.2"},
+    "thread_settings": {},
+    "conditions": {"gpus": [{"driver": "550.54", "power_cap_watts": 700.0}]},
+}
+
+
+@pytest.fixture
+def on_a_gpu(tmp_path):
+    """Compares a run of `ENVIRONMENT` and of a commit with one of another environment."""
+
+    def run(after, seconds=0.01, dirty=False, values=True, machine=MACHINE):
+        git = {"commit": "c" * 40, "dirty": dirty}
+        made = [Made("A", latencies(seed, seconds=at) if values else ()) for seed, at in
+                ((1, 0.01), (2, seconds))]  # fmt: skip
+        a = run_directory(tmp_path / "a", made[:1], environment=ENVIRONMENT | {"git": git})
+        b = run_directory(tmp_path / "b", made[1:], machine, environment=ENVIRONMENT | after)
+        return compare(observe(a), observe(b))
+
+    return run
+
+
+OTHER_DRIVER = {"conditions": {"gpus": [{"driver": "570.86", "power_cap_watts": 700.0}]}}
+
+
+def test_another_driver_is_not_taken_for_other_code(on_a_gpu):
+    """A slow-down stays one, and what else may have made it stands before everything."""
+    report = on_a_gpu(OTHER_DRIVER, seconds=0.011)
+    assert report.found.exit_code == 1
+    (caveat,) = report.caveats
+    assert caveat == report.notes[0]
+    assert caveat.startswith("driver 550.54, then 570.86: a change of time may come from that")
+    assert "harness gate --against cccccccccccc measures both versions" in caveat
+    text = comment(report)
+    assert text.index("**driver 550.54, then 570.86") < text.index("## Changes")
+    assert "| Driver | 550.54 | **570.86** |" in text
+    assert "| Machine | EPYC, NVIDIA H100 (aaaaaaaaaaaa) | EPYC, NVIDIA H100" in text
+    assert "matplotlib" not in text
+    assert text.count("570.86") == 2  # said once, and shown
+    assert report.as_json()["a"]["setting"]["driver"] == "550.54"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"libraries": {"torch": "2.14.1", "matplotlib": "3.11.2"}}, "torch 2.13.0, then 2.14.1"),
+        ({"thread_settings": {"MKL_CBWR": "AVX2"}}, "MKL_CBWR none, then AVX2"),
+        (
+            {"conditions": {"gpus": [{"driver": "550.54", "power_cap_watts": 500.0}]}},
+            "power cap (W) 700, then 500",
+        ),
+    ],
+)
+def test_whatever_a_time_may_depend_on_is_a_caveat(on_a_gpu, changed, said):
+    assert on_a_gpu(changed).caveats[0].startswith(f"{said}: ")
+
+
+def test_what_no_time_depends_on_is_none(on_a_gpu):
+    report = on_a_gpu({"libraries": {"torch": "2.13.0", "matplotlib": "3.12.0"}})
+    assert report.caveats == ()
+    assert "matplotlib 3.11.2, then 3.12.0" in report.notes
+    # Where no time is compared, nothing is said of what times depend on but what it is.
+    report = on_a_gpu(OTHER_DRIVER, values=False)
+    assert report.caveats == ()
+    assert "driver 550.54, then 570.86" in report.notes
+
+
+def test_the_gate_is_not_offered_a_commit_that_was_not_measured(on_a_gpu):
+    assert "harness gate measures" in on_a_gpu(OTHER_DRIVER, dirty=True).caveats[0]
+
+
+def test_another_card_of_the_same_processor_is_named(on_a_gpu):
+    card = {"machine": {"cpu": "EPYC", "gpus": [{"name": "NVIDIA H200"}]}}
+    report = on_a_gpu(card | OTHER_DRIVER, machine=OTHER_MACHINE)
+    (caveat,) = report.caveats
+    assert f"(EPYC, NVIDIA H100 ({MACHINE}), then EPYC, NVIDIA H200 ({OTHER_MACHINE}))" in caveat
+    assert f"| **EPYC, NVIDIA H200 ({OTHER_MACHINE})** |" in comment(report)
+    assert "driver 550.54, then 570.86" in report.notes
+
+
+def test_the_gist_is_one_line(compared, on_a_gpu):
+    before = [Made(f"case {i}", static={"params": 9 * i}, key_channels=i + 1) for i in range(5)]
+    after = [Made(f"case {i}", static={"params": 10 * i + 1}, key_channels=i + 1) for i in range(5)]
+    assert in_one_line(compared(before, after)) == (
+        "mini: 5 regressions (5 more): case 0, Parameters from 0; case 1, Parameters +22.2 %; "
+        "case 2, Parameters +16.7 %; and 2 more"
+    )
+    failed = Made("A\n::error::B", (None,), {}, status="oom", cause="full\nof it")
+    assert in_one_line(compared([Made("A\n::error::B", (0.1,))], [failed])) == (
+        "mini: 1 regression (1 failed): A ::error::B failed, oom: full of it"
+    )
+    slower = in_one_line(on_a_gpu(OTHER_DRIVER, seconds=0.011))
+    assert re.match(
+        r"mini: 1 regression \(5 same, 1 slower\): A, Latency \+\d+\.\d % \(\S+ to \S+\)\. "
+        r"driver 550\.54, then 570\.86: ",
+        slower,
+    )
 
 
 def test_the_last_record_of_a_process_counts(tmp_path):

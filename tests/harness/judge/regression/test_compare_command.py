@@ -44,6 +44,8 @@ def test_json_and_markdown_keep_the_exit_code(user, runs):
     done = user.call("compare", before, after, "--markdown")
     assert done.returncode == 1
     assert done.stdout.startswith("# Benchmarks of mini: 1 regression")
+    assert done.stderr.startswith("mini: 1 regression (5 same, 1 slower): A, Latency +100.")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_full_cycle_with_a_baseline(user, runs):
