@@ -77,6 +77,8 @@ def selfcheck(
         for finding in each.findings:
             if finding.verdict == "fail":
                 say(f"{each.name}, {finding.name}: {finding.said}", where, style="red")
+    for warning in whole.warnings:
+        say(f"warning: {warning}", where, style="yellow")
     say(whole.outcome, where)
     say(f"kept: {out / 'selfcheck.md'}, {out / 'selfcheck.json'}", errors)
     if whole.exit_code:

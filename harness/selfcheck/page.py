@@ -63,6 +63,11 @@ class Page:
         named = names[:1] if self.device == "cuda" else [machine.get("cpu")]
         return str(next(filter(None, named), self.device))
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What disturbed the machine before the check began."""
+        return tuple(map(str, self.environment.get("warnings") or ()))
+
     def as_json(self) -> dict[str, Any]:
         """Plain data; values in SI base units."""
         data: dict[str, Any] = finite(
@@ -90,6 +95,7 @@ class Page:
             f"{libraries.get('torch')}, machine {self.environment.get('machine_key')}: "
             f"{self.outcome}.",
             "",
+            *(each for warning in self.warnings for each in (f"Warning: {warning}.", "")),
             "| section | verdict | seconds | found |",
             "|---|---|---:|---|",
         ]

@@ -1,6 +1,7 @@
 """The page of a self-check: verdicts, exit codes and files."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -97,6 +98,13 @@ def test_the_page_is_of_what_was_checked():
     assert page().named == "EPYC"
     assert page(device="cuda").named == "NVIDIA H100"
     assert page(machine={}).named == "cpu"
+
+
+def test_what_disturbed_the_machine_stands_on_the_page():
+    whole = page(checked(BAD))
+    busy = replace(whole, environment={**whole.environment, "warnings": ["noisy machine: load 5"]})
+    assert "\nWarning: noisy machine: load 5.\n" in busy.markdown()
+    assert "Warning" not in whole.markdown()
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
