@@ -9,6 +9,9 @@ from harness.engines.process.worker import classify, work
 from harness.measure.subject import NonFiniteOutputError, NoOutputError
 from harness.messages import HarnessError
 
+# What PyTorch 2.14.1 says, shortened.
+ROOM = "CUDA out of memory. Tried to allocate 2 MiB. GPU 0 has 1.21 GiB of which 1.00 MiB is free."
+
 
 @pytest.mark.parametrize(
     ("error", "expected"),
@@ -24,6 +27,10 @@ from harness.messages import HarnessError
         (NoOutputError("nothing"), ("invalid", "nothing")),
         (MemoryError(), ("oom", "out of memory: MemoryError")),
         (RuntimeError("CUDA out of memory."), ("oom", "out of memory: CUDA out of memory.")),
+        (
+            RuntimeError(f"{ROOM} Process 7 has 2.00 GiB memory in use. Of the allocated memory"),
+            ("oom", f"out of memory: {ROOM}"),
+        ),
         (OSError("Cannot allocate memory"), ("oom", "out of memory: Cannot allocate memory")),
         *(
             (RuntimeError(said), ("oom", f"out of memory: {said}"))
