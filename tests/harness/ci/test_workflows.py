@@ -1,6 +1,7 @@
 """The workflows that users copy: well-formed, without traps, and their shell steps run."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -107,9 +108,12 @@ def test_the_releases_of_pytorch_begin_with_the_one_that_is_pinned():
 
 def environment_of(*arguments):
     """The commands with which make sets an environment up and runs the tests in it."""
+    # `make test TORCH=...` that runs these tests hands its variables down.
+    handed_down = ("MAKEFLAGS", "MAKEOVERRIDES", "TORCH")
+    own = {name: value for name, value in os.environ.items() if name not in handed_down}
     planned = subprocess.run(
         ["make", "--dry-run", "--always-make", "test", *arguments],
-        cwd=ROOT, capture_output=True, text=True, check=True,
+        cwd=ROOT, env=own, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return planned.stdout
 
