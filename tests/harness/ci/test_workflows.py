@@ -96,14 +96,15 @@ def test_the_rules_of_workflows(path):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
 
 
-def test_the_releases_of_pytorch_begin_with_the_one_that_is_pinned():
+def test_the_releases_of_pytorch_are_the_oldest_the_pinned_and_newer_ones():
     (job,) = read(FOLDER / "torch.yml")["jobs"].values()
     pinned = re.search(r"^torch==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
-    first, *newer = job["strategy"]["matrix"]["torch"]
-    assert first == pinned[1]
+    asked = re.search(r'"torch>=([^"]+)"', (ROOT / "pyproject.toml").read_text())
+    oldest, second, *newer = job["strategy"]["matrix"]["torch"]
+    assert (oldest, second) == (f"{asked[1]}.0", pinned[1])
     assert newer
     for text in ((ROOT / "CONTRIBUTING.md"), ROOT / "docs" / "reference" / "systems.md"):
-        assert all(release in text.read_text() for release in (first, *newer))
+        assert all(release in text.read_text() for release in (oldest, second, *newer))
 
 
 def environment_of(*arguments):
