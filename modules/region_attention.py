@@ -95,9 +95,10 @@ class RegionAttention(nn.Module):
     which all pixels differ has R = N. A fake tensor takes regions of the mean size. With
     `max_regions=24` R is 192 at 97x97 for both, so executed, traced and timed costs are the same.
 
-    One N x N map is alive (354 MB at 97x97), where the printed 1893 MB are five; the operators that
-    fill it hold blocks inside, which a count of live tensors does not see: some 10 MB on a CPU, and
-    up to 268 MB each on a GPU (2^26 elements of float32), which pays for each launch.
+    One N x N map is alive (354 MB at 97x97), where the printed 1893 MB are five. The operators that
+    fill and read it hold blocks, which a count of live tensors does not see: 2^21 elements at once
+    on a CPU, and 2^26 on a GPU, which pays for each launch; a forward then holds up to 30 and
+    600 MB (nine bytes an element: whether a pair is joined, and the number of a pixel).
 
     Args:
         in_channels: of x.

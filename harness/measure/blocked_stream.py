@@ -5,9 +5,12 @@ time the host. NVBench blocks its stream in the same way (`nvbench::blocking_ker
 block by a flag; this one ends by itself, so that a pass which waits for the device cannot hang.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
+
+from harness.measure.sampling import Clock
 
 _CYCLES = 1_000_000  # spun once to learn how many go into a second: about half a millisecond
 MARGIN = 2.0  # blocked for so many times what the host took, since its time varies
@@ -49,3 +52,37 @@ class BlockedStream:
         """
         self._misses = 0 if hidden else self._misses + 1
         self._seconds = min(LONGEST, max(SHORTEST, MARGIN * host_seconds))
+
+
+class OnStream(NamedTuple):
+    """What a run on the current stream took."""
+
+    seconds: float  # between two events around it
+    out: object  # what it returned
+    hidden: bool | None  # whether no launch is part of the time; `None`: the stream was not blocked
+
+
+def time_on_stream(
+    run: Callable[[], object], clock: Clock, block: BlockedStream | None, cuda: Any = torch.cuda
+) -> OnStream:
+    """Time a run by events of the device, since its work is asynchronous to the host.
+
+    Args:
+        run: enqueues the work.
+        clock: of the host, for what its launches take.
+        block: holds the stream while the work is enqueued; `None`: launches are part of its time.
+        cuda: `torch.cuda`, or what stands for it in a test.
+    """
+    start, end = (cuda.Event(enable_timing=True) for _ in range(2))
+    if block is not None:
+        block.begin()
+    start.record()
+    began = clock()
+    out = run()
+    end.record()
+    hidden = None
+    if block is not None:
+        hidden = not start.query()
+        block.heard(clock() - began, hidden=hidden)
+    end.synchronize()
+    return OnStream(float(start.elapsed_time(end)) / 1e3, out, hidden)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, UntypedStorage
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.case import Job, Pass
+from harness.case import Device, Job, Pass
 from harness.measure import inputs
 from harness.measure.control_flow import is_control_flow, opened
 from harness.measure.passes import as_run
@@ -77,7 +77,7 @@ def _bytes(leaf: inputs.Leaf, dtype: str) -> int:
 
 def live_peak(subject: Subject) -> int:
     """Bytes of the largest sum of storages alive during one pass of a subject."""
-    mode = LivePeak((*subject.inputs, *subject.state))
+    mode = LivePeak((*subject.inputs, *subject.state), subject.case.device)
     with mode:
         subject.forward()
     return mode.peak_bytes
@@ -87,12 +87,13 @@ class LivePeak(TorchDispatchMode):
     """Follows storages from their creation to their release and keeps the largest sum.
 
     On fake tensors this predicts, without memory, what an allocator that never fragments would
-    hold; of operators' internal temporaries those that `inner_bytes` knows are seen. Use it under
-    `torch.no_grad()` or with gradients, not under `torch.inference_mode()`, where composite
-    operators hide what they allocate.
+    hold; of the temporaries within operators of the CPU those that `inner_bytes` knows are seen.
+    Use it under `torch.no_grad()` or with gradients, not under `torch.inference_mode()`, where
+    composite operators hide what they allocate.
 
     Args:
         ignored: tensors that do not count (the input, the parameters).
+        device: whose kernels the pass is for; fake tensors of all cases lie on the CPU.
 
     Attributes:
         peak_bytes: the largest sum so far.
@@ -102,8 +103,9 @@ class LivePeak(TorchDispatchMode):
 
     supports_higher_order_operators = True
 
-    def __init__(self, ignored: Iterable[Tensor] = ()) -> None:
+    def __init__(self, ignored: Iterable[Tensor] = (), device: Device = "cpu") -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._kernels_known = device == "cpu"
         self.live_bytes = 0
         self.peak_bytes = 0
         self.reused_bytes = 0
@@ -123,12 +125,13 @@ class LivePeak(TorchDispatchMode):
                 return opened(func, args)()
         self.reused_bytes = reused_bytes(func, args, self._references_of_cpp)
         out = func(*args, **(kwargs or {}))
-        least = storage_bytes(func, args)
+        least = storage_bytes(func, args) if self._kernels_known else 0
         for tensor in tensors_of(out):
             for part in _parts(tensor):
                 self._follow(part.untyped_storage(), least)
-        held = self.live_bytes - self.reused_bytes + inner_bytes(func, args, out)
-        self.peak_bytes = max(self.peak_bytes, held)
+        held = self.live_bytes - self.reused_bytes
+        within = inner_bytes(func, args, out) if self._kernels_known else 0
+        self.peak_bytes = max(self.peak_bytes, held + within)
         return out
 
     def _follow(self, storage: UntypedStorage, least: int = 0) -> None:

@@ -13,7 +13,7 @@ from torch import nn
 from harness.case import Job
 from harness.environment.gpu import driver_uuid, nvml_library, reasons_of
 from harness.environment.machine import last_level_bytes
-from harness.measure.blocked_stream import BlockedStream
+from harness.measure.blocked_stream import BlockedStream, time_on_stream
 from harness.measure.sampling import Clock
 from harness.measure.subject import Subject, require_finite
 from harness.messages import HarnessError
@@ -227,7 +227,7 @@ class CudaGraphError(HarnessError):
 
 
 class CudaPass(TimedPass):
-    """Timed by events on the device, since its work is asynchronous to the host.
+    """Timed by events on the device; see `time_on_stream`.
 
     Args:
         subject: what is run.
@@ -259,20 +259,12 @@ class CudaPass(TimedPass):
 
     def timed(self) -> tuple[float, object]:
         """Seconds between two events around the pass, and what it returned."""
-        start, end = (self._cuda.Event(enable_timing=True) for _ in range(2))
-        if self.block is not None:
-            self.block.begin()
-        start.record()
-        began = self._clock()
-        out = self.run()
-        end.record()
-        if self.block is not None:
-            self.hidden.append(not start.query())
-            self.block.heard(self._clock() - began, hidden=self.hidden[-1])
-        end.synchronize()
+        timed = time_on_stream(self.run, self._clock, self.block, self._cuda)
+        if timed.hidden is not None:
+            self.hidden.append(timed.hidden)
         if self._is_throttled is not None:
             self.throttled.append(self._is_throttled())
-        return float(start.elapsed_time(end)) / 1e3, out
+        return timed.seconds, timed.out
 
 
 class GraphPass(CudaPass):

@@ -1,5 +1,7 @@
 """Regions and representative scores (RANet, Eq. 4 and 5)."""
 
+from itertools import accumulate
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
+import context_modules.region_maps as maps_file
 from context_modules.region_construction import (
     RegionConstruction,
     connected_components,
@@ -14,6 +17,7 @@ from context_modules.region_construction import (
     representative_scores,
 )
 from context_modules.region_maps import region_attention_maps
+from harness.measure.memory_model import recorded
 
 
 def components_by_search(decision: Tensor) -> list[int]:
@@ -57,6 +61,16 @@ def test_a_long_chain_is_one_component() -> None:
     decision = torch.zeros(257, 257, dtype=torch.bool)
     decision[order[:-1], order[1:]] = True
     assert (connected_components((decision | decision.t()).float(), 0.5) == 0).all()
+
+
+def test_a_block_of_pairs_holds_nine_bytes_an_element(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels, rows = 600, 150
+    monkeypatch.setattr(maps_file, "CPU_BLOCK", rows * pixels)
+    decision = torch.ones(pixels, pixels)
+    with recorded() as recording:
+        connected_components(decision, 0.5)
+    most = max(accumulate(event.bytes for event in recording.events))
+    assert 0 <= most - 9 * rows * pixels < 10 * 8 * pixels  # beside it a few numbers per pixel
 
 
 def test_objects_of_one_class_apart_are_two_regions() -> None:

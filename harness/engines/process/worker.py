@@ -36,6 +36,8 @@ _ALLOCATION_FAILURES = (
     "CUDA_ERROR_OUT_OF_MEMORY",  # of the driver's own interface, as Triton uses it
     "Storage size calculation overflowed",  # more bytes than a 64-bit size can say
 )
+# Behind it PyTorch lists every process on the GPU, and settings of its allocator.
+_ROOM_OF_GPU = " is free."
 _NO_FORWARD = 'is missing the required "forward" function'  # what nn.Module says of a class
 _MISSING_OPERATORS = (
     "not implemented for",
@@ -249,7 +251,8 @@ def _classified(error: BaseException) -> tuple[Status, str]:
     if isinstance(error, MemoryError) or (
         isinstance(error, (RuntimeError, OSError)) and any(s in text for s in _ALLOCATION_FAILURES)
     ):
-        return "oom", f"out of memory: {line or name}"
+        asked, free, _ = line.partition(_ROOM_OF_GPU)
+        return "oom", f"out of memory: {asked + free or name}"
     missing = isinstance(error, NotImplementedError) and _NO_FORWARD not in text
     if missing or any(each in text for each in _MISSING_OPERATORS):
         return "unsupported", line or name

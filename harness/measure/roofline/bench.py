@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import psutil
 import torch
 from torch import Tensor
 
 from harness.environment.machine import last_level_bytes
+from harness.measure.blocked_stream import BlockedStream, time_on_stream
 
 Take = Callable[[], float]
 """Runs a kernel once; its duration in seconds."""
@@ -70,19 +71,22 @@ class CpuBench:
 
 
 class CudaBench:
-    """Kernels on the current CUDA device, timed by its events.
+    """Kernels on the current CUDA device, timed by its events, their launches left out.
 
     `tf32` is float32 with products in TensorFloat-32, which PyTorch allows in convolutions unless
     told otherwise; `float32` is without.
+
+    Args:
+        cuda: `torch.cuda`, or what stands for it in a test.
     """
 
     dtypes: tuple[str, ...] = ("float32", "tf32", "float64", "bfloat16", "float16")
     sides: tuple[int, ...] = (1024, 2048, 4096, 8192)
 
-    def __init__(self) -> None:
-        properties = torch.cuda.get_device_properties(0)
-        cache = getattr(properties, "L2_cache_size", None)
-        self.array_bytes = array_bytes(cache, torch.cuda.mem_get_info()[0])
+    def __init__(self, cuda: Any = torch.cuda) -> None:
+        self._cuda = cuda
+        cache = getattr(cuda.get_device_properties(0), "L2_cache_size", None)
+        self.array_bytes = array_bytes(cache, cuda.mem_get_info()[0])
 
     def matmul(self, dtype: str, side: int) -> Take:
         """Into a result that exists."""
@@ -106,16 +110,9 @@ class CudaBench:
         """Wall clock; samples themselves are timed by events."""
         return time.perf_counter()
 
-    def _timed(self, run: Callable[[], Tensor]) -> Take:
-        def take() -> float:
-            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            start.record()
-            run()
-            end.record()
-            end.synchronize()
-            return float(start.elapsed_time(end)) / 1e3
-
-        return take
+    def _timed(self, run: Callable[[], object]) -> Take:
+        block = BlockedStream(self._cuda)
+        return lambda: time_on_stream(run, self.clock, block, self._cuda).seconds
 
 
 def array_bytes(cache: int | None, memory: int) -> int:

@@ -8,6 +8,9 @@ from torch import nn
 from harness.case import Case
 from harness.measure.subject import Subject
 
+LAUNCH = 10e-6  # seconds of the host for one kernel
+RATE = 1.5e9  # cycles a second
+
 
 class Clock:
     """Stands still unless somebody works."""
@@ -70,6 +73,38 @@ class FakeCuda:
         if self.failure:
             raise self.failure
         return Scope(self.clock, "capture")
+
+
+class Queue:
+    """A device that works off a queue: what was launched begins when all before it has ended."""
+
+    def __init__(self, clock):
+        self.clock, self.free, self.slept = clock, clock.now, []
+
+    def launch(self, seconds, host=LAUNCH):
+        self.clock.now += host
+        self.free = max(self.free, self.clock.now) + seconds
+
+    def synchronize(self):
+        self.clock.now = max(self.clock.now, self.free)
+
+    def _sleep(self, cycles):
+        self.slept.append(cycles / RATE)
+        self.launch(cycles / RATE, host=0.0)
+
+    def Event(self, enable_timing):
+        event = SimpleNamespace(at=None)
+
+        def record():
+            event.at = max(self.free, self.clock.now)
+
+        def wait():
+            self.clock.now = max(self.clock.now, event.at)
+
+        event.record, event.synchronize = record, wait
+        event.query = lambda: self.clock.now >= event.at
+        event.elapsed_time = lambda end: 1e3 * (end.at - event.at)
+        return event
 
 
 class Scope:

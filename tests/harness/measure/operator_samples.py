@@ -123,7 +123,12 @@ def size(sample):
 def samples_of(op, dtype):
     """The largest of the first ones; those with an empty tensor only where all have one."""
     given = iter(op.sample_inputs("cpu", dtype))
-    found = list(islice(given, LOOKED_AT))
+    try:
+        found = list(islice(given, LOOKED_AT))
+    except (RuntimeError, AssertionError) as error:
+        if "NVIDIA" not in str(error) and "CUDA" not in str(error):
+            raise
+        return []  # PyTorch 2.10 asks the GPU which scaled products it can sample
     if all(map(empty, found)):
         found += islice((each for each in islice(given, LONGEST) if not empty(each)), TAKEN)
     return sorted(found, key=lambda sample: (not empty(sample), size(sample)))[-TAKEN:]

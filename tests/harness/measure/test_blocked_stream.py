@@ -1,11 +1,10 @@
 """Launches of the host beside a device that works off its queue, both on one fake clock."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
-from fake_cuda import Clock
+from fake_cuda import LAUNCH, Clock, Queue
 from made_jobs import made_job
 from torch import nn
 
@@ -16,40 +15,7 @@ from harness.measure.passes import CudaPass, timed_pass
 from harness.measure.sampling import FixedCount, sample_until
 from harness.measure.subject import Subject
 
-RATE = 1.5e9  # cycles a second
-LAUNCH, KERNEL, KERNELS = 10e-6, 2e-6, 100  # seconds, seconds, of one pass
-
-
-class Device:
-    """A queue: work begins when it was launched and all before it has ended."""
-
-    def __init__(self, clock):
-        self.clock, self.free, self.slept = clock, clock.now, []
-
-    def launch(self, seconds, host=LAUNCH):
-        self.clock.now += host
-        self.free = max(self.free, self.clock.now) + seconds
-
-    def synchronize(self):
-        self.clock.now = max(self.clock.now, self.free)
-
-    def _sleep(self, cycles):
-        self.slept.append(cycles / RATE)
-        self.launch(cycles / RATE, host=0.0)
-
-    def Event(self, enable_timing):
-        event = SimpleNamespace(at=None)
-
-        def record():
-            event.at = max(self.free, self.clock.now)
-
-        def wait():
-            self.clock.now = max(self.clock.now, event.at)
-
-        event.record, event.synchronize = record, wait
-        event.query = lambda: self.clock.now >= event.at
-        event.elapsed_time = lambda end: 1e3 * (end.at - event.at)
-        return event
+KERNEL, KERNELS = 2e-6, 100  # seconds, of one pass
 
 
 class Kernels(nn.Module):
@@ -69,7 +35,7 @@ class Kernels(nn.Module):
 
 def made(waits=False, blocked=True):
     clock = Clock()
-    device = Device(clock)
+    device = Queue(clock)
     case = Case("made", {}, ((1, 2),), device="cuda")
     subject = Subject(case, Kernels(device, waits), (torch.ones(1, 2),))
     job = replace(made_job("SharedReLU"), case=case)
@@ -121,7 +87,7 @@ def test_a_pass_that_waits_for_the_device_is_flagged_and_soon_no_longer_blocked(
 
 def test_the_block_is_as_long_as_the_host_needs():
     clock = Clock()
-    device = Device(clock)
+    device = Queue(clock)
     block = BlockedStream(device)
     del device.slept[:]
     for host, hidden in ((1e-3, False), (2e-3, True), (1e-9, True), (9.0, True)):

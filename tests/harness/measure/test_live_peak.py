@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+from dataclasses import replace
 
 import pytest
 import torch
@@ -157,6 +158,19 @@ def test_prediction_equals_a_real_pass(module, pass_):
         predicted = live_peak(fake)
     assert predicted == live_peak(real_subject(job.case, 0, job.search_path))
     assert predicted > 0
+
+
+def test_what_kernels_of_the_cpu_take_within_an_operator_is_not_foretold_of_a_gpu():
+    """Upsampling a map whose channels lie apart copies it and its result on the CPU alone."""
+    job = made_job("ppm", (1, 8, 12, 12))
+    upsampled = {}
+    for device in ("cpu", "cuda"):
+        case = replace(job.case, device=device)
+        with fake_subject(case) as subject:
+            layer = nn.Upsample(scale_factor=2, mode="bilinear")
+            upsampled[device] = live_peak(replace(subject, module=layer))
+    x, out = 8 * 12 * 12 * 4, 8 * 24 * 24 * 4
+    assert upsampled == {"cpu": out + x + out, "cuda": out}
 
 
 def test_measured_memory_of_a_convolution():

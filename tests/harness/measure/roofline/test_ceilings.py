@@ -4,10 +4,10 @@ import math
 import time
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import ClassVar
 
 import pytest
 import torch
+from fake_cuda import Clock, Queue
 
 import harness.measure.roofline.bench as benches
 from harness.environment.machine import last_level_bytes
@@ -147,30 +147,44 @@ def test_the_kernels_of_the_cpu_do_their_work():
         bench.matmul("float7", 8)
 
 
-class Event:
-    """Notes the precision that products have when it is recorded."""
+class Gpu(Queue):
+    """What `torch.cuda` says of a device of its own, whose kernels take what they are given."""
 
-    seen: ClassVar[list[bool]] = []
+    def get_device_properties(self, _index):
+        return SimpleNamespace(L2_cache_size=1 << 20)
 
-    def __init__(self, enable_timing):
-        assert enable_timing
+    def mem_get_info(self):
+        return 64 << 30, 80 << 30
 
-    def record(self):
-        self.seen.append(torch.backends.cuda.matmul.allow_tf32)
 
-    def synchronize(self):
-        pass
+def gpu_bench(monkeypatch):
+    clock = Clock()
+    bench = CudaBench(Gpu(clock))
+    monkeypatch.setattr(bench, "clock", clock)
+    return bench, bench._cuda
 
-    def elapsed_time(self, end):
-        return 1.0
+
+def test_a_rate_of_a_gpu_has_no_launch_in_it(monkeypatch):
+    bench, gpu = gpu_bench(monkeypatch)
+    copying = 2 * bench.array_bytes / 4e12  # seconds
+    take = bench._timed(lambda: gpu.launch(copying))
+    rate = measure_rate(take, 2 * bench.array_bytes, bench.clock)
+    assert (rate.low, rate.median, rate.high) == pytest.approx((4e12, 4e12, 4e12), rel=1e-9)
 
 
 def test_the_precision_of_products_is_set_before_they_are_timed(monkeypatch):
-    monkeypatch.setattr(torch.backends.cuda, "matmul", SimpleNamespace(allow_tf32=None))
-    monkeypatch.setattr(torch.cuda, "Event", Event)
+    bench, gpu = gpu_bench(monkeypatch)
+    matmul = SimpleNamespace(allow_tf32=None)
+    monkeypatch.setattr(torch.backends.cuda, "matmul", matmul)
     matrices = benches._matrices
     monkeypatch.setattr(benches, "_matrices", lambda _device, *asked: matrices("cpu", *asked))
-    made = object.__new__(CudaBench)  # whose size of arrays a GPU would say
-    takes = [made.matmul(dtype, 2) for dtype in ("tf32", "float32")]
-    assert [take() for take in (*takes, *takes)] == [1e-3] * 4
-    assert Event.seen == [True, True, False, False] * 2
+    event, seen = gpu.Event, []
+
+    def noticed(enable_timing):
+        seen.append(matmul.allow_tf32)
+        return event(enable_timing)
+
+    takes = [bench.matmul(dtype, 2) for dtype in ("tf32", "float32")]
+    gpu.Event = noticed
+    assert all(take() >= 0 for take in (*takes, *takes))
+    assert seen == [True, True, False, False] * 2
