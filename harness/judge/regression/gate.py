@@ -238,7 +238,8 @@ class _Run:
             return _of_failures(case)
         if found is None:
             what = f"{case.pairs} pairs say nothing" if case.pairs else "not measured"
-            return Finding.between(case.a, case.b, "unclear", f"{what}: {self._spent_budget()}")
+            reason = f"{what}: the budget of {self.settings.budget:g} s is spent; raise it"
+            return Finding.between(case.a, case.b, "unclear", reason)
         if found.verdict == "unclear":
             return replace(found, reason=self._why_unclear(key, found))
         return found
@@ -254,17 +255,16 @@ class _Run:
         if speeds:
             reason += f"; processes of equal code run at two speeds {max(speeds):.1%} apart"
             quieter = "pin the clocks, or measure on a quieter machine"
-        most = self.plan[-1].pairs
-        needed = max(self.needed(key, self.plan[-1]), case.pairs + 1)
-        if not self.spent or needed > most:
+        if not self.spent:
             return f"{reason}; {quieter}"
+        budget = f"the budget of {self.settings.budget:g} s is spent"
+        needed = max(self.needed(key, self.plan[-1]), case.pairs + 1)
+        if needed > self.plan[-1].pairs:
+            return f"{reason}; {budget}, and more pairs would hardly settle it: {quieter}"
         return (
-            f"{reason}; {self._spent_budget()}, about {needed:.0f} pairs would settle it with this "
-            f"spread; or {quieter}"
+            f"{reason}; {budget}, about {needed:.0f} pairs would settle it with this spread: raise "
+            f"it, or {quieter}"
         )
-
-    def _spent_budget(self) -> str:
-        return f"the budget of {self.settings.budget:g} s is spent; raise it"
 
 
 def _of_failures(case: Interleaved) -> Finding:

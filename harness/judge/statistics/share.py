@@ -6,6 +6,7 @@ from statistics import NormalDist
 
 from harness.judge.statistics.significance import CONFIDENCE
 
+_SELDOM = 0.001
 _Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 
 
@@ -30,6 +31,22 @@ class Share:
     def high(self) -> float:
         """Upper end."""
         return self._end(1)
+
+    @property
+    def rest(self) -> "Share":
+        """Those that are no hits."""
+        return Share(self.total - self.hits, self.total)
+
+    def exceeds(self, probability: float) -> bool:
+        """Whether there are more hits than come once in a thousand times at such a probability, in (0, 1)."""
+        n, p = self.total, probability
+        logs = (
+            # Binomial, by logarithms: the powers themselves would under- and overflow.
+            math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+            + k * math.log(p) + (n - k) * math.log1p(-p)
+            for k in range(self.hits)
+        )  # fmt: skip
+        return 1 - math.fsum(map(math.exp, logs)) < _SELDOM
 
     def _end(self, sign: int) -> float:
         """The interval of Wilson 1927, which holds its level for rare hits as well:

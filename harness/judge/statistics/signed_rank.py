@@ -50,11 +50,12 @@ def signed_ranks(stages: Sequence[Sequence[float]]) -> Ratio:
     p = min(2 * float(at_least[max(above, below)]), 1.0)
     # The largest number of averages to cut at an end, each end missed in half of the rest.
     cut = len(averages) - int(np.argmax(at_least <= (1 - CONFIDENCE) / 2))
-    if at_least[-1] > (1 - CONFIDENCE) / 2:
-        low, high = 0.0, math.inf
-    else:
-        low, high = (math.exp(end) for end in (averages[cut], averages[-1 - cut]))
-    return Ratio(math.exp(float(np.median(averages))), low, high, p)
+    ends = (-math.inf, math.inf)
+    if at_least[-1] <= (1 - CONFIDENCE) / 2:
+        ends = (averages[cut], averages[-1 - cut])
+    with np.errstate(over="ignore"):  # what no float holds is infinite
+        ratio, low, high = np.exp((np.median(averages), *ends)).tolist()
+    return Ratio(ratio, low, high, p)
 
 
 def _walsh(differences: _Numbers) -> _Numbers:
