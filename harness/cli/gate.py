@@ -163,7 +163,7 @@ def _self_test(grids: int, seed: int, as_json: bool) -> None:
         verified = self_test(
             grids,
             seed,
-            real_grids=min(grids, REAL_GRIDS),
+            real_grids=grids * REAL_GRIDS // GRIDS,
             listener=lambda done, total: line.show(f"{done} of {total} grids"),
         )
     if as_json:

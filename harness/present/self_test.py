@@ -37,12 +37,12 @@ def _found(place: int) -> _Shown:
 
 
 def _column(group: str, sub: str, lines: tuple[TriedNoise, ...], shown: _Shown) -> Column:
-    cells = tuple(Cell(_rate(shown(line)), shown(line).share) for line in lines)
+    cells = tuple(Cell(rate(shown(line)), shown(line).share) for line in lines)
     head = f"{group}: {sub}"
     return Column(head, cells, "right", head.lower(), group, sub)
 
 
-def _rate(share: Share) -> str:
+def rate(share: Share) -> str:
     """In per cent, with its interval: `0.4 (0.2–1.0)`."""
     if not share.total:
         return ABSENT
@@ -63,8 +63,8 @@ def _footnotes(verified: Verified) -> tuple[str, ...]:
         f"asked of the gate: at most {MOST_FALSE_ALARMS:.0%} of grids with a false alarm, and at "
         f"least {LEAST_POWER:.0%} found where neighbours in time or most processes are alike: "
         + (f"not reached{said}" if own else "reached"),
-        f"the gate says `same` of a case that is {SLOW_DOWN:.0%} slower in {_rate(missed)} %"
-        + (f", at most in {_rate(worst.missed)} % under {worst.noise}" if worst else ""),
+        f"the gate says `same` of a case that is {SLOW_DOWN:.0%} slower in {rate(missed)} %"
+        + (f", at most in {rate(worst.missed)} % under {worst.noise}" if worst else ""),
         f"{verified.seconds:.0f} s",
     )
 

@@ -38,7 +38,7 @@ class Share:
         return Share(self.total - self.hits, self.total)
 
     def exceeds(self, probability: float) -> bool:
-        """Whether there are more hits than chance gives once in a thousand, at a probability in (0, 1)."""
+        """Whether chance gives so many hits less than once in a thousand at a probability."""
         n, p = self.total, probability
         logs = (
             # Binomial, by logarithms: the powers themselves would under- and overflow.

@@ -68,9 +68,9 @@ def test_a_faster_case_is_no_regression():
 def test_replicates_are_added_only_while_a_verdict_is_missing():
     found = Machine({"A": 0.5}, noise=0.02, seed=3).gate()
     pairs = {key.label: case.pairs for key, case in found.replicates.items()}
-    assert pairs["A"] == 12  # as soon as the draw has outcomes enough for six cases
-    assert max(pairs.values()) > 12
-    assert set(pairs.values()) <= {6, 12, 24, 48, 96, 192}
+    assert pairs["A"] == 13  # as soon as the draw has outcomes enough for six cases
+    assert max(pairs.values()) > 13
+    assert set(pairs.values()) <= {6, 13, 26, 52, 104, 208}
 
 
 def test_a_wild_machine_leaves_unclear_what_it_cannot_tell():

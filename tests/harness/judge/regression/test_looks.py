@@ -22,10 +22,10 @@ def test_all_looks_together_cost_no_more_than_alpha(alpha, cases, looks):
 
 
 def test_the_looks_of_ten_cases():
-    assert [(look.pairs, look.share) for look in planned(0.01, 10, 5)] == [
-        (6, 0.0), (12, 1 / 2), (24, 1 / 4), (48, 1 / 8), (96, 1 / 16), (192, 1 / 32),
-    ]  # fmt: skip
-    assert [look.pairs for look in planned(0.01, 50, 2)] == [6, 15, 30]
+    plan = planned(0.01, 10, 4)
+    assert [look.pairs for look in plan] == [6, 14, 28, 56, 112]
+    assert [look.share for look in plan] == pytest.approx([0, 0.2, 0.16, 0.128, 0.1024])
+    assert [look.pairs for look in planned(0.01, 50, 2)] == [6, 16, 32]
     assert [look.pairs for look in planned(0.5, 1, 2)] == [6, 12]
 
 
