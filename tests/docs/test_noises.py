@@ -19,7 +19,7 @@ from harness.judge.statistics.share import Share
 
 sys.path.append(str(Path(harness.__file__).parents[1] / "docs" / "generate"))
 
-import noises as figures  # noqa: E402 - of a folder that is no package
+import noises as figures
 
 GATE = {each["noise"]: each for each in json.loads(figures.GATE.read_text("utf-8"))["noises"]}
 RUNS = {each["noise"]: each for each in json.loads(figures.RUNS.read_text("utf-8"))}
