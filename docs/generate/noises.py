@@ -144,36 +144,42 @@ def _changes(noise: Noise, step: float, seed: Sequence[int]) -> list[int]:
 def gate_table() -> str:
     """False alarms and power of the gate and of rules on single runs, in per cent."""
     kept = json.loads(GATE.read_text(encoding="utf-8"))["noises"]
-    rows = []
-    for each in kept:
-        rules = [
-            rate(Share(**rule[what]))
-            for rule in each["rules"]
-            for what in ("false_alarms", "found")
-        ]
-        rows.append((each["noise"], *rules, rate(Share(**each["missed"]))))
     names = [rule["name"] for rule in kept[0]["rules"]]
     heads = [f"{name}: {what}" for name in names for what in ("alarms", "+5 % found")]
-    return table(("Noise (%)", *heads, f"{names[0]}: +5 % called same"), rows, numbers=True)
+    heads.insert(2, f"{names[0]}: +5 % called same")
+    rows = []
+    for each in kept:
+        own, *others = [(rule["false_alarms"], rule["found"]) for rule in each["rules"]]
+        single = [_share(share) for rule in others for share in rule]
+        rows.append((each["noise"], *map(_interval, (*own, each["missed"])), *single))
+    return table(("Noise (%)", *heads), rows, numbers=True)
 
 
 def runs_table() -> str:
     """The same of `compare`, of a noise floor and of change points."""
-    heads = (
-        "Noise (%)",
-        "compare: alarms",
-        "not flagged",
-        "+5 % found",
-        "with a floor: alarms",
-        "+5 % found",
-        "history: false changes",
-        "+5 % found",
-    )
+    heads = {
+        "alarms": "compare: alarms",
+        "unflagged": "not flagged",
+        "found": "+5 % found",
+        "floored_alarms": "with a floor: alarms",
+        "floored_found": "+5 % found",
+        "changes": "history: false changes",
+        "steps": "+5 % found",
+    }
     rows = []
     for each in json.loads(RUNS.read_text(encoding="utf-8")):
-        name = each.pop("noise")
-        rows.append((name, *(rate(Share(**share)) for share in each.values())))
-    return table(heads, rows, numbers=True)
+        shown = {name: _share(each[name]) for name in heads}
+        shown |= {name: _interval(each[name]) for name in ("alarms", "unflagged")}
+        rows.append((each["noise"], *shown.values()))
+    return table(("Noise (%)", *heads.values()), rows, numbers=True)
+
+
+def _interval(share: dict[str, int]) -> str:
+    return rate(Share(**share))
+
+
+def _share(share: dict[str, int]) -> str:
+    return rate(Share(**share)).partition(" ")[0]
 
 
 def main() -> None:
