@@ -7,7 +7,7 @@ They take long: `harness gate --self-test --json > results/noises/gate.json` and
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from zlib import crc32
 
@@ -38,13 +38,10 @@ _DIFFERENT = ("slower", "faster")
 _KEYS = tuple(CaseMetric("grid", f"case {n}", str(n)) for n in range(_CASES))
 
 
-def _hours(draw: np.random.Generator, n: int) -> Levels:
-    """Each run has a level of its own."""
-    levels: Levels = draw.normal(0, 0.03, n // _RUN).repeat(_RUN)
-    return levels + draw.normal(0, 0.01, n)
+HOURS = replace(NOISES[0], name=f"{NOISES[0].name}, a run's level 3 %")
+"""Each run at another hour, which has a level of its own."""
 
-
-HOURS = Noise("normal 1 %, a run's level 3 %", _hours)
+_HOUR = 0.03
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,13 @@ class _Compared:
 def _compared(noise: Noise, slower: float, seed: Sequence[int]) -> _Compared:
     """Further runs of equal code, the first run and the second, whose first case is slower."""
     draw = np.random.default_rng((crc32(noise.name.encode()), *seed))
-    levels = noise.levels(draw, (_NOISE_RUNS + 2) * _RUN).reshape(-1, _PROCESSES, _CASES)
+    runs = _NOISE_RUNS + 2
+    gaps = draw.integers(0, _RUN, runs)  # processes of others between two runs
+    starts = np.cumsum(gaps) + _RUN * np.arange(runs)
+    machine = noise.levels(draw, 2 * runs * _RUN)
+    levels = machine[starts[:, None] + np.arange(_RUN)].reshape(-1, _PROCESSES, _CASES)
+    if noise is HOURS:
+        levels += draw.normal(0, _HOUR, (runs, 1, 1))
     levels[-1, :, 0] += math.log1p(slower)
     *others, before, after = (_run(each, noise.tick) for each in levels)
     plain = floored = decide(before, after)

@@ -67,7 +67,8 @@ def test_what_is_said_of_runs():
 
 def agree(few, kept):
     """Neither has more hits than the other's interval allows."""
-    return not few.exceeds(max(kept.high, 1e-9)) and not few.rest.exceeds(max(1 - kept.low, 1e-9))
+    most, least = (min(max(end, 1e-9), 1 - 1e-9) for end in (kept.high, kept.low))
+    return not (few.exceeds(most) or few.rest.exceeds(1 - least))
 
 
 def test_a_small_self_test_agrees_with_the_kept_one():

@@ -5,6 +5,7 @@ moves all processes of one of them, and no test of their spread sees that. The o
 most of them moved as one does, its own code is not what the comparison shows.
 """
 
+import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,6 +17,11 @@ from harness.records.quantities.quantity import percent
 
 LEAST_CASES = 5
 """Cases of a metric below which most of them may be the ones that were meant to change."""
+
+_SURELY_APART = 2.0
+"""Half widths of its 95 % interval that a case stands out by. Of ten cases that all changed alike
+and have five processes a side, some would stand out by one in four of ten grids, by two in two of a
+hundred."""
 
 _TINY = 1e-300
 
@@ -68,7 +74,11 @@ def flagged(
     made = dict(found)
     for key, each in found.items():
         shift = shared.get(key.metric)
-        if shift and each.verdict not in ("same", "unclear") and _holds(each, shift.change):
+        if (
+            shift
+            and each.verdict not in ("same", "unclear")
+            and _holds(each, shift.change, _SURELY_APART)
+        ):
             reason = (
                 f"as {shift.alike} of {shift.cases} cases ({percent(shift.change, 1)} %): the "
                 "machine, or a change that all share"
@@ -77,6 +87,11 @@ def flagged(
     return made
 
 
-def _holds(found: Finding, change: float) -> bool:
-    low, high = found.low, found.high
-    return low is not None and high is not None and low <= change <= high
+def _holds(found: Finding, change: float, times: float = 1.0) -> bool:
+    """Whether an interval, so many times as wide on a logarithmic scale, holds a change."""
+    effect, low, high = found.effect, found.low, found.high
+    if effect is None or low is None or high is None or min(effect, low, change) <= -1:
+        return False
+    middle, at = math.log1p(effect), math.log1p(change)
+    ends = (middle + times * (math.log1p(end) - middle) for end in (low, high))
+    return next(ends) <= at <= next(ends)
