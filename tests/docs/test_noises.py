@@ -63,6 +63,16 @@ def test_what_is_said_of_runs():
     for name in ("AR(1) 0.99, 3 %", "random walk 0.5 %", "linear drift 0.2 %"):
         assert share(RUNS[name]["alarms"]).exceeds(0.01)
         assert share(RUNS[name]["changes"]).exceeds(0.1)
+    for period, in_step in (
+        (2, True),
+        (2.5, True),
+        (5, True),
+        (10, True),
+        (3, False),
+        (7.3, False),
+    ):
+        alarms = share(RUNS[f"sine 5 %, period {period}"]["alarms"])
+        assert alarms.exceeds(0.01) is in_step
 
 
 def agree(few, kept):
