@@ -13,6 +13,7 @@ import columns
 import command_line
 import figures
 import kept
+import noises
 import simulation
 import suite_keys
 from latex2mathml.converter import convert
@@ -32,6 +33,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "memory": figures.memory,
     "median-coverage": figures.median_coverage,
     "replicates": simulation.replicates,
+    "gate-noises": noises.gate_table,
+    "runs-noises": noises.runs_table,
     "benjamini-hochberg": figures.benjamini_hochberg,
     "mechanisms": kept.mechanisms,
     "explained": partial(figures.reasons, "explained"),

@@ -2,10 +2,11 @@
 
 import json
 import math
+import secrets
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,15 +14,23 @@ from rich.console import Console
 from harness.cli.options import DeviceName, FloatType, Input, Only, Threads, overrides_of, suites
 from harness.cli.output import console, say, strangers
 from harness.engines.process.imports import probe
-from harness.judge.regression.gate import USUAL_BUDGET, Settings, Standing
-from harness.judge.regression.selftest import PAIRS, self_test
-from harness.judge.regression.session import PROCESS_SECONDS, gate_suite
-from harness.judge.regression.verdict import Report
+from harness.judge.regression.settings import (
+    GRIDS,
+    PROCESS_SECONDS,
+    REAL_GRIDS,
+    USUAL_BUDGET,
+    Settings,
+)
 from harness.judge.statistics.decision import ALPHA, MIN_EFFECT
 from harness.messages import OptionError
 from harness.suite.loader import load
 
+if TYPE_CHECKING:
+    from harness.judge.regression.gate import Standing
+    from harness.judge.regression.verdict import Report
+
 NOT_REACHED = 1
+_SEEDS = 10**6  # so many that no two runs share one, and few enough digits to be typed again
 _SAY_EVERY = 30.0  # seconds between two lines of progress where nobody looks at a terminal
 
 
@@ -57,7 +66,12 @@ def gate(  # noqa: PLR0917 - typer calls it with names
     alpha: Annotated[
         float, typer.Option(help="Probability of any false alarm where nothing differs.")
     ] = ALPHA,
-    seed: Annotated[int, typer.Option(help="Of the order in which processes run.")] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Of the coins that say which version runs first; drawn if not given."
+        ),
+    ] = None,
     markdown: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write the table as Markdown.")
     ] = None,
@@ -66,38 +80,47 @@ def gate(  # noqa: PLR0917 - typer calls it with names
     ] = False,
     verify: Annotated[
         bool,
-        typer.Option("--self-test", help="Try the gate on equal versions and known slow-downs."),
+        typer.Option("--self-test", help="Try the gate on equal versions and a known slow-down."),
     ] = False,
-    pairs: Annotated[
-        int, typer.Option(min=1, help="Pairs of equal versions of --self-test.")
-    ] = PAIRS,
+    grids: Annotated[
+        int, typer.Option(min=1, help="Grids of equal versions under each noise of --self-test.")
+    ] = GRIDS,
 ) -> None:
     """Measure SUITE with the checkout and with REF by turns, until every case has a verdict.
 
     REF is checked out into a temporary worktree; the checkout stays as it is. Each replicate is a
-    fresh process. With --self-test no suite is needed: equal versions and versions slowed down by a
-    known amount are compared beside a noisy neighbour, and false alarms and power are printed.
+    fresh process. With --self-test no suite is needed: grids of equal versions, and grids with a
+    case 5 % slower, are compared under simulated noises (drifts, bursts, heavy tails, modes,
+    rhythms) and beside a noisy neighbour on this machine; false alarms and power are printed.
 
     Exit codes: 0 nothing is worse, 1 some case is slower or fails, 2 a mistake in suite, options or
     REF, 3 nothing worse is found but some case is unclear, 130 interrupted.
     """
     if verify:
-        _self_test(pairs, seed, as_json)
+        _self_test(grids, seed or 0, as_json)
         return
     if suite_file is None or against is None:
         raise OptionError("harness gate needs --against REF and a SUITE, or --self-test")
     if not math.isfinite(process_seconds):
         raise OptionError("--process-seconds: a number of seconds, such as 0.5")
+    from harness.judge.regression.session import gate_suite
+
     overrides = overrides_of(input_, only, device, dtype, threads)
     with strangers():
         suite = load(suite_file, overrides, probe)
     try:
-        settings = Settings(budget=budget, alpha=alpha, min_effect=min_effect, seed=seed)
+        settings = Settings(
+            budget=budget,
+            alpha=alpha,
+            min_effect=min_effect,
+            # Another one each time: what returns with every run cannot meet the same draw.
+            seed=secrets.randbelow(_SEEDS) if seed is None else seed,
+        )
     except ValueError as error:
         raise OptionError(f"{error}; correct --budget, --alpha or --min-effect") from error
     with _WrittenOver(console(stderr=True)) as line:
 
-        def show(standing: Standing) -> None:
+        def show(standing: "Standing") -> None:
             line.show(
                 f"{standing.key.label}: {standing.pairs} pairs; {standing.unclear} of "
                 f"{standing.total} cases without a verdict, {standing.seconds:.0f} s"
@@ -111,7 +134,7 @@ def gate(  # noqa: PLR0917 - typer calls it with names
         raise typer.Exit(report.found.exit_code)
 
 
-def _print_gated(report: Report, markdown: Path | None, as_json: bool) -> None:
+def _print_gated(report: "Report", markdown: Path | None, as_json: bool) -> None:
     from harness.present.comparison import gate_table, outcome
     from harness.present.console_table import ConsoleTable
     from harness.present.formats import markdown as markdown_of_table
@@ -131,19 +154,20 @@ def _print_gated(report: Report, markdown: Path | None, as_json: bool) -> None:
             ) from error
 
 
-def _self_test(pairs: int, seed: int, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    from harness.present.comparison import self_test_table
+def _self_test(grids: int, seed: int, as_json: bool) -> None:
+    from harness.judge.regression.selftest import self_test
     from harness.present.console_table import ConsoleTable
+    from harness.present.self_test import self_test_table
 
     with _WrittenOver(console(stderr=True)) as line:
         verified = self_test(
-            pairs, seed, listener=lambda done, total: line.show(f"{done} of {total} grids")
+            grids,
+            seed,
+            real_grids=grids * REAL_GRIDS // GRIDS,
+            listener=lambda done, total: line.show(f"{done} of {total} grids"),
         )
     if as_json:
-        data = {**asdict(verified), "passed": verified.passed}
-        sys.stdout.write(json.dumps(data, indent=1) + "\n")
+        sys.stdout.write(json.dumps(verified.as_json(), indent=1) + "\n")
     table = self_test_table(verified)
     console(stderr=as_json).print(ConsoleTable(table, notes=table.footnotes))
     if not verified.passed:

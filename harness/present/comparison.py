@@ -1,17 +1,10 @@
-"""Tables of a comparison, of a gate and of its self-test."""
+"""Tables of a comparison and of a gate."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.judge.regression.observed import CaseId, CaseMetric
-from harness.judge.regression.selftest import (
-    LEAST_POWER,
-    MOST_FALSE_ALARMS,
-    SLOW_DOWNS,
-    Share,
-    Verified,
-)
 from harness.judge.regression.verdict import Finding, Report
 from harness.judge.statistics.decision import ChangeVerdict
 from harness.measure.metric import Unit, unit, unit_of_size
@@ -25,7 +18,7 @@ _URGENCY: tuple[ChangeVerdict, ...] = (
 )  # fmt: skip
 _MILLISECONDS = unit("ms", "seconds")
 _DECIMALS = 3
-_AT_THE_LEFT = ("Suite", "Case", "Metric", "Verdict", "Why", "Rule")  # others are numbers
+_AT_THE_LEFT = ("Suite", "Case", "Metric", "Verdict", "Why")  # others are numbers
 
 
 @dataclass(frozen=True)
@@ -317,33 +310,3 @@ def _in_words(key: CaseMetric, found: Finding) -> str:
     if interval != ABSENT:
         words.append(f"({interval})")
     return " ".join(words)
-
-
-def self_test_table(verified: Verified) -> Table:
-    """Each rule with its false alarms and the slow-downs that it finds."""
-    rules = verified.rules
-    heads = [f"{slow_down:.0%} slow-downs found" for slow_down in SLOW_DOWNS]
-    columns = [
-        _text_column("Rule", (each.name for each in rules)),
-        _text_column("False alarms", (_rate(each.false_alarms) for each in rules)),
-        *(
-            _text_column(head, (_rate(each.found[i]) for each in rules))
-            for i, head in enumerate(heads)
-        ),
-    ]
-    asked = ", ".join(
-        f"{least:.0%} of {slow_down:.0%} slow-downs"
-        for least, slow_down in zip(LEAST_POWER, SLOW_DOWNS, strict=True)
-    )
-    footnotes = (
-        f"asked of the gate: at most {MOST_FALSE_ALARMS:.0%} false alarms, at least {asked}: "
-        + ("reached" if verified.passed else "not reached"),
-        f"{_rate(verified.called_same)} of the pairs of equal versions are called same; the others "
-        "are unclear, or the alarms",
-        f"{verified.processes} processes in {verified.seconds:.0f} s, beside a noisy neighbour",
-    )
-    return Table("Self-test of the gate", tuple(columns), footnotes)
-
-
-def _rate(rate: Share) -> str:
-    return f"{rate.share:.1%} ({rate.hits} of {rate.total})" if rate.total else ABSENT

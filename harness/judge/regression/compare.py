@@ -13,6 +13,7 @@ from harness.judge.regression.observed import (
     renamed,
     under_names,
 )
+from harness.judge.regression.together import flagged, shifts
 from harness.judge.regression.verdict import (
     DEFAULT_LIMITS,
     Finding,
@@ -66,7 +67,9 @@ def compare(a: Observed, b: Observed, limits: Limits = DEFAULT_LIMITS, by: str =
         said = [f"{new.label!r} was called {old.label!r} before" for old, new in names.items()]
     else:
         said = list(differing(before, b))
-    found = _compared_values(before, b, limits) | _failed_cases(before, b)
+    values = _compared_values(before, b, limits)
+    shared = shifts(values, limits.min_effect) if by == "case" else {}
+    found = flagged(values, shared) | _failed_cases(before, b)
     cases = {case: place for place, case in enumerate(dict.fromkeys((*b.cases, *before.cases)))}
     metrics = {name: place for place, name in enumerate((CASE, *COMPARED))}
     order = sorted(found, key=lambda key: (cases[key.case], metrics.get(key.metric, len(metrics))))
@@ -76,7 +79,7 @@ def compare(a: Observed, b: Observed, limits: Limits = DEFAULT_LIMITS, by: str =
         _side(b),
         Findings({key: found[key] for key in order}),
         _rule(limits),
-        (*notes(a, b), *said),
+        (*(shift.note for shift in shared.values()), *notes(a, b), *said),
         {
             "a": a.as_json(),
             "b": b.as_json(),

@@ -7,156 +7,23 @@ import math
 import random
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, ClassVar
 
+from harness.judge.regression.interleaved import Interleaved, Timer, apart, floor_of_pairs
+from harness.judge.regression.looks import Look, pairs_needed, planned
 from harness.judge.regression.observed import CaseMetric
-from harness.judge.regression.verdict import (
-    Finding,
-    Findings,
-    p_values_of,
-)
-from harness.judge.statistics.decision import (
-    ALPHA,
-    LEAST_REPLICATES,
-    MIN_EFFECT,
-    ChangeVerdict,
-    called,
-)
-from harness.judge.statistics.significance import Ratio, yuen
-
-Side = Literal["a", "b"]
-"""`a` is the version before, `b` the version after."""
-
-PAIRS_OF_A_BLOCK = 2
-
-_STDEV_PER_MAD = 1.4826
-"""Standard deviation over median absolute deviation of a normal distribution (Hampel 1974)."""
-
-_FLOOR_STDERRS = 2.0
-"""Standard errors that an effect between equal versions stays within in 95 of 100 comparisons."""
-
-
-@dataclass(frozen=True)
-class Timed:
-    """What one fresh process gave."""
-
-    seconds: float | None  # median latency of its samples; `None` unless `status` is `ok`
-    status: str = "ok"  # as of `harness.case.Outcome`
-    cause: str | None = None  # one line for everything but `ok`
-    samples: tuple[float, ...] = ()  # seconds of each sample
-
-
-Timer = Callable[[Side, CaseMetric], Timed]
-"""Runs one case of one version in a fresh process."""
-
-
-@dataclass
-class Interleaved:
-    """The replicates of one case, in pairs whose halves ran next to each other."""
-
-    # seconds, one value per process of the version before
-    a: list[float] = field(default_factory=list)
-    # the same of the version after; `b[i]` ran right before or after `a[i]`
-    b: list[float] = field(default_factory=list)
-    # by version, the first answer that was no latency
-    failures: dict[Side, Timed] = field(default_factory=dict)
-    # by version, the first answer with all its samples
-    first: dict[Side, Timed] = field(default_factory=dict)
-
-    @property
-    def pairs(self) -> int:
-        """Pairs so far."""
-        return len(self.a)
-
-    @property
-    def differences(self) -> list[float]:
-        """log(b / a) of each pair: what both halves met alike cancels."""
-        return [math.log(after / before) for before, after in zip(self.a, self.b, strict=True)]
-
-    def add_block(self, key: CaseMetric, measure: Timer, rng: random.Random) -> None:
-        """Run A B B A or B A A B, drawn at random: two pairs.
-
-        In one pair a runs first, in the other b, so that a drift of the machine cancels; the draw
-        keeps a rhythm of the machine from falling in with ours. A version that fails is not run
-        again; the other one then runs once, to say whether it fails too.
-        """
-        outer: Side = rng.choice(("a", "b"))
-        inner: Side = "b" if outer == "a" else "a"
-        seconds: dict[Side, list[float]] = {"a": [], "b": []}
-        for side in (outer, inner, inner, outer):
-            if side in self.failures or (self.failures and side in self.first):
-                continue
-            answer = measure(side, key)
-            self.first.setdefault(side, answer)
-            if answer.seconds is None:
-                self.failures[side] = answer
-            else:
-                seconds[side].append(answer.seconds)
-        if not self.failures:
-            self.a += seconds["a"]
-            self.b += seconds["b"]
-
-    def equal_differences(self) -> list[float]:
-        """A/A pairs: differences of logarithms within a version and a block."""
-        return [
-            math.log(side[i + 1] / side[i])
-            for side in (self.a, self.b)
-            for i in range(0, len(side) - 1, PAIRS_OF_A_BLOCK)
-        ]
-
-
-def floor_of_pairs(cases: Sequence[Interleaved], pairs: int) -> float:
-    """The effect that so many pairs of *equal* versions stay within in 95 of 100 comparisons.
-
-    Every block holds two processes of a, and two of b, that ran within four of each other: A/A
-    pairs of this session, on this machine, under its present load. Their differences of logarithms,
-    pooled over the grid, have a spread s (from the median absolute deviation, so that a disturbed
-    few do not count); the mean of n of them stays within 2 s / sqrt(n). It shrinks as replicates
-    are added, and a single process pair shows how noisy the machine is at all.
-
-    Returns:
-        A share such as 0.02; 0 where nothing is known yet.
-    """
-    differences = [d for case in cases for d in case.equal_differences()]
-    if not differences or pairs < 1:
-        return 0.0
-    spread = _STDEV_PER_MAD * statistics.median(map(abs, differences))
-    return math.expm1(_FLOOR_STDERRS * spread / math.sqrt(pairs))
-
-
-LOOKS = (6, 12, 24, 48)
-"""Pairs per case at which verdicts are sought. Doubling: a case twice as noisy needs four times as
-many, so that two more looks settle it, and every look costs a share of alpha."""
-
-USUAL_BUDGET = 600.0
-"""Seconds."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a gate decides."""
-
-    looks: tuple[int, ...] = LOOKS  # pairs per case at which verdicts are sought, increasing, even
-    budget: float = USUAL_BUDGET  # seconds after which no further block begins
-    # probability of any false verdict `faster` or `slower` where nothing differs, all looks
-    # together
-    alpha: float = ALPHA
-    min_effect: float = MIN_EFFECT  # differences smaller than this are nobody's regression
-    seed: int = 0  # of the order in which processes run
-
-    def __post_init__(self) -> None:
-        increasing = all(x < y for x, y in zip(self.looks, self.looks[1:], strict=False))
-        even = all(look % PAIRS_OF_A_BLOCK == 0 for look in self.looks)
-        if not (self.looks and increasing and even and self.looks[0] >= LEAST_REPLICATES):
-            raise ValueError(f"looks are even numbers from {LEAST_REPLICATES} on, each larger")
-        if not (self.budget > 0 and 0 < self.alpha < 1 and 0 <= self.min_effect < math.inf):
-            raise ValueError("budget is positive, alpha a probability, min_effect a share")
+from harness.judge.regression.settings import Settings
+from harness.judge.regression.verdict import Finding, Findings
+from harness.judge.statistics.decision import ChangeVerdict, called
+from harness.judge.statistics.signed_rank import signed_ranks
+from harness.judge.statistics.significance import Ratio, adjusted
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a gate stands; given to a listener before each block."""
+    """Where a gate stands; given to a listener before each pair."""
 
     key: CaseMetric  # what runs next
     pairs: int  # how many it has
@@ -173,9 +40,9 @@ class Gated(Findings):
     undecided_are: ClassVar[tuple[ChangeVerdict, ...]] = ("unclear", "failed")
 
     replicates: Mapping[CaseMetric, Interleaved]  # the seconds behind the findings
-    looks: int  # how often verdicts were sought
+    looks: int  # how often a verdict was sought of the case that was looked at most
     seconds: float  # that it took
-    floor: float  # noise floor of the last look, a share
+    floor: float  # noise floor of the median case at its last look, a share
     spent: bool  # whether the budget ended it
 
     def overview(self) -> dict[str, Any]:
@@ -205,31 +72,51 @@ def gate(
 ) -> Gated:
     """Compare two versions of a grid by interleaved fresh processes.
 
-    At each look the pairs are judged by Yuen's test of the logarithms of their ratios (what a pair
-    met alike cancels, and a burst that met one half alone is cut off), Benjamini-Hochberg over the
-    grid, an effect of at least the larger of `min_effect` and the noise floor of as many A/A pairs.
-    A verdict, once found, stays; unclear cases get more pairs.
+    A coin of its own says of each pair which version runs first, and the test is over these coins
+    (`signed_ranks`), so that it holds whatever the noise of the machine is: where nothing differs,
+    at most `alpha` of grids have a verdict `slower` or `faster`. Each case is looked at as
+    `planned`; its p value divided by the look's share of alpha, the smallest of all looks so far,
+    is again a p value, whenever one stops, and Benjamini-Hochberg goes over these. Beside that a
+    difference needs an effect of at least the larger of `min_effect` and the noise floor of the
+    case's own pairs. A verdict, once found, stays.
 
-    Looking again and again would find a difference in the end where there is none (Armitage,
-    McPherson and Rowe 1969: 5 looks at 5 % make it 14 %). So each of the K looks that may come has
-    alpha / K (Bonferroni), whether or not it comes, and all together stay within alpha. `same` is
-    an equivalence test at 2.5 % a side at each look: it can miss a difference close to
+    Up to the first look every case gets its pairs in turn. Then the case that seems to be nearest
+    to a verdict gets all pairs to its next look, and again; those that seem to differ come first.
+    Which one that is may depend on all that was seen: the coins to come are fair whenever they are
+    tossed.
+
+    `same` is an equivalence test at 2.5 % a side at each look: it can miss a difference close to
     `min_effect`, hardly one of twice its size.
 
     Args:
         measure: runs one case of one version in a fresh process.
         clock: in seconds.
-        listener: told before each block.
+        listener: told before each pair.
     """
     run = _Run(tuple(keys), measure, clock, settings, listener)
-    for pairs in settings.looks:
-        run.collect(pairs)
-        run.look()
-        if run.spent or not run.open():
-            break
+    run.look(run.begin())
+    while not run.spent and (waiting := run.waiting()):
+        nearest = min(waiting, key=run.distance)
+        run.extend(nearest)
+        run.look([nearest])
     comparisons = {key: run.finding(key) for key in run.keys}
-    seconds = clock() - run.start
-    return Gated(comparisons, run.cases, run.looks, seconds, run.floor, run.spent)
+    floors = [found.floor for found in run.seen.values()]
+    return Gated(
+        comparisons,
+        run.cases,
+        max((len(case.looks) for case in run.cases.values()), default=0),
+        clock() - run.start,
+        statistics.median(floors) if floors else 0.0,
+        run.spent,
+    )
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a case's last look has shown."""
+
+    ratio: Ratio  # with the p value of this look alone
+    floor: float  # noise floor of its pairs
 
 
 @dataclass
@@ -245,17 +132,24 @@ class _Run:
     start: float = field(init=False)
     cases: dict[CaseMetric, Interleaved] = field(init=False)
     found: dict[CaseMetric, Finding] = field(default_factory=dict)
-    looks: int = 0
-    floor: float = 0.0
+    seen: dict[CaseMetric, _Seen] = field(default_factory=dict)
+    # of each case, p over all its looks so far
+    p_values: dict[CaseMetric, float] = field(init=False)
     spent: bool = False
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.settings.seed)
         self.start = self.clock()
         self.cases = {key: Interleaved() for key in self.keys}
+        self.p_values = dict.fromkeys(self.keys, 1.0)
+
+    @cached_property
+    def plan(self) -> tuple[Look, ...]:
+        """The looks of each case."""
+        return planned(self.settings.alpha, len(self.keys), self.settings.looks)
 
     def open(self) -> list[CaseMetric]:
-        """Cases that more replicates may settle."""
+        """Cases without a verdict."""
         return [
             key
             for key in self.keys
@@ -263,68 +157,114 @@ class _Run:
             and (key not in self.found or self.found[key].verdict == "unclear")
         ]
 
-    def collect(self, pairs: int) -> None:
-        """Give every open case so many pairs, one block of each in turn."""
-        waiting = self.open()
+    def waiting(self) -> list[CaseMetric]:
+        """Cases that more pairs may settle."""
+        return [key for key in self.open() if len(self.cases[key].looks) < len(self.plan)]
+
+    def distance(self, key: CaseMetric) -> tuple[bool, float]:
+        """How far from a verdict: whether it seems to be the same, and pairs that seem to lack."""
+        case, effect = self.cases[key], abs(math.log(self.seen[key].ratio.ratio))
+        coming = self.plan[len(case.looks)]
+        lacking = max(self.needed(key, coming), coming.pairs) - case.pairs
+        return effect < math.log1p(self.settings.min_effect), lacking
+
+    def needed(self, key: CaseMetric, look: Look) -> float:
+        """Pairs that would settle a case that has been looked at; see `pairs_needed`."""
+        p = self.settings.alpha * (look.share or self.plan[-1].share) / len(self.keys)
+        pairs = self.cases[key].pairs
+        return pairs_needed(self.seen[key].ratio, pairs, self.settings.min_effect, p)
+
+    def begin(self) -> list[CaseMetric]:
+        """Give every case the pairs of its first look, one of each in turn."""
+        waiting = list(self.keys)
         while waiting and not self.spent:
             self.rng.shuffle(waiting)
             for key in waiting:
-                seconds = self.clock() - self.start
-                if seconds >= self.settings.budget:
-                    self.spent = True
-                    break
-                case = self.cases[key]
-                if self.listener is not None:
-                    total = len(self.keys)
-                    self.listener(Standing(key, case.pairs, len(self.open()), total, seconds))
-                case.add_block(key, self.measure, self.rng)
-            waiting = [key for key in self.open() if self.cases[key].pairs < pairs]
+                self.pair(key)
+            waiting = [key for key in self.open() if self.cases[key].pairs < self.plan[0].pairs]
+        return [key for key in self.open() if self.cases[key].pairs]
 
-    def look(self) -> None:
-        """Judge the whole grid; verdicts that stand are not taken back."""
-        self.looks += 1
-        open_ = self.open()
-        pairs = [self.cases[key].pairs for key in open_ if self.cases[key].pairs]
-        # The budget may have ended a round in the middle: the least number is the careful one.
-        self.floor = floor_of_pairs(tuple(self.cases.values()), min(pairs, default=0))
-        ratios = {
-            key: yuen(case.differences)
-            for key, case in self.cases.items()
-            if case.pairs >= LEAST_REPLICATES
-        }
-        p_values = p_values_of(ratios)
-        for key in open_:
-            if key in ratios:
-                self.found[key] = self._judged(self.cases[key], ratios[key], p_values[key])
+    def extend(self, key: CaseMetric) -> None:
+        """Give a case the pairs of its next look."""
+        case = self.cases[key]
+        coming = self.plan[len(case.looks)]
+        while case.pairs < coming.pairs and not case.failures and not self.spent:
+            self.pair(key)
 
-    def _judged(self, case: Interleaved, ratio: Ratio, p: float) -> Finding:
+    def pair(self, key: CaseMetric) -> None:
+        """Measure one pair, unless the budget is spent."""
+        seconds = self.clock() - self.start
+        self.spent = self.spent or seconds >= self.settings.budget
+        if self.spent:
+            return
+        case = self.cases[key]
+        if self.listener is not None:
+            total = len(self.keys)
+            self.listener(Standing(key, case.pairs, len(self.open()), total, seconds))
+        case.add_pair(key, self.measure, self.rng)
+
+    def look(self, keys: Sequence[CaseMetric]) -> None:
+        """Look at cases and judge the whole grid; verdicts that stand are not taken back."""
+        for key in keys:
+            case = self.cases[key]
+            if case.failures or case.pairs < self.plan[0].pairs:
+                continue
+            share = self.plan[len(case.looks)].share
+            case.looks.append(case.pairs)
+            ratio = signed_ranks(case.stages)
+            floor = floor_of_pairs(case.differences, math.log(ratio.ratio))
+            self.seen[key] = _Seen(ratio, floor)
+            if share:
+                self.p_values[key] = min(self.p_values[key], ratio.p / share)
+        p_values = dict(zip(self.keys, adjusted(list(self.p_values.values())), strict=True))
+        for key in self.open():
+            if key in self.seen:
+                self.found[key] = self._judged(key, p_values[key])
+
+    def _judged(self, key: CaseMetric, p_adjusted: float) -> Finding:
         """`same` means less than `min_effect` also where the noise floor is higher."""
-        alpha, least = self.settings.alpha / len(self.settings.looks), self.settings.min_effect
-        verdict = called(ratio, p, alpha, max(least, self.floor), same_within=least)
-        reason = ""
-        if verdict == "unclear":
-            reason = f"after {case.pairs} pairs it may be more or less than {least:.1%}"
-            if p < alpha:
-                reason = f"differs, but {reason}, and the noise floor is {self.floor:.1%}"
-            reason += f"; {self._why_no_more()}"
-        return Finding.between(case.a, case.b, verdict, reason).tested(ratio, p)
+        case, seen, settings = self.cases[key], self.seen[key], self.settings
+        ratio = replace(seen.ratio, p=self.p_values[key])
+        least = settings.min_effect
+        verdict = called(
+            ratio, p_adjusted, settings.alpha, max(least, seen.floor), same_within=least
+        )
+        return Finding.between(case.a, case.b, verdict).tested(ratio, p_adjusted)
 
     def finding(self, key: CaseMetric) -> Finding:
         """What is known of a case in the end."""
-        case = self.cases[key]
+        case, found = self.cases[key], self.found.get(key)
         if case.failures:
             return _of_failures(case)
-        if key in self.found:
-            return self.found[key]
-        if not case.pairs:
-            return Finding("unclear", reason=f"not measured: {self._why_no_more()}")
-        reason = f"{case.pairs} pairs say nothing; {self._why_no_more()}"
-        return Finding.between(case.a, case.b, "unclear", reason)
+        if found is None:
+            what = f"{case.pairs} pairs say nothing" if case.pairs else "not measured"
+            reason = f"{what}: the budget of {self.settings.budget:g} s is spent; raise it"
+            return Finding.between(case.a, case.b, "unclear", reason)
+        if found.verdict == "unclear":
+            return replace(found, reason=self._why_unclear(key, found))
+        return found
 
-    def _why_no_more(self) -> str:
-        if self.spent:
-            return f"the budget of {self.settings.budget:g} s is spent; raise it"
-        return "measure on a quieter machine, or with a longer time per process"
+    def _why_unclear(self, key: CaseMetric, found: Finding) -> str:
+        """What was seen, and what would help."""
+        case, least = self.cases[key], self.settings.min_effect
+        reason = f"after {case.pairs} pairs it may be more or less than {least:.1%}"
+        if found.p_adjusted is not None and found.p_adjusted < self.settings.alpha:
+            reason = f"differs, but {reason}, and the noise floor is {self.seen[key].floor:.1%}"
+        speeds = [each for each in map(apart, (case.a, case.b)) if each is not None]
+        quieter = "measure on a quieter machine, or with a longer time per process"
+        if speeds:
+            reason += f"; processes of equal code run at two speeds {max(speeds):.1%} apart"
+            quieter = "pin the clocks, or measure on a quieter machine"
+        if not self.spent:
+            return f"{reason}; {quieter}"
+        budget = f"the budget of {self.settings.budget:g} s is spent"
+        needed = max(self.needed(key, self.plan[-1]), case.pairs + 1)
+        if needed > self.plan[-1].pairs:
+            return f"{reason}; {budget}, and more pairs would hardly settle it: {quieter}"
+        return (
+            f"{reason}; {budget}, about {needed:.0f} pairs would settle it with this spread: raise "
+            f"it, or {quieter}"
+        )
 
 
 def _of_failures(case: Interleaved) -> Finding:

@@ -1,249 +1,271 @@
-"""The gate tried on equal versions and known slow-downs, and what other rules make of them."""
+"""The gate tried on equal versions and a known slow-down under every noise, and what other rules
+make of the same processes."""
 
 import math
 import os
-import signal
 import statistics
-import struct
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, Protocol
+from zlib import crc32
 
-from harness.judge.regression.gate import Interleaved, Settings, Side, Timed, gate
+import numpy as np
+
+from harness.judge.regression.gate import Gated, gate
+from harness.judge.regression.interleaved import Side, Timed
 from harness.judge.regression.neighbour import noisy_neighbours
+from harness.judge.regression.noises import NOISES, Noise
 from harness.judge.regression.observed import CaseMetric
+from harness.judge.regression.settings import GRIDS, REAL_GRIDS, USUAL_BUDGET, Settings
+from harness.judge.regression.workload import SAMPLES, WORK_UNITS, measure_workload
+from harness.judge.statistics.share import Share
 from harness.judge.statistics.significance import mann_whitney_p
-from harness.messages import HarnessError
 
-WORK_UNITS = 200
-"""Units of work of one sample: a slow-down of 5 % is 10 of them."""
-
-SAMPLES, _WARMUP = 15, 2
-
-_BLOCK = bytes(1 << 14)
-_DOUBLE = struct.Struct("d")
-
-
-class WorkloadError(HarnessError):
-    """A process of the self-test has died."""
-
-
-def measure_workload(units: int) -> Timed:
-    """Time a loop of so many units in a forked process; the median of its samples.
-
-    The fork is the same as that of a fork server: a process of its own address space and moment,
-    ready within a millisecond or two.
-
-    Raises:
-        WorkloadError: the process ended without an answer.
-    """
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        _answer(writing, units)
-    os.close(writing)
-    try:
-        data = b""
-        while chunk := os.read(reading, 1 << 16):
-            data += chunk
-    except BaseException:
-        with suppress(OSError):
-            os.kill(child, signal.SIGKILL)
-        raise
-    finally:
-        os.close(reading)
-        os.waitpid(child, 0)
-    if len(data) != SAMPLES * _DOUBLE.size:
-        raise WorkloadError(
-            "a process of the self-test ended without an answer; see that the machine has memory "
-            "and processes left"
-        )
-    samples = tuple(value for (value,) in _DOUBLE.iter_unpack(data))
-    return Timed(statistics.median(samples), samples=samples)
-
-
-def _answer(writing: int, units: int) -> None:
-    """The child's side, arithmetic and copying in proportion to `units`: does not return."""
-    try:
-        samples = []
-        for _ in range(_WARMUP + SAMPLES):
-            start = time.perf_counter()
-            total = 0
-            for _ in range(units):
-                total += len(bytearray(_BLOCK))
-                for number in range(24):
-                    total = (total * 1103515245 + number) & 0xFFFFFFFF
-            samples.append(time.perf_counter() - start)
-        # Once, so that nobody wakes up between two samples; shorter than a pipe's buffer.
-        os.write(writing, b"".join(map(_DOUBLE.pack, samples[_WARMUP:])))
-    finally:
-        os._exit(0)
-
-
-# Cases of one grid: ten of equal versions, two of each slow-down, as in a table of a paper.
-_EQUAL_OF_A_GRID = 10
-SLOW_DOWNS = (0.10, 0.05)
-_SLOW_OF_A_GRID = 2
-
-PAIRS = 500
-"""Case pairs of equal versions."""
+SLOW_DOWN = 0.05
+"""Of one case of a grid."""
 
 MOST_FALSE_ALARMS = 0.01
-LEAST_POWER = (0.90, 0.80)
-"""What must be reached, by slow-down."""
+"""Of grids of equal versions."""
+
+LEAST_POWER = 0.80
+"""Under noises that are quiet enough."""
+
+_CASES = 10
+_SECONDS = 1.0
+"""What a process takes: half a second of samples, and as much to start. So the usual budget is 60
+processes for each case."""
+
+_WITHIN = 0.003
+"""Standard deviation of the samples of one simulated process."""
 
 _MEAN_LIMIT = 1.05
 """pytest-benchmark --benchmark-compare-fail=mean:5%: one run's mean against another's."""
 
 _MANN_WHITNEY_ALPHA = 0.05
 
-
-@dataclass(frozen=True)
-class Share:
-    """So many of so many."""
-
-    hits: int
-    total: int
-
-    @property
-    def share(self) -> float:
-        """Between 0 and 1; not a number of nothing."""
-        return self.hits / self.total if self.total else math.nan
+REAL = "this machine, a noisy neighbour"
 
 
 @dataclass(frozen=True)
 class TriedRule:
-    """How one rule did."""
+    """How one rule did under one noise."""
 
     name: str  # of the rule
-    false_alarms: Share  # equal versions called different
-    found: tuple[Share, ...]  # slow-downs called slower, in the order of `SLOW_DOWNS`
+    false_alarms: Share  # grids of equal versions with any case called different
+    found: Share  # slow cases called slower
+
+
+@dataclass(frozen=True)
+class TriedNoise:
+    """How rules did under one noise."""
+
+    noise: str  # its name
+    quiet: bool  # whether the slow-down must be found
+    rules: tuple[TriedRule, ...]  # the gate first
+    called_same: Share  # equal cases that the gate calls the same
+    missed: Share  # slow cases that the gate calls the same
+    processes: float  # of a case of equal versions, on average
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing shows that the gate breaks its promises."""
+        own = self.rules[0]
+        misses = self.quiet and own.found.rest.exceeds(1 - LEAST_POWER)
+        return not (misses or own.false_alarms.exceeds(MOST_FALSE_ALARMS))
 
 
 @dataclass(frozen=True)
 class Verified:
     """What a self-test has found."""
 
-    rules: tuple[TriedRule, ...]  # the gate first
-    called_same: Share  # equal versions that the gate calls the same
-    processes: int  # that were measured
+    noises: tuple[TriedNoise, ...]  # each of them
     seconds: float  # that it took
 
     @property
     def passed(self) -> bool:
-        """Whether the gate reached what it must."""
-        own = self.rules[0]
-        found = zip(own.found, LEAST_POWER, strict=True)
-        return own.false_alarms.share <= MOST_FALSE_ALARMS and all(
-            rate.share >= least for rate, least in found
-        )
+        """Whether the gate keeps its promises under every noise."""
+        return all(noise.passed for noise in self.noises)
 
-
-@dataclass(frozen=True)
-class _Trial:
-    """One case: its true effect and what came of it."""
-
-    effect: float
-    verdict: str
-    case: Interleaved
+    def as_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"schema": 1, "passed": self.passed, **asdict(self)}
 
 
 def self_test(
-    pairs: int = PAIRS,
+    grids: int = GRIDS,
     seed: int = 0,
     *,
+    noises: Sequence[Noise] = NOISES,
+    real_grids: int = REAL_GRIDS,
     run: Callable[[int], Timed] = measure_workload,
     clock: Callable[[], float] = time.perf_counter,
     neighbours: int | None = None,
     listener: Callable[[int, int], None] | None = None,
 ) -> Verified:
-    """Try the gate on grids of equal versions and known slow-downs, beside a noisy neighbour.
+    """Try the gate on grids of ten cases, under simulated noises and on this machine.
 
-    Each grid has ten cases of equal versions, two that are 10 % and two that are 5 % slower; the
-    gate runs as it does for a user. The same data are judged by two common rules on single runs:
-    the first process of each version.
+    Of each noise there are grids of equal versions and grids in which one case is 5 % slower. The
+    gate runs as it does for a user, with its usual settings, as if each process took a second. The
+    same processes are judged by two common rules on single runs: the first process of each version.
 
     Args:
-        pairs: case pairs of equal versions; rounded up to whole grids.
-        seed: of orders and of the neighbours' rhythm.
+        grids: of each kind under each simulated noise.
+        seed: of noises, draws and the neighbours' rhythm.
+        noises: simulated ones.
+        real_grids: of each kind on this machine, beside a noisy neighbour.
         run: measures a workload of so many units in a fresh process.
-        clock: in seconds.
+        clock: in seconds, of the whole.
         neighbours: processes that load the machine on and off; one per two cores if absent.
         listener: told after each grid how many of how many are done.
     """
-    grids = math.ceil(pairs / _EQUAL_OF_A_GRID)
-    if neighbours is None:
-        neighbours = max(1, (os.cpu_count() or 1) // 2)
-    start = clock()
-    trials: list[_Trial] = []
-    with noisy_neighbours(neighbours, seed):
-        for number in range(grids):
-            trials += _grid(number, replace(_SETTINGS, seed=seed + number), run, clock)
+    start, done = clock(), 0
+    total = 2 * (len(noises) * grids + real_grids)
+
+    def trials(made: Callable[[int], "_Machine"], grids: int) -> Iterator[_Trial]:
+        nonlocal done
+        for number in range(2 * grids):
+            yield _trial(made(number), number >= grids, seed + number)
+            done += 1
             if listener is not None:
-                listener(number + 1, grids)
-    equal = [trial for trial in trials if trial.effect == 0]
-    return Verified(
-        rules=tuple(_tried(name, judge, trials) for name, judge in _RULES),
-        called_same=Share(sum(trial.verdict == "same" for trial in equal), len(equal)),
-        processes=2 * sum(trial.case.pairs for trial in trials),
-        seconds=clock() - start,
+                listener(done, total)
+
+    tried = []
+    for noise in noises:
+        simulated = partial(_Simulated, noise, seed)
+        tried.append(_tried(noise.name, noise.quiet, list(trials(simulated, grids))))
+    if real_grids:
+        usual = max(1, (os.cpu_count() or 1) // 2)
+        with noisy_neighbours(usual if neighbours is None else neighbours, seed):
+            found = list(trials(lambda _: _Real(run), real_grids))
+        tried.append(_tried(REAL, True, found))
+    return Verified(tuple(tried), clock() - start)
+
+
+class _Machine(Protocol):
+    """Where the processes of one grid run."""
+
+    def process(self, slower: float, *, samples: bool) -> Timed:
+        """Run one that is slower by a share; `samples`: whether they will be asked for."""
+
+
+class _Real:
+    """This machine."""
+
+    def __init__(self, run: Callable[[int], Timed]) -> None:
+        self._run = run
+
+    def process(self, slower: float, *, samples: bool) -> Timed:
+        del samples
+        return self._run(round(WORK_UNITS * (1 + slower)))
+
+
+class _Simulated:
+    """One of the machines that a noise makes: the usual process takes a second on it."""
+
+    def __init__(self, noise: Noise, seed: int, number: int) -> None:
+        self._draw = np.random.default_rng((seed, crc32(noise.name.encode()), number))
+        # A pair more than the budget pays for: it is looked at before each pair.
+        self._levels = iter(noise.levels(self._draw, int(USUAL_BUDGET / _SECONDS) + 2).tolist())
+        self._tick = noise.tick
+
+    def process(self, slower: float, *, samples: bool) -> Timed:
+        seconds = (1 + slower) * math.exp(next(self._levels))
+        if not samples:
+            return Timed(self._shown(seconds))
+        within = np.exp(self._draw.normal(0, _WITHIN, SAMPLES)).tolist()
+        return Timed(
+            self._shown(seconds), samples=tuple(self._shown(seconds * each) for each in within)
+        )
+
+    def _shown(self, seconds: float) -> float:
+        return round(seconds / self._tick) * self._tick if self._tick else seconds
+
+
+_EQUAL = tuple(CaseMetric("grid", f"case {number}", str(number)) for number in range(_CASES - 1))
+_LAST = CaseMetric("grid", f"case {_CASES - 1}", str(_CASES - 1))
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One grid: whether its last case is slower, and what was found."""
+
+    slow: bool
+    found: Gated
+
+
+def _trial(machine: _Machine, slow: bool, seed: int) -> _Trial:
+    processes = 0
+    sampled: set[tuple[Side, CaseMetric]] = set()
+
+    def measure(side: Side, key: CaseMetric) -> Timed:
+        nonlocal processes
+        processes += 1
+        first = (side, key) not in sampled
+        sampled.add((side, key))
+        slower = SLOW_DOWN if slow and side == "b" and key == _LAST else 0.0
+        return machine.process(slower, samples=first)
+
+    settings = Settings(seed=seed)
+    return _Trial(slow, gate((*_EQUAL, _LAST), measure, lambda: processes * _SECONDS, settings))
+
+
+def _tried(noise: str, quiet: bool, trials: Sequence[_Trial]) -> TriedNoise:
+    equal = [trial.found for trial in trials if not trial.slow]
+    slow = [trial.found for trial in trials if trial.slow]
+    verdicts = [each.verdict for grid in equal for each in grid.comparisons.values()]
+    missed = sum(grid.comparisons[_LAST].verdict == "same" for grid in slow)
+    return TriedNoise(
+        noise,
+        quiet,
+        rules=tuple(
+            TriedRule(
+                name,
+                Share(
+                    sum(any(judge(grid, key) for key in grid.comparisons) for grid in equal),
+                    len(equal),
+                ),
+                Share(sum(judge(grid, _LAST) == "slower" for grid in slow), len(slow)),
+            )
+            for name, judge in _RULES
+        ),
+        called_same=Share(verdicts.count("same"), len(verdicts)),
+        missed=Share(missed, len(slow)),
+        processes=statistics.fmean(
+            2 * case.pairs for grid in equal for case in grid.replicates.values()
+        ),
     )
 
 
-# The gate's own looks without the last: three suffice for samples of a third of a millisecond.
-_SETTINGS = Settings(looks=(6, 12, 24), budget=math.inf)
+_Judge = Callable[[Gated, CaseMetric], str]
+"""Says slower, faster or neither of a case."""
 
 
-def _grid(
-    number: int, settings: Settings, run: Callable[[int], Timed], clock: Callable[[], float]
-) -> list[_Trial]:
-    slow = [slow_down for slow_down in SLOW_DOWNS for _ in range(_SLOW_OF_A_GRID)]
-    effects = {
-        CaseMetric(f"grid {number}", f"case {i}", str(i)): effect
-        for i, effect in enumerate([0.0] * _EQUAL_OF_A_GRID + slow)
-    }
-
-    def measure(side: Side, key: CaseMetric) -> Timed:
-        return run(round(WORK_UNITS * (1 + effects[key])) if side == "b" else WORK_UNITS)
-
-    found = gate(tuple(effects), measure, clock, settings)
-    return [
-        _Trial(effect, found.comparisons[key].verdict, found.replicates[key])
-        for key, effect in effects.items()
-    ]
+def _by_gate(grid: Gated, key: CaseMetric) -> str:
+    verdict = grid.comparisons[key].verdict
+    return verdict if verdict in ("slower", "faster") else ""
 
 
-def _tried(name: str, judge: "_Judge", trials: Sequence[_Trial]) -> TriedRule:
-    """`judge` says slower, faster or neither of each trial."""
-    words = [(trial.effect, judge(trial)) for trial in trials]
-    equal = [word for effect, word in words if effect == 0]
-    found = []
-    for slow_down in SLOW_DOWNS:
-        of_it = [word for effect, word in words if effect == slow_down]
-        found.append(Share(of_it.count("slower"), len(of_it)))
-    alarms = sum(word in ("slower", "faster") for word in equal)
-    return TriedRule(name, Share(alarms, len(equal)), tuple(found))
-
-
-_Judge = Callable[[_Trial], str]
-
-
-def _by_mean(trial: _Trial) -> str:
-    a, b = (statistics.fmean(trial.case.first[side].samples) for side in _SIDES)
+def _by_mean(grid: Gated, key: CaseMetric) -> str:
+    a, b = (statistics.fmean(samples) for samples in _single_runs(grid, key))
     return "slower" if b > _MEAN_LIMIT * a else ""
 
 
-def _by_ranks(trial: _Trial) -> str:
-    a, b = (trial.case.first[side].samples for side in _SIDES)
+def _by_ranks(grid: Gated, key: CaseMetric) -> str:
+    a, b = _single_runs(grid, key)
     if mann_whitney_p(a, b) >= _MANN_WHITNEY_ALPHA:
         return ""
     return "slower" if statistics.median(b) > statistics.median(a) else "faster"
 
 
-_SIDES: tuple[Side, Side] = ("a", "b")
+def _single_runs(grid: Gated, key: CaseMetric) -> tuple[Sequence[float], Sequence[float]]:
+    first = grid.replicates[key].first
+    return first["a"].samples, first["b"].samples
+
+
 _RULES: tuple[tuple[str, _Judge], ...] = (
-    ("gate", lambda trial: trial.verdict),
-    ("pytest-benchmark mean:5%, single runs", _by_mean),
-    (f"Mann-Whitney p < {_MANN_WHITNEY_ALPHA}, single runs", _by_ranks),
+    ("gate", _by_gate),
+    ("mean:5%", _by_mean),
+    ("Mann-Whitney", _by_ranks),
 )

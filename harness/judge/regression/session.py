@@ -11,8 +11,10 @@ from pathlib import Path
 from harness.case import Job
 from harness.environment.git import GitError
 from harness.instantiate import resolve
-from harness.judge.regression.gate import Gated, Settings, Side, Standing, Timed, gate
+from harness.judge.regression.gate import Gated, Standing, gate
+from harness.judge.regression.interleaved import Side, Timed
 from harness.judge.regression.observed import CaseMetric
+from harness.judge.regression.settings import PROCESS_SECONDS, Settings
 from harness.judge.regression.verdict import Report
 from harness.judge.regression.version import (
     Checkout,
@@ -26,10 +28,6 @@ from harness.judge.regression.version import (
 )
 from harness.suite.shipped import home
 from harness.suite.suite import Suite
-
-PROCESS_SECONDS = 0.5
-"""Of samples in each process. Processes differ from each other, however long each one samples, so
-that time is better spent on more of them."""
 
 
 def gate_suite(
@@ -118,10 +116,10 @@ def report_of(
 ) -> Report:
     """What a gate has found, with what was compared and how."""
     rule = (
-        f"faster, slower: p < {settings.alpha:g} over all {len(settings.looks)} possible looks "
-        "(Yuen's test on logarithms of paired per-process medians, Benjamini-Hochberg over the "
-        f"grid) and at least {settings.min_effect:.1%} and the noise floor of A/A pairs "
-        f"({gated.floor:.1%} at the last look); same: the whole interval within "
+        f"faster, slower: p < {settings.alpha:g} over all looks together (signed ranks of pairs of "
+        f"processes whose order was drawn, seed {settings.seed}; Benjamini-Hochberg over the grid) "
+        f"and at least {settings.min_effect:.1%} and the noise floor of the case's pairs "
+        f"({gated.floor:.1%} for the median case); same: the whole interval within "
         f"{settings.min_effect:.1%}"
     )
     conditions = {

@@ -20,7 +20,7 @@ from harness.case import Job, as_plain
 from harness.environment.git import GitError, git
 from harness.environment.interruption import undisturbed
 from harness.judge.regression import version_worker
-from harness.judge.regression.gate import Timed
+from harness.judge.regression.interleaved import Timed
 from harness.messages import HarnessError, last_lines, printable
 
 _CHANGES_SHOWN = 3

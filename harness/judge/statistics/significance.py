@@ -216,15 +216,21 @@ anything (Wilcox 2017, section 4.3)."""
 class Ratio:
     """How many times larger the second group is."""
 
-    ratio: float  # geometric mean of the second over that of the first
+    ratio: float  # typical value of the second over that of the first
     low: float  # lower end of its interval
     high: float  # upper end
     p: float  # two-sided, of the hypothesis that the ratio is 1
-    freedom: float  # degrees of freedom of Student's t; infinite where nothing spreads
+
+
+@dataclass(frozen=True)
+class StudentRatio(Ratio):
+    """A ratio of which Student's t distribution says how sure it is."""
+
+    freedom: float  # degrees of freedom; infinite where nothing spreads
     stderr: float  # standard error of the logarithm of the ratio
 
 
-def welch(a: Sequence[float], b: Sequence[float]) -> Ratio:
+def welch(a: Sequence[float], b: Sequence[float]) -> StudentRatio:
     """The ratio b / a with interval and p value, without assuming equal spreads.
 
     With s^2 the sample variances of the logarithms, u = s_a^2 / n_a and v = s_b^2 / n_b:
@@ -254,7 +260,7 @@ def welch(a: Sequence[float], b: Sequence[float]) -> Ratio:
     return _ratio(mean_b - mean_a, u + v, freedom)
 
 
-def yuen(differences: Sequence[float], trim: float = TRIM) -> Ratio:
+def yuen(differences: Sequence[float], trim: float = TRIM) -> StudentRatio:
     """The ratio within pairs, from their trimmed mean: what a pair met alike cancels.
 
     With g = floor(trim n) values cut at each end, h = n - 2 g kept, and s_w^2 the variance after
@@ -292,14 +298,14 @@ def _mean_and_squared_error(values: Sequence[float]) -> tuple[float, float]:
     return first + mean, math.fsum((log - mean) ** 2 for log in logs) / (n - 1) / n
 
 
-def _ratio(difference: float, squared_error: float, freedom: float) -> Ratio:
+def _ratio(difference: float, squared_error: float, freedom: float) -> StudentRatio:
     """Student's t test of a difference of logarithms, as a ratio."""
     if squared_error == 0:
         ratio = _exp(difference)
-        return Ratio(ratio, ratio, ratio, 0.0 if difference else 1.0, math.inf, 0.0)
+        return StudentRatio(ratio, ratio, ratio, 0.0 if difference else 1.0, math.inf, 0.0)
     stderr = math.sqrt(squared_error)
     half = critical_t(1 - CONFIDENCE, freedom) * stderr
-    return Ratio(
+    return StudentRatio(
         _exp(difference),
         _exp(difference - half),
         _exp(difference + half),

@@ -127,6 +127,7 @@ def test_a_slowed_module_fails_the_gate_by_name_and_the_checkout_stays(repositor
     assert len(found["B"]["before_seconds"]) == len(found["B"]["after_seconds"]) >= 6
     assert "failed: 1 of 3 cases worse: B (" in done.stderr
     assert report["after"]["dirty"]
+    assert f"seed {report['settings']['seed']}" in done.stderr
     assert not report["before"]["dirty"]
     assert repository.state() == before
     assert scratch(user) == []
@@ -146,6 +147,17 @@ def test_equal_code_passes_and_a_broken_ref_is_one_clear_sentence(repository, mo
     with pytest.raises(VersionError, match=r"broken \(\w{10}\) runs no case.*SyntaxError"):
         gate_suite(suite, "broken", Settings(budget=100), process_seconds=0.02)
     assert repository.state() == before
+
+
+def test_a_small_self_test_shows_every_noise(user):
+    done = user.call("gate", "--self-test", "--grids", "1", "--json")
+    assert done.returncode in (0, 1), done.stderr
+    data = json.loads(done.stdout)
+    assert data["passed"] is (done.returncode == 0)
+    for noise in data["noises"]:
+        assert noise["noise"] in done.stderr
+        assert [rule["false_alarms"]["total"] for rule in noise["rules"]] == [1, 1, 1]
+    assert "asked of the gate" in done.stderr
 
 
 def test_what_nobody_can_compare_is_a_mistake(repository):
