@@ -68,10 +68,12 @@ def _no_context(library: Any = None) -> Finding:
         return skipped(name, "nvidia-ml-py is missing; pip install 'context-harness[gpu]'")
     import torch
 
-    # First the list, then what makes a context and its UUID.
-    before = _own_contexts(nvml)
-    torch.zeros(1, device="cuda")
-    after = _own_contexts(nvml)
+    try:  # first the list, then what makes a context
+        before = _own_contexts(nvml)
+        torch.zeros(1, device="cuda")
+        after = _own_contexts(nvml)
+    except nvml.NVMLError as error:
+        return skipped(name, f"the driver lists no processes: {error}")
     if not after:
         return skipped(name, "the driver lists processes by other numbers than this system")
     return judged(name, not before, "after `describe_environment`, before the first tensor")
