@@ -41,7 +41,7 @@ SECTIONS = (
     Section("room", "is what fits into the rest of a GPU measured?", 0.1, 20, _GPU),
     Section("graphs", "are passes captured?", 0.08, 15, _GPU),
     Section("energy", "is energy that of the board?", 0.06, 15, _GPU),
-    Section("exclusion", "do two runs take turns?", 0.08, 10),
+    Section("exclusion", "do two runs take turns?", 0.08, 15),
     Section("roofs", "are the ceilings reached by others?", 0.12, 20, alone=True),
     Section("equal_versions", "does the gate leave equal versions alone?", 0.25, 25),
 )
