@@ -68,8 +68,11 @@ def test_wait_of_known_length_through_the_whole_metric():
     real = made_subjects.spins[-len(samples) :]
     assert len(samples) >= 10
     assert min(samples) >= made_subjects.BusyWait.LENGTH
-    # Against what each wait really took: a busy neighbour lengthens both.
-    assert statistics.median(samples) == pytest.approx(statistics.median(real), rel=0.025)
+    # Against what each wait really took. A busy neighbour lengthens both, and now and then what
+    # lies between them, but not in three of four passes.
+    beside = [sample - wait for sample, wait in zip(samples, real, strict=True)]
+    assert min(beside) > 0
+    assert statistics.quantiles(beside)[0] < 0.025 * made_subjects.BusyWait.LENGTH
 
 
 def test_training_is_timed_with_its_interval():

@@ -97,6 +97,7 @@ def test_a_timer_that_reads_otherwise_is_seen(check, monkeypatch, seconds, verdi
     times = {"latency_seconds": seconds, "latency_flags": []}
     monkeypatch.setattr(timing, "measure_latency", lambda job: times)
     monkeypatch.setattr(timing, "peers", lambda device: {"other": lambda run: 1.0})
+    monkeypatch.setattr(timing, "_SUITES", {"cpu": ("ocnet_figure4",)})
     monkeypatch.setattr(timing, "_SIDE", {"cpu": 8})
     found = check(timing, 20)
     assert {each.verdict for each in found.values()} == {verdict}
