@@ -105,6 +105,8 @@ def gate(  # noqa: PLR0917 - typer calls it with names
         raise OptionError("--process-seconds: a number of seconds, such as 0.5")
     from harness.judge.regression.session import gate_suite
 
+    if markdown is not None:
+        _write(markdown, "", mode="a")  # before minutes are spent on what could not be kept
     overrides = overrides_of(input_, only, device, dtype, threads)
     with strangers():
         suite = load(suite_file, overrides, probe)
@@ -146,12 +148,17 @@ def _print_gated(report: "Report", markdown: Path | None, as_json: bool) -> None
     where.print(ConsoleTable(table, notes=table.footnotes))
     say(said, where)
     if markdown is not None:
-        try:
-            markdown.write_text(f"{markdown_of_table(table)}\n{said}\n", encoding="utf-8")
-        except OSError as error:
-            raise OptionError(
-                f"--markdown {markdown}: {error.strerror}; name a file that can be written"
-            ) from error
+        _write(markdown, f"{markdown_of_table(table)}\n{said}\n")
+
+
+def _write(markdown: Path, text: str, mode: str = "w") -> None:
+    try:
+        with markdown.open(mode, encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise OptionError(
+            f"--markdown {markdown}: {error.strerror}; name a file that can be written"
+        ) from error
 
 
 def _self_test(grids: int, seed: int, as_json: bool) -> None:

@@ -43,8 +43,8 @@ def selfcheck(
     float64, times against torch.utils.benchmark and Triton's do_bench, predicted memory against
     the allocator, two runs at once, the gate on equal versions. Nothing is fetched.
 
-    Exit codes: 0 passed, 1 a section failed, 2 a mistake in options, 3 nothing failed but there was
-    no time for a whole section.
+    Exit codes: 0 passed, 1 a section failed, 2 a mistake in options, 3 nothing failed but a whole
+    section had no time, or nothing could be checked.
     """
     sections = _chosen(only)
     chosen = chosen_device(device)
@@ -58,7 +58,15 @@ def selfcheck(
     found: list[Checked] = []
 
     def page() -> Page:
-        return Page(chosen, budget, started, time.monotonic() - start, environment, tuple(found))
+        return Page(
+            chosen,
+            budget,
+            started,
+            time.monotonic() - start,
+            environment,
+            tuple(found),
+            len(sections),
+        )
 
     def ended(checked: Checked) -> None:
         found.append(checked)

@@ -72,7 +72,14 @@ def gate_table(report: Report) -> Table:
     }
     explained = [f"{line.key.label}: {line.found.reason}" for line in lines if line.found.reason]
     title = f"{report.suite}: {report.after} against {report.before}"
-    return _table_of(title, lines, heads, report, (*explained, *report.notes, report.rule))
+    notes = (*explained, *report.notes, _OF_PAIRS, report.rule)
+    return _table_of(title, lines, heads, report, notes)
+
+
+_OF_PAIRS = (
+    "the change is that of the pairs, their middle; before and after are geometric means over all "
+    "processes, which a burst moves"
+)
 
 
 MEANS = (

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from harness.judge.regression.selftest import (
     LEAST_POWER,
     MOST_FALSE_ALARMS,
+    REAL,
     SLOW_DOWN,
     TriedNoise,
     Verified,
@@ -62,11 +63,28 @@ def _footnotes(verified: Verified) -> tuple[str, ...]:
         "intervals; mean:5% (pytest-benchmark) and Mann-Whitney (p < 0.05) judge single runs",
         f"asked of the gate: at most {MOST_FALSE_ALARMS:.0%} of grids with a false alarm, and at "
         f"least {LEAST_POWER:.0%} found where neighbours in time or most processes are alike: "
-        + (f"not reached{said}" if own else "reached"),
+        + (f"not reached{said}" if own else _reached(verified)),
         f"the gate says `same` of a case that is {SLOW_DOWN:.0%} slower in {rate(missed)} %"
         + (f", at most in {rate(worst.missed)} % under {worst.noise}" if worst else ""),
-        f"{verified.seconds:.0f} s",
+        f"{verified.seconds:.0f} s"
+        + (
+            ""
+            if REAL in {line.noise for line in verified.noises}
+            else "; no real processes in so few grids"
+        ),
     )
+
+
+def _reached(verified: Verified) -> str:
+    """What so many grids show."""
+    most = max((line.rules[0].false_alarms.high for line in verified.noises), default=1.0)
+    if most > _SHOWN:
+        return f"nothing speaks against it, but so few grids would miss {most:.0%}: raise --grids"
+    return "reached"
+
+
+_SHOWN = 2 * MOST_FALSE_ALARMS
+"""Upper end of an interval from which on a promise is not shown."""
 
 
 def _together(shares: list[Share]) -> Share:

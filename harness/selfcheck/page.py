@@ -29,16 +29,19 @@ class Page:
     seconds: float  # that it took
     environment: Mapping[str, Any]  # as `harness.environment.machine` describes it
     sections: Sequence[Checked]
+    asked: int  # sections; fewer are there while it goes on, and after an interrupt
 
     @property
     def exit_code(self) -> int:
-        """1 if something failed, 3 if a section was left out for lack of time, else 0.
+        """1 if something failed, 3 if a section was left out or had no time, else 0.
 
         Nothing but skipped sections is no success either.
         """
         verdicts = [each.verdict for each in self.sections]
         if "fail" in verdicts:
             return FAILED
+        if len(verdicts) < self.asked:
+            return SHORT
         left_out = any(each.short and each.verdict == "skipped" for each in self.sections)
         return SHORT if left_out or "pass" not in verdicts else PASSED
 
@@ -50,6 +53,10 @@ class Page:
         failed = [each.name for each in self.sections if each.verdict == "fail"]
         if failed:
             said += f"; failed: {', '.join(failed)}"
+        if len(self.sections) < self.asked:
+            said = f"ended early, {len(self.sections)} of {self.asked} sections" + (
+                f": {said}" if said else ""
+            )
         short = [each.name for each in self.sections if each.short]
         if short:
             said += f"; more time would check more of {', '.join(short)}: raise --budget"

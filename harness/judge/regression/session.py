@@ -3,7 +3,7 @@
 import inspect
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -59,7 +59,7 @@ def gate_suite(
         if job.replicate == 1
     }
     after = working_tree(home(suite.path.resolve()))
-    _require_own_code(jobs.values(), after)
+    jobs, foreign = _that_can_differ(jobs, after)
     seen = state_hash(after.root)
     before, gated, torches = _gated(jobs, after, ref, settings, listener)
     if state_hash(after.root) != seen:
@@ -68,6 +68,11 @@ def gate_suite(
             "alone until it has ended"
         )
     notes = []
+    if foreign:
+        notes.append(
+            f"not measured, since their modules lie outside of {after.root} and are the same in "
+            f"both versions: {', '.join(foreign)}"
+        )
     if before.commit == after.commit and not after.dirty:
         notes.append("both versions are the same commit without changes: equal code was compared")
     if torches[0] != torches[1]:
@@ -144,20 +149,27 @@ def _for_seconds(seconds: float, job: Job) -> Job:
     return replace(job, metrics=("latency",), timing=timing)
 
 
-def _require_own_code(jobs: Iterable[Job], checkout: Checkout) -> None:
-    """Installed packages are the same in both versions, whatever REF is.
+def _that_can_differ(
+    jobs: Mapping[CaseMetric, Job], checkout: Checkout
+) -> tuple[dict[CaseMetric, Job], list[str]]:
+    """The jobs whose code lies in the checkout, and the labels of the others.
+
+    Installed packages are the same in both versions, whatever REF is.
 
     Raises:
         VersionError: none of the code that is measured lies in the checkout.
     """
     home = checkout.root.resolve()
     if has_harness(home):
-        return
-    for job in jobs:
+        return dict(jobs), []
+    own = {}
+    for key, job in jobs.items():
         with suppress(TypeError, OSError):  # a class that was not read from a file
             if belongs(Path(inspect.getfile(resolve(job.case.module, job.search_path))), home):
-                return
-    raise VersionError(
-        f"no module of the suite lies in {checkout.root}: every version of it runs the same "
-        "code; run the gate in the checkout that has the modules, with the suite inside it"
-    )
+                own[key] = job
+    if not own:
+        raise VersionError(
+            f"no module that is measured lies in {checkout.root}: every version of it runs the "
+            "same code; run the gate in the checkout that has the modules, with the suite inside it"
+        )
+    return own, [key.label for key in jobs if key not in own]

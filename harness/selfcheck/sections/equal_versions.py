@@ -55,4 +55,5 @@ def check(setting: Setting) -> Iterator[Finding]:
         seen = "no effect known" if effect is None else f"{effect:+.1%}"
         said = f"{each['verdict']}, {seen}, {each['replicates_a']} processes a version"
         equal = each["verdict"] in ("same", "unclear")
+        said = f"{'no alarm' if equal else 'false alarm'}: {said}"
         yield judged(each["label"], equal, said, verdict=each["verdict"], effect=effect)

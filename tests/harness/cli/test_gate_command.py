@@ -52,7 +52,7 @@ SUITE = """
       - {label: A, module: 'blocks:Block'}
       - {label: B, module: 'blocks:Other'}
 """
-NEW = "  - {label: N, module: 'blocks:New'}\n"
+NEW = "  - {label: N, module: 'blocks:New'}\n  - {label: S, module: se}\n"
 
 # Milliseconds a process, and factors instead of per cents, so that a busy machine decides too.
 QUICK = ("--process-seconds", "0.02", "--min-effect", "0.8", "--budget", "100")
@@ -125,6 +125,10 @@ def test_a_slowed_module_fails_the_gate_by_name_and_the_checkout_stays(repositor
     assert found["N"]["verdict"] == "new"
     assert "has no New" in found["N"]["reason"]
     assert len(found["B"]["before_seconds"]) == len(found["B"]["after_seconds"]) >= 6
+    # The harness is installed: what it brings is the same in both versions.
+    assert "S" not in found
+    (said,) = [note for note in report["notes"] if note.startswith("not measured, since")]
+    assert said.endswith("the same in both versions: S")
     assert "failed: 1 of 3 cases worse: B (" in done.stderr
     assert report["after"]["dirty"]
     assert f"seed {report['settings']['seed']}" in done.stderr
@@ -241,7 +245,7 @@ def test_a_repository_without_the_measured_code_is_no_version_of_it(repository):
     user.write(
         "builtin.yaml", SUITE.replace("'blocks:Block'", "se").replace("'blocks:Other'", "se")
     )
-    with pytest.raises(VersionError, match="no module of the suite lies in"):
+    with pytest.raises(VersionError, match="no module that is measured lies in"):
         gate_suite(load(user.folder / "builtin.yaml"), "main", Settings())
     assert len(repository.git("worktree", "list").splitlines()) == 1
 

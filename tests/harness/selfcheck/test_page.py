@@ -24,7 +24,9 @@ MACHINE = describe_machine() | {"cpu": "EPYC", "gpus": [{"name": "NVIDIA H100", 
 
 def page(*sections, device="cpu", machine=MACHINE):
     environment = {"machine_key": "abc", "libraries": {"torch": "2.13.0"}, "machine": machine}
-    return Page(device, 400.0, "2026-01-02T03:04:05+00:00", 9.0, environment, sections)
+    return Page(
+        device, 400.0, "2026-01-02T03:04:05+00:00", 9.0, environment, sections, len(sections)
+    )
 
 
 GOOD, BAD = judged("a", True, "seen"), judged("b", False, "not | seen")
@@ -98,6 +100,13 @@ def test_the_page_is_of_what_was_checked():
     assert page().named == "EPYC"
     assert page(device="cuda").named == "NVIDIA H100"
     assert page(machine={}).named == "cpu"
+
+
+def test_an_interrupted_check_says_so():
+    ended = replace(page(checked(GOOD)), asked=3)
+    assert ended.outcome == "ended early, 1 of 3 sections: 1 passed"
+    assert ended.exit_code == SHORT
+    assert replace(page(), asked=3).outcome == "ended early, 0 of 3 sections"
 
 
 def test_what_disturbed_the_machine_stands_on_the_page():
