@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from harness.case import Device, from_plain
 from harness.environment.searching import safe_environment
@@ -28,7 +29,6 @@ def self_check(
     budget: float = USUAL_BUDGET,
     sections: Sequence[Section] = SECTIONS,
     ended: Callable[[Checked], None] = lambda _: None,
-    begun: Callable[[Section], None] = lambda _: None,
 ) -> tuple[Checked, ...]:
     """Check a device; a section that fails costs the others nothing.
 
@@ -37,7 +37,6 @@ def self_check(
         budget: seconds that all may take together; a section that would not fit is skipped.
         sections: those to check, in this order.
         ended: told of each section after it.
-        begun: told of each section before it.
     """
     end = time.monotonic() + budget
     found = []
@@ -49,7 +48,6 @@ def self_check(
             why = f"needs {section.least:.0f} s, {max(0, left):.0f} s are left: raise --budget"
             checked = _not_begun(section, why, short=True)
         else:
-            begun(section)
             # What earlier sections have not used belongs to the rest.
             shares = sum(each.share for each in sections[number:] if device in each.devices)
             seconds = min(left, max(section.least, left * section.share / shares))
@@ -99,19 +97,21 @@ def _run(section: Section, device: Device, seconds: float, folder: Path) -> str 
         try:
             code = process.wait(timeout=seconds + GRACE)
         except subprocess.TimeoutExpired:
-            return f"not ended {GRACE:.0f} s after its time of {seconds:.0f} s"
+            return f"not ended {GRACE:.0f} s after its time of {seconds:.0f} s: {_last(said)}"
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        said.seek(0)
-        lines = said.read().strip().splitlines()
-    if code == 0:
-        return None
-    last = lines[-1][:300] if lines else "nothing was said"
-    if code < 0:
-        return f"ended by {signal.Signals(-code).name}: {last}"
-    return last
+        if code == 0:
+            return None
+        return f"ended by {signal.Signals(-code).name}: {_last(said)}" if code < 0 else _last(said)
+
+
+def _last(said: TextIO) -> str:
+    """What a process said last."""
+    said.seek(0)
+    lines = said.read().strip().splitlines()
+    return lines[-1][:300] if lines else "nothing was said"
 
 
 def _one_gpu(device: Device) -> dict[str, str]:

@@ -36,12 +36,18 @@ def main(module: str, device: Device, seconds: float, folder: Path, *, alone: bo
     work = folder / "work"
     work.mkdir()
     holder = f"harness selfcheck, {module}"
-    lock = alone_on(device, holder, lambda _: None) if alone else nullcontext()
+    lock = alone_on(device, holder, _say) if alone else nullcontext()
     with (folder / FINDINGS).open("w", encoding="utf-8") as out, lock:
         # What somebody else had the device for is not taken from the section's time.
         for finding in check(Setting(device, work, time.monotonic() + seconds)):
             out.write(json.dumps(finite(vars(finding))) + "\n")
             out.flush()
+
+
+def _say(waiting: str) -> None:
+    """Who has the device: the reason, where the section waits for it in vain."""
+    sys.stderr.write(f"waiting: {waiting}\n")
+    sys.stderr.flush()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """Sections of the self-check in processes of their own: one that fails costs the others nothing."""
 
+import os
 import time
 
 import pytest
 
+from harness.engines.devices import DeviceLock
 from harness.selfcheck.check import GRACE, in_fresh_process, self_check
 from harness.selfcheck.finding import Finding
 from harness.selfcheck.section import Section
@@ -77,6 +79,16 @@ def test_a_section_that_hangs_is_ended(section, monkeypatch):
     assert found.verdict == "fail"
     assert "not ended" in found.failure
     assert found.seconds < 4.0 + GRACE
+
+
+def test_a_device_that_somebody_has_is_named(section, monkeypatch, tmp_path):
+    monkeypatch.setenv("HARNESS_LOCK_DIR", str(tmp_path / "locks"))
+    monkeypatch.setattr("harness.selfcheck.check.GRACE", 0.5)
+    with DeviceLock("cpu", "a long run") as lock:
+        assert lock.take()
+        found = in_fresh_process(section("sound", alone=True), "cpu", 4.0)
+    assert found.verdict == "fail"
+    assert found.failure.endswith(f"waiting: cpu is held by process {os.getpid()}: a long run")
 
 
 def test_nothing_that_it_started_outlives_it(section, tmp_path):
