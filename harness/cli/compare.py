@@ -178,6 +178,9 @@ def list_baselines(
         ]
         sys.stdout.write(json.dumps(data, indent=1) + "\n")
         return
+    if not found:
+        say(f"no baseline in {baselines} yet; harness baseline accept RUN makes a run one")
+        return
     table = Table("machine", "suite", "run", "commit", "accepted", "noise", header_style="bold")
     for each in found:
         noise = ", ".join(f"{name} {floor:.1%}" for name, floor in each.noise_floor.items())

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.selfcheck.page import Page
 
 DEFAULT_FOLDER = Path("results/selfcheck")
+_NAMES = tuple(each.name for each in SECTIONS)
 _STYLES = {"pass": "green", "fail": "bold red", "skipped": "dim"}
 
 
@@ -33,7 +34,11 @@ def selfcheck(
     ] = DEFAULT_FOLDER,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="SECTION", help="Check these sections alone; may be repeated."),
+        typer.Option(
+            metavar="SECTION",
+            help=f"Check these alone: {', '.join(_NAMES)}. Several may follow.",
+            autocompletion=lambda incomplete: [n for n in _NAMES if n.startswith(incomplete)],
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
@@ -96,11 +101,10 @@ def selfcheck(
 def _chosen(only: list[str] | None) -> tuple[Section, ...]:
     if not only:
         return SECTIONS
-    names = [each.name for each in SECTIONS]
     for asked in only:
-        if asked not in names:
+        if asked not in _NAMES:
             raise OptionError(
-                f"--only {asked}: no such section; {suggest(asked, names, 'sections')}"
+                f"--only {asked}: no such section; {suggest(asked, _NAMES, 'sections')}"
             )
     return tuple(each for each in SECTIONS if each.name in only)
 

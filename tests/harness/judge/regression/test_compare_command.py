@@ -53,6 +53,8 @@ def test_a_full_cycle_with_a_baseline(user, runs):
     assert missing.returncode == 2
     assert "harness baseline accept" in missing.stderr
     assert "Traceback" not in missing.stderr
+    none = user.call("baseline", "list")
+    assert none.stdout.startswith("no baseline in results/baselines yet; harness baseline accept")
     accepted = user.call("baseline", "accept", runs(), "--noise", runs(0.0104))
     assert accepted.returncode == 0, accepted.stderr
     listed = json.loads(user.call("baseline", "list", "--json").stdout)
