@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from harness.cli.output import complain
-from harness.environment.interruption import INTERRUPTED, heeded
+from harness.environment.interruption import INTERRUPTED, heeded, undisturbed
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,8 @@ class Entry:
     def load(self) -> Any:
         """Itself."""
         module, _, name = self.place.partition(":")
-        try:
+        with undisturbed():  # what is imported may make another error of Ctrl-C, or lose it
             found = getattr(importlib.import_module(module), name)
-        except Exception as error:
-            if not heeded():
-                raise
-            raise KeyboardInterrupt from error  # which cut the import off
         alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         if isinstance(found, typer.Typer):
             alone.add_typer(found, name=self.name)
