@@ -38,6 +38,11 @@ def first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0][:200]
 
 
+def last_line(text: str) -> str:
+    """What a program said last, cut when long."""
+    return (text.strip().splitlines() or ["nothing was said"])[-1][:300]
+
+
 def hint(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?`, or nothing when no known name is near."""
     by_folded = {each.casefold(): each for each in known}

@@ -10,13 +10,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from harness.case import Device
+from harness.cli.options import chosen_device
 from harness.cli.output import console, say
 from harness.engines.devices import alone_on
 from harness.measure.roofline.calibration import DEFAULT_FOLDER, Calibration, Entry, load, save
 from harness.measure.roofline.ceilings import Rate
-from harness.messages import OptionError
-from harness.suite.schema import require_no_index
 
 
 def calibrate(
@@ -33,10 +31,12 @@ def calibrate(
 
     Tables and plots of runs on this machine, earlier ones too, then show the share of the roof.
     """
+    import torch
+
     from harness.measure.roofline.calibration import calibrate as measure
 
     chosen = chosen_device(device)
-    count = threads or _usual_threads()
+    count = threads or torch.get_num_threads()
     errors = console(stderr=True)
 
     def waiting(said: str) -> None:
@@ -57,32 +57,6 @@ def calibrate(
     for warning in entry.environment.get("warnings", ()):
         say(f"warning: {warning}", errors, style="yellow")
     say(f"kept: {path}", errors)
-
-
-def chosen_device(device: str) -> Device:
-    """What `--device` of a command without a suite means here.
-
-    Raises:
-        OptionError: there is no such device, or not here.
-    """
-    import torch
-
-    try:
-        require_no_index(device)
-    except ValueError as error:
-        raise OptionError(f"--device: {error}") from error
-    if device not in ("auto", "cpu", "cuda"):
-        raise OptionError(f"--device {device}: no such device; write auto, cpu or cuda")
-    available = torch.cuda.is_available()
-    if device == "cuda" and not available:
-        raise OptionError("--device cuda: PyTorch sees no GPU here; write --device cpu")
-    return "cuda" if device != "cpu" and available else "cpu"
-
-
-def _usual_threads() -> int:
-    import torch
-
-    return torch.get_num_threads()
 
 
 def _table(entry: Entry) -> Table:

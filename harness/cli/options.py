@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from harness.api.measure import names_of
-from harness.case import Shape
+from harness.case import Device, Shape
 from harness.cli.spread import RESUME
 from harness.messages import OptionError
 from harness.records.names import find_run, runs_below, suites_in, tags_in
@@ -333,6 +333,28 @@ def overrides_of(
         repeats=repeats,
         only=tuple(only) if only else None,
     )
+
+
+def chosen_device(device: str) -> Device:
+    """What `--device` of a command without a suite means here.
+
+    Raises:
+        OptionError: there is no such device, or not here.
+    """
+    import torch
+
+    from harness.suite.schema import require_no_index
+
+    try:
+        require_no_index(device)
+    except ValueError as error:
+        raise OptionError(f"--device: {error}") from error
+    if device not in ("auto", "cpu", "cuda"):
+        raise OptionError(f"--device {device}: no such device; write auto, cpu or cuda")
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise OptionError("--device cuda: PyTorch sees no GPU here; write --device cpu")
+    return "cuda" if device != "cpu" and available else "cpu"
 
 
 def parse_pairs(option: str, texts: list[str] | None) -> dict[str, str]:

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.calibrate import chosen_device
+from harness.cli.options import chosen_device
 from harness.cli.output import busy, console, say
 from harness.messages import OptionError, suggest
 from harness.selfcheck.section import SECTIONS, USUAL_BUDGET, Checked, Section

@@ -15,6 +15,7 @@ from typing import TextIO
 
 from harness.case import Device, from_plain
 from harness.environment.searching import safe_environment
+from harness.messages import last_line
 from harness.selfcheck.finding import NO_TIME, Finding
 from harness.selfcheck.process import ALONE, FINDINGS
 from harness.selfcheck.section import SECTIONS, USUAL_BUDGET, Checked, Section
@@ -108,10 +109,8 @@ def _run(section: Section, device: Device, seconds: float, folder: Path) -> str 
 
 
 def _last(said: TextIO) -> str:
-    """What a process said last."""
     said.seek(0)
-    lines = said.read().strip().splitlines()
-    return lines[-1][:300] if lines else "nothing was said"
+    return last_line(said.read())
 
 
 def _one_gpu(device: Device) -> dict[str, str]:

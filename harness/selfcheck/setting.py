@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.api.run import load
 from harness.case import Device
 from harness.environment.searching import safe_environment
-from harness.messages import HarnessError
+from harness.messages import HarnessError, last_line
 from harness.records.record import Record
 
 PATIENCE = 45.0
@@ -30,6 +30,11 @@ class Done:
     code: int  # exit code
     out: str  # stdout
     err: str  # stderr
+
+    @property
+    def last(self) -> str:
+        """What it said last, of its errors before its output."""
+        return last_line(self.err.strip() or self.out)
 
 
 @dataclass(frozen=True)
@@ -119,13 +124,5 @@ class Setting:
         self.write(f"{suite}.yaml", text)
         done = self.harness("run", f"{suite}.yaml", "--device", self.device, "--out", out, *options)
         if done.code not in (0, 1):  # 1: a case failed, which its record says
-            raise CommandError(
-                f"harness run {suite}.yaml ended with {done.code}: {last_line(done)}"
-            )
+            raise CommandError(f"harness run {suite}.yaml ended with {done.code}: {done.last}")
         return self.records(suite, out)
-
-
-def last_line(done: Done) -> str:
-    """What a command said last, of its errors before its output."""
-    lines = (done.err.strip() or done.out.strip() or "nothing was said").splitlines()
-    return lines[-1][:300]

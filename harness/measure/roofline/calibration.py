@@ -18,7 +18,7 @@ from harness.environment.machine import describe_environment
 from harness.environment.searching import safe_environment
 from harness.measure.convention import Roof
 from harness.measure.roofline.ceilings import Ceilings
-from harness.messages import HarnessError
+from harness.messages import HarnessError, last_line
 
 DEFAULT_FOLDER = Path("results/calibration")
 SCHEMA = 1
@@ -201,10 +201,9 @@ def in_fresh_process(device: str, threads: int) -> Ceilings:
     # Libraries may print what they like, so the answer is marked.
     answers = [line for line in done.stdout.splitlines() if line.startswith(_MARK)]
     if done.returncode != 0 or not answers:
-        said = (done.stderr.strip().splitlines() or ["nothing was said"])[-1][:300]
         raise CalibrationError(
-            f"the calibration of {device} ended with exit code {done.returncode}: {said}; "
-            "see `harness env` for what this machine has"
+            f"the calibration of {device} ended with exit code {done.returncode}: "
+            f"{last_line(done.stderr)}; see `harness env` for what this machine has"
         )
     return from_plain(Ceilings, json.loads(answers[-1].removeprefix(_MARK)))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from harness.environment.git import git
 from harness.selfcheck.finding import Finding, judged, skipped
-from harness.selfcheck.setting import CommandError, Setting, last_line
+from harness.selfcheck.setting import CommandError, Setting
 
 MODULES = {
     "Interlaced": "interlaced:InterlacedSelfAttention",
@@ -49,7 +49,7 @@ def check(setting: Setting) -> Iterator[Finding]:
         *("--budget", f"{budget:.0f}", "--process-seconds", "0.2", "--json"),
     )
     if done.code not in (0, 1, 3):
-        raise CommandError(f"harness gate ended with {done.code}: {last_line(done)}")
+        raise CommandError(f"harness gate ended with {done.code}: {done.last}")
     for each in json.loads(done.out)["comparisons"]:
         effect = each["effect"]
         seen = "no effect known" if effect is None else f"{effect:+.1%}"

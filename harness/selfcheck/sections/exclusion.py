@@ -9,7 +9,7 @@ from threading import Timer
 
 from harness.engines.devices import alone_on
 from harness.selfcheck.finding import Finding, judged
-from harness.selfcheck.setting import Setting, last_line
+from harness.selfcheck.setting import Setting
 
 _MODULE = '''\
 import os, time
@@ -48,7 +48,7 @@ def check(setting: Setting) -> Iterator[Finding]:
     )
     both = [_started(setting, number) for number in (1, 2)]
     ends = [setting.finish(each) for each in both]
-    failed = [last_line(each) for each in ends if each.code]
+    failed = [each.last for each in ends if each.code]
     yield judged("both end", not failed, "; ".join(failed) or "both measured their case")
     spans = spans_of(log)
     apart = len(spans) == 2 and (spans[0][1] < spans[1][0] or spans[1][1] < spans[0][0])
