@@ -5,7 +5,9 @@ the image, too: that is drawn without regard to variants, and tells nothing. A p
 *informed* if the window shows any part of a key or ring: it counts as right. Otherwise it is
 *blind*: all variants of the texture are equally probable given all it sees
 (`harness.training.data.scenes` says why), so that what it guesses is independent of the truth.
-Everything else (ground, keys, texture of a region) is known by sight.
+Everything else (ground, keys, texture of a region) is known by sight. Where keys carry the class
+of what they decide (`key_labels: decided`), their pixels are informed pixels of that class, and all
+textures are one.
 
 **The best guess.** Of a texture, let I_v and U_v be the informed and the blind pixels of variant v,
 N_v = I_v + U_v, F_v the blind pixels of its other variants, and q_v the share of blind pixels for
@@ -60,12 +62,10 @@ def ceiling(data: SceneData, radius: int = 0) -> Ceiling:
             or column, towards any side, that a network's output at a pixel depends on. 0: the
             texture alone. Up to `parameters.gap` this gives the same.
     """
-    parameters = data.parameters
-    variants, labels = parameters.variants, data.labels
-    informed = _informed(labels, variants, radius)
+    parameters, labels = data.parameters, data.labels
+    informed = _informed(data.shown, radius)
     iou = dict.fromkeys(parameters.classes, 1.0)
-    for texture in range(parameters.textures):
-        classes = range(1 + variants * (1 + texture), 1 + variants * (2 + texture))
+    for classes in parameters.alike:
         seen = [int(((labels == c) & informed).sum()) for c in classes]
         blind = [int(((labels == c) & ~informed).sum()) for c in classes]
         for c, value in zip(classes, best_guess(seen, blind), strict=True):
@@ -114,11 +114,10 @@ def _share(scale: float, rise: float, whole: float, others: float) -> float:
     return min(1.0, max(0.0, (scale * sqrt(rise) - whole) / others))
 
 
-def _informed(labels: "Tensor", variants: int, radius: int) -> "Tensor":
+def _informed(shown: "Tensor", radius: int) -> "Tensor":
     """(N, H, W): pixels whose window shows a key or ring."""
     from torch.nn import functional as F
 
-    shown = (labels >= 1) & (labels <= variants)
     if radius == 0:
         return shown
     reach = shown[:, None].float()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.messages import suggest
 from harness.training.data.dataset import DataError, Split
+from harness.training.data.photographs import PHOTOGRAPHS, photographs_digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +20,14 @@ CONTEXTS = ("scene", "nearest", "enclosing", "category")
 
 MAX_TEXTURES = 9
 MAX_VARIANTS = 4
+
+KEY_LABELS = ("own", "decided")
+"""Whose class a key or ring has: one of its own for each variant, or that of what it decides."""
+
+TEXTURES_FROM = ("waves", "photographs")
+"""What textures are made of; see `harness.training.data.scenes.pattern`."""
+
+_LATER = ("key_labels", "textures_from")
 
 _GENERATOR = 1  # raised when the same parameters would give other samples than before
 
@@ -45,6 +54,10 @@ class SceneParameters:
     contrast: float = 0.2  # amplitude of the textures, of a range of 1
     # standard deviation of independent noise per pixel and channel, of a range of 1
     noise: float = 0.03
+    # `own`: keys and rings have classes of their own, and regions a class for each texture and
+    # variant; `decided`: a class is a variant, that of the key and of all regions that it decides
+    key_labels: str = "own"
+    textures_from: str = "waves"  # or `photographs`, of which there are three
     train: int = 2000  # images of the training split
     val: int = 400  # images of the validation split
     seed: int = 0  # of everything random
@@ -68,6 +81,11 @@ class SceneParameters:
             values["region_size"] = _two_integers("region_size", values["region_size"])
         if "context" in values:
             values["context"] = _weights(values["context"])
+        for name, choices in (("key_labels", KEY_LABELS), ("textures_from", TEXTURES_FROM)):
+            if name in values and values[name] not in choices:
+                raise DataError(
+                    f"{name} of scenes is {values[name]!r}; give {' or '.join(choices)}"
+                )
         for name, default in known.items():
             if name in values and isinstance(default, int | float):
                 values[name] = _as_number(name, values[name], type(default))
@@ -77,13 +95,28 @@ class SceneParameters:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names: the ground, one key per variant, then the variants of each texture in turn."""
+        """Names: the ground, one key per variant, then the variants of each texture in turn.
+
+        With the class of what they decide (`key_labels: decided`) the ground, then the variants.
+        """
         letters = "abcd"[: self.variants]
+        if self.key_labels == "decided":
+            return ("ground", *(f"variant {v}" for v in letters))
         return (
             "ground",
             *(f"key {v}" for v in letters),
             *(f"texture {t + 1}{v}" for t in range(self.textures) for v in letters),
         )
+
+    @property
+    def alike(self) -> list[range]:
+        """Indices of the classes that only context tells apart, those that look alike together."""
+        if self.key_labels == "decided":
+            return [range(1, 1 + self.variants)]
+        return [
+            range(1 + self.variants * (1 + t), 1 + self.variants * (2 + t))
+            for t in range(self.textures)
+        ]
 
     def length(self, split: Split) -> int:
         """Number of images of a split."""
@@ -94,13 +127,20 @@ class SceneParameters:
         values = asdict(self)
         for other in ("train", "val"):
             del values[other]
+        for f in fields(self):
+            # What came later is no part of the hash of data that do not ask for it.
+            if f.name in _LATER and values[f.name] == f.default:
+                del values[f.name]
+        if self.textures_from == "photographs":
+            values["photographs"] = photographs_digest()
         values |= {"generator": _GENERATOR, "split": split, "length": self.length(split)}
         canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     def _check(self) -> None:
-        _demand("textures", self.textures, 1, MAX_TEXTURES)
-        _demand("variants", self.variants, 2, MAX_VARIANTS)
+        photographs = self.textures_from == "photographs"
+        _demand("textures", self.textures, 1, len(PHOTOGRAPHS) if photographs else MAX_TEXTURES)
+        _demand("variants", self.variants, 2, len(PHOTOGRAPHS) if photographs else MAX_VARIANTS)
         for name in ("regions", "keys", "train", "val", "ring_width", "margin"):
             _demand(name, getattr(self, name), 1, 10**9)
         for name in ("gap", "seed"):

@@ -32,6 +32,7 @@ from harness.environment.files import write_atomically
 from harness.training.data.contexts import PLACES, Thing
 from harness.training.data.dataset import DataError, Sample, Split
 from harness.training.data.draw import CONTEXTS, Draw, SceneParameters
+from harness.training.data.photographs import photograph
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,11 +53,13 @@ class SceneData:
         self.classes = parameters.classes
         self.version = parameters.version(split)
         count, (height, width) = parameters.length(split), parameters.size
-        shapes = {
+        shapes: dict[str, tuple[int, ...]] = {
             "images": (count, height, width, 3),
             "labels": (count, height, width),
             "kinds": (count,),
         }
+        if parameters.key_labels != "own":  # then labels do not tell where keys are
+            shapes["shown"] = (count, height, width)
 
         def generate() -> Arrays:
             import numpy as np
@@ -66,6 +69,7 @@ class SceneData:
                 "images": np.stack([one.image for one in made]),
                 "labels": np.stack([one.labels for one in made]),
                 "kinds": np.array([CONTEXTS.index(one.kind) for one in made], dtype=np.uint8),
+                "shown": np.stack([shown(one.things, parameters) for one in made]),
             }
 
         self._arrays = cached(folder, self.version, shapes, generate)
@@ -88,6 +92,15 @@ class SceneData:
         import torch
 
         return torch.from_numpy(self._arrays["labels"])
+
+    @property
+    def shown(self) -> "Tensor":
+        """(N, H, W) truth values: pixels of keys and rings, which show their variant."""
+        import torch
+
+        if "shown" in self._arrays:
+            return torch.from_numpy(self._arrays["shown"]) > 0
+        return (self.labels >= 1) & (self.labels <= self.parameters.variants)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -145,7 +158,7 @@ def paint_scene(
     height, width = parameters.size
     canvas = np.full((height, width, 3), GROUND, dtype=np.float32)
     for thing in things:
-        painted = colours(thing, (draw.uniform(), draw.uniform()), parameters.contrast)
+        painted = colours(thing, (draw.uniform(), draw.uniform()), parameters)
         np.copyto(_window(canvas, thing), painted, where=mask(thing, parameters)[..., None])
     canvas += parameters.noise * draw.noise(canvas.shape)
     return np.asarray(np.rint(canvas.clip(0, 1) * 255), dtype=np.uint8)
@@ -157,9 +170,21 @@ def label(things: Sequence[Thing], parameters: SceneParameters) -> "NDArray[np.u
 
     labels = np.zeros(parameters.size, dtype=np.uint8)
     for thing in things:
-        first = 1 if thing.form != "region" else 1 + parameters.variants * (1 + thing.texture)
+        own = thing.form == "region" and parameters.key_labels == "own"
+        first = 1 + parameters.variants * (1 + thing.texture) if own else 1
         _window(labels, thing)[mask(thing, parameters)] = first + thing.variant
     return labels
+
+
+def shown(things: Sequence[Thing], parameters: SceneParameters) -> "NDArray[np.uint8]":
+    """(H, W): 1 where a key or ring stands, else 0."""
+    import numpy as np
+
+    covered = np.zeros(parameters.size, dtype=np.uint8)
+    for thing in things:
+        if thing.form != "region":
+            _window(covered, thing)[mask(thing, parameters)] = 1
+    return covered
 
 
 def mask(thing: Thing, parameters: SceneParameters) -> "NDArray[np.bool_]":
@@ -211,16 +236,42 @@ def pattern(
     return np.asarray(field, dtype=np.float32)
 
 
-def colours(thing: Thing, phase: tuple[float, float], contrast: float) -> "NDArray[np.float32]":
+def surface(
+    index: int, shape: tuple[int, int], phase: tuple[float, float]
+) -> "NDArray[np.float32]":
+    """(H, W) in [-1, 1]: a part of a photograph.
+
+    Args:
+        index: of `harness.training.data.photographs.PHOTOGRAPHS`.
+        shape: in pixels; where it is larger than the photograph, that is repeated.
+        phase: where the part begins, down and across, as shares of the photograph.
+
+    Raises:
+        DataError: there is no photograph.
+    """
+    import numpy as np
+
+    whole = photograph(index)
+    down, across = (
+        (int(share * side) + np.arange(count)) % side
+        for share, side, count in zip(phase, whole.shape, shape, strict=True)
+    )
+    return whole[np.ix_(down, across)]
+
+
+def colours(
+    thing: Thing, phase: tuple[float, float], parameters: SceneParameters
+) -> "NDArray[np.float32]":
     """(h, w, 3): the colours of a thing over its box."""
     import numpy as np
 
     shows = thing.form != "region"
     index = thing.variant if shows else thing.texture
-    wave = pattern(index, (thing.box.height, thing.box.width), phase)
+    paint = surface if parameters.textures_from == "photographs" else pattern
+    wave = paint(index, (thing.box.height, thing.box.width), phase)
     angle = 2 * np.pi * thing.tint
     colour = np.asarray(_AXES[0]) * np.cos(angle) + np.asarray(_AXES[1]) * np.sin(angle)
-    grey = (KEY if shows else REGION) + contrast * wave
+    grey = (KEY if shows else REGION) + parameters.contrast * wave
     return np.asarray(grey[..., None] + CHROMA * colour, dtype=np.float32)
 
 
