@@ -78,19 +78,23 @@ def output_channels(module: nn.Module, in_channels: int, input_size: tuple[int, 
     return int(out.shape[1])
 
 
-def forward_with_extras(module: nn.Module, x: Tensor) -> tuple[Tensor, dict[str, Any]]:
+def forward_with_extras(
+    module: nn.Module, x: Tensor, *more: Any
+) -> tuple[Tensor, dict[str, Any]]:
     """Features of a context module and what else it offers to losses.
+
+    `more` is given to the module behind x.
 
     A module that offers more has one method `forward_with_<name>(x) -> (features, value)`. The
     value is given under its own names if it is a mapping or a named tuple, else under `<name>`. One
     that was built without it says so by an attribute `gives_extras = False`.
     """
     if not getattr(module, "gives_extras", True):
-        return module(x), {}
+        return module(x, *more), {}
     methods = [name for name in dir(type(module)) if name.startswith(_EXTRAS)]
     if not methods:
-        return module(x), {}
-    features, value = getattr(module, methods[0])(x)
+        return module(x, *more), {}
+    features, value = getattr(module, methods[0])(x, *more)
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, Mapping):

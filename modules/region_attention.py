@@ -114,7 +114,7 @@ class RegionAttention(nn.Module):
         joint_softmax: see `RegionInteraction`.
         max_regions: only so many regions exchange context, which fixes every shape; 0: all.
         own_scores: whether the head has convolutions for B and C of its own. Without,
-            every forward needs `scores`.
+            every forward needs `scores`, which a `Segmentor` takes from `earlier_head`.
 
     Shape:
         x (B, in_channels, H, W) -> (B, out_channels, H, W), any H and W.
@@ -145,6 +145,7 @@ class RegionAttention(nn.Module):
             raise ValueError(f"categories is {categories}; regions need at least 2 to differ by")
         self.channels = channels
         self.out_channels = out_channels
+        self.categories = categories
         self.reduce = ConvBNReLU(in_channels, channels, 3)
         self.scores = ScorePrediction(channels, categories=categories) if own_scores else None
         self.construction = RegionConstruction(
@@ -162,6 +163,12 @@ class RegionAttention(nn.Module):
             max_regions=max_regions,
         )
         self.fuse = ConvBNReLU(2 * channels, out_channels, 3)
+
+    def earlier_head(self, in_channels: int) -> RegionAuxiliaryHead | None:
+        """The head on an earlier stage that gives B and C, where this one has not its own."""
+        if self.scores is not None:
+            return None
+        return RegionAuxiliaryHead(in_channels, channels=in_channels // 2, categories=self.categories)
 
     def forward(self, x: Tensor, scores: RegionScores | None = None) -> Tensor:
         """Enhance x by the context of its regions.

@@ -1,6 +1,6 @@
 """A segmentation network: backbone, context module, classifier, auxiliary head."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 import torch
@@ -63,7 +63,9 @@ class Segmentor(nn.Module):
     `out_channels` where it has that attribute, else it is found by a pass without storage. A module
     that offers more than features to its losses has one method `forward_with_<name>(x) ->
     (features, value)`; in training the value arrives in `extras`: under its own names if it is a
-    mapping or a named tuple, else under `<name>`.
+    mapping or a named tuple, else under `<name>`. A module that also reads an earlier map of the
+    backbone has a method `earlier_head(in_channels) -> nn.Module | None`: what the head makes of the
+    last map but one, at the size of the last, is the module's second argument.
 
     Args:
         in_channels: channels of the image.
@@ -124,13 +126,19 @@ class Segmentor(nn.Module):
         self.before: nn.Module = nn.Identity()
         self.context: nn.Module = nn.Identity()
         self.after: nn.Module = nn.Identity()
+        self.earlier: nn.Module | None = None
         if frame == "between":
             self.before = ConvBNReLU(channels, width, 3)
             channels = width
         if context is not None:
             size = _map_size(input_size, self.backbone.output_stride)
             self.context = build_context(context, channels, size, context_arguments or {})
-            channels = output_channels(self.context, channels, size)
+            if hasattr(self.context, "earlier_head"):
+                self.earlier = self.context.earlier_head(self.backbone.feature_channels[-2:][0])
+            if self.earlier is None:
+                channels = output_channels(self.context, channels, size)
+            else:  # a pass would need what the head makes
+                channels = self.context.out_channels
         if frame == "between":
             self.after = ConvBNReLU(channels, width, 3)
             channels = width
@@ -157,7 +165,7 @@ class Segmentor(nn.Module):
         if not self.training:
             return self._upsample(self.classifier(self._features(x)), size)
         maps = self.backbone.features(x)
-        features, extras = forward_with_extras(self.context, self.before(maps[-1]))
+        features, extras = self.contextual(maps)
         if self.beside:
             features = torch.cat([maps[-1], features], dim=1)
         logits = self._upsample(self.classifier(self.after(features)), size)
@@ -167,9 +175,26 @@ class Segmentor(nn.Module):
         auxiliary = self._upsample(self.auxiliary(maps[-2:][0]), size)
         return SegmentorOutput(logits, auxiliary, extras)
 
+    def contextual(self, maps: Sequence[Tensor]) -> tuple[Tensor, dict[str, Any]]:
+        """What the context module makes of the backbone's maps, and what it offers to losses."""
+        x = self.before(maps[-1])
+        if self.earlier is None:
+            return forward_with_extras(self.context, x)
+        # The last map but one; in a dilated residual network it has the size of the last.
+        earlier = maps[-2:][0]
+        if earlier.shape[-2:] != x.shape[-2:]:
+            earlier = F.interpolate(
+                earlier, size=x.shape[-2:], mode="bilinear", align_corners=self.align_corners
+            )
+        return forward_with_extras(self.context, x, self.earlier(earlier))
+
     def _features(self, x: Tensor) -> Tensor:
         y: Tensor
-        if self.beside:
+        if self.earlier is not None:
+            maps = self.backbone.features(x)
+            y = self.contextual(maps)[0]
+            y = self.after(torch.cat([maps[-1], y], dim=1) if self.beside else y)
+        elif self.beside:
             x = self.backbone(x)
             y = self.after(torch.cat([x, self.context(x)], dim=1))
         else:  # in one expression: no name keeps a map alive while the next one is made

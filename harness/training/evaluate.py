@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from context_modules.context import forward_with_extras
 from context_modules.losses import VOID
 from context_modules.segmentor import Segmentor
 from harness.messages import HarnessError
@@ -365,7 +364,7 @@ class CoarseSegmentation(nn.Module):
             CoarseError: the context module has none.
         """
         network = self.network
-        _, extras = forward_with_extras(network.context, network.before(network.backbone(images)))
+        _, extras = network.contextual(network.backbone.features(images))
         categories = extras.get("categories")
         if not isinstance(categories, Tensor):
             raise CoarseError(

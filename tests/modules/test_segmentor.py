@@ -252,3 +252,41 @@ def test_backbone_weights_are_loaded(tmp_path):
 def test_wrong_arguments_are_named(arguments, match):
     with pytest.raises(ValueError, match=match):
         Segmentor(**{**SMALL, **arguments})
+
+
+@pytest.mark.parametrize("stride", [2, 4])
+@pytest.mark.parametrize("frame", ["head", "beside"])
+def test_an_auxiliary_head_gives_the_maps_that_regions_are_made_of(frame, stride):
+    """RANet, Section 3.1: B and C of an earlier stage; the same in training and in evaluation."""
+    torch.manual_seed(0)
+    network = Segmentor(
+        backbone="small",
+        backbone_arguments={"width": 16, "output_stride": stride},
+        context="region_attention",
+        context_arguments={
+            "channels": 8,
+            "out_channels": 8,
+            "categories": 5,
+            "own_scores": False,
+        },
+        frame=frame,
+        width=16,
+        classes=5,
+        auxiliary=False,
+        dropout=0.0,
+    )
+    assert sum(name.startswith("earlier.") for name, _ in network.named_parameters()) > 0
+    images = torch.rand(2, 3, 24, 36)
+    output = network(images)
+    size = (24 // stride, 36 // stride)
+    assert output.extras["categories"].shape == (2, 5, *size)
+    assert output.extras["boundary"].shape == (2, *size)
+    output.extras["categories"].square().sum().backward()
+    heads = [p for name, p in network.named_parameters() if name.startswith("earlier.scores.cat")]
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in heads)
+    for layer in network.modules():  # training arithmetic, without batch statistics
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.eval()
+    with torch.no_grad():
+        trained, judged = network(images).logits, network.eval()(images)
+    torch.testing.assert_close(trained, judged)
