@@ -6,7 +6,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
-from context_modules.layers import ConvBNReLU, Transform, pointwise, positive
+from context_modules.layers import ConvBNReLU, Transform, leak, pointwise, positive
 from context_modules.self_attention import Residual, add_residual, check_widths
 
 
@@ -146,6 +146,7 @@ class RCCA(nn.Module):
         out_channels: channels of the attention and of the output.
         key_channels: channels of query and key; `None` means out_channels / 8.
         recurrence: R of the paper.
+        negative_slope: of all ReLUs, see `context_modules.layers.leak`.
 
     Raises:
         ValueError: for sizes below 1.
@@ -158,6 +159,7 @@ class RCCA(nn.Module):
         out_channels: int = 512,
         key_channels: int | None = None,
         recurrence: int = 2,
+        negative_slope: float = 0.0,
     ) -> None:
         super().__init__()
         positive(in_channels=in_channels, out_channels=out_channels)
@@ -167,6 +169,7 @@ class RCCA(nn.Module):
             ConvBNReLU(out_channels, out_channels, 3),
         )
         self.fuse = ConvBNReLU(in_channels + out_channels, out_channels, 3)
+        leak(self, negative_slope)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H, W)."""

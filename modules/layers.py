@@ -72,6 +72,25 @@ class ConvBNReLU(nn.Sequential):
         super().__init__(*layers)
 
 
+def leak(module: nn.Module, negative_slope: float) -> None:
+    """Make all ReLUs of a module leaky: x below 0 becomes negative_slope * x.
+
+    The released code of OCNet, CCNet and RANet has 0.01 in all of its activations, the default of
+    the in-place norm that they use, where the papers write ReLU. 0 leaves the module as it is.
+
+    Raises:
+        ValueError: the slope is not from 0 to below 1.
+    """
+    if not 0 <= negative_slope < 1:
+        raise ValueError(f"negative_slope is {negative_slope}; give a number from 0 to below 1")
+    if negative_slope == 0:
+        return
+    for parent in list(module.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.ReLU):
+                setattr(parent, name, nn.LeakyReLU(negative_slope, inplace=child.inplace))
+
+
 def pointwise(in_channels: int, out_channels: int, transform: Transform) -> nn.Module:
     """The 1x1 convolution that `transform` names: (B, in, H, W) -> (B, out, H, W).
 

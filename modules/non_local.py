@@ -27,7 +27,8 @@ class NonLocal(SelfAttention):
     Other forms under the same name:
         * SRNet, Table 3, "+NL": `transform: cbr, residual: scaled`. At 512x96x96: 0.527 M
           parameters, 4.832 + 43.487 GMAC, 675 MiB.
-        * OCNet, Table 3, "SA-2x": `key_stride: 2` (the subsampling of Wang et al., Section 3.3).
+        * `key_stride: 2`: the subsampling of Wang et al., Section 3.3. OCNet's "SA-2x" pools the
+          queries, too: `base_oc` with `downsample: 2`.
         * The block that CCNet compares with: `key_channels: 64, value_channels: 512,
           output_transform: none, residual: scaled`; 108.152 GFLOP at 512x97x97.
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from context_modules.aspp import AtrousBranches
 from context_modules.attention import Kernel
 from context_modules.interlaced import InterlacedSelfAttention, Order
-from context_modules.layers import ConvBNReLU, Transform, positive, resize
+from context_modules.layers import BatchNorm, ConvBNReLU, Transform, leak, positive, resize
 from context_modules.self_attention import SelfAttention
 
 Attention = Literal["sa", "isa"]
@@ -65,8 +65,11 @@ class BaseOC(nn.Module):
         order: stages of `isa`.
         mask_padding: of `isa`, see `context_modules.interlaced`.
         pad_input: likewise.
-        key_stride: of `sa`: keys and values are of the map max-pooled by this factor; 2 is the row
-            "SA-2x" of OCNet's Table 3.
+        key_stride: of `sa`: keys and values are of the map max-pooled by this factor, as in the code
+            of Wang et al.
+        downsample: factor of the max pooling in front of the object context pooling, whose result
+            is upsampled bilinearly, corners aligned; with `sa` and 2 the row "SA-2x" of OCNet's
+            Table 3 as its code has it.
         key_channels: see `context_modules.self_attention`, as all that follow.
         value_channels: see there.
         query_convs: see there.
@@ -75,6 +78,7 @@ class BaseOC(nn.Module):
         value_transform: see there.
         output_transform: see there.
         kernel: see there.
+        negative_slope: of all ReLUs, see `context_modules.layers.leak`.
 
     Raises:
         ValueError: for an unknown attention, a key stride of `isa`, or as the attention itself.
@@ -93,6 +97,7 @@ class BaseOC(nn.Module):
         mask_padding: bool = True,
         pad_input: bool = False,
         key_stride: int = 1,
+        downsample: int = 1,
         key_channels: int | None = None,
         value_channels: int | None = None,
         query_convs: int = 2,
@@ -101,9 +106,11 @@ class BaseOC(nn.Module):
         value_transform: Transform = "conv",
         output_transform: Transform = "conv",
         kernel: Kernel = "explicit",
+        negative_slope: float = 0.0,
     ) -> None:
         super().__init__()
-        positive(in_channels=in_channels, out_channels=out_channels)
+        positive(in_channels=in_channels, out_channels=out_channels, downsample=downsample)
+        self.downsample = downsample
         if not reduce and in_channels != context_channels:
             raise ValueError(
                 f"reduce is false but context_channels ({context_channels}) differs from "
@@ -131,6 +138,7 @@ class BaseOC(nn.Module):
             **strided,
         )
         self.fuse = ConvBNReLU(2 * context_channels, out_channels)
+        leak(self, negative_slope)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
@@ -138,7 +146,10 @@ class BaseOC(nn.Module):
 
     def _with_context(self, x: Tensor) -> Tensor:
         """(B, context_channels, H, W) -> (B, 2 * context_channels, H, W)."""
-        return torch.cat([self.context(x), x], dim=1)
+        if self.downsample == 1:
+            return torch.cat([self.context(x), x], dim=1)
+        context = self.context(F.max_pool2d(x, self.downsample))
+        return torch.cat([resize(context, *x.shape[-2:], align_corners=True), x], dim=1)
 
 
 class PyramidOC(nn.Module):
@@ -173,6 +184,7 @@ class PyramidOC(nn.Module):
         value_transform: see there.
         output_transform: see there.
         kernel: see there.
+        negative_slope: of all ReLUs, see `context_modules.layers.leak`.
 
     Raises:
         ValueError: without scales, for an unknown attention, as the attention itself, and in
@@ -199,6 +211,7 @@ class PyramidOC(nn.Module):
         value_transform: Transform = "conv",
         output_transform: Transform = "conv",
         kernel: Kernel = "explicit",
+        negative_slope: float = 0.0,
     ) -> None:
         super().__init__()
         positive(in_channels=in_channels, out_channels=out_channels)
@@ -227,6 +240,7 @@ class PyramidOC(nn.Module):
         )
         self.widen = ConvBNReLU(context_channels, len(scales) * context_channels)
         self.fuse = ConvBNReLU(2 * len(scales) * context_channels, out_channels)
+        leak(self, negative_slope)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
@@ -253,6 +267,9 @@ class ASPOC(nn.Module):
         rates: dilation of the 3x3 branches, in pixels.
         downsample: factor of the max pooling before the object context pooling; its result is
             upsampled bilinearly.
+        align_corners: of this upsampling; the released code aligns them.
+        norm_last: give the object context batch norm and ReLU behind its upsampling, as the released
+            code does, in place of none.
         attention: `sa` (dense) or `isa` (interlaced sparse).
         groups: (P_h, P_w) of `isa`.
         order: stages of `isa`.
@@ -266,6 +283,7 @@ class ASPOC(nn.Module):
         value_transform: see there.
         output_transform: see there.
         kernel: see there.
+        negative_slope: of all ReLUs, see `context_modules.layers.leak`.
 
     Raises:
         ValueError: for rates or a downsampling below 1, an unknown attention, or as the attention.
@@ -279,6 +297,8 @@ class ASPOC(nn.Module):
         branch_channels: int = 256,
         rates: Sequence[int] = (12, 24, 36),
         downsample: int = 1,
+        align_corners: bool = False,
+        norm_last: bool = False,
         attention: Attention = "isa",
         groups: Sequence[int] = (8, 8),
         order: Order = "global_local",
@@ -292,10 +312,12 @@ class ASPOC(nn.Module):
         value_transform: Transform = "conv",
         output_transform: Transform = "conv",
         kernel: Kernel = "explicit",
+        negative_slope: float = 0.0,
     ) -> None:
         super().__init__()
         positive(in_channels=in_channels, out_channels=out_channels, downsample=downsample)
         self.downsample = downsample
+        self.align_corners = align_corners
         self.reduce = ConvBNReLU(in_channels, branch_channels, 3)
         self.context = object_context_pooling(
             branch_channels,
@@ -314,7 +336,13 @@ class ASPOC(nn.Module):
             kernel=kernel,
         )
         self.atrous = AtrousBranches(in_channels, branch_channels, rates)
+        self.norm = (
+            nn.Sequential(BatchNorm(branch_channels), nn.ReLU(inplace=True))
+            if norm_last
+            else nn.Identity()
+        )
         self.fuse = ConvBNReLU((len(rates) + 2) * branch_channels, out_channels)
+        leak(self, negative_slope)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
@@ -327,4 +355,7 @@ class ASPOC(nn.Module):
         reduced = self.reduce(x)
         if self.downsample > 1:
             reduced = F.max_pool2d(reduced, self.downsample)
-        return resize(self.context(reduced), *x.shape[-2:])
+        size = x.shape[-2:]
+        return self.norm(  # type: ignore[no-any-return]
+            resize(self.context(reduced), *size, align_corners=self.align_corners)
+        )

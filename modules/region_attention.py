@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from context_modules.layers import ConvBNReLU, flatten_positions, unflatten_positions
+from context_modules.layers import ConvBNReLU, flatten_positions, leak, unflatten_positions
 from context_modules.region_construction import RegionConstruction, Regions
 from context_modules.region_interaction import RegionInteraction, nominal_representatives
 from context_modules.region_maps import Context
@@ -115,6 +115,7 @@ class RegionAttention(nn.Module):
         max_regions: only so many regions exchange context, which fixes every shape; 0: all.
         own_scores: whether the head has convolutions for B and C of its own. Without,
             every forward needs `scores`, which a `Segmentor` takes from `earlier_head`.
+        negative_slope: of all ReLUs, see `context_modules.layers.leak`.
 
     Shape:
         x (B, in_channels, H, W) -> (B, out_channels, H, W), any H and W.
@@ -139,6 +140,7 @@ class RegionAttention(nn.Module):
         joint_softmax: bool = False,
         max_regions: int = 0,
         own_scores: bool = True,
+        negative_slope: float = 0.0,
     ) -> None:
         super().__init__()
         if categories < 2:
@@ -163,6 +165,7 @@ class RegionAttention(nn.Module):
             max_regions=max_regions,
         )
         self.fuse = ConvBNReLU(2 * channels, out_channels, 3)
+        leak(self, negative_slope)
 
     def earlier_head(self, in_channels: int) -> RegionAuxiliaryHead | None:
         """The head on an earlier stage that gives B and C, where this one has not its own."""

@@ -54,7 +54,7 @@ class SelfAttention(nn.Module):
         regions: attend inside each of regions x regions parts of the map (OCNet, Eq. 27 and 28);
             transforms are shared. A part has floor(side / regions), the last one takes the rest.
         key_stride: max-pool the map of keys and values by this factor (Wang et al. 2018,
-            Section 3.3; "SA-2x" of OCNet's Table 3).
+            Section 3.3).
         kernel: `explicit` or `fused`, see `context_modules.attention`.
 
     Raises:

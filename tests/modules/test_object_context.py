@@ -2,8 +2,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from context_modules.criss_cross import RCCA
 from context_modules.interlaced import InterlacedSelfAttention
 from context_modules.object_context import ASPOC, BaseOC, PyramidOC
+from context_modules.region_attention import RegionAttention
 from context_modules.self_attention import SelfAttention
 
 ATTENTIONS = ["sa", "isa"]
@@ -108,3 +110,56 @@ def test_keys_of_base_oc_may_be_of_the_pooled_map():
     assert module(x).shape == (2, 512, 8, 6)
     with pytest.raises(ValueError, match="key_stride is 2; interlaced attention has none"):
         BaseOC(6, context_channels=8, attention="isa", key_stride=2)
+
+
+@torch.no_grad()
+def test_base_oc_may_attend_on_the_pooled_map():
+    """SA-2x of OCNet's Table 3: query, key and value pooled by two, a quarter of the cost each."""
+    module = randomised(
+        BaseOC(6, out_channels=5, context_channels=4, attention="sa", downsample=2)
+    )
+    x = random_map(2, 6, 9, 7)
+    reduced = module.reduce(x)
+    context = module.context(F.max_pool2d(reduced, 2))
+    assert context.shape[-2:] == (4, 3)
+    upsampled = F.interpolate(context, (9, 7), mode="bilinear", align_corners=True)
+    torch.testing.assert_close(module(x), module.fuse(torch.cat([upsampled, reduced], 1)))
+
+
+@torch.no_grad()
+def test_asp_oc_as_released():
+    module = randomised(
+        ASPOC(6, out_channels=5, branch_channels=4, rates=[1, 2], downsample=2,
+              align_corners=True, norm_last=True)
+    )  # fmt: skip
+    x = random_map(2, 6, 9, 7)
+    context = module.context(F.max_pool2d(module.reduce(x), 2))
+    context = F.interpolate(context, (9, 7), mode="bilinear", align_corners=True)
+    context = F.relu(
+        F.batch_norm(
+            context, module.norm[0].running_mean, module.norm[0].running_var,
+            module.norm[0].weight, module.norm[0].bias, eps=module.norm[0].eps,
+        )
+    )  # fmt: skip
+    torch.testing.assert_close(module(x), module.fuse(torch.cat([context, *module.atrous(x)], 1)))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", [BaseOC, PyramidOC, ASPOC, RCCA, RegionAttention])
+def test_all_activations_may_leak(kind):
+    """The in-place norm of the released code has leaky ReLUs of slope 0.01."""
+    widths = {BaseOC: {"context_channels": 8}, PyramidOC: {"context_channels": 8},
+              ASPOC: {"branch_channels": 8, "rates": [1]}, RegionAttention: {"channels": 8}}  # fmt: skip
+    arguments = {"out_channels": 8, **widths.get(kind, {})}
+    leaky = randomised(kind(6, negative_slope=0.01, **arguments))
+    plain = randomised(kind(6, **arguments))
+    assert not any(isinstance(layer, torch.nn.ReLU) for layer in leaky.modules())
+    # A leaky ReLU is (1 - s) relu(x) + s x: with the hook below the plain module computes the same.
+    for layer in plain.modules():
+        if isinstance(layer, torch.nn.ReLU):
+            layer.inplace = False
+            layer.register_forward_hook(lambda _, x, y: 0.99 * y + 0.01 * x[0])
+    x = random_map(2, 6, 8, 8)
+    torch.testing.assert_close(leaky(x), plain(x))
+    with pytest.raises(ValueError, match="negative_slope is 1"):
+        kind(6, negative_slope=1, **arguments)
