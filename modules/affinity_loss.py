@@ -29,6 +29,9 @@ class AffinityLoss(nn.Module):
     - Means run over the pairs (Eq. 1) and rows (Eq. 5) of the whole batch, as the mean reduction
       of PyTorch's cross entropy with an `ignore_index` does. A batch without any labelled pixel
       costs 0.
+    - Eq. 2 to 5 write p_ij, sum over i and speak of the jth row. To be a row, j has to count rows
+      and i the pixels along it: p_ij is P[j, i]. Read the other way round, the sums would run down
+      a column, over the query pixels that name pixel j; the ideal map is symmetric, P is not.
     - The printed Eq. 6 calls the global term L_a once; it is L_g.
 
     The released code decides otherwise (`form="released"`): the pair of a pixel with itself counts

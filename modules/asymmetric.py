@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from context_modules.attention import Kernel, attend
 from context_modules.layers import (
     ConvBNReLU,
+    add_biases,
     flatten_positions,
     pointwise,
     positive,
@@ -53,6 +54,8 @@ class APNB(nn.Module):
         share_query_key: use one projection for query and key.
         dropout: share of channels dropped behind the last convolution, in training.
         kernel: `explicit` or `fused`, see `context_modules.attention`.
+        biases: give the convolutions in front of batch norms biases, too, as the released code has
+            them.
 
     Raises:
         ValueError: for sizes below 1, no pool sizes or a dropout outside of [0, 1].
@@ -69,6 +72,7 @@ class APNB(nn.Module):
         share_query_key: bool = True,
         dropout: float = 0.05,
         kernel: Kernel = "explicit",
+        biases: bool = False,
     ) -> None:
         super().__init__()
         self.out_channels = in_channels if out_channels is None else out_channels
@@ -84,6 +88,8 @@ class APNB(nn.Module):
         self.output = _output(values, self.out_channels)  # W_O
         self.fuse = pointwise(self.out_channels + in_channels, self.out_channels, "cbr")
         self.dropout = nn.Dropout2d(dropout)
+        if biases:
+            add_biases(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
@@ -121,6 +127,8 @@ class AFNB(nn.Module):
         pool_sizes: sides n of the pyramid's levels.
         dropout: share of channels dropped behind the last convolution, in training.
         kernel: `explicit` or `fused`, see `context_modules.attention`.
+        biases: give the convolutions in front of batch norms biases, too, as the released code has
+            them.
 
     Raises:
         ValueError: for sizes below 1, no pool sizes or a dropout outside of [0, 1].
@@ -137,6 +145,7 @@ class AFNB(nn.Module):
         pool_sizes: tuple[int, ...] = POOL_SIZES,
         dropout: float = 0.05,
         kernel: Kernel = "explicit",
+        biases: bool = False,
     ) -> None:
         super().__init__()
         high = 2 * in_channels if high_channels is None else high_channels
@@ -151,6 +160,8 @@ class AFNB(nn.Module):
         self.output = _output(value_channels, self.out_channels)  # W_O
         self.fuse = pointwise(self.out_channels + high, self.out_channels, "conv_bn")
         self.dropout = nn.Dropout2d(dropout)
+        if biases:
+            add_biases(self)
 
     def forward(self, low: Tensor, high: Tensor) -> Tensor:
         """(B, C_l, h, w), (B, C_h, H, W) -> (B, out_channels, H, W)."""
@@ -168,7 +179,8 @@ class AFNB(nn.Module):
 class APNBHead(nn.Sequential):
     """The head with APNB alone: 3x3 CBR, APNB; (B, in_channels, H, W) -> (B, channels, H, W).
 
-    Zhu et al. 2019, Figure 2 without the fusion block. With 2048 channels in: 10.35 M parameters.
+    Zhu et al. 2019, Figure 2 without the fusion block. With 2048 channels in: 10,358,016 parameters
+    (10.36 M).
 
     Args:
         in_channels: channels of the input.
@@ -176,6 +188,7 @@ class APNBHead(nn.Sequential):
         pool_sizes: as of `APNB`.
         dropout: as of `APNB`.
         kernel: as of `APNB`.
+        biases: as of `APNB`.
 
     Raises:
         ValueError: as `APNB`.
@@ -189,6 +202,7 @@ class APNBHead(nn.Sequential):
         pool_sizes: tuple[int, ...] = POOL_SIZES,
         dropout: float = 0.05,
         kernel: Kernel = "explicit",
+        biases: bool = False,
     ) -> None:
         positive(in_channels=in_channels, channels=channels)
         super().__init__(
@@ -196,13 +210,16 @@ class APNBHead(nn.Sequential):
             APNB(channels, pool_sizes=pool_sizes, dropout=dropout, kernel=kernel),
         )
         self.out_channels = channels
+        if biases:
+            add_biases(self)
 
 
 class AsymmetricNonLocal(nn.Module):
     """The network's head: (B, C_l, h, w), (B, C_h, H, W) -> (B, channels, H, W).
 
     Zhu et al. 2019, Figure 2: AFNB fuses the last two stages at the width of the last, a 3x3 CBR
-    reduces, APNB. With 1024 and 2048 channels in: 20.32 M parameters.
+    reduces, APNB. With 1024 and 2048 channels in: 20,326,912 parameters (20.33 M), with the biases of
+    the released code 20,330,752.
 
     Args:
         in_channels: C_l, channels of the low-level map, the first input.
@@ -212,6 +229,7 @@ class AsymmetricNonLocal(nn.Module):
         pool_sizes: as of `APNB`, for both blocks.
         dropout: as of `APNB`, for both blocks.
         kernel: as of `APNB`, for both blocks.
+        biases: as of `APNB`, for both blocks and the convolution between them.
 
     Raises:
         ValueError: as `APNB`.
@@ -227,6 +245,7 @@ class AsymmetricNonLocal(nn.Module):
         pool_sizes: tuple[int, ...] = POOL_SIZES,
         dropout: float = 0.05,
         kernel: Kernel = "explicit",
+        biases: bool = False,
     ) -> None:
         super().__init__()
         self.out_channels = channels
@@ -246,6 +265,8 @@ class AsymmetricNonLocal(nn.Module):
             dropout=dropout,
             kernel=kernel,
         )
+        if biases:
+            add_biases(self)
 
     def forward(self, low: Tensor, high: Tensor) -> Tensor:
         """(B, C_l, h, w), (B, C_h, H, W) -> (B, channels, H, W)."""

@@ -39,6 +39,8 @@ class CompactGeneralizedNonLocal(nn.Module):
         affinity: `dot` or `rbf`.
         order: highest power of `rbf`.
         gamma: width of `rbf`.
+        scaled: divide the sums over phi^p g by the square root of their length, channels of a group
+            times positions, as the released code can (its `use_scale`); the paper does not.
 
     Raises:
         ValueError: for sizes below 1, or channels that the groups do not divide.
@@ -55,6 +57,7 @@ class CompactGeneralizedNonLocal(nn.Module):
         affinity: Affinity = "dot",
         order: int = 3,
         gamma: float = 1e-4,
+        scaled: bool = False,
     ) -> None:
         super().__init__()
         width = in_channels if channels is None else channels
@@ -68,6 +71,7 @@ class CompactGeneralizedNonLocal(nn.Module):
                     f"in_channels ({in_channels})"
                 )
         self.groups = groups
+        self.scaled = scaled
         self.coefficients = _coefficients(affinity, order, gamma)
         self.theta = pointwise(in_channels, width, transform)
         self.phi = pointwise(in_channels, width, transform)
@@ -100,6 +104,8 @@ class CompactGeneralizedNonLocal(nn.Module):
         y: Tensor | None = None
         for power, coefficient in self.coefficients:
             total = torch.matmul(_power(phi, power).unsqueeze(-2), g.unsqueeze(-1)).squeeze(-1)
+            if self.scaled:
+                total = total / math.sqrt(phi.shape[2])
             term = _power(theta, power) * (total if coefficient == 1.0 else coefficient * total)
             y = term if y is None else y + term
         assert y is not None  # `_coefficients` is never empty
@@ -138,6 +144,7 @@ class CGNL(nn.Module):
         affinity: see there.
         order: see there.
         gamma: see there.
+        scaled: see there.
 
     Raises:
         ValueError: as the block.
@@ -155,6 +162,7 @@ class CGNL(nn.Module):
         affinity: Affinity = "dot",
         order: int = 3,
         gamma: float = 1e-4,
+        scaled: bool = False,
     ) -> None:
         super().__init__()
         positive(in_channels=in_channels, out_channels=out_channels)
@@ -168,6 +176,7 @@ class CGNL(nn.Module):
             affinity=affinity,
             order=order,
             gamma=gamma,
+            scaled=scaled,
         )
         self.fuse = ConvBNReLU(out_channels, out_channels, 3)
 

@@ -1,11 +1,14 @@
 """Double attention (Chen et al., "A2-Nets: Double Attention Networks", NeurIPS 2018)."""
 
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from context_modules.layers import ConvBNReLU
+from context_modules.layers import ConvBNReLU, one_of
+
+Distribution = Literal["descriptors", "positions"]
 
 
 class DoubleAttention(nn.Module):
@@ -23,8 +26,9 @@ class DoubleAttention(nn.Module):
     (m + n) N^2 MACs and N^2 memory; the paper takes it for m n < N^2. Beside it stand the four 1x1
     convolutions, 2 (m + n) C N MACs.
 
-    Both softmaxes are the paper's. Some public code normalises rho(X) over positions too; a
-    position's attention over the descriptors then no longer sums to one, so it is not offered.
+    Both softmaxes are the paper's. Some public code (that of asymmetric non-local networks, which
+    compares with the block) normalises rho(X) over the positions too, `distribution="positions"`: a
+    position's attention over the descriptors then no longer sums to one.
 
     m and n are free in the paper's formulas; C / 4 is the default here, with plain convolutions and
     a plain residual as in the paper's block. SRNet's Table 3 (row "+A2Net") puts the operation into
@@ -39,9 +43,10 @@ class DoubleAttention(nn.Module):
         norm: batch norm behind every convolution, and ReLU behind phi, theta and rho; without it
             the convolutions have a bias.
         gamma: weigh the block by a learnt scalar that starts at zero.
+        distribution: what rho(X) is normalised over.
 
     Raises:
-        ValueError: a width is below 1.
+        ValueError: a width is below 1, or the distribution is unknown.
     """
 
     def __init__(
@@ -52,8 +57,11 @@ class DoubleAttention(nn.Module):
         descriptors: int | None = None,
         norm: bool = False,
         gamma: bool = False,
+        distribution: Distribution = "descriptors",
     ) -> None:
         super().__init__()
+        one_of("distribution", distribution, get_args(Distribution))
+        self.distribution = distribution
         m = _width("feature_channels", feature_channels, in_channels)
         n = _width("descriptors", descriptors, in_channels)
         self.features = m
@@ -79,7 +87,8 @@ class DoubleAttention(nn.Module):
 
     def distribute(self, x: Tensor, gathered: Tensor) -> Tensor:
         """Second attention: (B, C, H, W) and descriptors (B, m, n) -> (B, m, H, W)."""
-        vectors = self.rho(x).flatten(2).softmax(dim=1)  # (B, n, N), one vector per position
+        over = 1 if self.distribution == "descriptors" else 2
+        vectors = self.rho(x).flatten(2).softmax(dim=over)  # (B, n, N), one vector per position
         return torch.matmul(gathered, vectors).reshape(x.shape[0], -1, *x.shape[-2:])
 
     def affinity_elements(self, input_shape: Sequence[int]) -> int:  # noqa: ARG002 - the same at every size

@@ -72,6 +72,17 @@ class ConvBNReLU(nn.Sequential):
         super().__init__(*layers)
 
 
+def add_biases(module: nn.Module) -> None:
+    """Give every convolution without a bias one of zeros, in front of batch norm, too.
+
+    A bias that a batch norm follows changes nothing but the count of parameters, and the gradients
+    by rounding: some released code has them.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d) and layer.bias is None:
+            layer.bias = nn.Parameter(layer.weight.new_zeros(layer.out_channels))
+
+
 def leak(module: nn.Module, negative_slope: float) -> None:
     """Make all ReLUs of a module leaky: x below 0 becomes negative_slope * x.
 

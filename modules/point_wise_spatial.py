@@ -12,7 +12,7 @@ from context_modules.layers import ConvBNReLU, one_of
 
 Direction = Literal["collect", "distribute"]
 Directions = Literal["collect", "distribute", "both"]
-Normalization = Literal["softmax", "mean"]
+Normalization = Literal["softmax", "mean", "offsets"]
 Size = tuple[int, int]
 
 
@@ -90,7 +90,9 @@ class PointwiseSpatialAttention(nn.Module):
         channels: width of the reduced features; 512 in the paper.
         shrink: factor by which the map is reduced before the attention.
         direction: which of the two branches to build.
-        normalization: `softmax` over the sources of each position, or `mean`, the factor 1 / N.
+        normalization: `softmax` over the sources of each position, or a factor: `mean`, 1 / N of the
+            map at hand, as the paper has it, or `offsets`, 1 / ((2h-1)(2w-1)) of the largest map,
+            which the released code divides by where it has no softmax.
         compact: predict N values per position directly, without over-complete maps. Position i then
             has its own weights for every j, the branch holds a quarter of the values, and only maps
             of `input_size` fit.
@@ -169,7 +171,7 @@ class PSABranch(nn.Module):
         channels: width of the reduced features.
         size: (h, w), the largest shrunk map.
         direction: `collect` or `distribute`.
-        normalization: `softmax` or `mean`.
+        normalization: `softmax`, `mean` or `offsets`.
         compact: one value per position instead of one per offset.
     """
 
@@ -207,8 +209,10 @@ class PSABranch(nn.Module):
         sources = 2 if self.direction == "collect" else 1
         if self.normalization == "softmax":
             weights = weights.softmax(dim=sources)
-        else:
+        elif self.normalization == "mean":
             features = features / features.shape[2]
+        else:
+            features = features / ((2 * self.size[0] - 1) * (2 * self.size[1] - 1))
         sources_first = weights.transpose(1, 2) if sources == 2 else weights
         return torch.matmul(features, sources_first).reshape(reduced.shape)
 

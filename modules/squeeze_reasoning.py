@@ -29,6 +29,11 @@ class SqueezeReasoning(nn.Module):
     gives the printed 0.26 M and 0.40 M parameters of Table 3 together with its FLOPs; the gate is
     the ReLU of the reasoning, without a sigmoid; `none` scales by the squeezed vector itself.
 
+    The first author's public code is another function under the same name, so that its weights
+    do not fit: three reductions, a grouped expansion with group norm, a Hadamard sum, Z plus
+    ReLU(BN(A Z)), and channels in another order between squeeze and gate. The equations explain the
+    printed memory of Table 3 better: 110.75 printed, 109.75 by them, 91.3 by that code.
+
     Args:
         in_channels: C.
         squeeze: `gap` global average pooling, `ghp` global Hadamard pooling (Eq. 4).

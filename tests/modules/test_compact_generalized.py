@@ -31,6 +31,19 @@ def test_dot_equals_the_dense_table(groups, channels):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("groups", [1, 2])
+def test_scaled_divides_by_the_root_of_the_number_of_entries(groups):
+    torch.manual_seed(0)
+    module = CompactGeneralizedNonLocal(8, groups=groups, scaled=True).double()
+    x = random_map(2, 8, 3, 5)
+    length = 8 // groups * 15
+    expected = dense(module, x, lambda product: product / math.sqrt(length), groups)
+    torch.testing.assert_close(module(x), expected)
+    head = CGNL(4, out_channels=8, groups=groups, scaled=True)
+    assert head.context.scaled
+
+
+@torch.no_grad()
 def test_rbf_series_converges_to_its_kernel():
     gamma = 0.3
     torch.manual_seed(0)

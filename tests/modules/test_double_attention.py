@@ -10,13 +10,13 @@ from context_modules.double_attention import DoubleAttention
 TABLE_3 = {"feature_channels": 256, "descriptors": 256, "norm": True, "gamma": True}
 
 
-def relation_form(block, x):
+def relation_form(block, x, over=1):
     """phi [softmax(theta)^T softmax(rho)]: the same product with an N x N matrix in the middle."""
     features, attention, vectors = (
         convolve(x).flatten(2) for convolve in (block.phi, block.theta, block.rho)
     )
     attention = attention.exp() / attention.exp().sum(2, keepdim=True)  # over positions
-    vectors = vectors.exp() / vectors.exp().sum(1, keepdim=True)  # over descriptors
+    vectors = vectors.exp() / vectors.exp().sum(over, keepdim=True)  # 1: over descriptors
     relation = torch.einsum("bni,bnj->bij", attention, vectors)
     return torch.einsum("bmi,bij->bmj", features, relation).reshape(x.shape[0], -1, *x.shape[2:])
 
@@ -35,6 +35,15 @@ def test_equals_attention_with_a_relation_matrix(size, widths, norm, seed):
     x = torch.randn(2, 6, *size, dtype=torch.float64)
     torch.testing.assert_close(block.distribute(x, block.gather(x)), relation_form(block, x))
     torch.testing.assert_close(block(x), x + block.expand(relation_form(block, x)))
+
+
+def test_distribution_over_positions():
+    torch.manual_seed(0)
+    block = DoubleAttention(6, distribution="positions").double()
+    x = torch.randn(2, 6, 3, 5, dtype=torch.float64)
+    torch.testing.assert_close(block(x), x + block.expand(relation_form(block, x, over=2)))
+    with pytest.raises(ValueError, match="distribution"):
+        DoubleAttention(8, distribution="channels")
 
 
 def test_both_attentions_are_averages():

@@ -123,6 +123,13 @@ def test_a_branch_is_the_papers_sum(direction, normalization, compact):
     torch.testing.assert_close(built(x, (3, 4)), expected.reshape(reduced.shape))
 
 
+def test_the_factor_of_the_released_code_is_that_of_the_largest_map():
+    mean, offsets = branch("collect", "mean"), branch("collect", "offsets")
+    x = torch.randn(2, 5, 2, 4, dtype=torch.float64)
+    expected = mean(x, (2, 4)) * 8 / (5 * 7)
+    torch.testing.assert_close(offsets(x, (2, 4)), expected)
+
+
 def test_collect_and_distribute_are_transposes():
     collect, distribute = branch("collect", "mean"), branch("distribute", "mean")
     distribute.load_state_dict(collect.state_dict())
