@@ -218,8 +218,8 @@ class AsymmetricNonLocal(nn.Module):
     """The network's head: (B, C_l, h, w), (B, C_h, H, W) -> (B, channels, H, W).
 
     Zhu et al. 2019, Figure 2: AFNB fuses the last two stages at the width of the last, a 3x3 CBR
-    reduces, APNB. With 1024 and 2048 channels in: 20,326,912 parameters (20.33 M), with the biases of
-    the released code 20,330,752.
+    reduces, APNB. With 1024 and 2048 channels in: 20,326,912 parameters (20.33 M), with the biases
+    of the released code 20,330,752.
 
     Args:
         in_channels: C_l, channels of the low-level map, the first input.

@@ -78,9 +78,7 @@ def output_channels(module: nn.Module, in_channels: int, input_size: tuple[int, 
     return int(out.shape[1])
 
 
-def forward_with_extras(
-    module: nn.Module, x: Tensor, *more: Any
-) -> tuple[Tensor, dict[str, Any]]:
+def forward_with_extras(module: nn.Module, x: Tensor, *more: Any) -> tuple[Tensor, dict[str, Any]]:
     """Features of a context module and what else it offers to losses.
 
     `more` is given to the module behind x.

@@ -65,8 +65,8 @@ class BaseOC(nn.Module):
         order: stages of `isa`.
         mask_padding: of `isa`, see `context_modules.interlaced`.
         pad_input: likewise.
-        key_stride: of `sa`: keys and values are of the map max-pooled by this factor, as in the code
-            of Wang et al.
+        key_stride: of `sa`: keys and values are of the map max-pooled by this factor, as in the
+            code of Wang et al.
         downsample: factor of the max pooling in front of the object context pooling, whose result
             is upsampled bilinearly, corners aligned; with `sa` and 2 the row "SA-2x" of OCNet's
             Table 3 as its code has it.
@@ -268,8 +268,8 @@ class ASPOC(nn.Module):
         downsample: factor of the max pooling before the object context pooling; its result is
             upsampled bilinearly.
         align_corners: of this upsampling; the released code aligns them.
-        norm_last: give the object context batch norm and ReLU behind its upsampling, as the released
-            code does, in place of none.
+        norm_last: give the object context batch norm and ReLU behind its upsampling, as the
+            released code does, in place of none.
         attention: `sa` (dense) or `isa` (interlaced sparse).
         groups: (P_h, P_w) of `isa`.
         order: stages of `isa`.

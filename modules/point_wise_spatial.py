@@ -90,9 +90,9 @@ class PointwiseSpatialAttention(nn.Module):
         channels: width of the reduced features; 512 in the paper.
         shrink: factor by which the map is reduced before the attention.
         direction: which of the two branches to build.
-        normalization: `softmax` over the sources of each position, or a factor: `mean`, 1 / N of the
-            map at hand, as the paper has it, or `offsets`, 1 / ((2h-1)(2w-1)) of the largest map,
-            which the released code divides by where it has no softmax.
+        normalization: `softmax` over the sources of each position, or a factor: `mean`, 1 / N of
+            the map at hand, as the paper has it, or `offsets`, 1 / ((2h-1)(2w-1)) of the largest
+            map, which the released code divides by where it has no softmax.
         compact: predict N values per position directly, without over-complete maps. Position i then
             has its own weights for every j, the branch holds a quarter of the values, and only maps
             of `input_size` fit.

@@ -176,7 +176,9 @@ class RegionAttention(nn.Module):
         """The head on an earlier stage that gives B and C, where this one has not its own."""
         if self.scores is not None:
             return None
-        return RegionAuxiliaryHead(in_channels, channels=in_channels // 2, categories=self.categories)
+        return RegionAuxiliaryHead(
+            in_channels, channels=in_channels // 2, categories=self.categories
+        )
 
     def forward(self, x: Tensor, scores: RegionScores | None = None) -> Tensor:
         """Enhance x by the context of its regions.

@@ -64,8 +64,8 @@ class Segmentor(nn.Module):
     that offers more than features to its losses has one method `forward_with_<name>(x) ->
     (features, value)`; in training the value arrives in `extras`: under its own names if it is a
     mapping or a named tuple, else under `<name>`. A module that also reads an earlier map of the
-    backbone has a method `earlier_head(in_channels) -> nn.Module | None`: what the head makes of the
-    last map but one, at the size of the last, is the module's second argument.
+    backbone has a method `earlier_head(in_channels) -> nn.Module | None`: what the head makes of
+    the last map but one, at the size of the last, is the module's second argument.
 
     Args:
         in_channels: channels of the image.
@@ -134,7 +134,9 @@ class Segmentor(nn.Module):
             size = _map_size(input_size, self.backbone.output_stride)
             self.context = build_context(context, channels, size, context_arguments or {})
             if hasattr(self.context, "earlier_head"):
-                self.earlier = self.context.earlier_head(self.backbone.feature_channels[-2:][0])
+                self.earlier = self.context.earlier_head(  # type: ignore[operator]
+                    self.backbone.feature_channels[-2:][0]
+                )
             if self.earlier is None:
                 channels = output_channels(self.context, channels, size)
             else:  # a pass would need what the head makes

@@ -115,9 +115,7 @@ def test_keys_of_base_oc_may_be_of_the_pooled_map():
 @torch.no_grad()
 def test_base_oc_may_attend_on_the_pooled_map():
     """SA-2x of OCNet's Table 3: query, key and value pooled by two, a quarter of the cost each."""
-    module = randomised(
-        BaseOC(6, out_channels=5, context_channels=4, attention="sa", downsample=2)
-    )
+    module = randomised(BaseOC(6, out_channels=5, context_channels=4, attention="sa", downsample=2))
     x = random_map(2, 6, 9, 7)
     reduced = module.reduce(x)
     context = module.context(F.max_pool2d(reduced, 2))
@@ -148,8 +146,12 @@ def test_asp_oc_as_released():
 @pytest.mark.parametrize("kind", [BaseOC, PyramidOC, ASPOC, RCCA, RegionAttention])
 def test_all_activations_may_leak(kind):
     """The in-place norm of the released code has leaky ReLUs of slope 0.01."""
-    widths = {BaseOC: {"context_channels": 8}, PyramidOC: {"context_channels": 8},
-              ASPOC: {"branch_channels": 8, "rates": [1]}, RegionAttention: {"channels": 8}}  # fmt: skip
+    widths = {
+        BaseOC: {"context_channels": 8},
+        PyramidOC: {"context_channels": 8},
+        ASPOC: {"branch_channels": 8, "rates": [1]},
+        RegionAttention: {"channels": 8},
+    }
     arguments = {"out_channels": 8, **widths.get(kind, {})}
     leaky = randomised(kind(6, negative_slope=0.01, **arguments))
     plain = randomised(kind(6, **arguments))
