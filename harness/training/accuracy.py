@@ -21,6 +21,7 @@ from harness.training.checkpoint import Checkpoint, checkpoint_folder
 from harness.training.data.ceiling import ceiling
 from harness.training.data.dataset import SegmentationData, open_data
 from harness.training.data.scenes import SceneData
+from harness.training.data.sides import sides_of
 from harness.training.evaluate import CoarseSegmentation, Scores, evaluate, mean_by_name, views_of
 from harness.training.network import (
     bound_size,
@@ -160,6 +161,11 @@ def training_plan(job: Job) -> TrainingPlan:
     train, val = (
         open_data(name, split, root=root, parameters=parameters) for split in ("train", "val")
     )
+    if recipe.augmentation.flip and sides_of(train):
+        raise AccuracyError(
+            f"{name} names left and right, which a mirrored image exchanges; its training split has "
+            "each image mirrored already: write augmentation: {flip: false} into the recipe"
+        )
     height, width = recipe.augmentation.crop or train[0].image.shape[-2:]
     network = network_arguments(
         job.case.module, job.case.arguments, recipe, len(train.classes), (height, width)
