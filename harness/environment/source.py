@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from torch import nn
 
 # What is reached and decides no trained number: names, messages, files, how a network is judged. A
-# better message shall not ask for a night's trainings again.
+# better message shall not ask for a night's trainings again. Names of published weights count where
+# there are weights (`TrainingPlan.description`).
 _NO_PART = (
     "harness.case", "harness.messages", "harness.environment", "harness.training.checkpoint",
-    "context_modules.catalog",
+    "context_modules.catalog", "context_modules.published",
 )  # fmt: skip
 _NO_PART_BY_NAME = ("EvaluationSpec",)
 # Lists of names that grow, and how many of their entries count: one more data set says nothing of

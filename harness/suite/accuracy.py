@@ -54,8 +54,10 @@ class Accuracies:
         except ValidationError as error:
             self.source.document.report_invalid(error, RecipeSpec, where)
             return None
+        changed = "backbone_weights" in (changes or {}).get("network", {})
+        home = self.source.document.path if changed else path
         return {
-            "recipe": _plain(chosen, path),
+            "recipe": _plain(chosen, home),
             **({"recipe_changes": changes} if changes else {}),
             "data": {"name": data.name, "root": self._root(data), "parameters": data.parameters},
             "evaluation": self._evaluation(recipe, chosen),
@@ -142,7 +144,7 @@ def read_recipe(path: Path) -> tuple[RecipeSpec | None, list[Problem]]:
 
 
 def _plain(spec: RecipeSpec, path: Path) -> dict[str, Any]:
-    """The recipe as a job carries it, files as absolute paths."""
+    """The recipe as a job carries it; weights as an absolute path, taken from beside `path`."""
     plain = spec.model_dump(mode="json", exclude={"per_data"})
     weights = spec.network.backbone_weights
     if weights is not None:

@@ -1,7 +1,7 @@
 """Each real data set in miniature: its publishers' folders, names and encodings of labels.
 
-Images are noise of 40 x 56 pixels in the colours of their labels, in blocks; a row is void where the
-data set has void. Two images for training, one for validation.
+Images of 40 x 56 pixels: blocks of labels, each in a colour of its own with noise, and a row of
+what is void. Two images for training, one for validation.
 """
 
 import json
@@ -74,8 +74,9 @@ def camvid(root: Path) -> None:
 
 def coco_stuff(root: Path) -> None:
     """164k: the id less one, 255 for what has no label."""
-    for split, names in {"train": ("000000000009", "000000000025"), "val": ("000000000139",)}.items():
-        for seed, name in enumerate(names):
+    names = {"train": ["000000000009", "000000000025"], "val": ["000000000139"]}
+    for split, several in names.items():
+        for seed, name in enumerate(several):
             labels = blocks([0, 2, 61, 91, 123, 156, 181], seed, void=[255])
             picture(root / f"images/{split}2017/{name}.jpg", labels)
             grey(root / f"annotations/{split}2017/{name}.png", labels)
