@@ -25,15 +25,15 @@ class Layout:
 
 # HRNet's official names, and those that mmsegmentation and timm keep, are the network's own.
 LAYOUTS = (
-    Layout("torchvision, timm, PyTorch-Encoding and HRNet", {}),
+    Layout("torchvision, timm, PyTorch-Encoding, HRNet", {}),
     Layout(
-        "semseg, OCNet and CCNet (conv1, bn1, conv2, bn2, conv3, bn3)",
+        "semseg, OCNet, CCNet",
         {
             "conv1.0.": "conv1.", "conv1.1.": "bn1.", "conv1.3.": "conv2.", "conv1.4.": "bn2.",
             "conv1.6.": "conv3.", "bn1.": "bn3.",
         },
     ),
-    Layout("mmsegmentation (stem.0 to stem.7)", {"conv1.": "stem.", "bn1.": "stem.7."}),
+    Layout("mmsegmentation", {"conv1.": "stem.", "bn1.": "stem.7."}),
 )  # fmt: skip
 
 # Whole networks are kept with their backbone under this name, and heads beside it.
@@ -71,12 +71,12 @@ def load_weights(
     try:
         weights.load_weights(view, path, ignore=left)
     except WeightsError as error:
-        said = [line.strip() for line in str(error).splitlines()]
-        if len(said) == 1:
+        head, *said = (line.strip() for line in str(error).splitlines())
+        if not said:
             raise
-        known = ", ".join(each.publishers for each in LAYOUTS)
-        advice = _advice(own, state, front)
-        raise WeightsError("; ".join([*said, *advice, f"known names: {known}"])) from error
+        known = f"known names: {', '.join(each.publishers for each in LAYOUTS)}"
+        line = "; ".join([head, *_advice(own, state, front), *said, known])
+        raise WeightsError(line) from error
 
 
 def _published(name: str, layout: Layout, front: str) -> str:

@@ -32,12 +32,14 @@ STEMS = {
         *norm("stem.7"),
     ],
 }  # fmt: skip
+STEMS["timm's resnet18c"] = STEMS["PyTorch-Encoding"]  # half as wide
 DEEP = ("resnet18", {})
 NETWORKS = {
     "torchvision": ("resnet18", {"stem": "7x7"}),
     "PyTorch-Encoding": DEEP,
     "semseg": DEEP,
     "mmsegmentation": ("resnet18_v1c", {}),
+    "timm's resnet18c": ("resnet18_v1c", {}),
 }
 
 
@@ -143,7 +145,10 @@ def test_what_does_not_fit_is_one_line_with_a_cure(file, network, words, tmp_pat
     (line,) = str(caught.value).splitlines()
     assert line.startswith(f"{tmp_path / 'w.pth'}: does not fit the network; nothing was loaded")
     assert [word for word in words if word not in line] == []
-    assert "known names: torchvision, timm, PyTorch-Encoding and HRNet, semseg" in line
+    assert line.endswith(
+        "known names: torchvision, timm, PyTorch-Encoding, HRNet, semseg, OCNet, CCNet, "
+        "mmsegmentation"
+    )
     assert numbers(target) == before
 
 

@@ -8,6 +8,7 @@ from harness_user import ROOT, User
 from miniatures import MINIATURES
 
 from harness.suite.loader import load
+from harness.training.accuracy import AccuracyError, training_plan
 
 GUIDE = (ROOT / "docs/guides/real-images.md").read_text()
 (SUITE,) = re.findall(r'```yaml title="real.yaml"\n(.*?)```', GUIDE, re.DOTALL)
@@ -67,6 +68,18 @@ def test_a_data_set_is_trained_on_and_judged_by_the_command_of_the_guide(trained
 def test_the_guide_has_every_data_set_and_a_command_for_each():
     assert re.findall(r"label: (\w+), data: {name: \1}", SUITE) == list(CLASSES)
     assert re.findall(r"real\.yaml --only (\w+) --data-root", GUIDE) == list(CLASSES)
+
+
+def test_sides_are_not_mirrored_by_a_recipe(tmp_path):
+    MINIATURES["lip"](tmp_path / "lip")
+    suite = tmp_path / "s.yaml"
+    suite.write_text(
+        "suite: s\ninput: [1, 64, 9, 9]\nmeasure: [accuracy]\nrecipe: cpnet\n"
+        "data: {name: lip, root: .}\ncases: [{label: a, module: se}]\n"
+    )
+    (job,) = load(suite).all_jobs()
+    with pytest.raises(AccuracyError, match=r"lip names left and right.*flip: false"):
+        training_plan(job)
 
 
 def test_a_recipe_drops_arguments_of_its_backbone_for_another_kind_alone(tmp_path):
