@@ -1,14 +1,17 @@
 """The suite of docs/guides/real-images.md, a few steps of it on each data set in miniature."""
 
 import json
+import pickle
 import re
 
 import pytest
+import torch
 from harness_user import ROOT, User
 from miniatures import MINIATURES
 
 from harness.suite.loader import load
 from harness.training.accuracy import AccuracyError, training_plan
+from harness.training.data.dataset import open_data
 
 GUIDE = (ROOT / "docs/guides/real-images.md").read_text()
 (SUITE,) = re.findall(r'```yaml title="real.yaml"\n(.*?)```', GUIDE, re.DOTALL)
@@ -68,6 +71,17 @@ def test_a_data_set_is_trained_on_and_judged_by_the_command_of_the_guide(trained
 def test_the_guide_has_every_data_set_and_a_command_for_each():
     assert re.findall(r"label: (\w+), data: {name: \1}", SUITE) == list(CLASSES)
     assert re.findall(r"real\.yaml --only (\w+) --data-root", GUIDE) == list(CLASSES)
+
+
+@pytest.mark.parametrize("name", MINIATURES)
+def test_the_processes_that_read_ahead_read_the_same(name, tmp_path):
+    MINIATURES[name](tmp_path)
+    data = open_data(name, "train", root=tmp_path)
+    there = pickle.loads(pickle.dumps(data))
+    assert there.version == data.version
+    for index in range(len(data)):
+        assert torch.equal(there[index].image, data[index].image)
+        assert torch.equal(there[index].labels, data[index].labels)
 
 
 def test_sides_are_not_mirrored_by_a_recipe(tmp_path):
