@@ -1,0 +1,79 @@
+"""The trained networks of a run, for pictures of them."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from harness.api.choice import one
+from harness.api.run import Run
+from harness.case import Job
+from harness.messages import HarnessError, listed, one_line, text_of
+from harness.suite.suite import Suite
+from harness.training.checkpoint import checkpoint_folder
+from harness.training.kept import KeptNetwork, NotKeptError, kept_network
+
+
+class UntrainedError(HarnessError):
+    """A case of which there is no trained network."""
+
+
+def networks_of(run: Run, cases: Sequence[str], seed: int | None = None) -> dict[str, KeptNetwork]:
+    """The trained networks of cases, by their labels; without any, of the only one.
+
+    Raises:
+        HarnessError: there is no such case or seed, or no network is kept.
+    """
+    trained = _trained(run)
+    labels = list(dict.fromkeys(one(trained, case, "cases")[0] for case in cases or (None,)))
+    return {label: _network(run, label, *trained[label], seed) for label in labels}
+
+
+def stores_of(run: Path) -> list[Path]:
+    """Where the trainings of a run may be kept: the usual store, and that beside its runs."""
+    return list(dict.fromkeys([checkpoint_folder(), run.parent.parent.parent / "checkpoints"]))
+
+
+Row = Mapping[str, Any]
+
+
+def _trained(run: Run) -> dict[str, tuple[Suite, Row]]:
+    """Rows by their labels, each with its suite."""
+    parts = run.suite.parts()
+    return {
+        f"{part.name}: {row['label']}" if len(parts) > 1 else str(row["label"]): (part, row)
+        for part in parts
+        for row in run.part_rows(part)
+    }
+
+
+def _network(run: Run, label: str, part: Suite, row: Row, seed: int | None) -> KeptNetwork:
+    keys = dict(zip(row.get("train_seeds") or (), row.get("train_keys") or (), strict=False))
+    again = f"harness run {shlex.quote(str(part.path))} --only {shlex.quote(str(row['label']))}"
+    if not keys:
+        raise UntrainedError(
+            f"{label}: no accuracy was measured, so that there is no trained network; {again} "
+            "--metrics accuracy trains it"
+        )
+    chosen = next(iter(keys)) if seed is None else seed
+    if chosen not in keys:
+        seeds = listed(list(map(str, keys)))
+        raise UntrainedError(f"no training of {label} has the seed {chosen}; they have: {seeds}")
+    try:
+        return kept_network(job_of(part, row), keys[chosen], chosen, stores_of(run.directory.path))
+    except NotKeptError as error:
+        raise NotKeptError(f"{label}, seed {chosen}: {error}; {again} trains it again") from error
+    except HarnessError:
+        raise
+    except (Exception, SystemExit) as error:  # a user's module may raise anything
+        reason = one_line(text_of(error) or type(error).__name__)[:300]
+        raise HarnessError(f"{label}: its network cannot be built: {reason}") from error
+
+
+def job_of(part: Suite, row: Row) -> Job:
+    """The case of a row, with the folders of the user's modules where it names any."""
+    job = next(each for each in part.jobs if each.label == row["label"])
+    named = ":" in f"{job.case.module} {dict(job.case.arguments)}"
+    folders = (str(part.path.parent), str(Path.cwd())) if named else ()
+    return replace(job, search_path=tuple(dict.fromkeys(folders)))
