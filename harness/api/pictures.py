@@ -1,7 +1,8 @@
 """The trained networks of a run, for pictures of them."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from harness.case import Job
 from harness.messages import HarnessError, listed, one_line, text_of
 from harness.suite.suite import Suite
 from harness.training.checkpoint import checkpoint_folder
-from harness.training.kept import KeptNetwork, NotKeptError, kept_network
+from harness.training.kept import KeptNetwork, NotKeptError, is_kept, kept_network
+
+Row = Mapping[str, Any]
 
 
 class UntrainedError(HarnessError):
@@ -27,7 +30,7 @@ def networks_of(run: Run, cases: Sequence[str], seed: int | None = None) -> dict
     """
     trained = _trained(run)
     labels = list(dict.fromkeys(one(trained, case, "cases")[0] for case in cases or (None,)))
-    return {label: _network(run, label, *trained[label], seed) for label in labels}
+    return {label: _network(run.directory.path, label, *trained[label], seed) for label in labels}
 
 
 def stores_of(run: Path) -> list[Path]:
@@ -35,7 +38,28 @@ def stores_of(run: Path) -> list[Path]:
     return list(dict.fromkeys([checkpoint_folder(), run.parent.parent.parent / "checkpoints"]))
 
 
-Row = Mapping[str, Any]
+def kept_networks(
+    run: Path, part: Suite, rows: Sequence[Row], most: int
+) -> Iterator[tuple[str, KeptNetwork]]:
+    """The networks of a suite's rows that are kept and were trained apart, from first to last.
+
+    Nothing of a user's is imported: a run may come from elsewhere.
+
+    Args:
+        run: its directory.
+        part: the suite.
+        rows: of the suite.
+        most: networks; of more, the first.
+    """
+    stores = stores_of(run)
+    apart: dict[str, Row] = {}
+    for row in rows:
+        keys = [key for key in row.get("train_keys") or () if is_kept(key, stores)]
+        if keys and not _names_a_file(job_of(part, row)):
+            apart.setdefault(keys[0], row)
+    for row in list(apart.values())[:most]:
+        with suppress(HarnessError):  # its data are elsewhere, or it is damaged
+            yield str(row["label"]), _network(run, str(row["label"]), part, row)
 
 
 def _trained(run: Run) -> dict[str, tuple[Suite, Row]]:
@@ -48,7 +72,7 @@ def _trained(run: Run) -> dict[str, tuple[Suite, Row]]:
     }
 
 
-def _network(run: Run, label: str, part: Suite, row: Row, seed: int | None) -> KeptNetwork:
+def _network(run: Path, label: str, part: Suite, row: Row, seed: int | None = None) -> KeptNetwork:
     keys = dict(zip(row.get("train_seeds") or (), row.get("train_keys") or (), strict=False))
     again = f"harness run {shlex.quote(str(part.path))} --only {shlex.quote(str(row['label']))}"
     if not keys:
@@ -61,7 +85,7 @@ def _network(run: Run, label: str, part: Suite, row: Row, seed: int | None) -> K
         seeds = listed(list(map(str, keys)))
         raise UntrainedError(f"no training of {label} has the seed {chosen}; they have: {seeds}")
     try:
-        return kept_network(job_of(part, row), keys[chosen], chosen, stores_of(run.directory.path))
+        return kept_network(job_of(part, row), keys[chosen], chosen, stores_of(run))
     except NotKeptError as error:
         raise NotKeptError(f"{label}, seed {chosen}: {error}; {again} trains it again") from error
     except HarnessError:
@@ -74,6 +98,10 @@ def _network(run: Run, label: str, part: Suite, row: Row, seed: int | None) -> K
 def job_of(part: Suite, row: Row) -> Job:
     """The case of a row, with the folders of the user's modules where it names any."""
     job = next(each for each in part.jobs if each.label == row["label"])
-    named = ":" in f"{job.case.module} {dict(job.case.arguments)}"
-    folders = (str(part.path.parent), str(Path.cwd())) if named else ()
+    folders = (str(part.path.parent), str(Path.cwd())) if _names_a_file(job) else ()
     return replace(job, search_path=tuple(dict.fromkeys(folders)))
+
+
+def _names_a_file(job: Job) -> bool:
+    """Whether it may name a module of a user, `package.file:Class`."""
+    return ":" in f"{job.case.module} {list(job.case.arguments.values())}"

@@ -50,9 +50,10 @@ def draw_prior_maps(
     known = panels.Classes.of(labels, names=classes)
     with house():
         columns = max(3, 1 + len(queries))
-        panel = 5.4 / columns * labels.shape[0] / labels.shape[1] + 0.75  # inches
+        panel = 5.4 / columns * labels.shape[0] / labels.shape[1] + 0.65  # inches
         height = (1 + len(priors)) * panel + 0.7
-        figure, axes = panels.panel_grid(height, 1 + len(priors), columns, "Context Prior")
+        heading = "Context Prior: rows are query pixels, columns what they look at"
+        figure, axes = panels.panel_grid(height, 1 + len(priors), columns, heading)
         first = iter(axes[0])
         if image is not None:
             panels.draw_image(next(first), image)
@@ -137,9 +138,8 @@ def _draw_matrix(
         f"{kind} {float(matrix[those].float().mean()):.2f}" if bool(those.any()) else f"{kind} none"
         for kind, those in pairs.items()
     )
-    lines = ["key pixel", means, *filter(None, said.split("; "))]
+    lines = [means, *filter(None, said.split("; "))]
     axes.set_xlabel("\n".join(lines), fontsize=panels.CAPTION_SIZE)
-    axes.set_ylabel("query pixel", fontsize=panels.CAPTION_SIZE)
     return image
 
 
