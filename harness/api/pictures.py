@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.api.choice import one
+from harness.api.choice import NotThereError, one
 from harness.api.run import Run
 from harness.case import Job
 from harness.messages import HarnessError, listed, one_line, text_of
 from harness.suite.suite import Suite
 from harness.training.checkpoint import checkpoint_folder
+from harness.training.earlier import NotRepeatableError, earlier_networks
 from harness.training.kept import KeptNetwork, NotKeptError, is_kept, kept_network
 
 Row = Mapping[str, Any]
@@ -22,15 +23,42 @@ class UntrainedError(HarnessError):
     """A case of which there is no trained network."""
 
 
-def networks_of(run: Run, cases: Sequence[str], seed: int | None = None) -> dict[str, KeptNetwork]:
+def networks_of(
+    run: Run, cases: Sequence[str], seed: int | None = None, steps: Sequence[int] = ()
+) -> dict[str, KeptNetwork]:
     """The trained networks of cases, by their labels; without any, of the only one.
 
+    Args:
+        run: a finished run.
+        cases: labels, `suite: label` of several suites.
+        seed: of the trainings; the first of each if absent.
+        steps: of one case's training, after which its network is asked for, by `step N`.
+
     Raises:
-        HarnessError: there is no such case or seed, or no network is kept.
+        HarnessError: there is no such case, seed or step, or no network is kept.
     """
+    if steps:
+        return _networks_at(run, cases, steps, seed)
     trained = _trained(run)
     labels = list(dict.fromkeys(one(trained, case, "cases")[0] for case in cases or (None,)))
     return {label: _network(run.directory.path, label, *trained[label], seed) for label in labels}
+
+
+def _networks_at(
+    run: Run, cases: Sequence[str], steps: Sequence[int], seed: int | None
+) -> dict[str, KeptNetwork]:
+    """The network of a case after some steps of its training, which is trained so far again."""
+    if len(cases) > 1:
+        raise NotThereError("steps are those of one training; name one case")
+    trained = _trained(run)
+    label, (part, row) = one(trained, cases[0] if cases else None, "cases")
+    last = _network(run.directory.path, label, part, row, seed)
+    key = dict(zip(row["train_seeds"], row["train_keys"], strict=True))[last.seed]
+    try:
+        found = earlier_networks(job_of(part, row), key, last, steps)
+    except NotRepeatableError as error:
+        raise NotRepeatableError(f"{label}, seed {last.seed}: {error}") from error
+    return {f"step {step}": each for step, each in found.items()}
 
 
 def stores_of(run: Path) -> list[Path]:

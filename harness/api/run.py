@@ -278,11 +278,16 @@ class Run:
         return draw(spec, owner, self._rows[owner.name], self.context, to)
 
     def picture(
-        self, name: str, *cases: str, images: Sequence[int] = (), seed: int | None = None
+        self,
+        name: str,
+        *cases: str,
+        images: Sequence[int] = (),
+        seed: int | None = None,
+        steps: Sequence[int] = (),
     ) -> "Figure":
         """What trained networks of the run hold inside, or say, for images of its validation split.
 
-        The networks are taken from the store of trainings; nothing is trained.
+        The networks are taken from the store of trainings; without `steps` nothing is trained.
 
         Args:
             name: `prior`, `regions`, `nodes`, `relations`, `receptive-field` or `predictions`.
@@ -290,6 +295,8 @@ class Run:
                 figure. May be left out where there is one.
             images: their numbers; the first, of predictions the first four, if absent.
             seed: of the training; the first of each case if absent.
+            steps: of one case, side by side: its network after so many steps of its training,
+                which on the CPU is repeated that far, bit by bit.
 
         Raises:
             HarnessError: there is no such picture, case, seed or image, the picture is not one of
@@ -299,7 +306,7 @@ class Run:
         from harness.present.pictures.trained import draw_trained, require_picture
 
         require_picture(name)
-        return draw_trained(name, networks_of(self, cases, seed), images)
+        return draw_trained(name, networks_of(self, cases, seed, steps), images)
 
     def compare(self, *labels: str) -> "Comparison":
         """Which row is the fastest, and by how much.

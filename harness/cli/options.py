@@ -260,6 +260,15 @@ PicturedImages = Annotated[
         help="Of a picture: a number from 0 in the validation split; of predictions repeatable.",
     ),
 ]
+PicturedSteps = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--step",
+        metavar="N",
+        help="Of a picture of one case: its network after so many steps of its training, which is "
+        "repeated that far; repeatable, side by side.",
+    ),
+]
 FigureSize = Annotated[
     str | None,
     typer.Option(

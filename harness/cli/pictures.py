@@ -18,6 +18,7 @@ def draw_picture(
     *,
     seed: int | None,
     images: Sequence[int],
+    steps: Sequence[int],
     out: Path | None,
 ) -> None:
     """Draw a picture of trained networks of a run, and say where it is.
@@ -28,6 +29,7 @@ def draw_picture(
         cases: labels; may be empty where there is one.
         seed: of the training; the first if absent.
         images: of the validation split.
+        steps: of one case's training.
         out: the file; in `pictures/` of the run's directory if absent.
     """
     from harness.api.pictures import networks_of
@@ -39,14 +41,16 @@ def draw_picture(
     if out is None:
         numbers = [] if seed is None else [f"seed {seed}"]
         numbers += [f"image {number}" for number in images]
+        numbers += [f"step {number}" for number in steps]
         file = usable_name(" ".join([name, *cases, *numbers]).replace(" ", "-"))
         out = kept.directory.path / "pictures" / f"{file}.png"
     kinds = {f".{each}": each for each in get_args(FileKind)}
     kind = kinds.get(out.suffix.lower())
     if kind is None:
         raise OptionError(f"--out {out}: no file of a picture; name a .png, .svg or .pdf file")
-    with busy("reading the trained networks"), strangers():
-        networks = networks_of(kept, cases, seed)
+    doing = "training that far" if steps else "reading the trained networks"
+    with busy(doing), strangers():
+        networks = networks_of(kept, cases, seed, steps)
     with busy("drawing the picture"), strangers():
         content = render(draw_trained(name, networks, images), kind, text=True)
     write_whole(out, content)

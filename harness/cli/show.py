@@ -24,6 +24,7 @@ from harness.cli.options import (
     PicturedCases,
     PicturedImages,
     PicturedSeed,
+    PicturedSteps,
     Plots,
     PlotsFolder,
     Quiet,
@@ -142,6 +143,7 @@ def show(  # noqa: PLR0917 - typer calls it with names
     cases: PicturedCases = None,
     seed: PicturedSeed = None,
     images: PicturedImages = None,
+    steps: PicturedSteps = None,
     table: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of a run: only this table.")
     ] = None,
@@ -191,7 +193,7 @@ def show(  # noqa: PLR0917 - typer calls it with names
         "--quiet": quiet or None,
     }
     of_plots = {"--figure": figure, "--font": font, "--titled": titled or None}
-    of_pictures = {"--case": cases, "--seed": seed, "--image": images}
+    of_pictures = {"--case": cases, "--seed": seed, "--image": images, "--step": steps}
     of_run = {**of_tables, "--plots": plots or None, "--out": out, **of_plots, **of_pictures}
     may_be_run = picture in TRAINED or any(each is not None for each in of_run.values())
     kind, name = _told_apart(what, may_be_run=may_be_run)
@@ -201,7 +203,15 @@ def show(  # noqa: PLR0917 - typer calls it with names
         if picture is not None:
             others = {**of_tables, **of_plots, "--plots": plots or None}
             _refuse(others, "is not for pictures")
-            draw_picture(name, picture, cases or [], seed=seed, images=images or [], out=out)
+            draw_picture(
+                name,
+                picture,
+                cases or [],
+                seed=seed,
+                images=images or [],
+                steps=steps or [],
+                out=out,
+            )
             return
         _refuse(of_pictures, "is for pictures", "add --picture NAME")
         if plots:

@@ -65,7 +65,7 @@ def draw_regions(
     known = panels.Classes.of(labels, names=classes)
     columns = 4 if image is None else 5
     with house():
-        row_height = 6.3 / columns * height / width + 0.65
+        row_height = 5.7 / columns * height / width + 0.65
         heading = "Region Attention: object regions"
         figure, axes = panels.panel_grid(
             len(found) * row_height + 0.8, len(found), columns, heading

@@ -45,7 +45,7 @@ def draw_relations(
     (height, width), columns = labels.shape, 2 + len(stages)
     with house():
         rows = len(found) * len(pixels)
-        panel = 5.8 / columns * height / width + 0.6  # inches
+        panel = 5.5 / columns * height / width + 0.5  # inches
         figure, axes = panels.panel_grid(rows * panel + 0.9, rows, columns, "Relation matrices")
         drawn = iter(axes)
         for name, relations in found.items():

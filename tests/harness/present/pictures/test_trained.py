@@ -12,7 +12,7 @@ import torch
 
 import harness
 from context_modules.affinity_loss import ideal_affinity
-from harness.api.pictures import networks_of
+from harness.api.pictures import job_of, networks_of
 from harness.messages import HarnessError
 from harness.present.pictures import TRAINED
 from harness.present.pictures.predictions import predicted
@@ -20,8 +20,11 @@ from harness.present.pictures.receptive_field import gradient_fields
 from harness.present.pictures.regions import regions_of
 from harness.present.pictures.shown import Shown
 from harness.present.pictures.trained import available
+from harness.training.accuracy import training_plan
 from harness.training.checkpoint import Checkpoint, Notes, State
 from harness.training.evaluate import Confusion
+from harness.training.network import build_network
+from harness.training.trainer import Trainer
 
 PICTURED = {"Prior": "prior", "Nodes": "nodes", "Regions": "regions", "ISA": "relations"}
 EVERY = ["receptive-field", "predictions"]
@@ -184,6 +187,56 @@ def test_wrong_numbers_are_said_with_those_that_there_are(run):
         run.picture("nodes", "Nodes", seed=7)
     with pytest.raises(HarnessError, match="prior is of one image"):
         run.picture("prior", "Prior", images=[0, 1])
+
+
+class Interrupted(Checkpoint):
+    """A store that ends the training once two steps of it are kept."""
+
+    def save_progress(self, state):
+        super().save_progress(state)
+        if state.step == 2:
+            raise KeyboardInterrupt
+
+
+def test_an_earlier_step_is_what_an_interrupted_training_had_kept(run, tmp_path):
+    row = next(each for each in run.rows() if each["label"] == "Prior")
+    plan = training_plan(job_of(run.suite, row))
+    trained = build_network(plan.network, 0)
+    store = Interrupted(tmp_path, {})
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Trainer(
+                *(trained, plan.train, plan.recipe, 0, plan.device, store),
+                save_every=0.0,
+                save_share=float("inf"),
+            ).run()
+    finally:
+        torch.set_num_threads(threads)
+    kept = store.progress(lambda _: None)
+
+    steps = networks_of(run, ["Prior"], steps=[3, 2, 1])
+
+    assert list(steps) == ["step 3", "step 2", "step 1"]
+    for name, value in steps["step 2"].network.state_dict().items():
+        assert torch.equal(value, kept.model[name]), name
+    last = network(run, "Prior").network.state_dict()
+    assert torch.equal(steps["step 3"].network.classifier[1].weight, last["classifier.1.weight"])
+    assert not torch.equal(
+        steps["step 1"].network.classifier[1].weight, last["classifier.1.weight"]
+    )
+    assert torch.get_num_threads() == threads
+
+
+def test_steps_that_cannot_be_repeated_are_refused(run, monkeypatch):
+    with pytest.raises(HarnessError, match="Prior, seed 0: step 4: its training has 3; choose"):
+        run.picture("prior", "Prior", steps=[4])
+    with pytest.raises(HarnessError, match="name one case"):
+        run.picture("prior", "Prior", "ISA", steps=[1])
+    monkeypatch.setattr(torch, "__version__", "2.0.0")
+    with pytest.raises(HarnessError, match="would be those of another training"):
+        run.picture("prior", "Prior", steps=[1])
 
 
 @pytest.fixture
