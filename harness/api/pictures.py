@@ -53,7 +53,7 @@ def _networks_at(
     trained = _trained(run)
     label, (part, row) = one(trained, cases[0] if cases else None, "cases")
     last = _network(run.directory.path, label, part, row, seed)
-    key = dict(zip(row["train_seeds"], row["train_keys"], strict=True))[last.seed]
+    key = _keys(part, row)[last.seed]
     try:
         found = earlier_networks(job_of(part, row), key, last, steps)
     except NotRepeatableError as error:
@@ -101,7 +101,7 @@ def _trained(run: Run) -> dict[str, tuple[Suite, Row]]:
 
 
 def _network(run: Path, label: str, part: Suite, row: Row, seed: int | None = None) -> KeptNetwork:
-    keys = dict(zip(row.get("train_seeds") or (), row.get("train_keys") or (), strict=False))
+    keys = _keys(part, row)
     again = f"harness run {shlex.quote(str(part.path))} --only {shlex.quote(str(row['label']))}"
     if not keys:
         raise UntrainedError(
@@ -121,6 +121,13 @@ def _network(run: Path, label: str, part: Suite, row: Row, seed: int | None = No
     except (Exception, SystemExit) as error:  # a user's module may raise anything
         reason = one_line(text_of(error) or type(error).__name__)[:300]
         raise HarnessError(f"{label}: its network cannot be built: {reason}") from error
+
+
+def _keys(part: Suite, row: Row) -> dict[int, str]:
+    """Keys of the trainings of a row by their seeds, which old records do not name."""
+    keys, first = row.get("train_keys") or (), job_of(part, row).seed
+    seeds = row.get("train_seeds") or range(first, first + len(keys))
+    return {int(seed): key for seed, key in zip(seeds, keys, strict=False)}
 
 
 def job_of(part: Suite, row: Row) -> Job:

@@ -2,13 +2,60 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Annotated, get_args
+
+import typer
 
 from harness.api.run import load
 from harness.cli.output import busy, console, say, strangers
 from harness.environment.files import usable_name
 from harness.messages import OptionError
+from harness.present.pictures import TRAINED
 from harness.present.write import write_whole
+
+
+def pictures(incomplete: str) -> list[tuple[str, str]]:
+    """Pictures of trained networks, with what they show."""
+    return [(name, said) for name, said in TRAINED.items() if name.startswith(incomplete)]
+
+
+Picture = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="Of a run: draw what its trained networks hold inside: prior, regions, nodes, "
+        "relations, receptive-field or predictions. Of a module: its inner maps on a made scene, "
+        "to a .png or .svg file.",
+        autocompletion=pictures,
+    ),
+]
+PicturedCases = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--case", metavar="LABEL", help="Of a picture: whose network; repeatable, side by side."
+    ),
+]
+PicturedSeed = Annotated[
+    int | None,
+    typer.Option("--seed", metavar="N", help="Of a picture: the training's; the first if absent."),
+]
+PicturedImages = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--image",
+        metavar="N",
+        help="Of a picture: a number from 0 in the validation split; of predictions repeatable.",
+    ),
+]
+PicturedSteps = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--step",
+        metavar="N",
+        help="Of a picture of one case: its network after so many steps of its training, which is "
+        "repeated that far; repeatable, side by side.",
+    ),
+]
 
 
 def draw_picture(

@@ -20,11 +20,6 @@ from harness.cli.options import (
     FontName,
     Input,
     Notes,
-    Picture,
-    PicturedCases,
-    PicturedImages,
-    PicturedSeed,
-    PicturedSteps,
     Plots,
     PlotsFolder,
     Quiet,
@@ -37,7 +32,14 @@ from harness.cli.options import (
     table_formats,
 )
 from harness.cli.output import busy, console, say, strangers
-from harness.cli.pictures import draw_picture
+from harness.cli.pictures import (
+    Picture,
+    PicturedCases,
+    PicturedImages,
+    PicturedSeed,
+    PicturedSteps,
+    draw_picture,
+)
 from harness.cli.printed import Below, below_of, print_run, print_tables
 from harness.instantiate import names
 from harness.messages import HarnessError, OptionError, hint, quote, suggest

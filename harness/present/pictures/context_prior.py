@@ -35,7 +35,7 @@ def draw_prior_maps(
     the pairs of two.
 
     Args:
-        priors: P, (N, N) in [0, 1], of one image, by what it is called.
+        priors: P, (N, N) in [0, 1], of one image, by what it is the prior of.
         ideal: ideal affinity map A, (N, N), booleans or 0 and 1.
         labels: (H, W) integers, H * W = N.
         image: what the labels are of, (1 or 3, H', W').
@@ -63,7 +63,8 @@ def draw_prior_maps(
         pairs = {"same class": ideal.bool() & known_pairs, "other": ~ideal.bool() & known_pairs}
         drawn = _draw_matrix(next(first), "ideal map A", ideal, pairs)
         for row, (name, prior) in zip(axes[1:], priors.items(), strict=True):
-            _draw_matrix(row[0], name, prior, pairs, (said or {}).get(name, ""))
+            _draw_matrix(row[0], "prior map P", prior, pairs, (said or {}).get(name, ""))
+            row[0].set_ylabel(short(name, 28), fontsize=panels.TITLE_SIZE)
             for panel, mark, query in zip(row[1:], panels.QUERIES, queries, strict=False):
                 title = f"row {mark} (class {int(labels.flatten()[query])})"
                 panels.draw_map(panel, title, prior[query].view(labels.shape))
@@ -90,8 +91,8 @@ def of_trained(shown: Sequence[Shown]) -> Figure:
         raise PictureError("their priors are of maps of several sizes; draw them one by one")
     first, (size,) = shown[0], sizes
     labels = first.labels(size)
-    priors = {f"P of {each.name}": prior_of(each) for each in shown}
-    said = {f"P of {each.name}": _losses(each, labels) for each in shown}
+    priors = {each.name: prior_of(each) for each in shown}
+    said = {each.name: _losses(each, labels) for each in shown}
     ideal = ideal_affinity(labels[None])[0]
     image, classes = first.sample.image, first.classes
     return draw_prior_maps(priors, ideal, labels, image=image, classes=classes, said=said)
@@ -133,7 +134,7 @@ def _draw_matrix(
     drawn = matrix.float()
     if len(drawn) > _MOST_DRAWN:
         drawn = F.adaptive_avg_pool2d(drawn[None], _MOST_DRAWN)[0]
-    image = panels.draw_map(axes, short(title, 30), drawn)
+    image = panels.draw_map(axes, title, drawn)
     means = ", ".join(
         f"{kind} {float(matrix[those].float().mean()):.2f}" if bool(those.any()) else f"{kind} none"
         for kind, those in pairs.items()
@@ -152,7 +153,7 @@ def demonstrate(seed: int = 0) -> Figure:
     scene = panels.Scene.made((20, 20), channels=16, noise=0.5, seed=seed)
     without, supervised = (_fitted_prior(scene, weight) for weight in (0.0, 1.0))
     ideal = ideal_affinity(scene.labels[None])[0]
-    priors = {"P, without the loss": without, "P, with the loss": supervised}
+    priors = {"without the Affinity Loss": without, "with it": supervised}
     return draw_prior_maps(priors, ideal, scene.labels)
 
 

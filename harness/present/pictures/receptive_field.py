@@ -1,6 +1,5 @@
 """Effective receptive fields: which part of an image one output depends on (GGCF, Figure 6)."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
@@ -98,13 +97,12 @@ def _changes(
 
 def draw_receptive_field(
     image: Tensor,
-    fields: Mapping[str, Tensor],
+    fields: Mapping[str, Mapping[str, Tensor]],
     position: tuple[int, int],
     *,
-    per_row: int | None = None,
     scale: str = "change, share of the largest",
 ) -> Figure:
-    """Draw an image with the position and, beside it, the field of each network (GGCF, Figure 6).
+    """Draw an image with the position and, beside it, fields of networks (GGCF, Figure 6).
 
     Each field is drawn as a share of its own largest change, since the responses of two networks
     have no common unit, on a logarithmic scale; deeper colours are higher. The caption says which
@@ -112,26 +110,25 @@ def draw_receptive_field(
 
     Args:
         image: (1 or 3, H, W); stretched to the full range of brightness.
-        fields: (H, W) of `receptive_field`, by the network's name.
+        fields: (H, W) of `receptive_field`, by name, in named rows of equal length.
         position: (y, x) of the response, in pixels.
-        per_row: fields beside one image; all if absent.
         scale: what the colours mean.
 
     Raises:
         ValueError: the shapes do not belong together, or there is no field.
     """
     _require_fields(image, fields)
-    beside = per_row or len(fields)
-    rows, columns = math.ceil(len(fields) / beside), 1 + beside
+    rows, columns = len(fields), 1 + max(map(len, fields.values()))
     height, width = image.shape[1:]
     with house():
         panel = 5.6 / columns * height / width + 0.45  # inches
         figure, axes = panels.panel_grid(0.25 + rows * panel, rows, columns)
-        for each in axes[:, 0]:
-            panels.draw_image(each, image)
-        for each, (name, field) in zip(axes[:, 1:].flat, fields.items(), strict=False):
-            drawn = _draw_field(each, field)
-            each.set_title(short(name, 40), fontsize=panels.TITLE_SIZE)
+        for (scene, *others), (row, named) in zip(axes, fields.items(), strict=True):
+            panels.draw_image(scene, image)
+            scene.set_ylabel(short(row, 40), fontsize=panels.TITLE_SIZE)
+            for each, (name, field) in zip(others, named.items(), strict=True):
+                drawn = _draw_field(each, field)
+                each.set_title(name, fontsize=panels.TITLE_SIZE)
         for each in axes.flat:
             panels.bare(each)
             # White below: the mark is seen on every colour.
@@ -154,13 +151,13 @@ def of_trained(shown: Sequence[Shown]) -> Figure:
     first = shown[0]
     image, (height, width) = first.sample.image, first.sample.labels.shape
     at = divmod(panels.queries_of(first.sample.labels, 2)[-1], width)
-    fields: dict[str, Tensor] = {}
+    fields: dict[str, dict[str, Tensor]] = {}
     for each in shown:
         on_map, on_image = gradient_fields(each, at)
         on_map = F.interpolate(on_map[None, None], (height, width), mode="nearest-exact")[0, 0]
-        fields |= {f"{each.name}: over the map": on_map, f"{each.name}: over the image": on_image}
+        fields[each.name] = {"over the map": on_map, "over the image": on_image}
     scale = "gradient, share of the largest"
-    return draw_receptive_field(image, fields, at, per_row=2, scale=scale)
+    return draw_receptive_field(image, fields, at, scale=scale)
 
 
 def gradient_fields(shown: Shown, position: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -207,7 +204,7 @@ def demonstrate(seed: int = 0) -> Figure:
             name: receptive_field(network, view[0], position, window=8, stride=2, batch=32)
             for name, network in networks.items()
         }
-    return draw_receptive_field(view[0], fields, position)
+    return draw_receptive_field(view[0], {"": fields}, position)
 
 
 def _fitted_network(heads: tuple[str, ...], scene: panels.Scene, channels: int = 16) -> nn.Module:
@@ -243,12 +240,12 @@ def _response(maps: Tensor, position: tuple[int, int], size: tuple[int, int]) ->
     return maps[:, :, y, x]
 
 
-def _require_fields(image: Tensor, fields: Mapping[str, Tensor]) -> None:
-    if not fields:
+def _require_fields(image: Tensor, fields: Mapping[str, Mapping[str, Tensor]]) -> None:
+    if not any(fields.values()):
         raise ValueError("fields is empty; give at least one receptive field to draw")
     if image.dim() != 3 or image.shape[0] not in (1, 3):
         raise ValueError(f"image has shape {tuple(image.shape)}; give (1 or 3, H, W)")
-    for name, field in fields.items():
+    for name, field in (pair for row in fields.values() for pair in row.items()):
         if field.shape != image.shape[1:]:
             raise ValueError(
                 f"the field of {name} has shape {tuple(field.shape)}; "

@@ -15,7 +15,6 @@ from harness.present.pictures.shown import Shown
 from harness.present.plots.canvas import house, short
 
 Attention = SelfAttention | InterlacedSelfAttention
-STAGES = {"global_relation": "global", "local_relation": "local", "dense": "all stages"}
 
 
 def draw_relations(
@@ -28,45 +27,54 @@ def draw_relations(
 ) -> Figure:
     """Draw rows of the relation matrices of one image over it (OCNet, Algorithm 2).
 
-    A row for each pixel of each attention: the image with the pixel, its relations in the global
-    and in the local stage, where there are such, and in both together. Each map is a share of its
-    own largest weight; below it stands which share of the weights falls on the pixel's own class,
-    and which share of the map that class has.
+    A row for each stage of each attention: the image with the pixels, and of each pixel its
+    relations in the global stage, in the local one, and in both together. Each map is a share of
+    its own largest weight; below it stands which share of the weights falls on the pixel's own
+    class, and which share of the map that class has.
 
     Args:
         found: relations of `pixels`, batch 1, by what the attention is called.
-        pixels: (row, column) of each.
+        pixels: (row, column) of each, at most as many as there are names of queries.
         labels: (H, W) integers, at the size of the attention's map.
         image: what the labels are of, (1 or 3, H', W').
         classes: names of the classes.
     """
-    stages = [name for name in STAGES if any(getattr(r, name) is not None for r in found.values())]
+    rows = [
+        (name, stage, weights[0].cpu())
+        for name, relations in found.items()
+        for stage, weights in _stages_of(relations).items()
+    ]
     known = panels.Classes.of(labels, names=classes)
-    (height, width), columns = labels.shape, 2 + len(stages)
+    (height, width), columns = labels.shape, 2 + len(pixels)
+    queries = [row * width + column for row, column in pixels]
     with house():
-        rows = len(found) * len(pixels)
-        panel = 5.5 / columns * height / width + 0.5  # inches
-        figure, axes = panels.panel_grid(rows * panel + 0.9, rows, columns, "Relation matrices")
-        drawn = iter(axes)
-        for name, relations in found.items():
-            for number, (mark, pixel) in enumerate(zip(panels.QUERIES, pixels, strict=False)):
-                scene, annotated, *others = next(drawn)
-                scene.set_ylabel(short(name, 24), fontsize=panels.TITLE_SIZE)
-                panels.draw_image(scene, image, (height, width))
-                panels.draw_labels(annotated, labels, known)
-                for each, stage in zip(others, stages, strict=True):
-                    rows_of_w = getattr(relations, stage)
-                    if rows_of_w is not None:
-                        title = f"{mark}: {STAGES[stage]}" if len(stages) > 1 else mark
-                        weights = rows_of_w[0, number].cpu()
-                        bar = _draw_weights(each, title, weights, pixel, labels)
-                query = pixel[0] * width + pixel[1]
-                for each in filter(Axes.has_data, (scene, annotated, *others)):
-                    panels.mark_query(each, query, width, mark)
-        panels.hide_empty(axes.flat)
-        figure.colorbar(bar, ax=axes, label="weight, share of the largest", **panels.BAR)
+        panel = 5.5 / columns * height / width + 0.55  # inches
+        heading = "Relation matrices: how strongly a pixel relates to all others"
+        figure, axes = panels.panel_grid(len(rows) * panel + 0.9, len(rows), columns, heading)
+        for (scene, annotated, *others), (name, stage, maps) in zip(axes, rows, strict=True):
+            panels.draw_image(scene, image, (height, width))
+            scene.set_ylabel(f"{short(name, 24)}\n{stage}".strip(), fontsize=panels.TITLE_SIZE)
+            panels.draw_labels(annotated, labels, known)
+            marks = zip(panels.QUERIES, pixels, queries, others, maps, strict=False)
+            for mark, pixel, query, each, weights in marks:
+                title = f"{mark}: {stage}" if stage else mark
+                drawn = _draw_weights(each, title, weights, pixel, labels)
+                for marked in (scene, annotated, each):
+                    panels.mark_query(marked, query, width, mark)
+        figure.colorbar(drawn, ax=axes, label="weight, share of the largest", **panels.BAR)
         known.foot(figure, labels)
     return figure
+
+
+def _stages_of(relations: Relations) -> dict[str, Tensor]:
+    """Relations by the name of their stage, which an attention with only one does not need."""
+    found = {
+        "global": relations.global_relation,
+        "local": relations.local_relation,
+        "all stages": relations.dense,
+    }
+    known = {name: weights for name, weights in found.items() if weights is not None}
+    return known if len(known) > 2 else {"": relations.dense}
 
 
 def _draw_weights(

@@ -16,10 +16,10 @@ def random_prior(labels, *, seed=0):
 
 
 def drawn(figure):
-    """What each panel shows, by its title."""
+    """What each panel shows, by its title; of a prior by what it is the prior of."""
     figure.savefig(io.BytesIO(), format="png")
     return {
-        axes.get_title(loc="left"): np.asarray(axes.images[0].get_array())
+        axes.get_ylabel() or axes.get_title(loc="left"): np.asarray(axes.images[0].get_array())
         for axes in figure.axes
         if axes.images
     }
@@ -28,7 +28,7 @@ def drawn(figure):
 def test_panels_hold_the_maps_and_rows_of_the_prior():
     prior, ideal = random_prior(LABELS), ideal_affinity(LABELS[None])[0]
 
-    panels = drawn(draw_prior_maps({"prior map P": prior}, ideal, LABELS))
+    panels = drawn(draw_prior_maps({"": prior}, ideal, LABELS))
 
     np.testing.assert_array_equal(panels["prior map P"], prior.numpy())
     np.testing.assert_array_equal(panels["ideal map A"], ideal.float().numpy())
@@ -52,7 +52,7 @@ def test_several_priors_have_a_row_each_with_what_is_said_of_them():
     panels = drawn(figure)
     np.testing.assert_array_equal(panels["P"], prior.numpy())
     np.testing.assert_array_equal(panels["Q"], other.numpy())
-    below = {axes.get_title(loc="left"): axes.get_xlabel() for axes in figure.axes}
+    below = {axes.get_ylabel(): axes.get_xlabel() for axes in figure.axes}
     assert below["Q"].endswith("loss 1\nno")
     assert "loss" not in below["P"]
 
@@ -94,8 +94,8 @@ def test_demonstration_learns_the_ideal_map_and_repeats_itself():
     def contrast(prior):
         return prior[ideal].mean() - prior[~ideal].mean()
 
-    assert contrast(first["P, with the loss"]) > 0.4
-    assert contrast(first["P, without the loss"]) < 0.2
+    assert contrast(first["with it"]) > 0.4
+    assert contrast(first["without the Affinity Loss"]) < 0.2
     for title, values in first.items():
         np.testing.assert_array_equal(values, second[title])
     assert torch.equal(torch.get_rng_state(), before)

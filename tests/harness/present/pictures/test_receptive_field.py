@@ -18,6 +18,10 @@ def image(height: int = 20, width: int = 30) -> torch.Tensor:
     return torch.rand(3, height, width)
 
 
+def row(field: torch.Tensor) -> dict[str, dict[str, torch.Tensor]]:
+    return {"": {"a": field}}
+
+
 @pytest.mark.parametrize("batch", [1, 7, 64])
 def test_field_of_a_convolution_is_its_kernel(batch):
     """With windows of one pixel the field is |x - mean| times the weight of the tap, no more."""
@@ -70,7 +74,7 @@ def test_window_larger_than_the_image_hides_all_of_it():
 def test_drawing_names_the_networks_and_measures_the_fields():
     fields = {"narrow": torch.zeros(20, 30), "wide": torch.ones(20, 30)}
     fields["narrow"][:10, :15] = 2.0
-    figure = draw_receptive_field(image(), fields, (5, 6))
+    figure = draw_receptive_field(image(), {"": fields}, (5, 6))
     panels = figure.axes[:3]
     assert [axes.get_title("left") or axes.get_title() for axes in panels] == [
         "image", "narrow", "wide",
@@ -87,8 +91,14 @@ def test_drawing_names_the_networks_and_measures_the_fields():
         (lambda: receptive_field(nn.Identity(), image(), (0, 0), window=0), "window"),
         (lambda: receptive_field(nn.Identity(), image(), (0, 0), stride=0), "stride"),
         (lambda: draw_receptive_field(image(), {}, (0, 0)), "empty"),
-        (lambda: draw_receptive_field(image(), {"a": torch.zeros(3, 3)}, (0, 0)), "field of a"),
-        (lambda: draw_receptive_field(image()[:2], {"a": torch.zeros(20, 30)}, (0, 0)), "image"),
+        (
+            lambda: draw_receptive_field(image(), {"": {"a": torch.zeros(3, 3)}}, (0, 0)),
+            "field of a",
+        ),
+        (
+            lambda: draw_receptive_field(image()[:2], {"": {"a": torch.zeros(20, 30)}}, (0, 0)),
+            "image",
+        ),
     ],
 )
 def test_wrong_arguments_are_named(call, named):

@@ -40,9 +40,15 @@ def network(run, label, seed=None):
 
 
 def drawn(figure):
-    """What each panel shows and what stands below it, by its title; the last of equal titles."""
+    """What each panel shows and what stands below it, by its title; the last of equal titles.
+
+    The first panel of a row is called by what the row is of.
+    """
     return {
-        axes.get_title(loc="left"): (np.asarray(axes.images[-1].get_array()), axes.get_xlabel())
+        axes.get_ylabel() or axes.get_title(loc="left"): (
+            np.asarray(axes.images[-1].get_array()),
+            axes.get_xlabel(),
+        )
         for axes in figure.axes
         if axes.images
     }
@@ -72,13 +78,13 @@ def test_the_prior_is_that_of_the_network_beside_the_ideal_of_the_labels(run):
     for label, said in (("Prior", "trained on both"), ("Prior (BCE)", "trained on unary")):
         kept = network(run, label)
         (_, prior), sample = inside(kept, lambda part, x: part.forward_with_prior(x), 2)
-        shown, below = panels[f"P of {label}"]
+        shown, below = panels[label]
         np.testing.assert_allclose(shown, prior[0].numpy(), atol=1e-6)
         ideal = ideal_affinity(sample.labels[None, 1::2, 1::2])[0]
         assert f"same class {float(prior[0][ideal].mean()):.2f}" in below
         assert said in below
     np.testing.assert_array_equal(panels["ideal map A"][0], ideal.numpy())
-    assert not np.array_equal(panels["P of Prior"][0], panels["P of Prior (BCE)"][0])
+    assert not np.array_equal(panels["Prior"][0], panels["Prior (BCE)"][0])
 
 
 def test_regions_and_representatives_are_those_of_the_head(run):
