@@ -305,6 +305,15 @@ _FOLLOWING: Mapping[str, tuple[Quantity, ...]] = {
     ),
     "latency_flags": (Quantity("latency_flags", "Latency flags", read=derived.latency_flags),),
     "miou_seeds": (Quantity("seeds", "Seeds", "count", decimals=0, read=derived.seeds),),
+    "seeds_stopped": (
+        Quantity(
+            "seeds_stopped",
+            "Seeds ended",
+            note="separated: told apart from every other row; narrow: differences known to the "
+            "points asked for; limit: neither",
+            read=derived.seeds_stopped,
+        ),
+    ),
     "class_iou": (Quantity("class_iou", "IoU by class", read=as_json("class_iou")),),
 }
 """What follows from stored values, by one that it needs."""
