@@ -18,6 +18,7 @@ from harness.environment.interruption import heed, heeded, undisturbed
 from harness.environment.machine import describe_environment
 from harness.instantiate import is_of_session
 from harness.messages import HarnessError, first_line
+from harness.records.expectation import Expectation
 from harness.records.kept_run import KeptRun, last_of_each
 from harness.records.names import UnknownRunError, find_run
 from harness.records.origin import Origins
@@ -180,7 +181,7 @@ def execute(
             origins,
             len(jobs),
             set(earlier),
-            _Expectation(pending, directory),
+            Expectation(pending, directory),
             listener or (lambda _: None),
         )
         del earlier  # with all samples; from here on only the disk holds records
@@ -208,7 +209,7 @@ class _Measuring:
     origins: Origins
     total: int
     done: set[Identity]
-    clock: "_Expectation"
+    clock: Expectation
     listener: Listener
     interrupted: bool = False
     places: set[tuple[str, str]] = field(default_factory=set)
@@ -318,40 +319,6 @@ class _Measuring:
         nodes = sorted({*known["nodes"], place.node})
         machines = {**machines, place.machine_key: {**known, "nodes": nodes}}
         self.directory.describe({**description, "machines": machines})
-
-
-class _Expectation:
-    """Expected time of what is left, from what the same cases took in this run and earlier ones."""
-
-    def __init__(self, pending: list[Job], directory: RunDirectory) -> None:
-        self._known: dict[str, float] = {}
-        for sibling in sorted(directory.path.parent.iterdir())[-5:]:
-            # A damaged earlier run only costs the estimate.
-            with suppress(RunDirectoryError):
-                if sibling.is_dir() and not sibling.is_symlink():
-                    earlier = RunDirectory(sibling).records()
-                    self._known |= {each.case_key: each.elapsed_seconds for each in earlier}
-        self._left = {job.identity: job.case.key for job in pending}
-        # Kept as sums: asked after every event, with thousands of cases left.
-        self._seconds = sum(self._known.get(key, 0.0) for key in self._left.values())
-        self._unknown = sum(key not in self._known for key in self._left.values())
-        self._taken, self._finished = 0.0, 0
-
-    def finished(self, record: Record) -> None:
-        """Take what one case needed."""
-        key = self._left.pop(record.identity, None)
-        if key is not None:
-            self._seconds -= self._known.get(key, 0.0)
-            self._unknown -= key not in self._known
-        self._taken += record.elapsed_seconds
-        self._finished += 1
-
-    def remaining(self) -> float | None:
-        """Seconds; `None` before anything is known."""
-        if self._unknown and not self._finished:
-            return None
-        typical = self._taken / self._finished if self._finished else 0.0
-        return max(0.0, self._seconds) + self._unknown * typical
 
 
 def _require_devices(jobs: Sequence[Job]) -> None:

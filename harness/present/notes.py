@@ -19,7 +19,6 @@ from harness.records.quantities.quantity import Row
 from harness.records.quantities.registry import ON_CEILINGS, find
 from harness.suite.presentation import ReferenceSpec, TableSpec
 
-
 _MOST_LABELS = 10  # of cases that failed alike
 
 _POWERS = {1e9: "1e9", 2.0**30: "2^30", 1e6: "1e6", 1.0: "1"}

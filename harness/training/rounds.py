@@ -48,6 +48,21 @@ def further(jobs: Sequence[Job]) -> Callable[[Sequence[Record]], Further] | None
     return more
 
 
+def at_the_limit(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs with as many seeds as rounds can give them."""
+    specs = [(job, _asked(job)) for job in jobs]
+    return [
+        job if spec is None or spec.until_separated is None else _with_seeds(job, spec.limit)
+        for job, spec in specs
+    ]
+
+
+def _with_seeds(job: Job, seeds: int) -> Job:
+    said: Mapping[str, Any] = job.accuracy or {}
+    evaluation = {**said["evaluation"], "seeds": max(seeds, said["evaluation"]["seeds"])}
+    return replace(job, accuracy={**said, "evaluation": evaluation})
+
+
 def _asked(job: Job) -> EvaluationSpec | None:
     if "accuracy" not in job.metrics or not job.accuracy:
         return None
@@ -85,10 +100,7 @@ class _Grid:
 
     def _more(self, row: Row, seeds: int) -> Iterable[Job]:
         for job in self.jobs[row]:
-            said: Mapping[str, Any] = job.accuracy or {}
-            evaluation = {**said["evaluation"], "seeds": seeds}
-            accuracy = {**said, "evaluation": evaluation}
-            yield replace(job, metrics=("accuracy",), accuracy=accuracy)
+            yield replace(_with_seeds(job, seeds), metrics=("accuracy",))
 
     def _told(self, found: Separation[Row], own: Iterable[Record]) -> Iterable[Record]:
         """The records with why their rows got no more seeds, where they do not say it yet."""

@@ -1,4 +1,4 @@
-"""Seeds by rounds: more for the rows that are not told apart, the same in every run, at once kept."""
+"""Seeds by rounds: more for the rows that are not told apart, and the same in every run."""
 
 import random
 from functools import partial

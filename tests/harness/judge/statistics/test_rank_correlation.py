@@ -24,7 +24,8 @@ def by_definition(first, second):
     a, b = rank(first), rank(second)
     mean = (len(a) + 1) / 2
     below = sum((x - mean) ** 2 for x in a) * sum((y - mean) ** 2 for y in b)
-    return sum((x - mean) * (y - mean) for x, y in zip(a, b)) / below**0.5 if below else None
+    products = sum((x - mean) * (y - mean) for x, y in zip(a, b, strict=True))
+    return products / below**0.5 if below else None
 
 
 def test_the_example_of_scipys_documentation():
@@ -56,7 +57,7 @@ def test_it_is_what_its_definition_says_ties_included(pairs):
 def test_without_ties_it_is_spearmans_sum_of_squared_differences(first, chance):
     second = chance.sample(first, len(first))
     n = len(first)
-    squares = sum((a - b) ** 2 for a, b in zip(ranks(first), ranks(second)))
+    squares = sum((a - b) ** 2 for a, b in zip(ranks(first), ranks(second), strict=True))
     found = rank_correlation(first, second)
     assert found.coefficient == pytest.approx(1 - 6 * squares / (n * (n * n - 1)))
     reverse = rank_correlation(first, [-value for value in second])

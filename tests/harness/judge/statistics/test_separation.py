@@ -88,7 +88,7 @@ def test_a_run_that_is_taken_up_has_the_same_rounds(rows, within, data):
 
 
 def test_equal_rows_are_told_apart_seldom_however_often_one_looks():
-    """Of grids of four equal rows, whose spreads differ tenfold, at most 5 % have any false call."""
+    """Of grids of four equal rows with spreads up to tenfold at most 5 % have a false call."""
     chance, grids = random.Random(7), 400
     false = sum(
         any(stop.apart for stop in separate(rows, 0.0005, LOOKS).stopped.values())
