@@ -312,7 +312,7 @@ def _coverage(rows: Sequence[Row]) -> list[str]:
         if not uncounted and (share is None or share >= 1):
             continue
         # Rounded down, so that what is not complete never reads 100.
-        covered = "" if share is None else f"counters cover {int(share * 1000) / 10:g} %"
+        covered = "" if share is None else f"counters cover {int(min(share, 1.0) * 1000) / 10:g} %"
         names = ", ".join(f"{name} ({calls}x)" for name, calls in sorted(uncounted.items()))
         named = f"no counting rule for {names}" if names else ""
         lines.append(f"{row.get('label')}: {'; '.join(p for p in (covered, named) if p)}.")

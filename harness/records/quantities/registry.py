@@ -26,6 +26,7 @@ from harness.records.quantities.derived import (
     width,
     with_input,
 )
+from harness.records.quantities.members import DIAGNOSED, diagnosed, find_diagnostic, find_member
 from harness.records.quantities.quantity import Quantity, Row
 
 _LIVE_PEAK = "largest sum of live storages during the forward, inference"
@@ -412,8 +413,8 @@ def find(name: str, rows: Collection[Row]) -> Quantity:
     """The quantity of that name.
 
     Args:
-        name: a quantity, one that a user's metric gives the rows, a short name, `factors.<axis>` or
-            a bare grid axis.
+        name: a quantity, one that a user's metric gives the rows, a short name, one of a class or a
+            diagnostic (`class_iou.<class>`), `factors.<axis>` or a bare grid axis.
         rows: of the suite; they say which axes there are, and which pass `memory` means.
 
     Raises:
@@ -426,9 +427,14 @@ def find(name: str, rows: Collection[Row]) -> Quantity:
     own = own_quantities(rows)
     if name in own:
         return own[name]
+    if (of_one := find_member(name, rows)) is not None:
+        return of_one
     grid = axes(rows)
     axis = name.removeprefix(FACTORS)
     if axis in grid:
         return factor(axis, rows)
+    if (diagnostic := find_diagnostic(name, rows)) is not None:
+        return diagnostic
     every = [*QUANTITIES, *ALIASES, *own, *grid, *(f"{FACTORS}{each}" for each in grid)]
+    every += [*DIAGNOSED, *diagnosed(rows)]
     raise HarnessError(f"unknown quantity {name!r}{hint(name, every)}")
