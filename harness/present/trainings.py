@@ -24,7 +24,7 @@ def trained(rows: Sequence[Row]) -> list[str]:
         _shared("steps", (row.get("train_steps") for row in scored)),
         _shared("data", (row.get("data") for row in scored)),
         _shared("data version", (row.get("data_version") for row in scored)),
-        _shared("seeds", (" and ".join(map(str, row.get("train_seeds") or ())) for row in scored)),
+        _shared("seeds", map(_seeds, scored)),
     ]
     said = "; ".join(word for word in words if word)
     return [*([f"Trained with {said}."] if said else []), *separation(rows)]
@@ -87,21 +87,27 @@ def _by_rounds(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-_WHY = {
-    "separated": "told apart",
-    "narrow": "differences known to that",
-    "limit": "neither, at the limit",
-}
+_WHY = {"separated": "told apart", "narrow": "known to that", "limit": "neither at the limit"}
 
 
 def _ends(told: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """`told apart: FCN (3 seeds), PPM (5)`, by what has ended them."""
+    """`told apart: FCN (3 seeds), PPM (5 seeds)`, and so on, by what has ended them."""
     said = []
     for why, words in _WHY.items():
-        ended = [f"{label} ({each['seeds']})" for label, each in told.items() if each["why"] == why]
+        ended = [
+            f"{name} ({each['seeds']} seeds)" for name, each in told.items() if each["why"] == why
+        ]
         if ended:
-            said.append(f"{words} after so many seeds: {listed(ended, _MOST_LABELS)}")
+            said.append(f"{words}: {listed(ended, _MOST_LABELS)}")
     return said
+
+
+def _seeds(row: Row) -> str:
+    """`0 and 1 and 2`; where they came by rounds their numbers are said for themselves."""
+    seeds = row.get("train_seeds") or ()
+    if row.get("seeds_stopped"):
+        return f"from {min(seeds, default=0)} on"
+    return " and ".join(map(str, seeds))
 
 
 def _scored(rows: Sequence[Row]) -> list[Row]:

@@ -66,12 +66,12 @@ def test_rounds_of_seeds_say_what_they_have_found_at_one_level():
         scored("B", 0.905, 0.903, 0.9, seeds_stopped=stopped("limit", 12, "C")),
         scored("C", 0.5, 0.51, 0.52, seeds_stopped=stopped("separated", 3, "A", "B")),
     ]
-    _, first, second = trained(rows)
+    of_all, first, second = trained(rows)
+    assert of_all.endswith("seeds from 0 on.")
     assert "known to 0.5 points of mIoU" in first
     assert "95 % for all 3 pairs of rows and all looks together" in first
     assert first.endswith(
-        "told apart after so many seeds: C (3); neither, at the limit after so many seeds: "
-        "A (12), B (12)."
+        "told apart: C (3 seeds); neither at the limit: A (12 seeds), B (12 seeds)."
     )
     assert second == "Not told apart from the best, A: B."
     rows[0]["seeds_stopped"] = stopped("separated", 5, "B", "C")
