@@ -18,6 +18,7 @@ from harness.environment.interruption import heed, heeded, undisturbed
 from harness.environment.machine import describe_environment
 from harness.instantiate import is_of_session
 from harness.messages import HarnessError, first_line
+from harness.records.expectation import Expectation
 from harness.records.kept_run import KeptRun, last_of_each
 from harness.records.names import UnknownRunError, find_run
 from harness.records.origin import Origins
@@ -57,6 +58,15 @@ Heard = Callable[[Event, int, int, float | None], None]
 Ahead = Callable[[Sequence[Job], Engine, int, Heard], Iterator[Event]]
 """Does first, in so many processes at once, what cases need (trainings), gives the cases to the
 engine, and tells what happens to them."""
+
+
+@dataclass(frozen=True)
+class Further:
+    """What is to be done when every case has been measured; nothing ends the run."""
+
+    # to be measured beyond that; what it gives is added to the record of its case
+    jobs: Sequence[Job] = ()
+    records: Sequence[Record] = ()  # that now say more than they did, to be kept as they are
 
 
 @dataclass(frozen=True)
@@ -101,6 +111,7 @@ def execute(
     mix_machines: bool = False,
     slots: int = 1,
     ahead: Ahead | None = None,
+    further: Callable[[Sequence[Record]], Further] | None = None,
     tags: Sequence[str] = (),
     note: str | None = None,
 ) -> Execution:
@@ -120,6 +131,7 @@ def execute(
             place cases on several.
         slots: cases at once on this machine that do not disturb one another.
         ahead: what goes first where there are several slots, say all trainings, each once.
+        further: told all records when every case has ended, as often as it asks for more.
         tags: by which the run is found, too; one that goes on keeps those that it has.
         note: on the run; one that goes on keeps its own if absent.
 
@@ -169,7 +181,7 @@ def execute(
             origins,
             len(jobs),
             set(earlier),
-            _Expectation(pending, directory),
+            Expectation(pending, directory),
             listener or (lambda _: None),
         )
         del earlier  # with all samples; from here on only the disk holds records
@@ -180,16 +192,16 @@ def execute(
         if resume and isinstance(engine, RemoteEngine):
             engine.take_up()
         measuring.run(pending, engine, slots, ahead)
+        if further is not None:
+            measuring.go_on(jobs, engine, slots, ahead, further)
         writer.require_place()  # what is read below would be somebody else's, or nothing
-    ended = [job.identity for job in jobs if job.identity in measuring.done]
-    written = ((record.identity, record) for record in directory.records())
-    records = tuple(last_of_each(written, ended))
+    records = tuple(measuring.records(jobs))
     return Execution(directory, records, len(jobs), measuring.interrupted)
 
 
 @dataclass
 class _Measuring:
-    """The records of a run as they come in; none is kept in memory."""
+    """The records of a run as they come in; none is kept in memory longer than it is needed."""
 
     directory: RunDirectory
     writer: RecordWriter
@@ -197,10 +209,42 @@ class _Measuring:
     origins: Origins
     total: int
     done: set[Identity]
-    clock: "_Expectation"
+    clock: Expectation
     listener: Listener
     interrupted: bool = False
     places: set[tuple[str, str]] = field(default_factory=set)
+    before: dict[Identity, Record] = field(default_factory=dict)  # to which a round adds
+    added: int = 0  # cases to which this round has
+
+    def records(self, jobs: Sequence[Job]) -> list[Record]:
+        """The last one of each case that has ended, in the order of the jobs."""
+        ended = [job.identity for job in jobs if job.identity in self.done]
+        return last_of_each(((each.identity, each) for each in self.directory.records()), ended)
+
+    def go_on(
+        self,
+        jobs: Sequence[Job],
+        engine: Engine,
+        slots: int,
+        ahead: Ahead | None,
+        further: Callable[[Sequence[Record]], Further],
+    ) -> None:
+        """Measure beyond what each case asks for, round by round, as long as there is a reason."""
+        try:
+            while not self.interrupted:
+                records = self.records(jobs)
+                more = further(records)
+                for record in more.records:
+                    self.writer.append(record)
+                if not more.jobs:
+                    return
+                asked = {job.identity for job in more.jobs}
+                self.before = {each.identity: each for each in records if each.identity in asked}
+                self.added = 0
+                del records
+                self.run(more.jobs, engine, slots, ahead)
+        except KeyboardInterrupt:
+            self.interrupted = True
 
     def run(self, jobs: Sequence[Job], engine: Engine, slots: int, ahead: Ahead | None) -> None:
         """Measure cases, until all have ended or Ctrl-C ends them."""
@@ -230,7 +274,12 @@ class _Measuring:
         heed()
         for event in map(self._kept, events):
             heed()
-            self.listener(Progress(event, len(self.done), self.total, self.clock.remaining()))
+            self.listener(self._progress(event))
+
+    def _progress(self, event: Event) -> Progress:
+        if not self.before:
+            return Progress(event, len(self.done), self.total, self.clock.remaining())
+        return Progress(event, self.added, len(self.before), None, training=True)
 
     def _kept(self, event: Event) -> Event:
         if not isinstance(event, Finished):
@@ -249,6 +298,8 @@ class _Measuring:
         job, outcome = event.job, event.outcome
         origin = self.origins.of(job, outcome)
         record = Record.of(job, outcome, self.machine, origin)
+        if (before := self.before.get(job.identity)) is not None:
+            record, self.added = before.joined(record), self.added + 1
         try:
             Record.from_line(record.to_line()).row()
             return event, record
@@ -268,40 +319,6 @@ class _Measuring:
         nodes = sorted({*known["nodes"], place.node})
         machines = {**machines, place.machine_key: {**known, "nodes": nodes}}
         self.directory.describe({**description, "machines": machines})
-
-
-class _Expectation:
-    """Expected time of what is left, from what the same cases took in this run and earlier ones."""
-
-    def __init__(self, pending: list[Job], directory: RunDirectory) -> None:
-        self._known: dict[str, float] = {}
-        for sibling in sorted(directory.path.parent.iterdir())[-5:]:
-            # A damaged earlier run only costs the estimate.
-            with suppress(RunDirectoryError):
-                if sibling.is_dir() and not sibling.is_symlink():
-                    earlier = RunDirectory(sibling).records()
-                    self._known |= {each.case_key: each.elapsed_seconds for each in earlier}
-        self._left = {job.identity: job.case.key for job in pending}
-        # Kept as sums: asked after every event, with thousands of cases left.
-        self._seconds = sum(self._known.get(key, 0.0) for key in self._left.values())
-        self._unknown = sum(key not in self._known for key in self._left.values())
-        self._taken, self._finished = 0.0, 0
-
-    def finished(self, record: Record) -> None:
-        """Take what one case needed."""
-        key = self._left.pop(record.identity, None)
-        if key is not None:
-            self._seconds -= self._known.get(key, 0.0)
-            self._unknown -= key not in self._known
-        self._taken += record.elapsed_seconds
-        self._finished += 1
-
-    def remaining(self) -> float | None:
-        """Seconds; `None` before anything is known."""
-        if self._unknown and not self._finished:
-            return None
-        typical = self._taken / self._finished if self._finished else 0.0
-        return max(0.0, self._seconds) + self._unknown * typical
 
 
 def _require_devices(jobs: Sequence[Job]) -> None:

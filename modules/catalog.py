@@ -250,3 +250,29 @@ CATALOG: tuple[Entry, ...] = (
 )
 
 BY_NAME = {entry.name: entry for entry in CATALOG}
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """What passes of a module show beside their output; `context_modules.diagnostics` reads it.
+
+    Attributes:
+        name: how tables call it.
+        head: what stands over its column.
+        description: what it is, for the foot of a table.
+    """
+
+    name: str
+    head: str
+    description: str
+
+
+DIAGNOSTICS: tuple[Diagnostic, ...] = (
+    Diagnostic("regions", "Regions", "RANet: how many an image has"),
+    Diagnostic("region_size", "Region size", "RANet: positions of a region, mean over an image"),
+    Diagnostic(
+        "contexts",
+        "Contexts",
+        "GGCF: contexts of a position, mean over heads; those that Context Pruning keeps",
+    ),
+)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from md_table import code, table
 
 from harness.measure import METRICS
+from harness.records.quantities.members import listed
 from harness.records.quantities.quantity import Quantity
 from harness.records.quantities.registry import ALIASES, BROUGHT_BY, QUANTITIES
 
@@ -18,6 +19,9 @@ def reference() -> str:
         names = [name for name, brought in BROUGHT_BY.items() if brought == metric.name]
         if names:
             parts += [f"## `measure: {metric.name}`", _table(names)]
+        if metric.name == "accuracy":
+            parts.append("Of one class of the data, and of modules that say more of their passes:")
+            parts.append(table(_HEADS, [_row(quantity) for quantity in listed()]))
     return "\n\n".join(parts) + "\n"
 
 

@@ -16,6 +16,7 @@ from harness.runner import DEFAULT_ROOT, Listener, Resumed, execute
 from harness.suite.loader import load, require_inputs, with_weights
 from harness.suite.suite import Overrides, Suite
 from harness.training.ahead import train_ahead
+from harness.training.rounds import further
 
 SuiteLike = str | Path | Mapping[str, Any] | Suite
 """A suite file or the name of a shipped one, the same as a mapping, or a suite that is loaded."""
@@ -31,6 +32,8 @@ def validate(
     dtype: str | None = None,
     threads: int | None = None,
     repeats: int | None = None,
+    until_separated: float | None = None,
+    max_seeds: int | None = None,
     weights: str | Path | None = None,
     data_root: str | Path | None = None,
     force: bool = False,
@@ -50,6 +53,9 @@ def validate(
         dtype: `float32`, `float64`, `float16` or `bfloat16`, of every case.
         threads: CPU threads of every case.
         repeats: fresh processes of every case that is timed, whatever the suite says.
+        until_separated: points of mIoU: rows get more seeds by rounds until they are told apart or
+            their differences are known to so many points.
+        max_seeds: of a row, at which rounds end; 12 if nothing is said.
         weights: file of backbone weights (safetensors, or a torch file).
         data_root: folder of the images that accuracy is measured on.
         force: run also what is predicted not to fit into the free memory.
@@ -71,6 +77,8 @@ def validate(
         only=(only,) if isinstance(only, str) else None if only is None else tuple(only),
         force=force,
         data_root=None if data_root is None else Path(data_root),
+        until_separated=until_separated,
+        max_seeds=max_seeds,
     )
     if not isinstance(suite, (Suite, Mapping, str, Path)):
         raise OptionError(
@@ -121,6 +129,8 @@ def run(
     dtype: str | None = None,
     threads: int | None = None,
     repeats: int | None = None,
+    until_separated: float | None = None,
+    max_seeds: int | None = None,
     weights: str | Path | None = None,
     data_root: str | Path | None = None,
     out: str | Path = DEFAULT_ROOT,
@@ -152,6 +162,8 @@ def run(
         dtype: floating type of parameters and inputs.
         threads: CPU threads of every case.
         repeats: fresh processes of every case that is timed, whatever the suite says.
+        until_separated: points of mIoU, see `validate`.
+        max_seeds: of a row, at which rounds end.
         weights: file of backbone weights.
         data_root: folder of the images that accuracy is measured on.
         out: folder of the run directories.
@@ -196,6 +208,8 @@ def run(
         dtype=dtype,
         threads=threads,
         repeats=repeats,
+        until_separated=until_separated,
+        max_seeds=max_seeds,
         weights=weights,
         data_root=data_root,
         force=force,
@@ -261,6 +275,7 @@ def measure(
         mix_machines=mix_machines,
         slots=jobs,
         ahead=train_ahead,
+        further=further(suite.all_jobs()),
         tags=tags,
         note=note,
     )

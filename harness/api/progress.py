@@ -8,6 +8,7 @@ from types import TracebackType
 from rich.console import Console
 
 from harness.api.live import Bars, NotebookLine
+from harness.case import Job
 from harness.engines.engine import Finished, Measuring, Started, Waiting
 from harness.present.console import PrintableConsole
 from harness.runner import Progress, Resumed
@@ -115,7 +116,8 @@ class Reporter:
         table.begin()
         name, what = event.job.label, ""
         if progress.training:
-            name, what = f"{name}, seed {event.job.seed}", "training "
+            name, what = f"{name}, {_seeds(event.job)}", "training "
+            self._begin_round(event.job, table, progress.total)
         elif self._replicated:
             name += f" #{event.job.replicate}"
         place = f"[{what}{progress.done}/{progress.total}] "
@@ -133,7 +135,8 @@ class Reporter:
             now += ": starting"
         times = self._times(progress)
         if isinstance(self._live, Bars):
-            said = table.took if table.complete else f"{what}{now}, {times}"
+            over = table.complete and not progress.training
+            said = table.took if over else f"{what}{now}, {times}"
             self._live.update(event.job.suite, table.title, table.done, table.total, said)
             return
         if self._live is not None:
@@ -144,6 +147,13 @@ class Reporter:
             self._say(f"{place}{table.text}")
         elif time.monotonic() - self._said > _QUIET_SECONDS:
             self._say(f"{place}{whole}, {times}")
+
+    def _begin_round(self, job: Job, table: "_Table", rows: int) -> None:
+        """Say once what a round of seeds is for."""
+        number = _number_of_seeds(job)
+        if number > max(1, table.seeds) and table.complete and not self._quiet:
+            table.seeds = number
+            self._say(f"{table.title}: not told apart yet: {rows} with {number} seeds each")
 
     def _finished(self, event: Finished, place: str, name: str) -> None:
         """Say what failed: in full for the first case; of those that fail alike, as which one."""
@@ -175,6 +185,7 @@ class _Table:
         self.title = part.short_title
         self.total = len(part.jobs)
         self.ok = 0
+        self.seeds = 0  # of the round that has been told of
         self._failed = Counter[str]()
         self._start: float | None = None
 
@@ -210,6 +221,16 @@ class _Table:
         ended = [f"{self.ok} of {self.total} ok"]
         ended += [f"{number} {status}" for status, number in self._failed.items()]
         return f"{self.title}: {', '.join(ended)}, {self.took}"
+
+
+def _seeds(job: Job) -> str:
+    """`seed 3`, or of a round `5 seeds`."""
+    number = _number_of_seeds(job)
+    return f"seed {job.seed}" if number == 1 else f"{number} seeds"
+
+
+def _number_of_seeds(job: Job) -> int:
+    return int((job.accuracy or {}).get("evaluation", {}).get("seeds", 1))
 
 
 def _heading(suite: Suite, expected: float | None) -> str:

@@ -13,8 +13,10 @@ from pydantic import ValidationError
 
 from harness.api.choice import NotThereError, one
 from harness.api.setting import context_of, environment_of
+from harness.judge.order import printed_orders
 from harness.judge.part import Context
 from harness.judge.relative import with_relative
+from harness.judge.statistics.rank_correlation import RankCorrelation
 from harness.judge.verdict import VerdictTally, annotate, tally_of
 from harness.measure.roofline.calibration import DEFAULT_FOLDER, known_roofs
 from harness.messages import HarnessError
@@ -349,6 +351,20 @@ class Run:
             part.short_title if short else part.title: tally_of(self._rows[part.name])
             for part in parts
         }
+
+    def orders(self) -> dict[str, dict[str, RankCorrelation]]:
+        """How alike the order of the rows is to the printed one, by suite and printed accuracy.
+
+        Accuracies of other data are not judged; where three rows or more have a printed one, their
+        order is compared by Spearman's rank correlation.
+        """
+        found = {
+            part.name: {
+                each.figure: each.found for each in printed_orders(self._rows[part.name], part)
+            }
+            for part in self.suite.parts()
+        }
+        return {name: each for name, each in found.items() if each}
 
     def write(self) -> None:
         """Write `tables/` and `plots/` of every part into the run directory.

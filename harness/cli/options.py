@@ -188,6 +188,18 @@ Repeats = Annotated[
     int | None,
     typer.Option(metavar="N", help="Fresh processes of every case that is timed, in rounds."),
 ]
+UntilSeparated = Annotated[
+    float | None,
+    typer.Option(
+        metavar="POINTS",
+        help="More seeds by rounds, for the rows that are not told apart yet and whose differences "
+        "are not known to POINTS of mIoU.",
+    ),
+]
+MaxSeeds = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Seeds of a row at which --until-separated ends; 12 if absent."),
+]
 RUN_HELP = "A run: its suite, `latest`, an id, a tag or a path."
 RunName = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP, autocompletion=runs)]
 Tags = Annotated[
@@ -327,6 +339,8 @@ def overrides_of(
     *,
     metrics: str | None = None,
     repeats: int | None = None,
+    until_separated: float | None = None,
+    max_seeds: int | None = None,
 ) -> Overrides:
     """What the options of a command change in every case."""
     return Overrides(
@@ -337,6 +351,8 @@ def overrides_of(
         threads=threads,
         repeats=repeats,
         only=tuple(only) if only else None,
+        until_separated=until_separated,
+        max_seeds=max_seeds,
     )
 
 

@@ -16,10 +16,12 @@ from harness.cli.options import (
     DeviceName,
     FloatType,
     Input,
+    MaxSeeds,
     Metrics,
     Only,
     Repeats,
     Threads,
+    UntilSeparated,
     overrides_of,
 )
 from harness.cli.output import busy, console, shown_bytes, shown_duration, strangers
@@ -62,6 +64,8 @@ def plan(  # noqa: PLR0917 - typer calls it with names
     dtype: FloatType = None,
     threads: Threads = None,
     repeats: Repeats = None,
+    until_separated: UntilSeparated = None,
+    max_seeds: MaxSeeds = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object with every case on stdout.")
     ] = False,
@@ -75,7 +79,17 @@ def plan(  # noqa: PLR0917 - typer calls it with names
     """
     if budget is not None and not 0 <= budget < float("inf"):
         raise OptionError(f"--budget {budget}: give seconds, 0 or more")
-    overrides = overrides_of(input_, only, device, dtype, threads, metrics=metrics, repeats=repeats)
+    overrides = overrides_of(
+        input_,
+        only,
+        device,
+        dtype,
+        threads,
+        metrics=metrics,
+        repeats=repeats,
+        until_separated=until_separated,
+        max_seeds=max_seeds,
+    )
     chosen = choose(what, with_, grid, overrides)
     if budget != 0:
         start_server()  # its imports take as long as reading the suite

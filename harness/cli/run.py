@@ -21,6 +21,7 @@ from harness.cli.options import (
     FloatType,
     Input,
     Jobs,
+    MaxSeeds,
     Metrics,
     MixMachines,
     Note,
@@ -31,6 +32,7 @@ from harness.cli.options import (
     Resume,
     Tags,
     Threads,
+    UntilSeparated,
     Why,
     overrides_of,
     parse_pairs,
@@ -61,6 +63,8 @@ def run(  # noqa: PLR0917 - typer calls it with names
     dtype: FloatType = None,
     threads: Threads = None,
     repeats: Repeats = None,
+    until_separated: UntilSeparated = None,
+    max_seeds: MaxSeeds = None,
     save: Annotated[
         Path | None,
         typer.Option(
@@ -115,7 +119,17 @@ def run(  # noqa: PLR0917 - typer calls it with names
         {"address": address} if address else {}
     )
     chosen = make_engine(engine, options, mix_machines)
-    overrides = overrides_of(input_, only, device, dtype, threads, metrics=metrics, repeats=repeats)
+    overrides = overrides_of(
+        input_,
+        only,
+        device,
+        dtype,
+        threads,
+        metrics=metrics,
+        repeats=repeats,
+        until_separated=until_separated,
+        max_seeds=max_seeds,
+    )
     asked = choose(what, with_, grid, overrides)
     if save is not None:
         require_savable(asked, save, only, weights)
@@ -134,7 +148,8 @@ def run(  # noqa: PLR0917 - typer calls it with names
         write_suite(asked, save)
     errors = console(stderr=True)
     # Shipped times are those of whole suites as they are, one case after another, on a CPU.
-    changed = (resume, metrics, repeats, input_, device, dtype, threads, chosen, jobs > 1 or None)
+    conditions = (metrics, repeats, input_, device, dtype, threads, until_separated)
+    changed = (resume, *conditions, chosen, jobs > 1 or None)
     expected = expected_seconds(suite) if all(each is None for each in changed) else None
     with Reporter(errors, suite, expected=expected, verbose=verbose, quiet=quiet) as reporter:
         result = measure(

@@ -72,6 +72,8 @@ class Chosen:
             "dtype": said.dtype,
             "threads": said.threads,
             "repeats": said.repeats,
+            "until_separated": said.until_separated,
+            "max_seeds": said.max_seeds,
         }
 
     @contextmanager
@@ -119,7 +121,9 @@ def choose(
     )
     if not asked.has_input():
         asked = replace(asked, conditions={"input": _usual_input(targets), **asked.conditions})
-    return Chosen(asked.suite(), Overrides(repeats=overrides.repeats, only=overrides.only), asked)
+    kept = ("repeats", "only", "until_separated", "max_seeds")
+    rest = Overrides(**{name: getattr(overrides, name) for name in kept})
+    return Chosen(asked.suite(), rest, asked)
 
 
 def _conditions(said: Overrides) -> dict[str, Any]:

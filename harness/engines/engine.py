@@ -83,7 +83,7 @@ class Engine(Protocol):
     """
 
     def submit(self, job: Job) -> None:
-        """Queue a job; only before `events` is read to its end."""
+        """Queue a job: before `events` is read to its end, or after that, to read it again."""
 
     def events(self) -> Iterator[Event]:
         """What happens, as it happens, until every submitted job has ended.

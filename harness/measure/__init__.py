@@ -33,6 +33,17 @@ class Witnessed:
     matmul: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class SeedsStopped:
+    """Why a row got no more seeds, where they came by rounds; see `harness.training.rounds`."""
+
+    why: str  # `separated`, `narrow` or `limit`
+    points: float  # of mIoU, known to which a difference is narrow
+    rows: int  # of the grid
+    seeds: int  # at its last look
+    apart: tuple[str, ...] = ()  # labels of the rows from which it was told apart
+
+
 # fmt: off
 _ROWS = (
     Metric(
@@ -188,6 +199,10 @@ _ROWS = (
                   "mean over the classes at the first tolerance of the evaluation",
                   better="higher"),
             Value("class_boundary_f", kind=dict[str, dict[str, float | None]]),
+            Value("class_iou_seeds", always=False, kind=dict[str, tuple[float | None, ...]]),
+            Value("class_boundary_f_seeds", always=False,
+                  kind=dict[str, dict[str, tuple[float | None, ...]]]),
+            Value("diagnostics", always=False, kind=dict[str, tuple[float, ...]]),
             Value("train_steps", "Training steps", "count", decimals=0),
             Value("train_loss", "Training loss", "ratio"),
             Value("train_seconds", "Training time", "seconds", "s", 0),
@@ -202,6 +217,7 @@ _ROWS = (
             Value("context", "Context", always=False),
             Value("recipe", "Recipe", always=False),
             Value("train_seeds", always=False, kind=tuple[float, ...]),
+            Value("seeds_stopped", always=False, kind=SeedsStopped),
         ),
         columns=("miou",),
     ),

@@ -1,7 +1,7 @@
 """The plan of a suite: its distinct trainings, and what each case and all together will take."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from harness.engines.engine import Engine
 from harness.planning.predict import Durations, Earlier, Estimate, Needs, Prediction
 from harness.suite.suite import Suite
 from harness.training.ahead import Training, Trainings
+from harness.training.rounds import at_the_limit
 
 FEW = 400
 """Distinct predictions up to which the longer budget is allowed."""
@@ -115,7 +116,7 @@ def make_plan(
     if checkpoints is not None and trainings.distinct:
         trainings.look_up(checkpoints, _budget(budget, len(trainings.distinct)), clock)
     needs = Needs(earlier.records)
-    notes = list(earlier.notes)
+    notes = [*earlier.notes, *_of_rounds(jobs, len(trainings.distinct))]
     if engine is not None:
         # The networks that are trained are cases whose memory can be predicted, too.
         networks = [
@@ -143,6 +144,16 @@ def make_plan(
         cases.append(PlannedCase(job, memory, durations.of_all(job, len(own)), len(own)))
     found = tuple(trainings.distinct.values())
     return Plan(suite.name, machine, tuple(cases), found, earlier.runs, tuple(notes))
+
+
+def _of_rounds(jobs: Sequence[Job], first: int) -> Iterator[str]:
+    """How many trainings there can be in all where seeds come by rounds."""
+    most = at_the_limit(jobs)
+    if (number := len(Trainings(most).distinct)) > first:
+        yield (
+            f"seeds come by rounds: {first} trainings at first, which are counted here, and up to "
+            f"{number} in all if rows are not told apart"
+        )
 
 
 def _budget(asked: float | None, number: int) -> float:

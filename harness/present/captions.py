@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.judge.order import printed_orders
 from harness.judge.part import Context, Part, convention_of
 from harness.judge.verdict import reference_table
-from harness.present.notes import conventions, failures, formula, legend, trained
+from harness.present.notes import conventions, failures, formula, legend
 from harness.present.reading import Reading
+from harness.present.trainings import trained
 from harness.records.quantities.derived import shape_text
 from harness.records.quantities.quantity import Row
 from harness.suite.presentation import TableSpec
@@ -45,6 +47,7 @@ def explanations(
         _machine(rows, measured, context),
         *trained(rows),
         _source(part, measured),
+        *(f"{each.text}." for each in printed_orders(rows, part) if spec.reported),
         *(_marks(part, rows) if spec.reported else ()),
         *(failure.text for failure in failures(rows)),
     ]

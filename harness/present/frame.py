@@ -11,6 +11,7 @@ from harness.judge.relative import RELATIVE
 from harness.measure import METRICS
 from harness.measure.metric import SCALES
 from harness.records.quantities.derived import FACTORS
+from harness.records.quantities.members import diagnosed
 from harness.records.quantities.quantity import Quantity, Row
 from harness.records.quantities.registry import ALIASES, QUANTITIES, axes, factor, own_quantities
 from harness.records.record import Record
@@ -58,7 +59,8 @@ def _as_text(value: Any) -> str | None:
 
 
 def _typed_numbers(values: Sequence[float | None], whole: bool) -> "pd.Series[Any]":
-    exact = whole and all(value is None or float(value).is_integer() for value in values)
+    # Sums of what was stored may have left 64 bits.
+    exact = whole and all(v is None or (float(v).is_integer() and abs(v) < 2**63) for v in values)
     if exact:
         return pd.Series([None if v is None else int(v) for v in values], dtype="Int64")
     return pd.Series(list(values), dtype="Float64")
@@ -90,7 +92,7 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
     `Int64`, others `Float64`; what was not measured is `<NA>`. Whatever else the rows hold under a
     plain name stays as it is.
     """
-    known = {**QUANTITIES, **own_quantities(rows)}
+    known = {**QUANTITIES, **own_quantities(rows), **diagnosed(rows)}
     columns: dict[str, Any] = {name: _quantity(known[name], rows) for name in _FIRST}
     for axis in axes(rows):
         quantity = factor(axis, rows)
@@ -99,7 +101,7 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
         columns[name] = pd.Series([_as_text(row.get(name)) for row in rows], dtype="string")
     for figure in dict.fromkeys(key for row in rows for key in row.get("verdicts") or {}):
         columns.update(_figure_columns(rows, figure))
-    taken = {*columns, "declared", "factors", "reported", "verdicts"}
+    taken = {*columns, "declared", "diagnostics", "factors", "reported", "verdicts"}
     for name in dict.fromkeys((*(key for row in rows for key in row), *known)):
         if name in taken:
             continue

@@ -80,9 +80,22 @@ def _sample(value: Value) -> Any:
     """A value of the kind that is stored; `None` for what no table shows."""
     if value.kind is None:
         return "text" if value.dimension == "text" else 1.0
-    origin, inner = get_origin(value.kind), get_args(value.kind)
+    return _sample_of(value.kind)
+
+
+def _sample_of(kind: Any) -> Any:
+    origin, inner = get_origin(kind), get_args(kind)
     if origin is tuple:
         return ("text",) if inner[0] is str else (1.0,)
     if origin is dict:
-        return {"any": 1.0}
-    return value.kind(1) if value.kind in (float, bool) else None
+        below = inner[1] if get_origin(inner[1]) in {tuple, dict} else float
+        return _Everything({"any": _sample_of(below)})
+    return kind(1) if kind in (float, bool) else None
+
+
+class _Everything(dict[str, Any]):
+    """Has whatever member is asked for."""
+
+    def get(self, _: str, __: Any = None) -> Any:
+        """The same of every name."""
+        return self["any"]

@@ -5,68 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.judge.counterpart import EXPONENT, EXPONENT_TOLERANCE
+from harness.judge.order import printed_orders
 from harness.judge.part import Context, Part, convention_of
-from harness.judge.statistics.significance import least_difference
 from harness.judge.verdict import reference_table, tally_of, unmatched
 from harness.measure.convention import ConventionSpec
 from harness.messages import listed
 from harness.present.formats import FEW, MARKS, Column
 from harness.present.reading import Reading
+from harness.present.trainings import separation, trained
 from harness.records.origin import commits_of
 from harness.records.quantities.derived import shape_text, sweep_name, uncalibrated
 from harness.records.quantities.quantity import Row
 from harness.records.quantities.registry import ON_CEILINGS, find
 from harness.suite.presentation import ReferenceSpec, TableSpec
-
-
-def trained(rows: Sequence[Row]) -> list[str]:
-    """Recipe, data and seeds, each said once where all trained rows share them; then `separated`.
-
-    Args:
-        rows: of one suite; those without an accuracy take no part.
-    """
-    scored = [row for row in rows if row.get("miou") is not None and row.get("miou_seeds")]
-    if not scored:
-        return []
-    words = [
-        _shared("recipe", (row.get("recipe") for row in scored)),
-        _shared("steps", (row.get("train_steps") for row in scored)),
-        _shared("data", (row.get("data") for row in scored)),
-        _shared("data version", (row.get("data_version") for row in scored)),
-        _shared("seeds", (" and ".join(map(str, row.get("train_seeds") or ())) for row in scored)),
-    ]
-    said = "; ".join(word for word in words if word)
-    return [*([f"Trained with {said}."] if said else []), *_separation(scored)]
-
-
-def _separation(rows: Sequence[Row]) -> list[str]:
-    distinct = {tuple(row.get("train_keys") or (row["label"],)): row for row in rows}
-    found = least_difference([row["miou_seeds"] for row in distinct.values()])
-    if found is None:
-        return []
-    least, deviation = found.difference, found.deviation
-    best = max(rows, key=lambda row: float(row["miou"]))
-    near = [
-        str(row["label"]) for row in rows if row is not best and best["miou"] - row["miou"] < least
-    ]
-    line = (
-        f"Two rows are told apart by their seeds from {100 * least:.2f} points of mIoU on (least "
-        f"significant difference at 95 %, deviation {100 * deviation:.2f} within the rows, pooled "
-        f"over {len(distinct)})"
-    )
-    nothing = "; nothing is that near to the best row" if not near else ""
-    close = f"; not told apart from the best, {best['label']}: {', '.join(near)}" if near else ""
-    return [f"{line}{close}{nothing}."]
-
-
-def _shared(name: str, values: Iterable[Any]) -> str:
-    distinct = list(dict.fromkeys(value for value in values if value not in (None, "")))
-    if not distinct:
-        return ""
-    if len(distinct) == 1:
-        return f"{name} {distinct[0]}"
-    return f"{name} by row ({', '.join(map(str, distinct))})"
-
 
 _MOST_LABELS = 10  # of cases that failed alike
 
@@ -110,12 +61,21 @@ SPREADS = (
 )
 
 
-def needed(rows: Sequence[Row], columns: Iterable[Column]) -> tuple[str, ...]:
-    """The lines of a foot without which a table would be misread: failures, and what `~` means."""
-    cells = [cell for column in columns if column.shown for cell in column.cells]
+def needed(part: Part, rows: Sequence[Row], columns: Iterable[Column]) -> tuple[str, ...]:
+    """The lines of a foot without which a table would be misread.
+
+    Failures, what `~` means, which accuracies differ by more than their seeds do, and whether rows
+    stand as the paper's where figures themselves are not judged.
+    """
+    shown = {column.stored: column for column in columns if column.shown}
+    cells = [cell for column in shown.values() for cell in column.cells]
     lines = [failure.text for failure in failures(rows)]
     if any(cell.spread is not None and cell.spread.few for cell in cells):
         lines.append(TOO_FEW)
+    if "miou" in shown:
+        lines += separation(rows)
+    beside = [each for each in printed_orders(rows, part) if f"{each.figure}_reported" in shown]
+    lines += [f"{each.text}." for each in beside]
     return tuple(" ".join(line.split()) for line in lines)
 
 
@@ -282,11 +242,16 @@ def _reference(part: Part, rows: Sequence[Row]) -> list[str]:
         f"Reported: {table.paper}, {table.key}{caption}.",
         *([f"{legend(reference, found)}."] if tally.judged else []),
         *([f"{tally.text}."] if tally.total else []),
+        *_orders(part, rows),
     ]
     missing = unmatched(rows, part)
     if missing:
         lines.append(f"Printed rows without one of ours: {', '.join(missing)}.")
     return lines
+
+
+def _orders(part: Part, rows: Sequence[Row]) -> list[str]:
+    return [f"{each.text}." for each in printed_orders(rows, part)]
 
 
 def legend(reference: ReferenceSpec, found: Container[str]) -> str:
@@ -347,7 +312,7 @@ def _coverage(rows: Sequence[Row]) -> list[str]:
         if not uncounted and (share is None or share >= 1):
             continue
         # Rounded down, so that what is not complete never reads 100.
-        covered = "" if share is None else f"counters cover {int(share * 1000) / 10:g} %"
+        covered = "" if share is None else f"counters cover {int(min(share, 1.0) * 1000) / 10:g} %"
         names = ", ".join(f"{name} ({calls}x)" for name, calls in sorted(uncounted.items()))
         named = f"no counting rule for {names}" if names else ""
         lines.append(f"{row.get('label')}: {'; '.join(p for p in (covered, named) if p)}.")

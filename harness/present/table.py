@@ -54,7 +54,7 @@ def make(spec: TableSpec, part: Part, rows: Sequence[Row], context: Context | No
         peers=alike,
         conclusions=tuple(conclusions(rows)) if RELATIVE in spec.names else (),
         verdicts=marked(rows, columns),
-        needed=needed(rows, columns),
+        needed=needed(part, rows, columns),
         warned=warned(rows),
         reasons=reasons(part, rows)
         if any(each.sub or each.stored == "verdict" for each in columns)

@@ -80,9 +80,12 @@ class Origins:
             machine: key of the machine that would measure; `None`: any.
         """
         timing = {**as_plain(DEFAULT_TIMING), **record.timing}  # of a time with fewer options
-        rules = {"timing": timing, "accuracy": record.accuracy, "counting": record.counting}
+        accuracy, asked_accuracy = record.accuracy, job.accuracy
+        if _by_rounds(asked_accuracy):  # they go on from whatever seeds there are
+            accuracy, asked_accuracy = map(_without_seeds, (accuracy, asked_accuracy))
+        rules = {"timing": timing, "accuracy": accuracy, "counting": record.counting}
         asked_rules = as_plain(
-            {"timing": job.timing, "accuracy": job.accuracy, "counting": job.counting}
+            {"timing": job.timing, "accuracy": asked_accuracy, "counting": job.counting}
         )
         measured = (record.threads, record.seed, rules)
         asked = (job.threads, job.seed, asked_rules)
@@ -123,6 +126,20 @@ class Origins:
             versions.get(name, "").partition("+")[0] == here.get(name, "").partition("+")[0]
             for name in ("context-harness", "torch", "numpy")
         )
+
+
+def _by_rounds(accuracy: Mapping[str, Any] | None) -> bool:
+    return bool(accuracy) and (accuracy or {})["evaluation"].get("until_separated") is not None
+
+
+def _without_seeds(accuracy: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Without what says how many seeds there are to be."""
+    if accuracy is None:
+        return None
+    evaluation = accuracy.get("evaluation")
+    said = evaluation.items() if isinstance(evaluation, Mapping) else ()
+    kept = {name: v for name, v in said if name not in ("seeds", "until_separated", "max_seeds")}
+    return {**accuracy, "evaluation": kept}
 
 
 def versions_of(environment: Mapping[str, Any]) -> dict[str, str]:

@@ -155,6 +155,26 @@ class Record:
         """Of the job that it is of."""
         return (self.suite, self.label, self.case_key, self.replicate)
 
+    def joined(self, more: "Record") -> "Record":
+        """With what a further process has given of some of its metrics; its failure is one of both.
+
+        What was asked for, where, and under which settings stays as it was.
+        """
+        failed = more.status != "ok"
+        said = (*self.warnings, *more.warnings)
+        seconds = {n: self.seconds.get(n, 0.0) + more.seconds.get(n, 0.0) for n in more.seconds}
+        return replace(
+            self,
+            status=more.status,
+            cause=more.cause,
+            tail=more.tail,
+            values=self.values if failed else {**self.values, **more.values},
+            warnings=tuple(dict.fromkeys(said)),
+            seconds={**self.seconds, **seconds},
+            elapsed_seconds=self.elapsed_seconds + more.elapsed_seconds,
+            finished_at=more.finished_at,
+        )
+
     @property
     def provenance(self) -> dict[str, Any]:
         """What its row says of its origin, beside the label; `None` where that was not kept."""

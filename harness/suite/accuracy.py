@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from harness.judge.statistics.separation import FEWEST
 from harness.messages import suggest
 from harness.suite import reader
 from harness.suite.document import Problem
@@ -24,6 +25,8 @@ class Accuracies:
     source: Source  # the file; mistakes go to its document
     spec: SuiteSpec  # what it says
     data_root: Path | None = None  # folder of real images that the command line names
+    # keys of every case's evaluation that the command line names, about rounds of seeds
+    rounds: Mapping[str, Any] = field(default_factory=dict)
     _read: dict[Path, RecipeSpec | None] = field(default_factory=dict)
 
     def of(self, recipe: Recipe) -> dict[str, Any] | None:
@@ -87,6 +90,9 @@ class Accuracies:
         for spec in specs:
             if spec.evaluation is not None:
                 merged |= spec.evaluation.model_dump(mode="json", exclude_unset=True)
+        merged |= {name: each for name, each in self.rounds.items() if each is not None}
+        if merged["until_separated"] is not None:
+            merged["seeds"] = max(merged["seeds"], FEWEST)
         return EvaluationSpec.of(merged).model_dump(mode="json")
 
     def _find(self, name: str, place: Place) -> Path | None:

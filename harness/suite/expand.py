@@ -195,7 +195,9 @@ class Expansion:
         self._constructors = Constructors(search_path_of(self.source), self.refused)
         by_option = self.overrides.metrics or ()
         self._own = OwnMetrics(self.source, by_option, self.refused)
-        self._accuracies = Accuracies(self.source, self.spec, self.overrides.data_root)
+        names = ("until_separated", "max_seeds")
+        rounds = {name: getattr(self.overrides, name) for name in names}
+        self._accuracies = Accuracies(self.source, self.spec, self.overrides.data_root, rounds)
         first: dict[str, str] = {}
         for recipe in self._recipes():
             made = list(self._jobs(recipe))

@@ -18,6 +18,7 @@ from harness.suite.draft import Check, Draft
 from harness.suite.expand import Budget, Expansion
 from harness.suite.imports import Probe, Refused, refused_files
 from harness.suite.reader import Given, read_mapping
+from harness.suite.recipe import MostSeeds, Points
 from harness.suite.schema import DeviceChoice, MetricChoice, Repeats, Shape, SuiteSpec, Threads
 from harness.suite.shipped import find
 from harness.suite.suite import Overrides, Suite
@@ -98,6 +99,8 @@ _OVERRIDE_TYPES: dict[str, TypeAdapter[Any]] = {
     "dtype": TypeAdapter(DType),
     "threads": TypeAdapter(Threads),
     "repeats": TypeAdapter(Repeats),
+    "until_separated": TypeAdapter(Points),
+    "max_seeds": TypeAdapter(MostSeeds),
 }
 
 
@@ -147,9 +150,25 @@ def load(
         what = "no case is timed, and every process would give the same"
         cure = "add latency to the metrics, or leave it out"
         problems.append(document.option_problem("repeats", what, cure))
+    if loaded and not problems and (idle := _idle_rounds(loaded, overrides)) is not None:
+        problems.append(document.option_problem(*idle))
     if problems or loaded is None:
         raise SuiteError(problems)
     return loaded if overrides.only is None else keep_only(loaded, overrides.only)
+
+
+def _idle_rounds(suite: Suite, overrides: Overrides) -> tuple[str, str, str] | None:
+    """An option about rounds of seeds that changes nothing, why, and the cure."""
+    points = overrides.until_separated
+    if points is None and overrides.max_seeds is None:
+        return None
+    name = "until_separated" if points is not None else "max_seeds"
+    evaluations = [job.accuracy["evaluation"] for job in suite.all_jobs() if job.accuracy]
+    if not evaluations:
+        return name, "no case measures accuracy", "add accuracy to the metrics, or leave it out"
+    if all(each["until_separated"] is None for each in evaluations):
+        return name, "there are no rounds of seeds that it would end", "add until-separated"
+    return None
 
 
 def _suite(

@@ -81,6 +81,12 @@ class DataSpec(BaseModel):
         return dict(self.model_extra or {})
 
 
+Points = Annotated[float, Field(gt=0, le=100)]
+MostSeeds = Annotated[int, Field(ge=2, le=1000)]
+USUAL_LIMIT = 12
+"""Seeds of a row at which rounds end where nobody says another number."""
+
+
 class EvaluationSpec(Strict):
     """How a trained network is judged; nothing here asks for another training."""
 
@@ -111,6 +117,19 @@ class EvaluationSpec(Strict):
     seeds: _Count = Field(
         default=1, description="Trainings from the case's seed on; several give an interval."
     )
+    until_separated: Points | None = Field(
+        default=None,
+        description="Points of mIoU: rows get more seeds by rounds, from three on, until they are "
+        "told apart or their differences are known to so many points.",
+    )
+    max_seeds: MostSeeds | None = Field(
+        default=None, description="Seeds of a row at which rounds end; 12 if absent."
+    )
+
+    @property
+    def limit(self) -> int:
+        """Seeds of a row at which rounds end."""
+        return self.max_seeds or USUAL_LIMIT
 
 
 class NetworkSpec(Strict):

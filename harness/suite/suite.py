@@ -27,6 +27,8 @@ class Overrides:
     only: tuple[str, ...] | None = None  # labels to keep, of the suite and what it includes
     force: bool = False  # run also what is predicted not to fit into the free memory
     data_root: Path | None = None  # folder of real images, for accuracy
+    until_separated: float | None = None  # points of mIoU, of every case's evaluation
+    max_seeds: int | None = None  # likewise
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,14 @@ from harness.training.data.ceiling import ceiling
 from harness.training.data.dataset import SegmentationData, open_data
 from harness.training.data.scenes import SceneData
 from harness.training.data.sides import sides_of
-from harness.training.evaluate import CoarseSegmentation, Scores, evaluate, mean_by_name, views_of
+from harness.training.evaluate import (
+    CoarseSegmentation,
+    Scores,
+    by_name,
+    evaluate,
+    mean_by_name,
+    views_of,
+)
 from harness.training.network import (
     bound_size,
     build_network,
@@ -105,8 +112,11 @@ def measure_accuracy(job: Job) -> dict[str, object]:
 
     Returns:
         `miou`, `pixel_acc`, `boundary_f` (shares, means over the seeds), `miou_low` and `miou_high`
-        (95 % interval of the mean under Student's t; `None` with one seed), `class_iou` (class:
-        IoU), `class_boundary_f` (tolerance in pixels: class: F), `miou_seeds`, and of the trainings
+        (95 % interval of the mean under Student's t; `None` with one seed), `miou_seeds`,
+        `class_iou` (class: IoU), `class_boundary_f` (tolerance in pixels: class: F), with several
+        seeds also `class_iou_seeds` and `class_boundary_f_seeds` (lists in place of the means),
+        `diagnostics` of parts of the network that have some (name: of each seed the mean over the
+        images), and of the trainings
         `train_steps`, `train_loss`, `train_seconds` (all processes that worked on them) and
         `train_keys`, `train_seeds`; `recipe`, `data` and `data_version` name what was trained and
         judged on. On `scenes` also `context`, what decides there, `reach_pixels`, how far the
@@ -216,7 +226,21 @@ def _over_seeds(scores: Sequence[Scores]) -> dict[str, object]:
             str(tolerance): mean_by_name([score.class_boundary_f[tolerance] for score in scores])
             for tolerance in scores[0].class_boundary_f
         },
+        **_of_each_seed(scores),
     }
+
+
+def _of_each_seed(scores: Sequence[Scores]) -> dict[str, object]:
+    """What intervals of single classes are made of, where there are several seeds; diagnostics."""
+    diagnostics = by_name([score.diagnostics for score in scores])
+    found: dict[str, object] = {"diagnostics": diagnostics} if diagnostics else {}
+    if len(scores) > 1:
+        found["class_iou_seeds"] = by_name([score.class_iou for score in scores])
+        found["class_boundary_f_seeds"] = {
+            str(tolerance): by_name([score.class_boundary_f[tolerance] for score in scores])
+            for tolerance in scores[0].class_boundary_f
+        }
+    return found
 
 
 def _in_words(changes: Mapping[str, Any], prefix: str = "") -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from harness.suite.recipe import EvaluationSpec, RecipeSpec
 from harness.training.batches import normalise
 from harness.training.data.dataset import SegmentationData
 from harness.training.data.sides import Sides, exchanged, sides_of
+from harness.training.diagnostics import Diagnostics
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Scores:
     # mean boundary F-score at the first tolerance; `None` if not asked for
     boundary_f: float | None
     class_boundary_f: dict[int, dict[str, float]]  # tolerance in pixels: class: F
+    # what parts of the network say of its passes: means over the images
+    diagnostics: dict[str, float] = field(default_factory=dict)
 
 
 def evaluate(
@@ -41,17 +44,20 @@ def evaluate(
 
     Raises:
         LabelError: the data has labels that are no class of it.
+        DiagnosticsError: a part of the network says something of a pass that is no number.
     """
     names, sides = tuple(data.classes), sides_of(data)
     confusion, contour = Confusion(len(names)), BoundaryScore(len(names), views.boundary)
+    diagnostics = Diagnostics()
     network.eval()
-    for images, labels in _batches(data, views.batch):
-        inputs = normalise(images.to(device), recipe.mean, recipe.std)
-        predicted = predict_probabilities(network, inputs, views, sides).argmax(1)
-        truths = labels.to(device)
-        confusion.add(predicted, truths)
-        for one, truth in zip(predicted, truths, strict=True):
-            contour.add(one, truth)
+    with diagnostics.watching(network):
+        for images, labels in _batches(data, views.batch):
+            inputs = normalise(images.to(device), recipe.mean, recipe.std)
+            predicted = predict_probabilities(network, inputs, views, sides).argmax(1)
+            truths = labels.to(device)
+            confusion.add(predicted, truths)
+            for one, truth in zip(predicted, truths, strict=True):
+                contour.add(one, truth)
     return Scores(
         miou=confusion.miou(),
         pixel_acc=confusion.pixel_accuracy(),
@@ -61,6 +67,7 @@ def evaluate(
             tolerance: dict(zip(names, values, strict=True))
             for tolerance, values in contour.by_class().items()
         },
+        diagnostics=diagnostics.means(),
     )
 
 
@@ -78,9 +85,15 @@ def views_of(
     return spec.model_copy(update=changes)
 
 
+def by_name(several: list[dict[str, float]]) -> dict[str, list[float]]:
+    """The values of several runs, name by name, of the names that all have."""
+    common = [name for name in several[0] if all(name in each for each in several)]
+    return {name: [each[name] for each in several] for name in common}
+
+
 def mean_by_name(several: list[dict[str, float]]) -> dict[str, float]:
     """Means over several runs, name by name; NaN where a run has none."""
-    return {name: math.fsum(d[name] for d in several) / len(several) for name in several[0]}
+    return {name: math.fsum(each) / len(several) for name, each in by_name(several).items()}
 
 
 def _batches(data: SegmentationData, batch: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -3,11 +3,14 @@
 import io
 import sys
 import xml.etree.ElementTree as ET
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 import harness
+from harness.present.plots.plot import look
+from harness.present.write import plot_names
 
 ROOT = Path(harness.__file__).parents[1]
 sys.path.append(str(ROOT / "docs" / "generate"))
@@ -49,7 +52,7 @@ def test_every_grid_is_kept():
 def test_a_table_made_again_is_the_same_in_every_byte(name):
     run = harness.load(KEPT / name)
     kept = {path.name: path.read_bytes() for path in (KEPT / name / "tables").iterdir()}
-    assert kept
+    assert kept.keys() == {f"{table}.md" for table in run.tables()}
     for file, content in kept.items():
         again = run.table(Path(file).stem, format="markdown")
         assert again.encode() == content, f"harness show {KEPT / name} says something else now"
@@ -64,15 +67,41 @@ def test_every_plot_is_kept_with_its_caption(name):
         assert path.stat().st_size < 80_000, "it is in every clone"
 
 
-def test_a_plot_made_again_shows_the_same():
-    """Where letters stand differs from one version of matplotlib to the next."""
-    name = "ablation-cpnet-prior-size"
+@pytest.mark.parametrize("name", NAMES)
+def test_a_caption_made_again_is_the_same_in_every_byte(name):
+    folder, run = KEPT / name / "plots", harness.load(KEPT / name)
+    for part in run.suite.parts():
+        for file, spec in zip(plot_names(part), part.plots, strict=True):
+            view = look(spec, part, run.part_rows(part), run.context)
+            again = "".join(f"{line}\n" for line in (view.title, *view.notes))
+            assert again.encode() == (folder / f"{file}.txt").read_bytes(), (
+                f"harness show {KEPT / name} --plots says something else below {file} now"
+            )
+
+
+@pytest.mark.parametrize(
+    ("run", "name"),
+    [
+        ("ablation-cpnet-prior-size", "ablation-cpnet-prior-size"),
+        ("ablation-mechanisms", "ablation-mechanisms-scene"),
+        ("ablation-ggcf-pruning", "ablation-ggcf-pruning-pareto"),
+    ],
+    ids=["line", "bar", "scatter"],
+)
+def test_a_plot_made_again_is_the_same(run, name):
+    """In every byte of a figure; with another matplotlib, where letters stand differs."""
+    kept = (KEPT / run / "plots" / f"{name}.svg").read_bytes()
     again = io.BytesIO()
-    harness.load(KEPT / name).plot(name).savefig(again, format="svg")
-    kept = (KEPT / name / "plots" / f"{name}.svg").read_text(encoding="utf-8")
-    shown = svg_texts(kept)
+    harness.load(KEPT / run).plot(name).savefig(again, format="svg")
+    assert svg_texts(again.getvalue().decode()) == svg_texts(kept.decode())
+    pinned = f"matplotlib=={version('matplotlib')}" in (ROOT / "constraints.txt").read_text()
+    assert not pinned or again.getvalue() == kept
+
+
+def test_a_line_plot_names_its_series_and_the_printed_ones():
+    name = "ablation-cpnet-prior-size"
+    shown = svg_texts((KEPT / name / "plots" / f"{name}.svg").read_text(encoding="utf-8"))
     assert {"branches = none", "branches = both", "mIoU (%)", "printed"} <= set(shown)
-    assert svg_texts(again.getvalue().decode()) == shown
 
 
 def svg_texts(svg):

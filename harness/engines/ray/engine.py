@@ -95,6 +95,7 @@ class RayEngine(RemoteEngine):
         self._cancelled = False
         if not self._placement.waiting:
             return
+        self._placement.nodes.clear()  # of an earlier visit to the cluster
         try:
             with self._connection as ray:
                 try:

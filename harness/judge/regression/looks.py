@@ -4,11 +4,7 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from harness.judge.statistics.significance import CONFIDENCE, Ratio
-
-_OF_WHAT_IS_LEFT = 1 / 5
-"""Share of alpha that is left that a look may cost. More makes early looks likelier to find what is
-large, and later ones less likely to find what is small; the first one comes earlier by a pair."""
+from harness.judge.statistics.significance import CONFIDENCE, Ratio, share_of_look
 
 
 @dataclass(frozen=True)
@@ -22,10 +18,8 @@ class Look:
 def planned(alpha: float, cases: int, looks: int) -> tuple[Look, ...]:
     """The looks of a case, in their order.
 
-    Looking again and again would find a difference in the end where there is none (Armitage,
-    McPherson and Rowe 1969: 5 looks at 5 % make it 14 %). So each look has a fifth of what is left
-    of alpha, whether or not it comes, and all together stay within alpha, however many there are
-    (Bonferroni, with weights).
+    Each has its `share_of_look` of alpha, so that all together stay within it, however many there
+    are.
 
     n pairs have 2^n draws, so that no p value is below 2 / 2^n, and Benjamini-Hochberg lets the
     only slow case of a grid through at alpha / cases. The first look at a difference comes when
@@ -38,7 +32,7 @@ def planned(alpha: float, cases: int, looks: int) -> tuple[Look, ...]:
         looks: at which a difference can be found.
     """
     same = fewest_pairs(1 - CONFIDENCE)
-    shares = [_OF_WHAT_IS_LEFT * (1 - _OF_WHAT_IS_LEFT) ** k for k in range(looks)]
+    shares = [share_of_look(number) for number in range(looks)]
     first = max(fewest_pairs(alpha * shares[0] / max(cases, 1)), same)
     differing = tuple(Look(first * 2**k, share) for k, share in enumerate(shares))
     return (Look(same, 0.0), *differing) if same < first else differing

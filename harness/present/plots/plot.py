@@ -9,7 +9,7 @@ from harness.judge.part import Context, Part, convention_of
 from harness.measure.convention import ConventionSpec
 from harness.messages import HarnessError
 from harness.present.formats import MARKS
-from harness.present.notes import conventions, definition, legend, pairs, setup, trained
+from harness.present.notes import conventions, definition, legend, pairs, setup
 from harness.present.pivot import require_places
 from harness.present.plots import bar, heatmap, line, roofline, scatter
 from harness.present.plots.bar import MOST_BARS
@@ -21,6 +21,7 @@ from harness.present.plots.scatter import most_labels
 from harness.present.plots.sheet import PAGE, Sheet, drawn_for, sheet
 from harness.present.plots.view import View, complete, explained, missing
 from harness.present.reading import Reading, read
+from harness.present.trainings import trained
 from harness.present.write import plot_names, write_whole
 from harness.records.quantities.derived import uncalibrated
 from harness.records.quantities.quantity import Row

@@ -169,6 +169,12 @@ def seeds(row: Row) -> int | None:
     return None if found is None else len(found)
 
 
+def seeds_stopped(row: Row) -> str | None:
+    """Why rounds of seeds gave it no more."""
+    found = row.get("seeds_stopped")
+    return None if found is None else str(found["why"])
+
+
 def warning_text(row: Row) -> str | None:
     """The sentences for the reader in one line."""
     return "; ".join(row.get("warnings") or ()) or None

@@ -26,6 +26,7 @@ from harness.records.quantities.derived import (
     width,
     with_input,
 )
+from harness.records.quantities.members import DIAGNOSED, diagnosed, find_diagnostic, find_member
 from harness.records.quantities.quantity import Quantity, Row
 
 _LIVE_PEAK = "largest sum of live storages during the forward, inference"
@@ -305,6 +306,15 @@ _FOLLOWING: Mapping[str, tuple[Quantity, ...]] = {
     ),
     "latency_flags": (Quantity("latency_flags", "Latency flags", read=derived.latency_flags),),
     "miou_seeds": (Quantity("seeds", "Seeds", "count", decimals=0, read=derived.seeds),),
+    "seeds_stopped": (
+        Quantity(
+            "seeds_stopped",
+            "Seeds ended",
+            note="separated: told apart from every other row; narrow: differences known to the "
+            "points asked for; limit: neither",
+            read=derived.seeds_stopped,
+        ),
+    ),
     "class_iou": (Quantity("class_iou", "IoU by class", read=as_json("class_iou")),),
 }
 """What follows from stored values, by one that it needs."""
@@ -403,8 +413,8 @@ def find(name: str, rows: Collection[Row]) -> Quantity:
     """The quantity of that name.
 
     Args:
-        name: a quantity, one that a user's metric gives the rows, a short name, `factors.<axis>` or
-            a bare grid axis.
+        name: a quantity, one that a user's metric gives the rows, a short name, one of a class or a
+            diagnostic (`class_iou.<class>`), `factors.<axis>` or a bare grid axis.
         rows: of the suite; they say which axes there are, and which pass `memory` means.
 
     Raises:
@@ -417,9 +427,14 @@ def find(name: str, rows: Collection[Row]) -> Quantity:
     own = own_quantities(rows)
     if name in own:
         return own[name]
+    if (of_one := find_member(name, rows)) is not None:
+        return of_one
     grid = axes(rows)
     axis = name.removeprefix(FACTORS)
     if axis in grid:
         return factor(axis, rows)
+    if (diagnostic := find_diagnostic(name, rows)) is not None:
+        return diagnostic
     every = [*QUANTITIES, *ALIASES, *own, *grid, *(f"{FACTORS}{each}" for each in grid)]
+    every += [*DIAGNOSED, *diagnosed(rows)]
     raise HarnessError(f"unknown quantity {name!r}{hint(name, every)}")

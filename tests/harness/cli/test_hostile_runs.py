@@ -56,6 +56,8 @@ VALUES = {
     "latency_flags": ["noisy"], "latency_warnings": ["noisy"], "latency_cache": "hot",
     "energy_joules": 0.5, "energy_valid": True, "threads": 1,
     "miou": 0.5, "miou_seeds": [0.4, 0.6], "class_iou": {"road": 0.5}, "train_seeds": [0, 1],
+    "class_iou_seeds": {"road": [0.5, 0.5]}, "diagnostics": {"regions": [3.0, 4.0]},
+    "seeds_stopped": {"why": "limit", "points": 1.0, "rows": 2, "seeds": 2, "apart": []},
     "train_keys": ["a"], "recipe": "r", "data_version": "1", "train_seconds": 3.0,
     "own": 0.25, "declared": DECLARED,
 }  # fmt: skip

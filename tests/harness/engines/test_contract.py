@@ -36,8 +36,8 @@ def timed(label, folder, **arguments):
     return job(label, "alone", ("latency",), folder, **arguments)
 
 
-def run(lab, jobs):
-    engine = lab.engine()
+def run(lab, jobs, engine=None):
+    engine = engine or lab.engine()
     for each in jobs:
         engine.submit(each)
     return list(engine.events())
@@ -64,12 +64,21 @@ def events(lab, folder):
     for n in range(4):
         jobs += [timed(f"timed {n}", folder, seconds=0.05), job(f"counted {n}")]
     jobs += [job(f"small {n}", metrics=()) for n in range(SMALL_CASES)]
-    return jobs, run(lab, jobs)
+    engine = lab.engine()
+    told = run(lab, jobs, engine)
+    engine.cancel()
+    return jobs, told, run(lab, [job("later")], engine)
 
 
 @pytest.fixture(scope="module")
 def outcomes(events):
     return finished(events[1])
+
+
+def test_more_can_be_submitted_when_all_have_ended(events):
+    """As rounds of seeds do."""
+    assert [type(each) for each in events[2]] == [Started, Measuring, Finished]
+    assert events[2][-1].outcome.status == "ok"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +98,7 @@ def test_a_failure_is_one_outcome_and_the_next_case_is_measured(outcomes, act, s
 
 
 def test_events_of_a_case_come_in_order_and_it_ends_once(lab, events):
-    jobs, told = events
+    jobs, told, _ = events
     assert Counter(event.job.label for event in told if isinstance(event, Finished)) == Counter(
         each.label for each in jobs
     )

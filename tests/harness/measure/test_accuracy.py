@@ -133,6 +133,16 @@ def test_several_seeds_give_a_mean_and_an_interval(jobs):
     assert values["miou_seeds"] == single
     assert values["miou"] == pytest.approx(sum(single) / 3)
     assert 0 <= values["miou_low"] < values["miou"] < values["miou_high"] <= 1
+    for name, mean in values["class_iou"].items():
+        assert mean == pytest.approx(sum(values["class_iou_seeds"][name]) / 3, nan_ok=True)
+    assert len(values["class_boundary_f_seeds"]["2"]["ground"]) == 3
+
+
+def test_what_parts_of_the_network_say_of_their_passes_is_kept_for_each_seed(jobs):
+    said = "module: graph_guided, with: {heads: [FULL, GRID_3], prune_keep: 10}"
+    (job,) = jobs(f"{{label: all, {said}, evaluation: {{seeds: 2}}}}")
+    # A map of 12 x 12 positions; along GRID_3 each has 16 neighbours.
+    assert measured(job)["diagnostics"] == {"contexts": [10.0, 10.0]}
 
 
 def _seeded(*seeds):

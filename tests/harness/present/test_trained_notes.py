@@ -2,7 +2,7 @@
 
 from made_rows import row
 
-from harness.present.notes import trained
+from harness.present.trainings import trained
 
 
 def scored(label, *seeds, **more):
@@ -41,6 +41,38 @@ def test_rows_of_one_training_are_one_group():
     assert alone.partition("(")[0] == with_again.partition("(")[0]
 
 
-def test_nothing_is_said_without_trainings_or_of_single_seeds():
+def test_rows_of_other_numbers_of_seeds_are_compared_by_their_own():
+    rows = [scored("A", 0.90, 0.91), scored("B", 0.905, 0.903, 0.904, 0.9), scored("C", 0.5, 0.51)]
+    _, line = trained(rows)
+    assert "from 1.23 points of mIoU on" in line
+    assert "of those with more seeds, from fewer points on" in line
+    assert line.endswith("not told apart from the best, A: B.")
+
+
+def test_single_seeds_tell_nothing_apart():
+    _, line = trained([scored("A", 0.5), scored("B", 0.6)])
+    assert line == "One seed of each row: how much of a difference is chance is not known."
+    assert len(trained([scored("A", 0.5)])) == 1
     assert trained([row("A", 1, 1, 1, 1)]) == []
-    assert len(trained([scored("A", 0.5), scored("B", 0.6)])) == 1
+
+
+def stopped(why, seeds, *apart):
+    return {"why": why, "points": 0.5, "rows": 3, "seeds": seeds, "apart": list(apart)}
+
+
+def test_rounds_of_seeds_say_what_they_have_found_at_one_level():
+    rows = [
+        scored("A", 0.90, 0.91, 0.92, seeds_stopped=stopped("limit", 12, "C")),
+        scored("B", 0.905, 0.903, 0.9, seeds_stopped=stopped("limit", 12, "C")),
+        scored("C", 0.5, 0.51, 0.52, seeds_stopped=stopped("separated", 3, "A", "B")),
+    ]
+    of_all, first, second = trained(rows)
+    assert of_all.endswith("seeds from 0 on.")
+    assert "known to 0.5 points of mIoU" in first
+    assert "95 % for all 3 pairs of rows and all looks together" in first
+    assert first.endswith(
+        "told apart: C (3 seeds); neither at the limit: A (12 seeds), B (12 seeds)."
+    )
+    assert second == "Not told apart from the best, A: B."
+    rows[0]["seeds_stopped"] = stopped("separated", 5, "B", "C")
+    assert trained(rows)[-1] == "The best, A, is told apart from every other row."

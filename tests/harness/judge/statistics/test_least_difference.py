@@ -19,9 +19,17 @@ def test_more_groups_make_the_same_scatter_tell_more():
     assert differences[-1] == pytest.approx(2.042 * 0.5**0.5, rel=1e-3)  # t(0.975, 30) = 2.042
 
 
-@pytest.mark.parametrize(
-    "groups", [[], [[1.0, 2.0]], [[1.0], [2.0]], [[1.0, 2.0], [1.0, 2.0, 3.0]]]
-)
+def test_groups_of_other_sizes_differ_from_other_differences_on():
+    # Pooled variance 5 / 6, t(0.975, 3) = 3.1824.
+    found = least_difference([[1.0, 2.0], [1.0, 2.0, 3.0]])
+    assert found.difference == pytest.approx(
+        3.1824 * (5 / 6) ** 0.5 * (1 / 2 + 1 / 3) ** 0.5, rel=1e-4
+    )
+    assert found.between(2, 3) == pytest.approx(found.difference)
+    assert found.between(3, 3) < found.difference < found.between(2, 2)
+
+
+@pytest.mark.parametrize("groups", [[], [[1.0, 2.0]], [[1.0], [2.0]]])
 def test_what_cannot_be_pooled_has_none(groups):
     assert least_difference(groups) is None
 
