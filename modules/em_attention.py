@@ -116,6 +116,33 @@ class EMAU(nn.Module):
         self.bases.lerp_(bases.mean(dim=0).to(self.bases), 1.0 - self.momentum)  # Eq. 15
 
 
+class EMAUHead(nn.Module):
+    """A head over the unit, as EMANet's Table 1 counts it: (B, in, H, W) -> (B, channels, H, W).
+
+    A 3x3 CBR reduces, the unit attends.
+
+    Args:
+        in_channels: channels of the input.
+        channels: C of the unit.
+        num_bases: see `EMAU`.
+        iterations: see there.
+
+    Raises:
+        ValueError: as `EMAU`.
+    """
+
+    def __init__(
+        self, in_channels: int, *, channels: int = 512, num_bases: int = 64, iterations: int = 3
+    ) -> None:
+        super().__init__()
+        self.reduce = ConvBNReLU(in_channels, channels, 3)
+        self.context = EMAU(channels, num_bases=num_bases, iterations=iterations)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in_channels, H, W) -> (B, channels, H, W)."""
+        return self.context(self.reduce(x))  # type: ignore[no-any-return]
+
+
 def expectation(features: Tensor, bases: Tensor) -> Tensor:
     """A_E: (B, N, C) and (B, K, C) -> responsibilities (B, N, K), each row sums to one.
 

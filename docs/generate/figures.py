@@ -123,7 +123,7 @@ def _result(figures: Mapping[str, Any], spec: ConventionSpec) -> float:
 
 def _sum(spec: ConventionSpec, figures: Mapping[str, Any]) -> str:
     """`2 x 3.083 + 2 x 50.993` in units of the convention, parts that are 0 left out."""
-    elementwise = figures["elementwise_ops" if spec.repeats else "elementwise_ops_once"]
+    elementwise = spec.elementwise_of(figures)
     parts = [
         (spec.conv, figures["conv_macs"], "convolution"),
         (spec.transposed, figures["transposed_conv_macs"], "transposed"),

@@ -64,12 +64,16 @@ _ROWS = (
             Value("transposed_conv_macs", "Transposed convolution MACs", "operations", "G",
                   compared="exactly"),
             Value("matmul_macs", "Matmul MACs", "operations", "G", compared="exactly"),
-            Value("module_output_bytes", kind=float),
-            Value("functional_output_bytes", kind=float),
+            Value("module_output_bytes", "Outputs of modules", "bytes", "MiB", 2,
+                  "outputs of modules without children added up, of one without parameters that of "
+                  "its last call", better="lower"),
+            Value("functional_output_bytes", "Outputs of functions", "bytes", "MB", 2,
+                  "outputs of operators outside of such modules added up", better="lower"),
             Value("algorithmic_macs", "Algorithmic MACs", "operations", "G",
                   note="the closed form that the module declares: every edge computed once"),
             Value("elementwise_ops", kind=dict[str, float]),
             Value("elementwise_ops_once", kind=dict[str, float]),
+            Value("elementwise_ops_layers", kind=dict[str, float], always=False),
             Value("uncounted_ops", kind=dict[str, float]),
             Value("coverage", "Counter coverage", "ratio", "%", 1,
                   "share of the work whose operators have a counting rule"),
@@ -93,6 +97,16 @@ _ROWS = (
             Value("input_bytes", kind=float),
         ),
         columns=("live_peak_bytes", "live_peak_training_bytes"), static=True,
+    ),
+    Metric(
+        "memory_kept", "harness.measure.kept:measure_kept",
+        (
+            Value("kept_peak_bytes", "Live peak, names kept", "bytes", "MiB", 1,
+                  f"{_LIVE}, inference, if what a module's forward makes and gets from other "
+                  "modules were released only when it returns; input and parameters left out",
+                  compared="exactly", always=False),
+        ),
+        columns=("kept_peak_bytes",), static=True,
     ),
     Metric(
         "resident", "harness.measure.memory:measure_resident",

@@ -3,7 +3,9 @@
 A convention makes the three counters the one number that a paper prints as "FLOPs". It is data,
 never a code path: weights of the counters and a unit. Sources: OCNet Table 4
 (two operations per multiply-accumulate), fvcore and thop (one), torchstat (one, plus bias, two per
-element of batch norm, one per element of ReLU and per input element of pooling), GGCF section 4.3.
+element of batch norm, one per element of ReLU and per input element of pooling), GGCF section 4.3,
+mmcv's `flops_counter.py` (hooks on layers, whose work is added up call by call). A suite can define
+one of its own.
 
 The roof over a case is peak arithmetic or memory bandwidth, whichever is lower: Williams, Waterman
 and Patterson, "Roofline: An Insightful Visual Performance Model for Multicore Architectures"
@@ -16,26 +18,55 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
+Calls = Literal["all", "last", "layers"]
+"""Which calls elementwise work is counted of."""
+
+_STORED: dict[Calls, str] = {
+    "all": "elementwise_ops",
+    "last": "elementwise_ops_once",
+    "layers": "elementwise_ops_layers",
+}
+
 
 class ConventionSpec(BaseModel):
     """How counters become one printed "FLOPs": a linear combination and a unit."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    name: str
-    unit: PositiveFloat = 1e9
-    unit_name: str = "G"
-    conv: float = 1.0
-    matmul: float = 1.0
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9_]*$", max_length=40, description="How tables call it."
+    )
+    unit: PositiveFloat = Field(default=1e9, description="Operations in one printed unit.")
+    unit_name: str = Field(default="G", min_length=1, max_length=40)
+    conv: float = Field(default=1.0, description="Per multiply-accumulate of a convolution.")
+    matmul: float = Field(default=1.0, description="Per multiply-accumulate of a matrix product.")
     transposed: float = Field(
         default=0.0, description="Added per multiply-accumulate of a transposed convolution."
     )
-    elementwise: dict[str, float] = Field(default_factory=dict)
-    repeats: bool = Field(
-        default=True,
-        description="False: a module called twice counts once, as hook-based counters do.",
+    elementwise: dict[str, float] = Field(
+        default_factory=dict,
+        description="Per elementwise operation of a kind: bias, batch_norm, relu, pool, ...",
+    )
+    calls: Calls = Field(
+        default="all",
+        description="Whose elementwise operations count: all; last (of a module without parameters "
+        "that is called several times the last call alone); layers (of modules without children, "
+        "call by call, functions left out).",
     )
     description: str = ""
+
+    def elementwise_of(self, row: Mapping[str, Any]) -> Mapping[str, int]:
+        """The elementwise operations of a row that count, by kind.
+
+        A row of before those of layers were kept has those of last calls.
+        """
+        wanted: dict[Calls, tuple[Calls, ...]] = {
+            "all": ("all",),
+            "last": ("last", "all"),
+            "layers": ("layers", "last", "all"),
+        }
+        found = (row.get(_STORED[calls]) for calls in wanted[self.calls])
+        return next((each for each in found if each is not None), {})
 
 
 _TORCHSTAT = {"bias": 1.0, "batch_norm": 2.0, "group_norm": 2.0, "relu": 1.0, "pool": 1.0}
@@ -61,7 +92,7 @@ CONVENTIONS: dict[str, ConventionSpec] = {
             unit_name="G (torchstat)",
             # Scaling counts: SRNet's printed 0.00947 for SE is pooling, scaling and 0.03 M MACs.
             elementwise=_TORCHSTAT | {"mul": 1.0},
-            repeats=False,
+            calls="last",
             description="multiply-accumulates plus bias, 2 per element of a norm, 1 per "
             "element of ReLU and of scaling, 1 per input element of pooling; a module without "
             "parameters that is called several times counts once",
@@ -71,11 +102,11 @@ CONVENTIONS: dict[str, ConventionSpec] = {
             unit_name="G (toolbox)",
             transposed=3,
             elementwise=_TORCHSTAT,
-            repeats=False,
-            description="as detection toolboxes count: multiply-accumulates plus bias, 2 per "
-            "element of a norm, 1 per element of ReLU, 1 per input element of pooling; a "
-            "transposed convolution of stride 2 at its output positions, four times its work; a "
-            "module without parameters that is called several times counts once",
+            calls="layers",
+            description="as toolboxes for detection and segmentation count, by hooks on layers: "
+            "multiply-accumulates plus bias, 2 per element of a norm, 1 per element of ReLU, 1 per "
+            "input element of pooling, at every call; a transposed convolution of stride 2 at its "
+            "output positions, four times its work; functions add nothing",
         ),
         ConventionSpec(
             name="gibi_macs",
@@ -87,12 +118,22 @@ CONVENTIONS: dict[str, ConventionSpec] = {
 }
 
 
+def as_convention(said: ConventionSpec | str) -> ConventionSpec:
+    """A convention of its own, or the one of that name.
+
+    Raises:
+        KeyError: there is none of that name.
+    """
+    return said if isinstance(said, ConventionSpec) else CONVENTIONS[said]
+
+
 def operations(row: Mapping[str, Any], convention: ConventionSpec) -> float | None:
     """Operations of a row under a convention (plain number, not yet in the convention's unit).
 
     Args:
-        row: stored counters `conv_macs`, `matmul_macs`, `elementwise_ops` (by kind), and
-            `elementwise_ops_once`, the same with parameterless modules counted once.
+        row: stored counters `conv_macs`, `matmul_macs`, `elementwise_ops` (by kind), with
+            parameterless modules counted once `elementwise_ops_once`, and of layers alone
+            `elementwise_ops_layers`.
         convention: weights.
 
     Returns:
@@ -102,8 +143,7 @@ def operations(row: Mapping[str, Any], convention: ConventionSpec) -> float | No
     matmul: int | None = row.get("matmul_macs")
     if conv is None or matmul is None:
         return None
-    stored = "elementwise_ops" if convention.repeats else "elementwise_ops_once"
-    elementwise: Mapping[str, int] = row.get(stored) or row.get("elementwise_ops") or {}
+    elementwise = convention.elementwise_of(row)
     return (
         convention.conv * conv
         + convention.transposed * (row.get("transposed_conv_macs") or 0)

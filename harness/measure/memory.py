@@ -131,8 +131,12 @@ class LivePeak(TorchDispatchMode):
                 self._follow(part.untyped_storage(), least)
         held = self.live_bytes - self.reused_bytes
         within = inner_bytes(func, args, out) if self._kernels_known else 0
-        self.peak_bytes = max(self.peak_bytes, held + within)
+        self.reached(held + within)
         return out
+
+    def reached(self, size: int) -> None:
+        """Note a sum of live storages, bytes."""
+        self.peak_bytes = max(self.peak_bytes, size)
 
     def _follow(self, storage: UntypedStorage, least: int = 0) -> None:
         address = storage._cdata

@@ -55,10 +55,12 @@ def measure_operations(job: Job) -> dict[str, object]:
         `conv_macs` (`transposed_conv_macs` of them), `matmul_macs` (multiply-accumulates),
         `module_output_bytes` and `functional_output_bytes` (sum of outputs, as torchstat has it),
         `elementwise_ops` (elements by kind),
-        `elementwise_ops_once` (the same, a parameterless module's last call only), `uncounted_ops`
-        (calls by operator without a rule), `coverage` (0 to 1), `flops` (2 per MAC), `bytes_moved`
-        (read and written by every operator that is no view, allocation or fill), and
-        `algorithmic_macs` and `affinity_elements` where the module declares a closed form.
+        `elementwise_ops_once` (the same, a parameterless module's last call only),
+        `elementwise_ops_layers` (what modules without children call, functions left out),
+        `uncounted_ops` (calls by operator without a rule), `coverage` (0 to 1), `flops` (2 per
+        MAC), `bytes_moved` (read and written by every operator that is no view, allocation or
+        fill), and `algorithmic_macs` and `affinity_elements` where the module declares a closed
+        form.
     """
     with rules_of(job):
         figures, warning = on_fake_or_real(job.case, job.seed, job.search_path, count_operations)
@@ -79,6 +81,7 @@ def count_operations(subject: Subject) -> dict[str, object]:
         "functional_output_bytes": total.functional_output_bytes,
         "elementwise_ops": dict(sorted(total.elementwise.items())),
         "elementwise_ops_once": dict(sorted(once.elementwise.items())),
+        "elementwise_ops_layers": dict(sorted(counter.layers().elementwise.items())),
         "uncounted_ops": dict(sorted(total.uncounted.items())),
         "coverage": total.coverage,
         "bytes_moved": total.bytes_moved,
@@ -265,6 +268,10 @@ class OperatorCounter(TorchDispatchMode):
     def total(self) -> Tally:
         """Sum over all calls, those outside of every module (the backward pass) included."""
         return Tally.sum([self._outside, *chain(*self.calls.values())])
+
+    def layers(self) -> Tally:
+        """Sum over the calls of modules without children: what hooks on layers see."""
+        return Tally.sum(tally for tally in chain(*self.calls.values()) if tally.is_leaf)
 
     def once(self, module: nn.Module) -> Tally:
         """Sum in which a module without parameters counts at its last call only.

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.case import is_number
 from harness.judge.statistics.intervals import median_interval, quartiles
-from harness.measure.convention import Roof
+from harness.measure.convention import ConventionSpec, Roof
 from harness.records.origin import main_versions
 from harness.records.quantities.derived import BANDWIDTH, PEAK
 from harness.records.quantities.quantity import Row
@@ -21,7 +21,7 @@ _TIMED = ("latency_", "energy_", "compile_seconds")
 
 
 def rows_of(
-    records: Iterable[Record], suite: str, convention: str, *, mix: bool = False
+    records: Iterable[Record], suite: str, convention: ConventionSpec | str, *, mix: bool = False
 ) -> list[dict[str, Any]]:
     """The rows of one suite of a run, one per case, in the order of the records.
 

@@ -22,7 +22,7 @@ from harness.case import (
     from_plain,
 )
 from harness.measure import STORED, VALUES
-from harness.measure.convention import CONVENTIONS, operations
+from harness.measure.convention import ConventionSpec, as_convention, operations
 from harness.measure.metric import Value
 from harness.measure.own import MetricError, declared
 from harness.records.origin import Origin
@@ -198,9 +198,9 @@ class Record:
             said["float32"] = "tf32" if len(fast) == len(self.gpu.float32) else mixed
         return said
 
-    def row(self, convention: str = "flops") -> dict[str, Any]:
+    def row(self, convention: ConventionSpec | str = "flops") -> dict[str, Any]:
         """The flat row of tables, plots and `--json`, with `operations` under a convention."""
-        case = self.case
+        case, counted = self.case, as_convention(convention)
         row: dict[str, Any] = {
             "suite": self.suite,
             "label": self.label,
@@ -226,11 +226,11 @@ class Record:
             "factors": dict(self.factors),
             **{name: self.values.get(name) for name in STORED},
             **{name: value for name, value in self.values.items() if name not in STORED},
-            "convention": convention,
+            "convention": counted.name,
             "warnings": list(self.warnings),
             "elapsed_seconds": self.elapsed_seconds,
         }
-        row["operations"] = operations(row, CONVENTIONS[convention])
+        row["operations"] = operations(row, counted)
         return row
 
 

@@ -28,7 +28,7 @@ from pydantic import (
 from harness.case import DEFAULT_TIMING, Autocast, Cache, Criterion, DType, Pass, Timing
 from harness.environment.files import LONGEST_NAME
 from harness.measure import METRICS, STATIC, inputs
-from harness.measure.convention import CONVENTIONS
+from harness.measure.convention import CONVENTIONS, ConventionSpec
 from harness.measure.own import OWN_METRIC, is_own
 from harness.messages import quote
 from harness.suite.presentation import PlotSpec, ReferenceSpec, TableSpec
@@ -201,10 +201,23 @@ Input = Annotated[
 
 if TYPE_CHECKING:
     KnownMetric: TypeAlias = str
-    Convention: TypeAlias = str
+    KnownConvention: TypeAlias = str
 else:
-    Convention = Literal[*CONVENTIONS]
+    KnownConvention = Literal[*CONVENTIONS]
     KnownMetric = Literal["static", *sorted(METRICS, key=lambda name: name not in STATIC)]
+
+
+def _own_convention(spec: ConventionSpec) -> ConventionSpec:
+    if spec.name in CONVENTIONS:
+        raise ValueError(f"{spec.name} is the name of another convention; choose one of your own")
+    return spec
+
+
+Convention = Annotated[
+    Annotated[KnownConvention, Tag("known")]
+    | Annotated[ConventionSpec, AfterValidator(_own_convention), Tag("own")],
+    Discriminator(lambda value: "own" if isinstance(value, (dict, ConventionSpec)) else "known"),
+]
 
 
 def _own_name(name: str) -> str:
@@ -366,7 +379,8 @@ class SuiteSpec(Conditions):
     title: Line | None = None
     convention: Convention | None = Field(
         default=None,
-        description="How counters become one printed figure; flops (2 x MAC) if absent.",
+        description="How counters become one printed figure: a name (flops, 2 x MAC, if absent), "
+        "or weights and a unit of your own.",
     )
     cases: Annotated[list[CaseSpec], Field(min_length=1)] | None = None
     include: list[Line] = Field(

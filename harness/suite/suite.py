@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.case import OPTIONS, Case, Job, Shape, Timing, as_plain, from_plain
-from harness.measure.convention import CONVENTIONS
+from harness.measure.convention import CONVENTIONS, ConventionSpec
 from harness.messages import HarnessError, quote
 from harness.suite.document import Document
 from harness.suite.presentation import PlotSpec, ReferenceSpec, TableSpec, describe
@@ -42,7 +42,8 @@ class Suite:
     tables: tuple[TableSpec, ...] = ()  # tables to make of the results
     plots: tuple[PlotSpec, ...] = ()  # plots to make of the results
     reference: ReferenceSpec | None = None  # the printed table beside the rows
-    convention: str = "flops"  # how counters become one printed figure
+    # how counters become one printed figure: the name of a convention, or one of its own
+    convention: ConventionSpec | str = "flops"
     included: "tuple[Suite, ...]" = ()  # suites that run with this one, in file order
     note: str | None = None  # footnote
     notes: Mapping[str, str] = field(default_factory=dict)  # label of a case: its footnote
@@ -84,7 +85,7 @@ class Suite:
             "suite": self.name,
             "title": self.title,
             "path": str(self.path),
-            "convention": self.convention,
+            "convention": _describe_convention(self.convention),
             "note": self.note,
             "jobs": [_describe_job(job, self.notes.get(job.label)) for job in self.jobs],
             "reference": describe(self.reference) if self.reference else None,
@@ -159,7 +160,7 @@ def _described_suite(described: Mapping[str, Any]) -> Suite:
         tables=tuple(_described_table(each) for each in described.get("tables") or ()),
         plots=tuple(PlotSpec.model_validate(each) for each in described.get("plots") or ()),
         reference=None if reference is None else _described_reference(reference),
-        convention=_described_convention(described.get("convention") or "flops"),
+        convention=described_convention(described.get("convention")),
         included=tuple(_described_suite(each) for each in described.get("included") or ()),
         note=from_plain(_Noted, described).note,
         notes={
@@ -181,9 +182,21 @@ def _described_path(text: str) -> Path:
     return Path(text)
 
 
-def _described_convention(name: object) -> str:
+def _describe_convention(said: ConventionSpec | str) -> str | dict[str, Any]:
+    return describe(said) if isinstance(said, ConventionSpec) else said
+
+
+def described_convention(said: object) -> ConventionSpec | str:
+    """The convention of a described suite; `flops` where none was kept.
+
+    Raises:
+        ValueError: this version has none of that name, or it is none.
+    """
+    if isinstance(said, Mapping):
+        return ConventionSpec.model_validate(dict(said))
+    name = said or "flops"
     if name not in CONVENTIONS:
-        raise ValueError(f"{quote(name)} is no convention")
+        raise ValueError(f"{quote(name)} is no convention that this version knows")
     return str(name)
 
 

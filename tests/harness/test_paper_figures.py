@@ -7,6 +7,7 @@ import pytest
 from paper_rows import GIBI, MIB, jobs, peak, row, values
 
 from harness.measure.convention import CONVENTIONS, operations
+from harness.measure.kept import measure_kept
 from harness.measure.operations import measure_operations, measure_params
 
 G = 1e9
@@ -96,7 +97,7 @@ SRNET3_PEAKS = {
     "+SR (GAP)": 54,
     "+SR (GHP)": 54,
 }
-# What code that keeps its intermediates by name would hold; ours frees them earlier.
+# What a plain implementation holds, MiB: less than with all names kept, more than with none.
 SRNET3_HELD_BY_NAME = {"+ASPP": 99, "+PSP": 234, "+A2Net": 72, "+CGNL": 72, "+RCCA": 103.5,
                        "+EMAU": 56}  # fmt: skip
 
@@ -107,9 +108,10 @@ def test_live_peaks_of_srnet_table_3(label):
 
 
 @pytest.mark.parametrize("label", SRNET3_HELD_BY_NAME)
-def test_live_peaks_of_srnet_table_3_that_early_release_lowers(label):
+def test_what_plain_code_holds_lies_between_both_peaks_of_srnet_table_3(label):
     held = SRNET3_HELD_BY_NAME[label]
-    assert 0.5 * held <= peak("srnet_table3", label) / MIB <= held
+    kept = measure_kept(jobs("srnet_table3")[label])["kept_peak_bytes"]
+    assert peak("srnet_table3", label) / MIB <= held <= kept / MIB
 
 
 def test_live_peak_of_the_dilated_fcn_with_its_parameters():
@@ -129,7 +131,9 @@ SRNET5 = {
 @pytest.mark.parametrize("label", SRNET5)
 def test_printed_operations_of_srnet_table_5(label):
     assert jobs("srnet_table5")[label].case.inputs == ((1, 3, 800, 1280),)
-    assert counted("srnet_table5", label, "toolbox") == pytest.approx(SRNET5[label], rel=2e-3)
+    # To the last digit, but for the cascade.
+    cascade = {"rel": 2e-4} if "Cascaded" in label else {"abs": 5e-3}
+    assert counted("srnet_table5", label, "toolbox") == pytest.approx(SRNET5[label], **cascade)
     assert values("srnet_table5", label)["uncounted_ops"] == {}
 
 

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.judge.verdict import annotate
-from harness.measure.convention import CONVENTIONS
 from harness.measure.metric import Dimension
-from harness.messages import HarnessError, quote
+from harness.messages import HarnessError
 from harness.present.rows import rows_of
 from harness.records.kept_run import KeptRun, described_parts
 from harness.records.quantities.quantity import Row
 from harness.records.quantities.registry import COMPARED, own_quantities
 from harness.records.run_directory import DESCRIPTION
-from harness.suite.suite import suite_of
+from harness.suite.suite import described_convention, suite_of
 
 
 class ExportError(HarnessError):
@@ -58,9 +57,10 @@ def read_run(path: Path) -> Exported:
     mix = bool(run.description.get("mix_machines"))
     rows: list[Row] = []
     for part in described_parts(run.suite):
-        convention = str(part.get("convention") or "flops")
-        if convention not in CONVENTIONS:
-            raise ExportError(f"{run.path}: this version knows no convention {quote(convention)}")
+        try:
+            convention = described_convention(part.get("convention"))
+        except ValueError as error:
+            raise ExportError(f"{run.path}: {error}") from error
         made = rows_of(run.records, part["suite"], convention, mix=mix)
         rows += annotate(made, suite_of(part)) if part.get("reference") else made
     started_at = str(run.description.get("started_at") or "")

@@ -169,6 +169,18 @@ _FOLLOWING: Mapping[str, tuple[Quantity, ...]] = {
             read=with_input("live_peak_bytes", params=True),
         ),
     ),
+    "kept_peak_bytes": (
+        Quantity(
+            "kept_peak_with_params_bytes",
+            "Live peak, names kept + parameters",
+            "bytes",
+            "MiB",
+            1,
+            f"{_LIVE_PEAK}, if what a module's forward makes and gets from other modules were "
+            "released only when it returns, plus parameters; input left out",
+            read=total("kept_peak_bytes", "param_bytes"),
+        ),
+    ),
     "measured_peak_bytes": (
         Quantity(
             "memory_prediction_error",

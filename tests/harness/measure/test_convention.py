@@ -1,10 +1,14 @@
 """Conventions: three counters, one printed number."""
 
 import pytest
+import torch
 from made_jobs import made_job
+from torch import nn
 
+from harness.case import Case
 from harness.measure.convention import CONVENTIONS, ConventionSpec, operations
-from harness.measure.operations import measure_operations
+from harness.measure.operations import count_operations, measure_operations
+from harness.measure.subject import Subject
 
 ROW = {
     "conv_macs": 1000,
@@ -18,6 +22,9 @@ ROW = {
         "bias": 1, "batch_norm": 10, "group_norm": 11, "relu": 100, "pool": 4, "mul": 5,
         "softmax": 7, "add": 9,
     },
+    "elementwise_ops_layers": {
+        "bias": 1, "batch_norm": 10, "group_norm": 11, "relu": 200, "pool": 2,
+    },
 }  # fmt: skip
 
 
@@ -28,8 +35,8 @@ ROW = {
         ("macs", 1200, 1e9),
         # 1 bias + 2 per normalised element + ReLU counted once + pooling + scaling
         ("torchstat", 1200 + 1 + 2 * (10 + 11) + 100 + 4 + 5, 1e9),
-        # transposed convolutions four times, no scaling
-        ("toolbox", 1200 + 3 * 40 + 1 + 2 * (10 + 11) + 100 + 4, 1e9),
+        # transposed convolutions four times, layers at every call, no functions
+        ("toolbox", 1200 + 3 * 40 + 1 + 2 * (10 + 11) + 200 + 2, 1e9),
         ("gibi_macs", 1200, 2**30),
     ],
 )
@@ -44,10 +51,36 @@ def test_every_convention_is_tested():
     assert set(CONVENTIONS) == {"flops", "macs", "torchstat", "toolbox", "gibi_macs"}
 
 
-def test_repeats_count_where_a_convention_counts_them():
+@pytest.mark.parametrize(("calls", "expected"), [("all", 300), ("last", 100), ("layers", 200)])
+def test_calls_that_a_convention_counts(calls, expected):
     weights = {"elementwise": {"relu": 1.0}, "conv": 0.0, "matmul": 0.0}
-    assert operations(ROW, ConventionSpec(name="all", **weights)) == 300
-    assert operations(ROW, ConventionSpec(name="once", repeats=False, **weights)) == 100
+    assert operations(ROW, ConventionSpec(name="own", calls=calls, **weights)) == expected
+
+
+def test_a_row_of_before_layers_were_kept_counts_last_calls():
+    row = {name: value for name, value in ROW.items() if name != "elementwise_ops_layers"}
+    assert operations(row, CONVENTIONS["toolbox"]) == 1200 + 3 * 40 + 1 + 2 * 21 + 100 + 4
+
+
+class OneReLU(nn.Module):
+    """A 1x1 convolution, and a ReLU that is called twice: a layer, or a function."""
+
+    def __init__(self, in_channels: int, layer: bool):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, in_channels, 1, bias=False)
+        self.relu = nn.ReLU() if layer else None
+
+    def forward(self, x):
+        relu = self.relu or torch.relu
+        return relu(relu(self.conv(x)))
+
+
+@pytest.mark.parametrize(("layer", "expected"), [(True, 3), (False, 1)])
+def test_toolboxes_hang_on_layers_and_add_up_their_calls(layer, expected):
+    """As mmcv's counter: 1 x 1 x 1000 x 1000 gives 0.003 G with a ReLU layer, 0.001 with F.relu."""
+    x = torch.zeros(1, 1, 10, 10)
+    subject = Subject(Case("one", {}, ((1, 1, 10, 10),)), OneReLU(1, layer).eval(), (x,))
+    assert operations(count_operations(subject), CONVENTIONS["toolbox"]) == expected * 100
 
 
 def test_row_without_counters_has_no_operations():
