@@ -164,9 +164,10 @@ class LightHam(nn.Module):
         )
         self.align = ConvBNReLU(channels, out_channels)
 
-    def forward(self, *maps: Tensor) -> Tensor:
+    def forward(self, finest: Tensor, *coarser: Tensor) -> Tensor:
         """Maps from fine to coarse -> (B, out_channels, H_1, W_1)."""
+        maps = (finest, *coarser)
         check_levels(maps, self.level_channels)
-        size = maps[0].shape[-2:]
+        size = finest.shape[-2:]
         x = self.squeeze(torch.cat([resize(each, *size) for each in maps], dim=1))
         return self.align(self.context(x))  # type: ignore[no-any-return]

@@ -48,10 +48,11 @@ class SegFormerHead(nn.Module):
         )
         self.fuse = ConvBNReLU(len(self.level_channels) * channels, channels)
 
-    def forward(self, *maps: Tensor) -> Tensor:
+    def forward(self, finest: Tensor, *coarser: Tensor) -> Tensor:
         """Maps from fine to coarse -> (B, channels, H_1, W_1)."""
+        maps = (finest, *coarser)
         check_levels(maps, self.level_channels)
-        size = maps[0].shape[-2:]
+        size = finest.shape[-2:]
         levels = [resize(layer(x), *size) for layer, x in zip(self.linear, maps, strict=True)]
         # The published code concatenates from coarse to fine.
         return self.fuse(torch.cat(levels[::-1], dim=1))  # type: ignore[no-any-return]

@@ -67,8 +67,9 @@ class SemanticFPN(nn.Module):
             for level in range(len(self.level_channels))
         )
 
-    def forward(self, *maps: Tensor) -> Tensor:
+    def forward(self, finest: Tensor, *coarser: Tensor) -> Tensor:
         """Maps from fine to coarse -> (B, channels, H_1, W_1)."""
+        maps = (finest, *coarser)
         check_levels(maps, self.level_channels)
         sizes = [each.shape[-2:] for each in maps]
         merged = top_down(

@@ -52,14 +52,15 @@ class UPerNet(nn.Module):
         self.smooth = nn.ModuleList(ConvBNReLU(channels, channels, 3) for _ in finer)
         self.fuse = ConvBNReLU(len(self.level_channels) * channels, channels, 3)
 
-    def forward(self, *maps: Tensor) -> Tensor:
+    def forward(self, finest: Tensor, *coarser: Tensor) -> Tensor:
         """Maps from fine to coarse -> (B, channels, H_1, W_1)."""
+        maps = (finest, *coarser)
         check_levels(maps, self.level_channels)
         laterals = [layer(x) for layer, x in zip(self.lateral, maps[:-1], strict=True)]
         *merged, pooled = top_down([*laterals, self.pool(maps[-1])], "bilinear")
         del laterals
         levels = [layer(x) for layer, x in zip(self.smooth, merged, strict=True)]
-        size = maps[0].shape[-2:]
+        size = finest.shape[-2:]
         joined = torch.cat([resize(each, *size) for each in (*levels, pooled)], dim=1)
         del merged, pooled, levels
         return self.fuse(joined)  # type: ignore[no-any-return]
