@@ -32,7 +32,7 @@ class DisentangledNonLocal(nn.Module):
     The unary sum is one vector for the whole map. Cost: N^2 * (key_channels + value_channels) +
     N * value_channels multiply-accumulates beside the 1x1 convolutions, N = H * W.
 
-    mmsegmentation's form: `temperature: 0.05, scaled: true, joined: after`.
+    mmsegmentation's form: `temperature: 0.05, scaled: true`, and `joined: after` before version 1.
 
     Args:
         in_channels: C.

@@ -56,7 +56,8 @@ class VectorQuantisation:
         """(B, D, N), (B, D, R) -> (B, D, R), (B, N, R)."""
         codes = bases  # replaced by the first iteration, and there is one at least
         for _ in range(iterations):
-            codes = _assign(F.normalize(x, dim=1), bases)
+            directions = F.normalize(bases, dim=1, eps=SMALLEST)
+            codes = _assign(F.normalize(x, dim=1), directions)
             bases = _means(x, codes)
         return bases, codes
 
@@ -64,7 +65,7 @@ class VectorQuantisation:
     def codes(x: Tensor, bases: Tensor, codes: Tensor) -> Tensor:  # noqa: ARG004 - made anew
         """Assignments to the bases; the lengths of the positions are taken for constants."""
         length = x.norm(dim=1, keepdim=True).detach()
-        return _assign(x / (length + SMALLEST), bases)
+        return _assign(x / (length + SMALLEST), F.normalize(bases, dim=1, eps=SMALLEST))
 
 
 class ConceptDecomposition:
@@ -93,10 +94,9 @@ class ConceptDecomposition:
         return x.transpose(1, 2) @ bases @ inverse.to(bases.dtype)
 
 
-def _assign(directions: Tensor, bases: Tensor) -> Tensor:
-    """Softmax over the bases of their cosines with positions of unit length: (B, N, R)."""
-    cosine = directions.transpose(1, 2) @ F.normalize(bases, dim=1, eps=SMALLEST)
-    codes: Tensor = (SHARPNESS * cosine).softmax(dim=-1)
+def _assign(x: Tensor, bases: Tensor) -> Tensor:
+    """Softmax over the bases of their cosines with the positions, all of unit length: (B, N, R)."""
+    codes: Tensor = (SHARPNESS * (x.transpose(1, 2) @ bases)).softmax(dim=-1)
     return codes
 
 
