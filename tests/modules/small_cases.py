@@ -20,19 +20,22 @@ class Small:
     Attributes:
         arguments: as YAML gives them: lists, no tuples.
         out_channels: of its output.
-        stride: of its output against its last input, rounded up.
-        second: channels of a second input of half the side.
+        stride: of its output against its last input, or the first if `finest`, rounded up.
+        further: channels of inputs after the first, each of half the side of the one before.
+        finest: whether its output has the size of the first input.
         image: whether it takes images instead of maps.
     """
 
     arguments: dict[str, Any] = field(default_factory=dict)
     out_channels: int = CHANNELS
     stride: int = 1
-    second: int = 0
+    further: tuple[int, ...] = ()
+    finest: bool = False
     image: bool = False
 
 
 _PYRAMID = {"pool_sizes": [1, 3]}
+_LEVELS: dict[str, Any] = {"level_channels": [24, 12]}
 SMALL = {
     "ppm": Small({"out_channels": 8, "bins": [1, 2, 3]}, 8),
     "aspp": Small({"out_channels": 8, "branch_channels": 8, "rates": [2, 4]}, 8),
@@ -59,10 +62,10 @@ SMALL = {
     "apnb_head": Small({"channels": 8, **_PYRAMID}, 8),
     "fcn": Small({"channels": 4, "out_channels": 8}, 8),
     "afnb": Small(
-        {"high_channels": 24, "key_channels": 8, "value_channels": 8, **_PYRAMID}, 24, second=24
+        {"high_channels": 24, "key_channels": 8, "value_channels": 8, **_PYRAMID}, 24, further=(24,)
     ),
     "asymmetric_non_local": Small(
-        {"high_channels": 24, "channels": 8, "key_channels": 8, **_PYRAMID}, 8, second=24
+        {"high_channels": 24, "channels": 8, "key_channels": 8, **_PYRAMID}, 8, further=(24,)
     ),
     "se": Small({"reduction": 4}),
     "emau": Small({"num_bases": 4}),
@@ -82,6 +85,36 @@ SMALL = {
         4,
     ),
     "graph_guided": Small({"heads": ["FULL", "{LOCAL,GRID}_3"], "key_channels": 4}),
+    "context_head": Small(
+        {
+            "context": "axial_attention",
+            "context_arguments": {"heads": 2},
+            "channels": 8,
+            "out_channels": 4,
+            "concatenated": True,
+        },
+        4,
+    ),
+    "ocr": Small({"channels": 8, "key_channels": 4, "categories": 3, "scores": "3x3"}, 8),
+    "gc": Small({"reduction": 4, "fusion": ["multiply", "add"]}),
+    "hamburger": Small({"bases": 4}),
+    "light_ham": Small(
+        {"channels": 8, "out_channels": 4, "bases": 4, **_LEVELS}, 4, further=(24, 12), finest=True
+    ),
+    "external_attention": Small({"slots": 4}),
+    "window_attention": Small({"window": 4, "shift": 2, "heads": 2}),
+    "swin_blocks": Small({"window": 4, "heads": 2, "mlp_ratio": 2}),
+    "neighborhood_attention": Small({"window": 3, "dilation": 2, "heads": 2}),
+    "axial_attention": Small({"heads": 2}),
+    "deeplabv3_plus": Small(
+        {"high_channels": 24, "out_channels": 8, "low_channels": 4, "rates": [2, 4]},
+        8,
+        further=(24,),
+        finest=True,
+    ),
+    "upernet": Small({"channels": 8, "bins": [1, 2], **_LEVELS}, 8, further=(24, 12), finest=True),
+    "semantic_fpn": Small({"width": 8, "channels": 4, **_LEVELS}, 4, further=(24, 12), finest=True),
+    "segformer_head": Small({"channels": 8, **_LEVELS}, 8, further=(24, 12), finest=True),
     "resnet": Small({"depth": 18, "output_stride": 8}, 512, stride=8, image=True),
     "hrnet": Small({"width": 2}, 30, stride=4, image=True),
     "segmentor": Small(
@@ -108,10 +141,11 @@ def inputs(entry: Entry, size: tuple[int, int]) -> tuple[Shape, ...]:
     form = small(entry)
     if form.image:
         return ((BATCH, 3, *IMAGE),)
-    first = (BATCH, CHANNELS, *size)
-    if form.second:
-        return (first, (BATCH, form.second, *(-(-side // 2) for side in size)))
-    return (first,)
+    shapes = [(BATCH, CHANNELS, *size)]
+    for channels in form.further:
+        height, width = (-(-side // 2) for side in shapes[-1][2:])
+        shapes.append((BATCH, channels, height, width))
+    return tuple(shapes)
 
 
 def case(entry: Entry, size: tuple[int, int] = MAPS[0], **more: Any) -> Case:

@@ -109,7 +109,7 @@ def test_constructor_takes_channels_then_keywords_of_plain_types(entry):
 
 def expected(entry, size) -> tuple[int, ...]:
     form = small(entry)
-    height, width = IMAGE if form.image else inputs(entry, size)[-1][2:]
+    height, width = IMAGE if form.image else inputs(entry, size)[0 if form.finest else -1][2:]
     return (BATCH, form.out_channels, -(-height // form.stride), -(-width // form.stride))
 
 

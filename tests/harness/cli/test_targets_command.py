@@ -74,7 +74,7 @@ def test_a_module_of_the_catalog_has_a_usual_input_and_the_size_is_said(user):
     assert done.stderr.startswith("input: 1,512,97,97 (batch, channels, height, width); --input ")
 
 
-@pytest.mark.parametrize("module", ["resnet", "afnb", "segmentor", "gate:Gate"])
+@pytest.mark.parametrize("module", ["resnet", "afnb", "upernet", "segmentor", "gate:Gate"])
 def test_what_has_no_usual_input_asks_for_one(module):
     for modules in ([module], ["se", module]):
         refused = CliRunner().invoke(app, ["run", *modules]).exception

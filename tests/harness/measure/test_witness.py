@@ -23,6 +23,14 @@ def witness(*args, **options):
         ("base_oc", {"attention": "sa"}),
         ("base_oc", {"attention": "isa"}),
         ("self_attention", {}),
+        ("context_head", {"context": "gc", "context_arguments": {"fusion": ["multiply", "add"]}}),
+        ("ocr", {}),
+        ("dnl", {}),
+        ("hamburger", {}),
+        ("hamburger", {"ham": "vq"}),
+        ("external_attention", {"heads": 4}),
+        ("context_head", {"context": "swin_blocks", "channels": 32}),
+        ("context_head", {"context": "neighborhood_attention", "channels": 32}),
     ],
 )
 def test_fvcore_agrees_per_operator_class(name, arguments):
