@@ -37,6 +37,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "runs-noises": noises.runs_table,
     "benjamini-hochberg": figures.benjamini_hochberg,
     "mechanisms": kept.mechanisms,
+    "orders": kept.orders,
     "explained": partial(figures.reasons, "explained"),
     "not-reproducible": partial(figures.reasons, "not_reproducible"),
     "modules": figures.modules,

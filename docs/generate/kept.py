@@ -23,3 +23,24 @@ def mechanisms() -> str:
     kinds = list(shown["FCN"])
     rows = [(label, *(cells[kind] for kind in kinds)) for label, cells in shown.items()]
     return table(("mIoU (%)", *kinds), rows, numbers=True)
+
+
+def orders() -> str:
+    """Of each kept grid with printed accuracies, how alike its order is to the printed one."""
+    rows = []
+    for folder in sorted(path for path in KEPT.iterdir() if path.is_dir()):
+        run = harness.load(folder)
+        for part in run.suite.parts():
+            for figure, found in run.orders().get(part.name, {}).items():
+                name = part.name.removeprefix("ablation-").replace("-", "_")
+                rows.append(
+                    (
+                        f"`{name}`",
+                        part.title,
+                        figure,
+                        str(found.pairs),
+                        f"{found.coefficient:+.2f}",
+                        f"{found.p:.2g}",
+                    )
+                )
+    return table(("grid", "what", "figure", "rows", "rank correlation", "p"), rows)

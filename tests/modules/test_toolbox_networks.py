@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from context_modules.resnet import ResNet
+from context_modules.segmentor import SegmentorOutput
 from context_modules.toolbox_networks import (
     HRNetClassifier,
     ImageClassifier,
@@ -11,8 +13,6 @@ from context_modules.toolbox_networks import (
     PublishedSegmentor,
     replace_stem,
 )
-from context_modules.resnet import ResNet
-from context_modules.segmentor import SegmentorOutput
 
 
 def count(module: nn.Module) -> int:
