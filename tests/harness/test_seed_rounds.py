@@ -232,3 +232,16 @@ def test_options_that_change_nothing_are_mistakes(path, options, said):
     file.write_text(SUITE.replace("{until_separated: 1, max_seeds: 8}", "{seeds: 2}"))
     with pytest.raises(HarnessError, match=said):
         harness.validate(file, **options)
+
+
+def test_every_process_of_a_case_gets_the_seeds_of_a_round(path, whole, tmp_path):
+    file = path.with_name("repeated.yaml")
+    file.write_text(SUITE.replace("[params, accuracy]", "[params, latency, accuracy]\nrepeats: 2"))
+    suite, engine = load(file), Scored()
+    done = measured(suite, tmp_path, engine)
+    rounds = [job for job in engine.jobs if job.metrics == ("accuracy",)]
+    assert len(rounds) == 2 * (len(asked(whole[1])) - len(MEANS))
+    assert len({(r.label, r.replicate) for r in done.records if "seeds_stopped" in r.values}) == 8
+    for row in harness.load(done.directory.path).rows():
+        assert len(row["miou_seeds"]) == EXPECTED[row["label"]][1]
+        assert row["miou"] == pytest.approx(sum(row["miou_seeds"]) / len(row["miou_seeds"]))
