@@ -142,7 +142,7 @@ def test_a_field_of_a_grid_has_gradients_at_its_period_alone(run):
     assert (on_image > 0).sum() > (on_map > 0).sum()
 
 
-@pytest.mark.parametrize("label", ["Prior", "ISA", "Nodes"])
+@pytest.mark.parametrize("label", ["ISA", "Nodes"])
 def test_predictions_are_what_the_evaluation_counted(run, label):
     kept = network(run, label)
     counted = Confusion(len(kept.plan.val.classes))
