@@ -126,6 +126,7 @@ class LightHam(nn.Module):
     Args:
         in_channels: C_1, channels of the first and finest map.
         level_channels: C_2, C_3, ... of the others; `None` means twice, four and eight times C_1.
+            SegNeXt gives three maps, of the last stages.
         channels: of the Hamburger.
         out_channels: of the output.
         bases: see `Hamburger`, as all that follow.

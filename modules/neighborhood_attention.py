@@ -22,9 +22,9 @@ class NeighborhoodAttention(nn.Module):
     positions whose distance to i is a multiple of D on both axes, and displacements count in steps
     of D. An axis too short for K such positions is attended to as far as it goes.
 
-    Cost: 4 N C^2 + 2 K^2 N C multiply-accumulates, N = H * W. Here keys and values of one row of
-    queries are gathered at a time: beside the projections that is 2 W K^2 C values, where a kernel
-    of its own would keep none. Training keeps them for all rows.
+    Cost: 4 N C^2 + 2 K^2 N C multiply-accumulates, N = H * W. Here keys and values of a few rows of
+    queries are gathered at a time: beside the projections that is 2 `rows` W K^2 C values, where a
+    kernel of its own would keep none. Training keeps them for all rows.
 
     Args:
         in_channels: C.
@@ -33,6 +33,7 @@ class NeighborhoodAttention(nn.Module):
         heads: a divisor of C; `None` means C / 32.
         bias: of the layer that makes queries, keys and values.
         relative_bias: add b.
+        rows: of queries at a time; the result is the same.
         kernel: `explicit` or `fused`, see `context_modules.attention`; both gather.
 
     Raises:
@@ -49,14 +50,15 @@ class NeighborhoodAttention(nn.Module):
         heads: int | None = None,
         bias: bool = True,
         relative_bias: bool = True,
+        rows: int = 4,
         kernel: Kernel = "explicit",
     ) -> None:
         super().__init__()
-        positive(in_channels=in_channels, window=window, dilation=dilation)
+        positive(in_channels=in_channels, window=window, dilation=dilation, rows=rows)
         if window % 2 == 0:
             raise ValueError(f"window is {window}; give an odd number, so that it has a middle")
         self.heads = heads_of(in_channels, heads)
-        self.window, self.dilation = window, dilation
+        self.window, self.dilation, self.rows = window, dilation, rows
         self.kernel: Kernel = kernel
         self.qkv = nn.Linear(in_channels, 3 * in_channels, bias=bias)
         self.relative_bias = RelativeBias(self.heads, window) if relative_bias else None
@@ -69,18 +71,19 @@ class NeighborhoodAttention(nn.Module):
         query, key, value = qkv.permute(3, 0, 4, 1, 2, 5)  # (B, heads, H, W, C / heads) each
         rows, row_steps = self.neighbors(height, x.device)  # (H, K) each
         columns, column_steps = self.neighbors(width, x.device)  # (W, K)
+        columns, column_steps = columns[None, :, None, :], column_steps[None, :, None, :]
         out = [
             self._attend(
-                query[:, :, i],
+                query[:, :, i : i + self.rows],
                 (key, value),
-                (rows[i][None, :, None], columns[:, None, :]),
-                (row_steps[i][None, :, None], column_steps[:, None, :]),
+                (rows[i : i + self.rows, None, :, None], columns),
+                (row_steps[i : i + self.rows, None, :, None], column_steps),
             )
-            for i in range(height)
+            for i in range(0, height, self.rows)
         ]
-        joined = torch.stack(out, dim=2)  # (B, heads, H, W, C / heads)
-        rows_out: Tensor = self.project(joined.permute(0, 2, 3, 1, 4).flatten(3))
-        return rows_out.permute(0, 3, 1, 2)
+        joined = torch.cat(out, dim=2)  # (B, heads, H, W, C / heads)
+        projected: Tensor = self.project(joined.permute(0, 2, 3, 1, 4).flatten(3))
+        return projected.permute(0, 3, 1, 2)
 
     def neighbors(self, side: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
         """The keys of every place of an axis.
@@ -103,7 +106,7 @@ class NeighborhoodAttention(nn.Module):
         return found * self.dilation + remainder[:, None], found - step[:, None]
 
     def affinity_elements(self, input_shape: tuple[int, ...]) -> int:
-        """Elements of the relations, batch 1: heads * N * K^2, of which one row is held at a time.
+        """Elements of the relations, batch 1: heads * N * K^2, of which `rows` rows are held.
 
         Args:
             input_shape: (B, C, H, W).
@@ -119,14 +122,16 @@ class NeighborhoodAttention(nn.Module):
         places: tuple[Tensor, Tensor],
         steps: tuple[Tensor, Tensor],
     ) -> Tensor:
-        """One row of queries, (B, heads, W, C / heads) -> the same shape."""
-        batch, heads, width, channels = query.shape
+        """Some rows of queries, (B, heads, R, W, C / heads) -> the same shape."""
+        batch, heads, rows, width, channels = query.shape
+        queries = heads * rows * width
         key, value = (
-            each[:, :, places[0], places[1]].reshape(batch, heads * width, -1, channels)
+            each[:, :, places[0], places[1]].reshape(batch, queries, -1, channels)
             for each in keys_and_values
-        )  # (B, heads * W, K^2, C / heads)
+        )  # (B, heads * R * W, K^2, C / heads)
         bias = None
         if self.relative_bias is not None:
-            bias = self.relative_bias(*steps).reshape(1, heads * width, 1, -1)
-        query = query.reshape(batch, heads * width, 1, channels)
-        return attend_biased(query, key, value, bias, self.kernel).view(batch, heads, width, -1)
+            bias = self.relative_bias(*steps).reshape(1, queries, 1, -1)
+        query = query.reshape(batch, queries, 1, channels)
+        out = attend_biased(query, key, value, bias, self.kernel)
+        return out.view(batch, heads, rows, width, channels)

@@ -55,6 +55,8 @@ def test_equals_its_definition_position_by_position(size, window, dilation):
     x = random_map(2, 4, *size)
     expected = plain(module, x)
     torch.testing.assert_close(module(x), expected)
+    module.rows = 1
+    torch.testing.assert_close(module(x), expected)
     module.kernel = "fused"
     torch.testing.assert_close(module(x), expected)
 
@@ -112,7 +114,12 @@ def test_costs_are_linear_in_the_positions():
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [({"window": 4}, "window"), ({"dilation": 0}, "dilation"), ({"heads": 3}, "heads")],
+    [
+        ({"window": 4}, "window"),
+        ({"dilation": 0}, "dilation"),
+        ({"heads": 3}, "heads"),
+        ({"rows": 0}, "rows"),
+    ],
 )
 def test_wrong_arguments_are_named(arguments, named):
     with pytest.raises(ValueError, match=named):
