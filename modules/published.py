@@ -154,8 +154,7 @@ class HRNetClassifier(HRNet):
             for i, planes in enumerate(_HEAD_PLANES)
         )
         self.downsamp_modules = nn.ModuleList(
-            _with_bias(ConvBNReLU(fine, coarse, 3, stride=2))
-            for fine, coarse in pairwise(wide)
+            _with_bias(ConvBNReLU(fine, coarse, 3, stride=2)) for fine, coarse in pairwise(wide)
         )
         self.final_layer = _with_bias(ConvBNReLU(wide[-1], _HEAD_CHANNELS))
         self.pool = nn.AdaptiveAvgPool2d(1)
