@@ -106,11 +106,14 @@ def _three(channels: Sequence[int]) -> tuple[int, int, int]:
 def average_before_shortcuts(network: ResNet) -> None:
     """Let shortcuts that stride average 2 x 2 positions and not stride ("D" of He et al. 2019)."""
     for block in network.modules():
-        shortcut = getattr(block, "downsample", None)
-        if isinstance(shortcut, nn.Sequential) and shortcut[0].stride != (1, 1):
-            shortcut[0].stride = (1, 1)
+        if not isinstance(block, (BasicBlock, Bottleneck)) or block.downsample is None:
+            continue
+        projection, norm = block.downsample
+        assert isinstance(projection, nn.Conv2d)
+        if projection.stride != (1, 1):
+            projection.stride = (1, 1)
             pool = nn.AvgPool2d(2, 2, ceil_mode=True, count_include_pad=False)
-            block.downsample = nn.Sequential(pool, *shortcut)  # type: ignore[assignment]
+            block.downsample = nn.Sequential(pool, projection, norm)
 
 
 def _behind_last_norms(network: ResNet, name: str, arguments: Mapping[str, Any]) -> None:
@@ -181,6 +184,7 @@ class HRNetClassifier(HRNet):
 def _with_bias(layer: ConvBNReLU) -> ConvBNReLU:
     """The published head has biases in front of its norms."""
     convolution = layer[0]
+    assert isinstance(convolution, nn.Conv2d)
     convolution.bias = nn.Parameter(convolution.weight.new_zeros(convolution.out_channels))
     return layer
 
