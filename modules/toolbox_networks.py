@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from context_modules.context import build_context
 from context_modules.hrnet import HRNet
-from context_modules.layers import ConvBNReLU, positive
+from context_modules.layers import ConvBNReLU, add_biases, positive
 from context_modules.resnet import BasicBlock, Block, Bottleneck, ResNet
 from context_modules.segmentor import Segmentor, build_backbone
 
@@ -106,11 +106,14 @@ def _three(channels: Sequence[int]) -> tuple[int, int, int]:
 def average_before_shortcuts(network: ResNet) -> None:
     """Let shortcuts that stride average 2 x 2 positions and not stride ("D" of He et al. 2019)."""
     for block in network.modules():
-        shortcut = getattr(block, "downsample", None)
-        if isinstance(shortcut, nn.Sequential) and shortcut[0].stride != (1, 1):
-            shortcut[0].stride = (1, 1)
+        if not isinstance(block, (BasicBlock, Bottleneck)) or block.downsample is None:
+            continue
+        projection, norm = block.downsample
+        assert isinstance(projection, nn.Conv2d)
+        if projection.stride != (1, 1):
+            projection.stride = (1, 1)
             pool = nn.AvgPool2d(2, 2, ceil_mode=True, count_include_pad=False)
-            block.downsample = nn.Sequential(pool, *shortcut)  # type: ignore[assignment]
+            block.downsample = nn.Sequential(pool, projection, norm)
 
 
 def _behind_last_norms(network: ResNet, name: str, arguments: Mapping[str, Any]) -> None:
@@ -154,10 +157,11 @@ class HRNetClassifier(HRNet):
             for i, planes in enumerate(_HEAD_PLANES)
         )
         self.downsamp_modules = nn.ModuleList(
-            _with_bias(ConvBNReLU(fine, coarse, 3, stride=2))
-            for fine, coarse in pairwise(wide)
+            ConvBNReLU(fine, coarse, 3, stride=2) for fine, coarse in pairwise(wide)
         )
-        self.final_layer = _with_bias(ConvBNReLU(wide[-1], _HEAD_CHANNELS))
+        self.final_layer = ConvBNReLU(wide[-1], _HEAD_CHANNELS)
+        for part in (self.downsamp_modules, self.final_layer):
+            add_biases(part)  # in front of norms, as published
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(_HEAD_CHANNELS, classes)
 
@@ -177,13 +181,6 @@ class HRNetClassifier(HRNet):
             y = m + down(y)
         y = self.pool(self.final_layer(y)).flatten(1)
         return self.classifier(y)  # type: ignore[no-any-return]
-
-
-def _with_bias(layer: ConvBNReLU) -> ConvBNReLU:
-    """The published head has biases in front of its norms."""
-    convolution = layer[0]
-    convolution.bias = nn.Parameter(convolution.weight.new_zeros(convolution.out_channels))
-    return layer
 
 
 class PublishedOutput(NamedTuple):

@@ -13,6 +13,7 @@ from harness.judge.statistics.intervals import median_interval
 from harness.judge.statistics.significance import adjusted
 from harness.judge.verdict import reference_table
 from harness.measure.convention import CONVENTIONS, ConventionSpec, operations
+from harness.measure.kept import measure_kept
 from harness.measure.memory import measure_memory
 from harness.measure.operations import Tally, layer_costs, measure_operations, measure_params
 from harness.records.quantities.derived import sum_of_outputs
@@ -30,9 +31,9 @@ DEPTH = 4
 PRINTED_BY = {
     "flops": "OCNet, CCNet",
     "macs": "RANet; fvcore, thop",
-    "torchstat": "SRNet, Table 3",
+    "torchstat": "SRNet, Table 3; EMANet",
     "toolbox": "SRNet, Table 5 (Mask R-CNN)",
-    "gibi_macs": "GGCF",
+    "gibi_macs": "GGCF; HRNet",
 }
 MIB, GIGA = 2**20, 1e9
 
@@ -47,7 +48,7 @@ def cases() -> Mapping[str, Job]:
 def measured(label: str) -> Mapping[str, Any]:
     """Static figures of a case."""
     job = cases()[label]
-    return measure_params(job) | measure_operations(job) | measure_memory(job)
+    return measure_params(job) | measure_operations(job) | measure_memory(job) | measure_kept(job)
 
 
 def counters() -> str:
@@ -138,7 +139,7 @@ def _sum(spec: ConventionSpec, figures: Mapping[str, Any]) -> str:
 
 
 def memory() -> str:
-    """What of the four numbers is known without running anything."""
+    """What of the five numbers is known without running anything."""
     job, figures = cases()[HELD], measured(HELD)
     positions = job.case.inputs[0][-1] * job.case.inputs[0][-2]
     relation = positions**2 * 4
@@ -148,6 +149,7 @@ def memory() -> str:
         ("one relation, N x N in float32", relation),
         ("live peak, inference", figures["live_peak_bytes"]),
         ("live peak, forward and backward", figures["live_peak_training_bytes"]),
+        ("live peak, inference, names kept", figures["kept_peak_bytes"]),
         ("sum of outputs", sum_of_outputs(figures) or 0.0),
     ]
     heads = (f"{HELD} at N = {positions:,}", "MiB")

@@ -159,7 +159,12 @@ def _parts(source: Source) -> Iterator[tuple[str, int]]:
 def _printed(paper: str, table: str) -> str:
     """`ocnet`, `table4` as `OCNet Table 4`."""
     words = re.sub(r"(?<=[a-z])(?=[0-9])", " ", table)
-    return f"{paper.upper().replace('NET', 'Net')} {words[:1].upper()}{words[1:]}"
+    name = paper if paper in _NO_PAPERS else paper.upper().replace("NET", "Net")
+    return f"{name} {words[:1].upper()}{words[1:]}"
+
+
+_NO_PAPERS = ("hamburger", "imgclsmob", "mmsegmentation", "timm", "torchvision")
+"""Libraries whose tables are printed, too; their names are in small letters."""
 
 
 if __name__ == "__main__":

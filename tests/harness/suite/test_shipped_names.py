@@ -55,7 +55,10 @@ def test_a_file_of_that_name_in_the_current_folder_goes_first(file, folder):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("efficency", "did you mean efficiency or ggcf_efficiency? (all names: "),
+        (
+            "efficency",
+            "did you mean efficiency or ggcf_efficiency or efficiency_more? (all names: ",
+        ),
         ("suites/ocnet-table4.yaml", "did you mean ocnet_table4 or "),
         ("zzz", "check the path or the name (all names: harness list suites)"),
     ],
