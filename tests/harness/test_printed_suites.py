@@ -38,7 +38,6 @@ ROWS = {
         "RCCA (R=2) over Non-local": {"memory_ratio": None},
     },
     "imgclsmob_segmentation": {
-        "PSPNet ResNet(D)-50b, 150 classes": {},
         "DANet ResNet(D)-50b, 19 classes": {
             "params": CLASSIFIERS,
             "gflops_half": 2 * 512 * 19 * 60 * 60 / 1e9,
@@ -46,7 +45,6 @@ ROWS = {
     },
     "imgclsmob_blocks": {
         "ResNet-50": {"gflops_half": STRIDED + NORMED - PAIRS / 2e9},
-        "SE-ResNet-50": {"gflops_half": STRIDED + NORMED - PAIRS / 2e9},
     },
 }
 
