@@ -145,6 +145,16 @@ def test_cases_that_differ_in_evaluation_alone_share_their_trainings():
     assert {training.kept for training in made.trainings} == {None}
 
 
+def test_of_rounds_of_seeds_the_first_is_planned_and_the_most_is_said():
+    rounds = {"seeds": 3, "until_separated": 1.0, "max_seeds": 8}
+    jobs = [trained(**rounds), trained(flip=True, **rounds), trained("ppm", **rounds)]
+    made = make_plan(suite(*jobs, trained("se", seeds=2)), Earlier(), MACHINE)
+    assert len(made.trainings) == 3 + 3 + 2
+    (said,) = made.notes
+    assert "8 trainings at first" in said
+    assert "up to 18 in all" in said  # 8 of fcn, 8 of ppm, and the fixed two
+
+
 def test_a_kept_training_is_found_and_costs_nothing(tmp_path, monkeypatch):
     """A real training of two steps, then the plan of what would repeat it."""
     pytest.importorskip("safetensors")
