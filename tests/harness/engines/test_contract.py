@@ -77,7 +77,8 @@ def outcomes(events):
 
 def test_more_can_be_submitted_when_all_have_ended(events):
     """As rounds of seeds do."""
-    assert [type(each) for each in events[2]] == [Started, Measuring, Finished]
+    begun = [type(each) for each in events[2] if not isinstance(each, Waiting)]
+    assert begun == [Started, Measuring, Finished]
     assert events[2][-1].outcome.status == "ok"
 
 
