@@ -169,6 +169,10 @@ class Budget:
     left: int = MOST_CASES
 
 
+_ASKED_FOR = ("memory_kept", "witness")
+"""What a suite asks for by name; the option `static` alone does not add it."""
+
+
 @dataclass(eq=False)
 class Expansion:
     """Makes the jobs of one file; mistakes go to its document."""
@@ -423,13 +427,10 @@ class Expansion:
         if self.overrides.metrics is None:
             return asked
         forced = metrics(self.overrides.metrics)
-        if "static" in self.overrides.metrics and "witness" not in {
-            *asked,
-            *self.overrides.metrics,
-        }:
-            # The second witness is a check that a suite asks for; `static` alone does not add it.
-            return tuple(name for name in forced if name != "witness")
-        return forced
+        if "static" not in self.overrides.metrics:
+            return forced
+        said = {*asked, *self.overrides.metrics}
+        return tuple(name for name in forced if name in said or name not in _ASKED_FOR)
 
     def _condition(self, recipe: Recipe, combination: Combination, key: str, default: Any) -> Any:
         name = "pass_" if key == "pass" else key

@@ -285,7 +285,7 @@ class Conditions(Strict):
     measure: Measure | None = Field(
         default=None,
         description="Metrics, or package.file:function of your own; static (params, flops, memory, "
-        "witness) if absent.",
+        "memory_kept, witness) if absent.",
     )
     device: DeviceChoice | None = Field(default=None, description="auto if absent.")
     dtype: DType | None = Field(default=None, description="float32 if absent.")

@@ -49,7 +49,7 @@ def test_a_case_takes_its_own_word_then_the_suites_then_the_default(write):
     assert (a.case.dtype, a.case.pass_) == ("float32", "inference")
     assert a.case.arguments == {"scale": 2}
     assert b.case.inputs == ((1, 4, 5, 6), (1, 4))
-    assert b.metrics == ("params", "flops", "memory", "witness")
+    assert b.metrics == ("params", "flops", "memory", "memory_kept", "witness")
     assert (b.case.dtype, b.case.pass_, b.case.device) == ("bfloat16", "training", "cpu")
     assert (b.threads, b.seed, b.timeout) == (2, 7, 1.5)
     assert b.case.arguments == {"width": 3}  # Sized has no argument scale
@@ -180,7 +180,7 @@ def test_overrides_apply_to_every_case_and_every_axis(write):
     for job in suite.jobs:
         assert (job.case.inputs, job.case.dtype) == (((1, 3, 5, 5),), "bfloat16")
         assert (job.case.device, job.threads) == ("cpu", 3)
-        assert job.metrics == ("params", "flops", "memory", "witness", "latency")
+        assert job.metrics == ("params", "flops", "memory", "memory_kept", "witness", "latency")
 
 
 def test_only_keeps_labels_and_names_the_nearest_of_unknown_ones(write):
