@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from context_modules.aspp import ASPP
+from context_modules.attention import Kernel
+from context_modules.implicit_prior import ImplicitPrior, implicit_prior
 from context_modules.layers import ConvBNReLU, flatten_positions, one_of, pair, unflatten_positions
 from context_modules.pyramid_pooling import PyramidPooling
 
@@ -104,6 +106,10 @@ class ContextPriorLayer(nn.Module):
         form: `published` multiplies by P and by the materialised 1 - P; `exact` uses
             (1 - P) X = colsum(X) - P X, the same function with one product and no second N x N
             map. In half precision its inter-class context carries the rounding of colsum(X).
+        kernel: `explicit` holds the prior map. `fused` goes through its rows block by block and
+            makes each block again in the backward, (1 - P) X as `exact` does in either form;
+            `forward_with_prior` still gives the map that it is asked for,
+            `forward_with_implicit_prior` what it is made of.
 
     Raises:
         ValueError: an argument is not one of its choices, `input_size` is not two positive
@@ -122,15 +128,18 @@ class ContextPriorLayer(nn.Module):
         aggregation_arguments: Mapping[str, Any] | None = None,
         branches: Branches = "both",
         form: Form = "published",
+        kernel: Kernel = "explicit",
     ) -> None:
         super().__init__()
         one_of("aggregation", aggregation, get_args(Aggregation))
         one_of("branches", branches, get_args(Branches))
         one_of("form", form, get_args(Form))
+        one_of("kernel", kernel, get_args(Kernel))
         self.input_size = pair("input_size", input_size)
         self.branches = branches
         self.gives_extras = branches != "none"
         self.form = form
+        self.kernel: Kernel = kernel
         # Without a prior nothing follows the aggregation, which then makes the output itself.
         aggregated = out_channels if branches == "none" else context_channels
         self.aggregate = _aggregation(
@@ -166,6 +175,8 @@ class ContextPriorLayer(nn.Module):
         features = self.aggregate(x)  # (B, C1, H, W)
         if self.branches == "none":
             return cast(Tensor, features)
+        if self.kernel == "fused":
+            return self._fused(x, implicit_prior(features, self.predict_prior))
         # The prior lives no longer than its products, since nothing here names it.
         contexts = self._contexts(features, self._prior(features))
         return cast(Tensor, self.fuse(torch.cat([x, *contexts], dim=1)))
@@ -183,15 +194,30 @@ class ContextPriorLayer(nn.Module):
         Raises:
             ValueError: the map has another size, or the layer was built with `branches="none"`.
         """
-        if self.branches == "none":
-            raise ValueError(
-                'a layer with branches="none" has no prior; choose "both", "intra" or "inter"'
-            )
+        self._require_prior()
         self._require_size(x)
         features = self.aggregate(x)
         prior = self._prior(features)
         contexts = self._contexts(features, prior)
         return self.fuse(torch.cat([x, *contexts], dim=1)), prior
+
+    def forward_with_implicit_prior(self, x: Tensor) -> tuple[Tensor, ImplicitPrior]:
+        """The output of `forward` and what the prior is made of, for `FusedAffinityLoss`.
+
+        Args:
+            x: (B, C0, H, W).
+
+        Raises:
+            ValueError: as `forward_with_prior`.
+        """
+        self._require_prior()
+        self._require_size(x)
+        prior = implicit_prior(self.aggregate(x), self.predict_prior)
+        return self._fused(x, prior), prior
+
+    def _fused(self, x: Tensor, prior: ImplicitPrior) -> Tensor:
+        contexts = self._both(prior.select(), prior.features)
+        return cast(Tensor, self.fuse(torch.cat([x, *contexts], dim=1)))
 
     def _prior(self, features: Tensor) -> Tensor:
         logits = self.predict_prior(features)  # (B, N, H, W): the channels are the keys
@@ -207,7 +233,11 @@ class ContextPriorLayer(nn.Module):
             if self.branches != "intra":
                 contexts.append(self._transform(self.inter, torch.bmm(1 - prior, rows)))
             return contexts
-        selected = torch.bmm(prior, rows)  # P X
+        return self._both(torch.bmm(prior, rows), rows)
+
+    def _both(self, selected: Tensor, rows: Tensor) -> list[Tensor]:
+        """The contexts from P X and X, (B, N, C1) each."""
+        contexts = []
         if self.branches != "intra":
             reverse = rows.sum(dim=1, keepdim=True) - selected  # (1 - P) X
             contexts.append(self._transform(self.inter, reverse))
@@ -219,6 +249,12 @@ class ContextPriorLayer(nn.Module):
         height, width = self.input_size
         mean = context / (height * width)
         return cast(Tensor, convolution(unflatten_positions(mean, height, width)))
+
+    def _require_prior(self) -> None:
+        if self.branches == "none":
+            raise ValueError(
+                'a layer with branches="none" has no prior; choose "both", "intra" or "inter"'
+            )
 
     def _require_size(self, x: Tensor) -> None:
         if tuple(x.shape[-2:]) != self.input_size:
