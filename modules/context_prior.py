@@ -5,6 +5,7 @@ from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from context_modules.aspp import ASPP
 from context_modules.attention import Kernel
@@ -172,11 +173,12 @@ class ContextPriorLayer(nn.Module):
             ValueError: the map has another size.
         """
         self._require_size(x)
+        if self.kernel == "fused" and self.branches != "none":
+            # Nothing here names the prior, which goes as soon as it has been used.
+            return self._joined(x, self._implicit_prior(x))
         features = self.aggregate(x)  # (B, C1, H, W)
         if self.branches == "none":
             return cast(Tensor, features)
-        if self.kernel == "fused":
-            return self._fused(x, implicit_prior(features, self.predict_prior))
         # The prior lives no longer than its products, since nothing here names it.
         contexts = self._contexts(features, self._prior(features))
         return cast(Tensor, self.fuse(torch.cat([x, *contexts], dim=1)))
@@ -212,12 +214,37 @@ class ContextPriorLayer(nn.Module):
         """
         self._require_prior()
         self._require_size(x)
-        prior = implicit_prior(self.aggregate(x), self.predict_prior)
-        return self._fused(x, prior), prior
+        prior = self._implicit_prior(x)
+        return self._joined(x, prior), prior
 
-    def _fused(self, x: Tensor, prior: ImplicitPrior) -> Tensor:
-        contexts = self._both(prior.select(), prior.features)
-        return cast(Tensor, self.fuse(torch.cat([x, *contexts], dim=1)))
+    def _implicit_prior(self, x: Tensor) -> ImplicitPrior:
+        return implicit_prior(self.aggregate(x), self.predict_prior)
+
+    def _joined(self, x: Tensor, prior: ImplicitPrior) -> Tensor:
+        """The output from the input and what the prior selects.
+
+        The fusing convolution takes input and contexts one by one and sums, so that they are never
+        concatenated, nor alive together.
+        """
+        selected, total = prior.means()  # P X / N (B, N, C1) and 1 X / N (B, 1, C1)
+        del prior
+        convolution, *rest = self.fuse
+        widths = [x.shape[1]] + [selected.shape[2]] * (2 if self.branches == "both" else 1)
+        parts = iter(cast(nn.Conv2d, convolution).weight.split(widths, dim=1))
+        out = F.conv2d(x, next(parts), padding=1)
+        height, width = self.input_size
+        if self.branches != "inter":
+            context = self.intra(unflatten_positions(selected, height, width))
+            out += F.conv2d(context, next(parts), padding=1)
+            del context
+        if self.branches != "intra":
+            selected = total - selected
+            context = self.inter(unflatten_positions(selected, height, width))
+            del selected
+            out += F.conv2d(context, next(parts), padding=1)
+        for layer in rest:
+            out = layer(out)
+        return out
 
     def _prior(self, features: Tensor) -> Tensor:
         logits = self.predict_prior(features)  # (B, N, H, W): the channels are the keys
@@ -233,11 +260,7 @@ class ContextPriorLayer(nn.Module):
             if self.branches != "intra":
                 contexts.append(self._transform(self.inter, torch.bmm(1 - prior, rows)))
             return contexts
-        return self._both(torch.bmm(prior, rows), rows)
-
-    def _both(self, selected: Tensor, rows: Tensor) -> list[Tensor]:
-        """The contexts from P X and X, (B, N, C1) each."""
-        contexts = []
+        selected = torch.bmm(prior, rows)  # P X
         if self.branches != "intra":
             reverse = rows.sum(dim=1, keepdim=True) - selected  # (1 - P) X
             contexts.append(self._transform(self.inter, reverse))

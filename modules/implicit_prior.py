@@ -38,14 +38,15 @@ class ImplicitPrior(NamedTuple):
         """Rows of P from those of X: (B, n, C1) -> (B, n, N)."""
         return F.linear(features, self.weight, self.bias).sigmoid_()
 
-    def select(self) -> Tensor:
-        """P X, the sum of the features that each pixel selects: (B, N, C1)."""
+    def means(self) -> tuple[Tensor, Tensor]:
+        """P X / N, (B, N, C1), and 1 X / N, (B, 1, C1), whose difference is (1 - P) X / N."""
         features = self.features
+        pixels = features.shape[1]
 
         def some(rows: Tensor) -> Tensor:
-            return torch.bmm(self.rows(rows), features)
+            return torch.bmm(self.rows(rows), features) / pixels
 
-        return in_blocks(some, (features,), self.step)
+        return in_blocks(some, (features,), self.step), features.mean(dim=1, keepdim=True)
 
 
 def implicit_prior(features: Tensor, predict: nn.Sequential) -> ImplicitPrior:
