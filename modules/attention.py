@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from context_modules.blocks import BLOCK, in_blocks
+
 Kernel = Literal["explicit", "fused"]
 
 
@@ -53,24 +55,63 @@ def relation(
     return logits.softmax(dim=-1)
 
 
+def takes_any_width(device: torch.device) -> bool:
+    """Whether `scaled_dot_product_attention` is linear in memory where Dv differs from D."""
+    return device.type != "cpu"
+
+
 def _fused(
     query: Tensor, key: Tensor, value: Tensor, scale: float | None, mask: Tensor | None
 ) -> Tensor:
-    # scaled_dot_product_attention takes its O(N)-memory path only for contiguous tensors of rank 4
-    # and falls back silently to the quadratic one for all others.
     batch = torch.broadcast_shapes(  # type: ignore[no-untyped-call, unused-ignore]
         query.shape[:-2], key.shape[:-2], value.shape[:-2]
     )
-    four = (-1, 1) if len(batch) != 2 else batch
+    by_operator = query.shape[-1] == value.shape[-1] or takes_any_width(query.device)
+    # scaled_dot_product_attention takes its O(N)-memory path only for contiguous tensors of rank 4
+    # and falls back silently to the quadratic one for all others. Blocks are of rank 3.
+    lead = batch if len(batch) == 2 and by_operator else (-1, 1) if by_operator else (-1,)
 
-    def rank4(x: Tensor) -> Tensor:
-        return x.expand(*batch, *x.shape[-2:]).reshape(*four, *x.shape[-2:]).contiguous()
+    def grouped(x: Tensor, rows: int) -> Tensor:
+        return x.expand(*batch, rows, x.shape[-1]).reshape(*lead, rows, x.shape[-1])
 
+    query, key, value = (grouped(x, x.shape[-2]) for x in (query, key, value))
     if mask is not None:
-        mask = mask.expand(*batch, query.shape[-2], key.shape[-2]).reshape(
-            *four, query.shape[-2], key.shape[-2]
+        mask = mask.expand(*mask.shape[:-1], key.shape[-2])
+        # A row of the mask that is that of every query stays one.
+        shared = not by_operator and (mask.dim() < 2 or mask.shape[-2] == 1)
+        mask = grouped(mask, 1 if shared else query.shape[-2])
+    if by_operator:
+        out = F.scaled_dot_product_attention(
+            query.contiguous(), key.contiguous(), value.contiguous(), attn_mask=mask, scale=scale
         )
-    out = F.scaled_dot_product_attention(
-        rank4(query), rank4(key), rank4(value), attn_mask=mask, scale=scale
-    )
+    else:
+        out = _by_blocks(query, key, value, scale, mask)
     return out.reshape(*batch, *out.shape[-2:])
+
+
+def _by_blocks(
+    query: Tensor, key: Tensor, value: Tensor, scale: float | None, mask: Tensor | None
+) -> Tensor:
+    """Rank 3, with a mask of (G, Nq or 1, Nk): so much of the relation at once as `BLOCK` says."""
+    (groups, queries), keys = query.shape[:2], key.shape[1]
+    masks = () if mask is None else (mask,)
+    if queries * keys <= BLOCK:
+
+        def together(q: Tensor, k: Tensor, v: Tensor, *m: Tensor) -> Tensor:
+            return torch.bmm(relation(q, k, scale=scale, mask=m[0] if m else None), v)
+
+        return in_blocks(together, (query, key, value, *masks), BLOCK // (queries * keys), dim=0)
+
+    def alone(group: int) -> Tensor:
+        one = slice(group, group + 1)
+        own_key, own_value = key[one], value[one]
+        each = [m[one] for m in masks if m.shape[1] == queries]
+        shared = [m[one] for m in masks if m.shape[1] != queries]
+
+        def rows(q: Tensor, *m: Tensor) -> Tensor:
+            weights = relation(q, own_key, scale=scale, mask=next(iter((*m, *shared)), None))
+            return torch.bmm(weights, own_value)
+
+        return in_blocks(rows, (query[one], *each), max(1, BLOCK // keys))
+
+    return alone(0) if groups == 1 else torch.cat([alone(group) for group in range(groups)])

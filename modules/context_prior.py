@@ -5,8 +5,11 @@ from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from context_modules.aspp import ASPP
+from context_modules.attention import Kernel
+from context_modules.implicit_prior import ImplicitPrior, implicit_prior
 from context_modules.layers import ConvBNReLU, flatten_positions, one_of, pair, unflatten_positions
 from context_modules.pyramid_pooling import PyramidPooling
 
@@ -104,6 +107,10 @@ class ContextPriorLayer(nn.Module):
         form: `published` multiplies by P and by the materialised 1 - P; `exact` uses
             (1 - P) X = colsum(X) - P X, the same function with one product and no second N x N
             map. In half precision its inter-class context carries the rounding of colsum(X).
+        kernel: `explicit` holds the prior map. `fused` goes through its rows block by block and
+            makes each block again in the backward, (1 - P) X as `exact` does in either form;
+            `forward_with_prior` still gives the map that it is asked for,
+            `forward_with_implicit_prior` what it is made of.
 
     Raises:
         ValueError: an argument is not one of its choices, `input_size` is not two positive
@@ -122,15 +129,18 @@ class ContextPriorLayer(nn.Module):
         aggregation_arguments: Mapping[str, Any] | None = None,
         branches: Branches = "both",
         form: Form = "published",
+        kernel: Kernel = "explicit",
     ) -> None:
         super().__init__()
         one_of("aggregation", aggregation, get_args(Aggregation))
         one_of("branches", branches, get_args(Branches))
         one_of("form", form, get_args(Form))
+        one_of("kernel", kernel, get_args(Kernel))
         self.input_size = pair("input_size", input_size)
         self.branches = branches
         self.gives_extras = branches != "none"
         self.form = form
+        self.kernel: Kernel = kernel
         # Without a prior nothing follows the aggregation, which then makes the output itself.
         aggregated = out_channels if branches == "none" else context_channels
         self.aggregate = _aggregation(
@@ -163,6 +173,9 @@ class ContextPriorLayer(nn.Module):
             ValueError: the map has another size.
         """
         self._require_size(x)
+        if self.kernel == "fused" and self.branches != "none":
+            # Nothing here names the prior, which goes as soon as it has been used.
+            return self._joined(x, self._implicit_prior(x))
         features = self.aggregate(x)  # (B, C1, H, W)
         if self.branches == "none":
             return cast(Tensor, features)
@@ -183,15 +196,55 @@ class ContextPriorLayer(nn.Module):
         Raises:
             ValueError: the map has another size, or the layer was built with `branches="none"`.
         """
-        if self.branches == "none":
-            raise ValueError(
-                'a layer with branches="none" has no prior; choose "both", "intra" or "inter"'
-            )
+        self._require_prior()
         self._require_size(x)
         features = self.aggregate(x)
         prior = self._prior(features)
         contexts = self._contexts(features, prior)
         return self.fuse(torch.cat([x, *contexts], dim=1)), prior
+
+    def forward_with_implicit_prior(self, x: Tensor) -> tuple[Tensor, ImplicitPrior]:
+        """The output of `forward` and what the prior is made of, for `FusedAffinityLoss`.
+
+        Args:
+            x: (B, C0, H, W).
+
+        Raises:
+            ValueError: as `forward_with_prior`.
+        """
+        self._require_prior()
+        self._require_size(x)
+        prior = self._implicit_prior(x)
+        return self._joined(x, prior), prior
+
+    def _implicit_prior(self, x: Tensor) -> ImplicitPrior:
+        return implicit_prior(self.aggregate(x), self.predict_prior)
+
+    def _joined(self, x: Tensor, prior: ImplicitPrior) -> Tensor:
+        """The output from the input and what the prior selects.
+
+        The fusing convolution takes input and contexts one by one and sums, so that they are never
+        concatenated, nor alive together.
+        """
+        selected, total = prior.means()  # P X / N (B, N, C1) and 1 X / N (B, 1, C1)
+        del prior
+        convolution, *rest = self.fuse
+        widths = [x.shape[1]] + [selected.shape[2]] * (2 if self.branches == "both" else 1)
+        parts = iter(cast(nn.Conv2d, convolution).weight.split(widths, dim=1))
+        out = F.conv2d(x, next(parts), padding=1)
+        height, width = self.input_size
+        if self.branches != "inter":
+            context = self.intra(unflatten_positions(selected, height, width))
+            out += F.conv2d(context, next(parts), padding=1)
+            del context
+        if self.branches != "intra":
+            selected = total - selected
+            context = self.inter(unflatten_positions(selected, height, width))
+            del selected
+            out += F.conv2d(context, next(parts), padding=1)
+        for layer in rest:
+            out = layer(out)
+        return out
 
     def _prior(self, features: Tensor) -> Tensor:
         logits = self.predict_prior(features)  # (B, N, H, W): the channels are the keys
@@ -219,6 +272,12 @@ class ContextPriorLayer(nn.Module):
         height, width = self.input_size
         mean = context / (height * width)
         return cast(Tensor, convolution(unflatten_positions(mean, height, width)))
+
+    def _require_prior(self) -> None:
+        if self.branches == "none":
+            raise ValueError(
+                'a layer with branches="none" has no prior; choose "both", "intra" or "inter"'
+            )
 
     def _require_size(self, x: Tensor) -> None:
         if tuple(x.shape[-2:]) != self.input_size:

@@ -6,6 +6,8 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
+from context_modules.attention import Kernel
+from context_modules.blocks import BLOCK, in_blocks
 from context_modules.layers import ConvBNReLU, Transform, leak, pointwise, positive
 from context_modules.self_attention import Residual, add_residual, check_widths
 
@@ -34,6 +36,8 @@ class CrissCrossAttention(nn.Module):
             value_channels must then equal in_channels.
         recurrence: how often the attention is applied.
         residual: see `context_modules.self_attention`.
+        kernel: `explicit` holds the attention maps; `fused` goes through the rows of the map block
+            by block and makes each block again in the backward.
 
     Raises:
         ValueError: for sizes below 1, or value channels that do not fit.
@@ -49,6 +53,7 @@ class CrissCrossAttention(nn.Module):
         output_transform: Transform | Literal["none"] = "none",
         recurrence: int = 1,
         residual: Residual = "scaled",
+        kernel: Kernel = "explicit",
     ) -> None:
         super().__init__()
         keys = in_channels // 8 if key_channels is None else key_channels
@@ -72,13 +77,14 @@ class CrissCrossAttention(nn.Module):
             else pointwise(values, in_channels, output_transform)
         )
         self.recurrence = recurrence
+        self.kernel: Kernel = kernel
         self.residual: Residual = residual
         self.gamma = nn.Parameter(torch.zeros(1)) if residual == "scaled" else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, in_channels, H, W)."""
         for _ in range(self.recurrence):
-            context = criss_cross(self.query(x), self.key(x), self.value(x))
+            context = criss_cross(self.query(x), self.key(x), self.value(x), kernel=self.kernel)
             x = add_residual(self.output(context), x, self.residual, self.gamma)
             del context  # before the next round allocates
         return x
@@ -87,26 +93,33 @@ class CrissCrossAttention(nn.Module):
         """Elements of the attention maps A of Eq. 1 that one forward makes, batch 1.
 
         R H W (H + W), R the recurrence: O(HW (H + W)) in SRNet's Table 1. The masked entry of the
-        column is stored, and counts.
+        column is stored, and counts. The fused kernel holds blocks of them alone.
 
         Args:
             input_shape: (B, in_channels, H, W).
         """
+        if self.kernel == "fused":
+            return 0
         height, width = input_shape[-2:]
         return self.recurrence * height * width * (height + width)
 
 
-def criss_cross(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def criss_cross(
+    query: Tensor, key: Tensor, value: Tensor, *, kernel: Kernel = "explicit"
+) -> Tensor:
     """Attend along the column and the row of every position (CCNet, Eq. 1 and 2).
 
     Args:
         query: (B, D, H, W).
         key: (B, D, H, W).
         value: (B, C, H, W).
+        kernel: see `CrissCrossAttention`.
 
     Returns:
         (B, C, H, W).
     """
+    if kernel == "fused":
+        return _fused(query, key, value)
     height = query.shape[-2]
     weights = criss_cross_weights(query, key)  # (B, H, W, H + W)
     down = torch.matmul(weights[..., :height].transpose(1, 2), _columns(value))  # (B, W, H, C)
@@ -116,10 +129,41 @@ def criss_cross(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 def criss_cross_weights(query: Tensor, key: Tensor) -> Tensor:
     """The attention map A of Eq. 1: (B, D, H, W) twice -> (B, H, W, H + W), column first."""
-    down = torch.matmul(_columns(query), _columns(key).transpose(-2, -1))  # (B, W, H, H)
     own = torch.eye(query.shape[-2], dtype=torch.bool, device=query.device)
+    return _weights(query, key, _columns(key), own)
+
+
+def _fused(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    # Channels last, rows and columns are matrices as they lie, and no product copies them.
+    query, key, value = (
+        x.contiguous(memory_format=torch.channels_last) for x in (query, key, value)
+    )
+    batch, _, height, width = query.shape
+    own = torch.eye(height, dtype=torch.bool, device=query.device)
+    keys, values = _columns(key), _columns(value)
+
+    def some(q: Tensor, k: Tensor, v: Tensor, position: Tensor) -> Tensor:
+        weights = _weights(q, k, keys, position[0, 0])
+        down = torch.matmul(weights[..., :height].transpose(1, 2), values)
+        across = torch.matmul(weights[..., height:], _rows(v))
+        return (down.transpose(1, 2) + across).permute(0, 3, 1, 2)
+
+    step = max(1, BLOCK // (batch * width * (height + width)))
+    return in_blocks(some, (query, key, value, own[None, None]), step, dim=2)
+
+
+def _weights(query: Tensor, key: Tensor, columns: Tensor, own: Tensor) -> Tensor:
+    """The attention map of some rows of the map, (B, h, W, H + W).
+
+    Args:
+        query: (B, D, h, W), of these rows.
+        key: (B, D, h, W), likewise.
+        columns: (B, W, H, D), the keys of all rows.
+        own: (h, H), whether a row is the query's own.
+    """
+    down = torch.matmul(_columns(query), columns.transpose(-2, -1))  # (B, W, h, H)
     down = down.masked_fill_(own, float("-inf"))  # the row holds the position itself
-    across = torch.matmul(_rows(query), _rows(key).transpose(-2, -1))  # (B, H, W, W)
+    across = torch.matmul(_rows(query), _rows(key).transpose(-2, -1))  # (B, h, W, W)
     return torch.cat([down.transpose(1, 2), across], dim=-1).softmax(dim=-1)
 
 
@@ -146,6 +190,7 @@ class RCCA(nn.Module):
         out_channels: channels of the attention and of the output.
         key_channels: channels of query and key; `None` means out_channels / 8.
         recurrence: R of the paper.
+        kernel: see `CrissCrossAttention`.
         negative_slope: of all ReLUs, see `context_modules.layers.leak`.
 
     Raises:
@@ -159,13 +204,16 @@ class RCCA(nn.Module):
         out_channels: int = 512,
         key_channels: int | None = None,
         recurrence: int = 2,
+        kernel: Kernel = "explicit",
         negative_slope: float = 0.0,
     ) -> None:
         super().__init__()
         positive(in_channels=in_channels, out_channels=out_channels)
         self.context = nn.Sequential(
             ConvBNReLU(in_channels, out_channels, 3),
-            CrissCrossAttention(out_channels, key_channels=key_channels, recurrence=recurrence),
+            CrissCrossAttention(
+                out_channels, key_channels=key_channels, recurrence=recurrence, kernel=kernel
+            ),
             ConvBNReLU(out_channels, out_channels, 3),
         )
         self.fuse = ConvBNReLU(in_channels + out_channels, out_channels, 3)

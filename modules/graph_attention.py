@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from context_modules.attention import Kernel, attend, relation
+from context_modules.attention import Kernel, attend, relation, takes_any_width
 from context_modules.context_pruning import ContextPruning
-from context_modules.head_graph import HeadGraph
+from context_modules.head_graph import HeadGraph, Local
 from context_modules.trainable_edges import edges_between
+from context_modules.sliding_windows import window_attend
 
 # Logits of one block on the explicit path: 16 MiB in float32.
 _BLOCK_LOGITS = 2**22
@@ -55,8 +56,9 @@ def graph_attend(
         graph: E.
         size: (H, W).
         scale: factor on the logits, as in `attend`.
-        kernel: as in `attend`. Pruning and trainable edges need the relation matrix and take the
-            explicit one in any case. That never holds more than a block of it.
+        kernel: as in `attend`; `fused` takes LOCAL on the CPU as `window_attend` does. Pruning and
+            trainable edges need the relation matrix and take the explicit one in any case. That
+            never holds more than a block of it.
         block_keys: keys that are gathered at once. More is faster on a GPU, less takes less memory.
         pruning: drop contexts before the weighted sum.
         edge_table: positive weights of edges by offset (`TrainableEdges`); `None` means 1.
@@ -65,6 +67,8 @@ def graph_attend(
         (B, N, Dv).
     """
     fused = kernel == "fused" and pruning is None and edge_table is None
+    if fused and isinstance(graph, Local) and not takes_any_width(query.device):
+        return window_attend(query, key, value, size, radius=graph.radius, scale=scale)
     outputs: list[Tensor] = []
     order: list[Tensor] = []
     for block in blocks(graph, size, query.device, block_keys, None if fused else _BLOCK_LOGITS):

@@ -7,8 +7,9 @@ pairs and 3.9 billion such samples, so the sweep is arranged to share work:
 - D is symmetric: each line is walked once and its maximum is written twice.
 - All lines whose longer axis spans `length` steps meet the shorter axis at multiples of
   1 / `length`. One table per length holds the map at those heights, so that a sample is one row
-  look-up, not an interpolation; the pairs of one length and all their starting columns are taken
-  together, and no Python loop runs over pixels.
+  look-up, not an interpolation, and without gradients not even that but part of a view. The pairs
+  of one length and all their starting columns are taken together, and no Python loop runs over
+  pixels.
 - The maximum's gradient goes to one sample. The forward keeps that sample's step, one byte per
   line, and the backward visits each line once instead of each sample.
 - Several images go through together, their values side by side in memory: on small maps the number
@@ -232,18 +233,49 @@ class _Bundle:
     def maximum(self, table: Tensor, tile: int, keep_steps: bool) -> tuple[Tensor, Tensor]:
         """The largest sample of every line and its step, (pairs, starting columns, B) each."""
         reach, images = self.columns - self.length, table.shape[2]
+        if not keep_steps:
+            return self._largest(table, tile).view(-1, reach, images), self.start.new_empty(0)
         size = max(1, tile // ((self.last - self.first + 1) * reach * images))
         best = table.new_empty(len(self.start), reach * images)
-        step = torch.empty(best.shape if keep_steps else 0, dtype=torch.long, device=table.device)
+        step = torch.empty(best.shape, dtype=torch.long, device=table.device)
         for low in range(0, len(self.start), size):
             part = slice(low, low + size)
-            samples = self.samples(table, part)
-            if keep_steps:
-                best[part], step[part] = samples.max(dim=0)
-            else:
-                torch.amax(samples, dim=0, out=best[part])
+            best[part], step[part] = self.samples(table, part).max(dim=0)
         step = step.add_(self.first)
-        return best.view(-1, reach, images), step.view(-1, reach, images) if keep_steps else step
+        return best.view(-1, reach, images), step.view(-1, reach, images)
+
+    def _largest(self, table: Tensor, tile: int) -> Tensor:
+        """The largest sample of every line, (pairs, starting columns * B).
+
+        At one step the samples of all lines, by the upper of their rows and by how many rows they
+        fall, are a view of the table, so that nothing is looked up: a line that falls by `gap`
+        meets row length * upper + step * gap. A line that rises is walked from its end. Lines that
+        would leave the map are taken along, read zeros and are left out at last.
+        """
+        reach, images = self.columns - self.length, table.shape[2]
+        rows = (table.shape[0] - 1) // self.length + 1
+        gaps = min(self.length if self.along_x else self.length - 1, rows - 1) + 1
+        row = self.columns * images
+        padded = F.pad(table, (0, 0, 0, 0, 0, self.last * (gaps - 1)))
+        best = table.new_empty(2, rows, gaps, reach * images)
+        if torch.get_num_threads() == 1:
+            tile *= 4  # no pool to wait for, and fewer calls
+        size = max(1, tile // best[0, 0].numel())
+        for rises, upper in ((r, u) for r in (0, 1) for u in range(0, rows, size)):
+            part = best[rises, upper : upper + size]
+            for step in range(self.first, self.last + 1):
+                column = self.length - step if rises else step
+                samples = padded.as_strided(
+                    part.shape,
+                    (self.length * row, step * row, 1),
+                    self.length * upper * row + column * images,
+                )
+                if step == self.first:
+                    part.copy_(samples)
+                else:
+                    torch.maximum(part, samples, out=part)
+        gap = self.end - self.start
+        return best[(gap < 0).long(), torch.minimum(self.start, self.end), gap.abs()]
 
     def samples(self, table: Tensor, part: slice) -> Tensor:
         """(steps, pairs, starting columns * B): the maps on every step of the lines of pairs."""
@@ -319,12 +351,23 @@ def _kept(height: int, width: int, end_points: bool, device: torch.device) -> tu
 def _each(height: int, width: int, end_points: bool, device: torch.device) -> Iterator[_Bundle]:
     for along_x in (True, False):
         rows, columns = (height, width) if along_x else (width, height)
-        position = torch.arange(rows, device=device)
-        distance = (position.unsqueeze(1) - position).abs()
         for length in range(1 if end_points else 2, columns):
             # A diagonal line is as long along x as along y; it belongs to x.
-            start, end = torch.nonzero(
-                distance <= length if along_x else distance < length, as_tuple=True
-            )
+            start, end = _band(rows, length if along_x else length - 1, device)
             first, last = (0, length) if end_points else (1, length - 1)
             yield _Bundle(along_x, length, columns, first, last, start, end)
+
+
+def _band(rows: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """All (start, end) of `rows` numbers at most `width` apart, in order.
+
+    Worked out, not searched for: how many there are is known here, and no device is waited for.
+    """
+    position = torch.arange(rows, device=device)
+    low = (position - width).clamp(min=0)
+    counts = (position + width).clamp(max=rows - 1) - low + 1
+    reach = min(width, rows - 1)
+    total = rows * (2 * reach + 1) - reach * (reach + 1)
+    start = torch.repeat_interleave(position, counts, output_size=total)
+    before = counts.cumsum(0) - counts
+    return start, torch.arange(total, device=device) - before[start] + low[start]

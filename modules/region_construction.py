@@ -182,6 +182,11 @@ def _(maps: Tensor, labels: Tensor) -> Tensor:
     return maps.new_empty(len(labels))
 
 
+def ends_early(device: torch.device) -> bool:
+    """Whether to look after each round if the components are complete."""
+    return device.type == "cpu"
+
+
 @torch.library.custom_op("context_modules::connected_components", mutates_args=())
 def _components(maps: Tensor, threshold: float) -> Tensor:
     """Components of G = (maps >= threshold) by hooking and pointer jumping.
@@ -189,7 +194,8 @@ def _components(maps: Tensor, threshold: float) -> Tensor:
     Each round every tree's root takes the smallest root among the tree's neighbours, and every
     pixel then points to its root. A root that neither takes another nor is taken has neighbours
     that all took smaller ones, so it takes one in the next round: two rounds at least halve the
-    roots of a component, and 2 log2(N) rounds are enough for any G. Few are needed as a rule.
+    roots of a component, and 2 log2(N) rounds are enough for any G. Few are needed as a rule, but
+    only a CPU looks: a GPU that is asked has to be waited for, and allows no graph of its kernels.
     """
     pixels = len(maps)
     jumps = max(1, math.ceil(math.log2(max(pixels, 2))))
@@ -201,7 +207,7 @@ def _components(maps: Tensor, threshold: float) -> Tensor:
         hooked = labels.scatter_reduce(0, labels, nearest, "amin")
         for _jump in range(jumps):
             hooked = hooked[hooked]
-        if torch.equal(hooked, labels):
+        if ends_early(maps.device) and torch.equal(hooked, labels):
             break
         labels = hooked
     return labels

@@ -118,8 +118,20 @@ class SelfAttention(nn.Module):
         source = x if self.key_stride == 1 else F.max_pool2d(x, self.key_stride)
         # Query, key and value are handed over, not kept: they are freed before rho allocates.
         combine = self.aggregate if self.regions == 1 else self._by_region
-        z = self.output(combine(self.query(x), self.key(source), self.value(source)))
+        z = self.output(
+            combine(
+                self._laid_out(self.query(x)),
+                self._laid_out(self.key(source)),
+                self._laid_out(self.value(source)),
+            )
+        )
         return add_residual(z, x, self.residual, self.gamma)
+
+    def _laid_out(self, x: Tensor) -> Tensor:
+        """With the fused kernel channels last, as it reads rows: one map is copied at a time."""
+        if self.kernel == "explicit" or self.regions > 1:
+            return x
+        return x.contiguous(memory_format=torch.channels_last)
 
     def aggregate(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Context of every position of a region: W delta(X) as a map (B, value_channels, h, w)."""

@@ -1,8 +1,8 @@
 """Scaled-dot-product attention as CUDA runs it, for fake tensors, which lie on the CPU.
 
-There PyTorch takes its quadratic path wherever keys and values differ in width; on CUDA it does
-not. A count of a CUDA case that followed the CPU would predict a relation matrix that is never
-made, and refuse cases that fit.
+There PyTorch takes its quadratic path wherever keys and values differ in width, and this project
+goes block by block instead; on CUDA neither is so. A count of a CUDA case that followed the CPU
+would predict a relation matrix that is never made, or blocks of it, and refuse cases that fit.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from context_modules import attention as attention_module
 from harness.case import Case
 
 # aten/src/ATen/native/transformers/cuda/sdp_utils.cpp, check_head_dim_size_mem_efficient: rows of
@@ -40,11 +41,15 @@ def attention_as_on(case: Case) -> Iterator[None]:
             return result
         return _fused(query, key, value, given)
 
+    own: Any = attention_module
+    takes_any_width = own.takes_any_width
     setattr(module, name, attention)
+    own.takes_any_width = lambda _device: True
     try:
         yield
     finally:
         setattr(module, name, plain)
+        own.takes_any_width = takes_any_width
 
 
 def is_fused(query: Tensor, key: Tensor, value: Tensor, given: dict[str, Any]) -> bool:

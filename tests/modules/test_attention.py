@@ -4,7 +4,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from context_modules import attention
 from context_modules.attention import attend, relation
 
 SIZES = st.integers(1, 6)
@@ -60,3 +63,53 @@ def test_a_mask_may_differ_between_groups(kernel):
     torch.testing.assert_close(out[:, 0], attend(query[:, 0], query[:, 0], query[:, 0]))
     seen = query[:, 1, :2]
     torch.testing.assert_close(out[:, 1], attend(query[:, 1], seen, seen))
+
+
+@pytest.mark.parametrize("block", [3, 20, 200])
+@pytest.mark.parametrize("rows", [0, 1, 7])
+@pytest.mark.parametrize("batch", [(), (2,), (1, 2, 3)])
+def test_blocks_give_the_function_and_its_gradients(monkeypatch, batch, rows, block):
+    """Values of another width, queries that no block divides, a mask of one row or of each."""
+    monkeypatch.setattr(attention, "BLOCK", block)
+    leaves = [
+        random_rows(*batch, *shape, seed=seed).requires_grad_()
+        for seed, shape in enumerate([(7, 5), (9, 5), (9, 4)])
+    ]
+    mask = None
+    if rows:
+        mask = random_rows(rows, 9, seed=4) > 0
+        mask[:, 0] = True
+    explicit, fused = (attend(*leaves, mask=mask, kernel=each) for each in ("explicit", "fused"))
+    near = {"rtol": 0, "atol": 1e-12}
+    torch.testing.assert_close(fused, explicit, **near)
+    incoming = random_rows(*explicit.shape, seed=5)
+    pairs = zip(
+        *(torch.autograd.grad(out, leaves, incoming) for out in (explicit, fused)), strict=True
+    )
+    for expected, actual in pairs:
+        torch.testing.assert_close(actual, expected, **near)
+    with torch.no_grad():
+        torch.testing.assert_close(attend(*leaves, mask=mask, kernel="fused"), explicit, **near)
+
+
+@pytest.mark.parametrize("width", [8, 24])
+def test_fused_memory_is_linear_on_the_cpu(width):
+    """Of 1024 positions a relation matrix has a million entries."""
+    query = torch.randn(1, 1024, 8)
+    value = torch.randn(1, 1024, width)
+    largest = Largest()
+    with torch.no_grad(), largest:
+        attend(query, query, value, kernel="fused")
+    assert largest.numbers <= attention.BLOCK
+
+
+class Largest(TorchDispatchMode):
+    """Notes the most elements that an operator gave."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        given = [each for each in tree_leaves(out) if isinstance(each, torch.Tensor)]
+        self.numbers = max([self.numbers, *(each.numel() for each in given)])
+        return out

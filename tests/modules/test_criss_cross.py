@@ -3,6 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from context_modules import criss_cross as criss_cross_file
 from context_modules.criss_cross import RCCA, CrissCrossAttention, criss_cross, criss_cross_weights
 
 SIDES = st.integers(1, 7)
@@ -29,6 +30,23 @@ def test_equals_masked_dense_attention(height, width, batch):
     expected = value.flatten(2) @ logits.softmax(-1).transpose(1, 2)
     actual = criss_cross(query, key, value)
     torch.testing.assert_close(actual.flatten(2), expected)
+
+
+@pytest.mark.parametrize("block", [10, 100, 10**6])
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (6, 1), (5, 7)])
+def test_the_fused_kernel_gives_the_function_and_its_gradients(monkeypatch, size, block):
+    monkeypatch.setattr(criss_cross_file, "BLOCK", block)
+    maps = [random_map(2, c, *size, seed=c).requires_grad_() for c in (2, 3, 4)]
+    maps[0] = random_map(2, 3, *size).requires_grad_()
+    expected, actual = (criss_cross(*maps, kernel=kernel) for kernel in ("explicit", "fused"))
+    near = {"rtol": 0, "atol": 1e-12}
+    torch.testing.assert_close(actual, expected, **near)
+    incoming = random_map(*expected.shape, seed=5)
+    gradients = [torch.autograd.grad(out, maps, incoming) for out in (expected, actual)]
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(other, one, **near)
+    with torch.no_grad():
+        torch.testing.assert_close(criss_cross(*maps, kernel="fused"), expected, **near)
 
 
 @given(SIDES, SIDES)

@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from context_modules import region_construction
 from context_modules.region_attention import RegionAttention, RegionAuxiliaryHead, RegionScores
 
 SMALL = {"channels": 16, "out_channels": 8, "categories": 5}
@@ -136,3 +138,35 @@ def test_a_limit_makes_the_real_cost_the_counted_one() -> None:
         return counter.get_total_flops()
 
     assert macs(fake=True) == macs(fake=False) > 0
+
+
+# What asks a device for a number, or for a shape that follows from the data.
+WAITING = {
+    "aten::nonzero",
+    "aten::item",
+    "aten::_local_scalar_dense",
+    "aten::equal",
+    "aten::unique",
+}
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_with_a_limit_no_device_is_waited_for(monkeypatch: pytest.MonkeyPatch, train: bool) -> None:
+    """Off the CPU, where all rounds are made: same bits. 33 x 37 pixels keep no bundles."""
+    head = small(max_regions=3).train(train)
+    head.construction.end_points = True
+    x = torch.randn(1, 32, 33, 37, generator=torch.Generator().manual_seed(1))
+
+    def labels() -> torch.Tensor:
+        return head.regions(head.scores(head.reduce(x))).labels  # type: ignore[misc]
+
+    expected = labels()
+    monkeypatch.setattr(region_construction, "ends_early", lambda _device: False)
+    assert torch.equal(labels(), expected)
+    with profile(activities=[ProfilerActivity.CPU]) as profiled, torch.set_grad_enabled(train):
+        out = head(x)
+        if train:
+            out.sum().backward()
+    found = {event.key for event in profiled.key_averages()}
+    assert "context_modules::line_maximum" in found
+    assert not found & WAITING

@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from context_modules import line_maximum as lines_file
 from context_modules import region_maps as maps_file
-from context_modules.line_maximum import boundary_line_samples, line_maximum
+from context_modules.line_maximum import boundary_line_samples, line_maximum, sweep
 from context_modules.region_maps import (
     decision_maps,
     jensen_shannon_divergence,
@@ -266,3 +266,14 @@ def test_operators_promise_the_shapes_they_give(end_points: bool, keep_steps: bo
         (operators.split_gradient_, (maximum, maximum.clone(), categories.flatten(2), True)),
     ):
         torch.library.opcheck(operator.default, arguments, test_utils=checks)
+
+
+@pytest.mark.parametrize("end_points", [False, True])
+@pytest.mark.parametrize("size", [(1, 1, 1), (1, 1, 6), (2, 6, 1), (3, 5, 7), (1, 13, 9)])
+def test_without_gradients_the_largest_are_the_same_bits(
+    size: tuple[int, ...], end_points: bool
+) -> None:
+    """Walked as views of a table, not looked up."""
+    boundary = torch.rand(size, generator=torch.Generator().manual_seed(5))
+    kept, _ = sweep(boundary, end_points, keep_steps=True)
+    assert torch.equal(sweep(boundary, end_points, keep_steps=False)[0], kept)

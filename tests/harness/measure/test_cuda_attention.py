@@ -15,6 +15,7 @@ from harness.measure.subject import fakes
 
 SIDE = 48  # 2304 positions: a relation matrix of 20 MiB
 MATRIX = 4 * SIDE**4
+MAPS = 4 * SIDE**2 * 512
 
 
 def asked(device, kernel, **changes):
@@ -28,9 +29,9 @@ def peak(job):
 
 
 @pytest.mark.parametrize("pass_", ["inference", "training"])
-def test_a_fused_case_of_unequal_widths_holds_no_relation_matrix_on_cuda(pass_):
+def test_a_fused_case_of_unequal_widths_holds_no_relation_matrix(pass_):
     assert peak(asked("cuda", "explicit", pass_=pass_)) > MATRIX
-    assert peak(asked("cpu", "fused", pass_=pass_)) > MATRIX  # where PyTorch makes one
+    assert peak(asked("cpu", "fused", pass_=pass_)) < MATRIX + MAPS  # where PyTorch makes one
     assert peak(asked("cuda", "fused", pass_=pass_)) < MATRIX
 
 
