@@ -9,8 +9,8 @@ from torch import Tensor
 from context_modules.attention import Kernel, attend, relation, takes_any_width
 from context_modules.context_pruning import ContextPruning
 from context_modules.head_graph import HeadGraph, Local
-from context_modules.trainable_edges import edges_between
 from context_modules.sliding_windows import window_attend
+from context_modules.trainable_edges import edges_between
 
 # Logits of one block on the explicit path: 16 MiB in float32.
 _BLOCK_LOGITS = 2**22

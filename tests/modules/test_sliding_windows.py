@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from context_modules import window_attention
+from context_modules import sliding_windows
 from context_modules.head_graph import Local
 from context_modules.sliding_windows import window_attend
 
@@ -24,8 +24,8 @@ def leaf(*shape, seed):
 )
 def test_the_function_and_its_gradients(monkeypatch, size, radius, tile, block, scale):
     """Single tiles, tiles that do not divide a side, windows over the border; batch 2."""
-    monkeypatch.setattr(window_attention, "TILE", tile)
-    monkeypatch.setattr(window_attention, "BLOCK", block)
+    monkeypatch.setattr(sliding_windows, "TILE", tile)
+    monkeypatch.setattr(sliding_windows, "BLOCK", block)
     pixels = size[0] * size[1]
     query, key, value = leaves = [leaf(2, pixels, c, seed=c + i) for i, c in enumerate((3, 3, 4))]
     logits = query @ key.transpose(1, 2) * (1.0 if scale else 3**-0.5)
