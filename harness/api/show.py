@@ -225,7 +225,8 @@ def describe(module: str, *, imported: bool = False) -> Description:
         ModuleError: it is unknown or cannot be imported.
     """
     from context_modules.catalog import BY_NAME
-    from harness.instantiate import file_of, parameters_of, resolve, target_of, type_name
+    from harness.instantiate import file_of, resolve, target_of
+    from harness.signature import parameters_of, type_name
 
     target = target_of(module)
     if not imported and (file := file_of(target)) is not None:
