@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from context_modules.layers import ConvBNReLU
+from context_modules.published import load_weights
 from context_modules.resnet import BasicBlock, Block, Bottleneck
-from context_modules.weights import load_weights
 
 _SAME = Block()
 # Exchange units per stage 2, 3, 4 (Sun et al. 2019, section 3.2: 1, 4, 3) and residual units per
@@ -76,7 +76,7 @@ class HRNet(nn.Module):
         width: channels of the branch of highest resolution (18, 32 or 48 in the paper).
         align_corners: of every interpolation; the published weights for Cityscapes exist in both
             kinds.
-        weights: a file for `context_modules.weights.load_weights`.
+        weights: a file for `context_modules.published.load_weights`.
 
     Raises:
         ValueError: `width` is not positive, or the weights do not fit.

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, get_args
 from torch import Tensor, nn
 
 from context_modules.layers import one_of
-from context_modules.weights import load_weights
+from context_modules.published import load_weights
 
 Stem = Literal["7x7", "3x3"]
 FirstDilation = Literal["before", "stage"]
@@ -146,7 +146,7 @@ class ResNet(nn.Module):
             CCNet and RANet; odd sizes alone differ.
         groups: blocks of the 3x3 convolutions (32 in ResNeXt-101 32x4d).
         width_per_group: channels per group in layer1 (4 in ResNeXt-101 32x4d).
-        weights: a file for `context_modules.weights.load_weights`.
+        weights: a file for `context_modules.published.load_weights`.
 
     Raises:
         ValueError: the weights do not fit, or an argument is outside of what is listed here.

@@ -10,9 +10,10 @@ from torch.nn import functional as F
 from context_modules.context import build_context, forward_with_extras, output_channels
 from context_modules.hrnet import HRNet
 from context_modules.layers import ConvBNReLU, one_of
+from context_modules.published import load_weights
 from context_modules.resnet import ResNet
+from context_modules.resnet_v1c import BACKBONES as V1C
 from context_modules.small_backbone import SmallBackbone
-from context_modules.weights import load_weights
 
 Frame = Literal["head", "between", "beside"]
 Output = Literal["logits", "features"]
@@ -31,6 +32,8 @@ BACKBONES: dict[str, tuple[type[Backbone], dict[str, Any]]] = {
     "hrnetv2_w48": (HRNet, {"width": 48}),
     "small": (SmallBackbone, {}),
 }
+# What these are made of counts in the key of a training by their class alone.
+BACKBONES.update(V1C)
 
 
 class SegmentorOutput(NamedTuple):
@@ -74,7 +77,7 @@ class Segmentor(nn.Module):
         backbone: a key of `BACKBONES`.
         backbone_arguments: further arguments of the backbone; residual networks start from the deep
             stem and output stride 8.
-        backbone_weights: a file for `context_modules.weights.load_weights`.
+        backbone_weights: a file for `context_modules.published.load_weights`.
         context: a name of the catalog, `package.file:Class`, or `None`.
         context_arguments: its keyword arguments.
         frame: `head` puts the context module on the backbone's map (OCNet, CPNet, RANet); `between`

@@ -1,4 +1,4 @@
-"""Published weights into a network: safetensors or a torch file, never pickled code."""
+"""Weights into a network by its own names: safetensors or a torch file, never pickled code."""
 
 import pickle
 from collections.abc import Mapping, Sequence
@@ -51,6 +51,20 @@ def load_weights(
     _check(own, state, path)
     if not any(isinstance(x, FakeTensor) for x in own.values()):
         module.load_state_dict(state, strict=False)
+
+
+def read_state(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a file by name, wrappers and shared prefixes taken off; see `load_weights`.
+
+    Raises:
+        WeightsError: there is no such file, it holds code, or something else than tensors.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"{path}: there is no such file; download the weights first")
+    read = _read_safetensors if path.suffix == ".safetensors" else _read_torch
+    with unset_fake_temporarily():
+        return _unwrap(read(path), path)
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -35,7 +35,8 @@ def report(
     given = [runs] if isinstance(runs, (Run, str, Path)) else runs
     found = [each if isinstance(each, Run) else load(each) for each in given]
     loaded = {run.directory.path.resolve(): run for run in found}
-    content = report_html([_reported(run) for run in loaded.values()])
+    reported = [_reported(run) for run in loaded.values()]
+    content = report_html(_with_pictures(list(loaded.values()), reported))
     place = next(iter(loaded)) if len(loaded) == 1 else Path()
     file = place / "report.html" if out is None else Path(out)
     write_whole(file, content.encode("utf-8"))
@@ -59,6 +60,28 @@ def _reported(run: Run) -> "ReportedRun":
     every = [ReportedPart(part, run.part_rows(part)) for part in run.suite.parts()]
     parts = tuple(each for each in every if each.rows)
     return ReportedRun(path, description, context, parts, run.records, run.total)
+
+
+def _with_pictures(runs: Sequence[Run], reported: "list[ReportedRun]") -> "list[ReportedRun]":
+    """Runs with pictures of their trained networks, where these are at hand."""
+    if not any(
+        row.get("train_keys") for run in reported for part in run.parts for row in part.rows
+    ):
+        return reported  # PyTorch and the data need not be opened
+    from harness.api.pictures import kept_networks
+    from harness.present.report.pictures import MOST_LOADED, MOST_PICTURES, is_small, pictures_of
+
+    left, found = MOST_PICTURES, []
+    for run, each in zip(runs, reported, strict=True):
+        parts = []
+        for part in each.parts:
+            suite = next(one for one in run.suite.parts() if one.name == part.part.name)
+            kept = kept_networks(each.path, suite, part.rows, MOST_LOADED) if left else ()
+            drawn = pictures_of({name: one for name, one in kept if is_small(one)}, left)
+            left -= len(drawn)
+            parts.append(replace(part, pictures=drawn))
+        found.append(replace(each, parts=tuple(parts)))
+    return found
 
 
 def _unreferenced(suite: Suite) -> Suite:

@@ -277,6 +277,37 @@ class Run:
             owner, spec = self._part(part), _plot_spec(asked)
         return draw(spec, owner, self._rows[owner.name], self.context, to)
 
+    def picture(
+        self,
+        name: str,
+        *cases: str,
+        images: Sequence[int] = (),
+        seed: int | None = None,
+        steps: Sequence[int] = (),
+    ) -> "Figure":
+        """What trained networks of the run hold inside, or say, for images of its validation split.
+
+        The networks are taken from the store of trainings; without `steps` nothing is trained.
+
+        Args:
+            name: `prior`, `regions`, `nodes`, `relations`, `receptive-field` or `predictions`.
+            cases: labels, `suite: label` where the run has several suites; several stand in one
+                figure. May be left out where there is one.
+            images: their numbers; the first, of predictions the first four, if absent.
+            seed: of the training; the first of each case if absent.
+            steps: of one case, side by side: its network after so many steps of its training,
+                which on the CPU is repeated that far, bit by bit.
+
+        Raises:
+            HarnessError: there is no such picture, case, seed or image, the picture is not one of
+                this network, or the network is not kept any more.
+        """
+        from harness.api.pictures import networks_of
+        from harness.present.pictures.trained import draw_trained, require_picture
+
+        require_picture(name)
+        return draw_trained(name, networks_of(self, cases, seed, steps), images)
+
     def compare(self, *labels: str) -> "Comparison":
         """Which row is the fastest, and by how much.
 

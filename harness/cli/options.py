@@ -123,6 +123,13 @@ def figures(incomplete: str) -> list[str]:
     return _starting(FIGURES, incomplete)
 
 
+def pictures(incomplete: str) -> list[tuple[str, str]]:
+    """Pictures of trained networks, with what they show."""
+    from harness.present.pictures import TRAINED
+
+    return [(name, said) for name, said in TRAINED.items() if name.startswith(incomplete)]
+
+
 def among(names: tuple[str, ...]) -> Callable[[str], list[str]]:
     """Completes an option of few values."""
 
@@ -218,7 +225,49 @@ Plots = Annotated[
 ]
 PlotsFolder = Annotated[
     Path | None,
-    typer.Option("--out", metavar="DIR", help="Of plots; plots/ in the run's directory if absent."),
+    typer.Option(
+        "--out",
+        metavar="DIR|FILE",
+        help="Folder of plots, or file of a picture (.png, .svg, .pdf); plots/ or pictures/ in the "
+        "run's directory if absent.",
+    ),
+]
+Picture = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="Of a run: draw what its trained networks hold inside: prior, regions, nodes, "
+        "relations, receptive-field or predictions. Of a module: its inner maps on a made scene, "
+        "to a .png or .svg file.",
+        autocompletion=pictures,
+    ),
+]
+PicturedCases = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--case", metavar="LABEL", help="Of a picture: whose network; repeatable, side by side."
+    ),
+]
+PicturedSeed = Annotated[
+    int | None,
+    typer.Option("--seed", metavar="N", help="Of a picture: the training's; the first if absent."),
+]
+PicturedImages = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--image",
+        metavar="N",
+        help="Of a picture: a number from 0 in the validation split; of predictions repeatable.",
+    ),
+]
+PicturedSteps = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--step",
+        metavar="N",
+        help="Of a picture of one case: its network after so many steps of its training, which is "
+        "repeated that far; repeatable, side by side.",
+    ),
 ]
 FigureSize = Annotated[
     str | None,

@@ -20,6 +20,11 @@ from harness.cli.options import (
     FontName,
     Input,
     Notes,
+    Picture,
+    PicturedCases,
+    PicturedImages,
+    PicturedSeed,
+    PicturedSteps,
     Plots,
     PlotsFolder,
     Quiet,
@@ -32,11 +37,13 @@ from harness.cli.options import (
     table_formats,
 )
 from harness.cli.output import busy, console, say, strangers
+from harness.cli.pictures import draw_picture
 from harness.cli.printed import Below, below_of, print_run, print_tables
 from harness.instantiate import names
 from harness.messages import HarnessError, OptionError, hint, quote, suggest
 from harness.present.forms import TABLE_FORMATS, FormatError, formatted
 from harness.present.latex.source import Typesetting, typesetting_of
+from harness.present.pictures import TRAINED
 from harness.records.names import UnknownRunError, suites_in, tags_in
 from harness.records.remarks import DATED
 from harness.records.run_directory import LATEST, RunDirectoryError
@@ -132,12 +139,11 @@ def show(  # noqa: PLR0917 - typer calls it with names
     pass_: Annotated[
         str | None, typer.Option("--pass", help="inference (if absent) or training.")
     ] = None,
-    picture: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Draw the module's inner maps on a made scene (PNG, SVG)."
-        ),
-    ] = None,
+    picture: Picture = None,
+    cases: PicturedCases = None,
+    seed: PicturedSeed = None,
+    images: PicturedImages = None,
+    steps: PicturedSteps = None,
     table: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of a run: only this table.")
     ] = None,
@@ -186,17 +192,33 @@ def show(  # noqa: PLR0917 - typer calls it with names
         "--why": why or None,
         "--quiet": quiet or None,
     }
-    of_plots = {"--out": out, "--figure": figure, "--font": font, "--titled": titled or None}
-    of_run = {**of_tables, "--plots": plots or None, **of_plots}
-    kind, name = _told_apart(what, may_be_run=any(each is not None for each in of_run.values()))
+    of_plots = {"--figure": figure, "--font": font, "--titled": titled or None}
+    of_pictures = {"--case": cases, "--seed": seed, "--image": images, "--step": steps}
+    of_run = {**of_tables, "--plots": plots or None, "--out": out, **of_plots, **of_pictures}
+    may_be_run = picture in TRAINED or any(each is not None for each in of_run.values())
+    kind, name = _told_apart(what, may_be_run=may_be_run)
     if kind == RUN:
-        given = {"--input": input_, "--with": with_, "--pass": pass_, "--picture": picture}
+        given = {"--input": input_, "--with": with_, "--pass": pass_}
         _refuse(given, f"is for modules, and {name} is a run")
+        if picture is not None:
+            others = {**of_tables, **of_plots, "--plots": plots or None}
+            _refuse(others, "is not for pictures")
+            draw_picture(
+                name,
+                picture,
+                cases or [],
+                seed=seed,
+                images=images or [],
+                steps=steps or [],
+                out=out,
+            )
+            return
+        _refuse(of_pictures, "is for pictures", "add --picture NAME")
         if plots:
             _refuse(of_tables, "is for tables", "leave out --plots")
             draw_run(name, out, figure, font, titled=titled)
             return
-        _refuse(of_plots, "is for plots", "add --plots")
+        _refuse({"--out": out, **of_plots}, "is for plots", "add --plots")
         asked = typesetting_of(best, columns, full=full)
         below = below_of(notes, why, quiet)
         show_run(name, table, form, typesetting=asked, below=below)
@@ -251,8 +273,13 @@ def _refuse(options: Mapping[str, object], reason: str, cure: str = "leave it ou
 
 
 def _show_module(
-    module: str, input_: str | None, with_: list[str], pass_: str, picture: Path | None
+    module: str, input_: str | None, with_: list[str], pass_: str, picture: str | None
 ) -> None:
+    if picture in TRAINED:
+        raise OptionError(
+            f"--picture {picture}: of trained networks, and {module} is a module; name a run, or a "
+            ".png or .svg file for its maps on a made scene"
+        )
     if pass_ not in PASSES:
         raise OptionError(f"--pass {pass_}: no such pass; write inference or training")
     shapes = parse_shapes(input_) if input_ else (DEFAULT_INPUT,)

@@ -12,6 +12,7 @@ import inspect
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
@@ -25,12 +26,16 @@ if TYPE_CHECKING:
     from torch import nn
 
 # What is reached and decides no trained number: names, messages, files, how a network is judged. A
-# better message shall not ask for a night's trainings again.
+# better message shall not ask for a night's trainings again. Names of published weights count where
+# there are weights (`TrainingPlan.description`).
 _NO_PART = (
     "harness.case", "harness.messages", "harness.environment", "harness.training.checkpoint",
-    "context_modules.catalog",
+    "context_modules.catalog", "context_modules.published",
 )  # fmt: skip
 _NO_PART_BY_NAME = ("EvaluationSpec",)
+# Lists of names that grow, and how many of their entries count: one more data set says nothing of
+# trainings on the others, and what is trained on stands in the key itself.
+_GROWING = {"DataName": 6}
 
 _PYTHON = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
 INSTALLED = {"site-packages", "dist-packages"}
@@ -167,7 +172,7 @@ def _definition(module: str, name: str) -> tuple[str, list[Named]]:
     imported = {**file.imported, **_imported(inside)}
     uses = {each.id for each in inside if isinstance(each, ast.Name)}
     below = [(module, each) for each in uses & file.defined.keys() - {name}]
-    lines = [name, *map(_code, nodes)]
+    lines = [name, *(_code(_counted(name, node)) for node in nodes)]
     for each in sorted(uses & imported.keys()):
         below.append(imported[each])
         home, target = imported[each]
@@ -176,6 +181,17 @@ def _definition(module: str, name: str) -> tuple[str, list[Named]]:
         elif each != target:
             lines.append(f"{each} = {target}")
     return "\n".join(lines), below
+
+
+def _counted(name: str, node: ast.AST) -> ast.AST:
+    """A definition, of a list that grows its first entries alone."""
+    if name not in _GROWING:
+        return node
+    node = deepcopy(node)
+    for each in ast.walk(node):
+        if isinstance(each, ast.Tuple):
+            del each.elts[_GROWING[name] :]
+    return node
 
 
 @dataclass(frozen=True)

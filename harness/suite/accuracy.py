@@ -1,6 +1,6 @@
 """What a case's accuracy asks for: recipe, data and evaluation, found and checked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,12 +50,15 @@ class Accuracies:
         changes, where = self._word(recipe, "recipe_changes")
         try:
             chosen = found.for_data(data.name)
-            chosen = chosen.changed(changes) if changes else chosen
+            if changes:
+                chosen = _for_backbone(chosen, changes).changed(changes)
         except ValidationError as error:
             self.source.document.report_invalid(error, RecipeSpec, where)
             return None
+        named = "backbone_weights" in (changes or {}).get("network", {})
+        home = self.source.document.path if named else path
         return {
-            "recipe": _plain(chosen, path),
+            "recipe": _plain(chosen, home),
             **({"recipe_changes": changes} if changes else {}),
             "data": {"name": data.name, "root": self._root(data), "parameters": data.parameters},
             "evaluation": self._evaluation(recipe, chosen),
@@ -141,8 +144,23 @@ def read_recipe(path: Path) -> tuple[RecipeSpec | None, list[Problem]]:
     return (None if document.problems else spec), document.problems
 
 
+def _for_backbone(recipe: RecipeSpec, changes: Mapping[str, Any]) -> RecipeSpec:
+    """Without its backbone's arguments where the changes name a backbone of another kind."""
+    asked = changes.get("network")
+    name = asked.get("backbone") if isinstance(asked, Mapping) else None
+    if not isinstance(name, str) or _kind(name) == _kind(recipe.network.backbone):
+        return recipe
+    network = recipe.network.model_copy(update={"backbone_arguments": {}})
+    return recipe.model_copy(update={"network": network})
+
+
+def _kind(backbone: str) -> str:
+    """`resnet` of resnet101 and resnet50_v1c, `hrnetv` of hrnetv2_w48."""
+    return backbone[: next((i for i, c in enumerate(backbone) if not c.isalpha()), None)]
+
+
 def _plain(spec: RecipeSpec, path: Path) -> dict[str, Any]:
-    """The recipe as a job carries it, files as absolute paths."""
+    """The recipe as a job carries it; weights as an absolute path, taken from beside `path`."""
     plain = spec.model_dump(mode="json", exclude={"per_data"})
     weights = spec.network.backbone_weights
     if weights is not None:

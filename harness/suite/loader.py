@@ -31,7 +31,7 @@ class WeightsError(HarnessError):
 
 
 def with_weights(suite: Suite, file: Path) -> Suite:
-    """The suite with the file as an argument of every case whose module takes weights.
+    """The suite with the file in every case whose module, or whose recipe's network, takes weights.
 
     Raises:
         WeightsError: there is no such file, or no case takes weights.
@@ -42,7 +42,8 @@ def with_weights(suite: Suite, file: Path) -> Suite:
     found = suite.with_jobs(lambda job: _with_argument(job, path))
     if found == suite:
         raise WeightsError(
-            f"weights {file}: no case takes weights; they belong to resnet, hrnet and segmentor"
+            f"weights {file}: no case takes weights; they belong to resnet, hrnet and segmentor, "
+            "and to networks that are trained"
         )
     return found
 
@@ -54,7 +55,11 @@ def _with_argument(job: Job, path: str) -> Job:
     for name in filter(taken.__contains__, ARGUMENTS):
         case = replace(job.case, arguments={**job.case.arguments, name: path})
         return replace(job, case=case)
-    return job
+    if job.accuracy is None:
+        return job
+    recipe = job.accuracy["recipe"]
+    network = {**recipe["network"], "backbone_weights": path}
+    return replace(job, accuracy={**job.accuracy, "recipe": {**recipe, "network": network}})
 
 
 class InputError(HarnessError):

@@ -16,7 +16,10 @@ from pydantic import (
     model_validator,
 )
 
-DataName = Literal["scenes", "cityscapes", "ade20k", "pascal_context", "coco_stuff", "camvid"]
+# New names at the end: keys of trainings count the first ones (`harness/environment/source.py`).
+DataName = Literal[
+    "scenes", "cityscapes", "ade20k", "pascal_context", "coco_stuff", "camvid", "lip"
+]  # fmt: skip
 GENERATED: DataName = "scenes"
 """The data that needs no images; its root is a cache."""
 

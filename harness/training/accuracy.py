@@ -10,9 +10,11 @@ from typing import Any
 
 import torch
 
+from context_modules import published
 from context_modules.segmentor import Segmentor
+from context_modules.weights import load_weights
 from harness.case import Float32, Job
-from harness.environment.source import source_digest
+from harness.environment.source import code_of, source_digest
 from harness.judge.statistics.intervals import mean_interval
 from harness.messages import HarnessError
 from harness.suite.recipe import GENERATED, EvaluationSpec, RecipeSpec
@@ -21,6 +23,7 @@ from harness.training.checkpoint import Checkpoint, checkpoint_folder
 from harness.training.data.ceiling import ceiling
 from harness.training.data.dataset import SegmentationData, open_data
 from harness.training.data.scenes import SceneData
+from harness.training.data.sides import sides_of
 from harness.training.evaluate import CoarseSegmentation, Scores, evaluate, mean_by_name, views_of
 from harness.training.network import (
     bound_size,
@@ -37,7 +40,8 @@ ROOT_VARIABLE = "HARNESS_DATA_ROOT"
 TRAINING_SCHEMA = 2
 """Of what decides a training; another number asks for all trainings again."""
 
-_LOOP = (Trainer, build_network)  # what trains, whose code is part of every key
+# What trains, whose code is part of every key; filling a network by its own names always was.
+_LOOP = (Trainer, build_network, load_weights)
 
 
 class AccuracyError(HarnessError):
@@ -82,7 +86,14 @@ class TrainingPlan:
             "torch": torch.__version__,
             "source": source_digest(network, _LOOP),
             **({"float32": self.float32} if self.float32 else {}),
+            **({"weights_names": _code_of_names()} if weights else {}),
         }
+
+
+def _code_of_names() -> str:
+    """Hash of the code that finds a network's parameters in a file of weights."""
+    code, _ = code_of(Path(str(published.__file__)).read_bytes())
+    return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
 def measure_accuracy(job: Job) -> dict[str, object]:
@@ -160,6 +171,11 @@ def training_plan(job: Job) -> TrainingPlan:
     train, val = (
         open_data(name, split, root=root, parameters=parameters) for split in ("train", "val")
     )
+    if recipe.augmentation.flip and sides_of(train):
+        raise AccuracyError(
+            f"{name} names left and right, which a mirrored image exchanges; its training split "
+            "has each image mirrored already: write augmentation: {flip: false} into the recipe"
+        )
     height, width = recipe.augmentation.crop or train[0].image.shape[-2:]
     network = network_arguments(
         job.case.module, job.case.arguments, recipe, len(train.classes), (height, width)

@@ -15,6 +15,7 @@ from harness.messages import HarnessError
 from harness.suite.recipe import EvaluationSpec, RecipeSpec
 from harness.training.batches import normalise
 from harness.training.data.dataset import SegmentationData
+from harness.training.data.sides import Sides, exchanged, sides_of
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,12 @@ def evaluate(
     Raises:
         LabelError: the data has labels that are no class of it.
     """
-    names = tuple(data.classes)
+    names, sides = tuple(data.classes), sides_of(data)
     confusion, contour = Confusion(len(names)), BoundaryScore(len(names), views.boundary)
     network.eval()
     for images, labels in _batches(data, views.batch):
         inputs = normalise(images.to(device), recipe.mean, recipe.std)
-        predicted = predict_probabilities(network, inputs, views).argmax(1)
+        predicted = predict_probabilities(network, inputs, views, sides).argmax(1)
         truths = labels.to(device)
         confusion.add(predicted, truths)
         for one, truth in zip(predicted, truths, strict=True):
@@ -102,10 +103,13 @@ Logits = Callable[[Tensor], Tensor]
 
 
 @torch.no_grad()
-def predict_probabilities(network: Logits, images: Tensor, views: EvaluationSpec) -> Tensor:
+def predict_probabilities(
+    network: Logits, images: Tensor, views: EvaluationSpec, sides: Sides = ()
+) -> Tensor:
     """Average the probabilities of all views (CPNet, Section 4.1, "Inference").
 
-    Each view is brought to the size of the image and passed through a softmax before the mean.
+    Each view is brought to the size of the image and passed through a softmax before the mean. In a
+    mirrored view `sides` exchange their probabilities: its left arm is the image's right one.
 
     (B, 3, H, W), normalised -> (B, K, H, W) float32, sums of 1 over K.
     """
@@ -121,6 +125,9 @@ def predict_probabilities(network: Logits, images: Tensor, views: EvaluationSpec
         probabilities = logits.softmax(1)
         if mirrored:
             probabilities = probabilities.flip(-1)
+            if sides:
+                order = exchanged(probabilities.shape[1], sides)
+                probabilities = probabilities[:, order.to(probabilities.device)]
         total = probabilities if total is None else total.add_(probabilities)
     assert total is not None, "there is at least one scale"
     return total.div_(len(views.scales) * (2 if views.flip else 1))

@@ -29,6 +29,14 @@ def saboteur(user: User, sabotage_file: Path) -> User:
     return user
 
 
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory) -> Path:
+    """The directory of a finished run whose trained networks are kept beside it."""
+    from trained_runs import run_with_trainings  # which imports PyTorch
+
+    return run_with_trainings(tmp_path_factory.mktemp("trained"))
+
+
 @pytest.fixture(autouse=True)
 def nothing_noted(monkeypatch):
     """A test that is the process of a case notes what it imports; the next one begins anew."""

@@ -112,3 +112,17 @@ def test_forward_and_backward_are_finite(dtype):
 def test_wrong_width_is_named():
     with pytest.raises(ValueError, match="width"):
         HRNet(width=0)
+
+
+def test_the_official_file_of_imagenet_fills_it(tmp_path):
+    network = HRNet(width=4)
+    shapes = [x.shape for x in network.state_dict().values()]
+    state = {
+        name: torch.tensor(float(number)).expand(shape)
+        for number, (name, shape) in enumerate(zip(published_names(), shapes, strict=True))
+    }
+    for head in ("incre_modules.0.0.conv1", "downsamp_modules.0.0", "final_layer.0", "classifier"):
+        state[f"{head}.weight"] = torch.zeros(2)
+    torch.save({f"module.{name}": x for name, x in state.items()}, tmp_path / "hrnet.pth")
+    filled = HRNet(width=4, weights=str(tmp_path / "hrnet.pth")).state_dict()
+    assert [float(x.flatten()[0]) for x in filled.values()] == list(range(len(filled)))

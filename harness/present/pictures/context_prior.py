@@ -1,5 +1,7 @@
 """Prior maps of a Context Prior Layer beside their ideal (CPNet, Figure 6)."""
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -7,57 +9,111 @@ from matplotlib.image import AxesImage
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from context_modules.affinity_loss import AffinityLoss, ideal_affinity
+from context_modules.affinity_loss import AffinityLoss, ideal_affinity, labelled_pairs
 from context_modules.context_prior import ContextPriorLayer
-from harness.present.pictures import panels
-from harness.present.plots.canvas import INK, house
+from harness.present.pictures import PictureError, panels
+from harness.present.pictures.shown import Shown
+from harness.present.plots.canvas import house, short
 
-QUERIES = "abcd"  # at most so many query pixels are shown
+_MOST_DRAWN = 1024  # rows of an N x N map; more are averaged, since no sheet shows them
 
 
 def draw_prior_maps(
-    prior: Tensor, ideal: Tensor, labels: Tensor, *, unsupervised: Tensor | None = None
+    priors: Mapping[str, Tensor],
+    ideal: Tensor,
+    labels: Tensor,
+    *,
+    image: Tensor | None = None,
+    classes: Sequence[str] = (),
+    said: Mapping[str, str] | None = None,
 ) -> Figure:
-    """Draw a prior map beside its ideal, and what some query pixels select (CPNet, Figure 6).
+    """Draw prior maps below their ideal, and what some query pixels select (CPNet, Figure 6).
 
-    The upper row holds the labels and the N x N maps; a row of such a map belongs to one query
-    pixel. The lower row folds rows of the prior back into the image: where a pixel of each class
-    looks. All maps share the scale 0 to 1; deeper colours are higher. Below each N x N map stands
-    its mean over the pairs of one class and over the pairs of two.
+    A row of an N x N map belongs to one query pixel. Beside each prior some of its rows are folded
+    back into the image: where a pixel of each class looks. All maps share the scale 0 to 1; deeper
+    colours are higher. Below each N x N map stands its mean over the pairs of one class and over
+    the pairs of two.
 
     Args:
-        prior: P, (N, N) in [0, 1], of one image.
+        priors: P, (N, N) in [0, 1], of one image, by what it is called.
         ideal: ideal affinity map A, (N, N), booleans or 0 and 1.
         labels: (H, W) integers, H * W = N.
-        unsupervised: a prior learned without the Affinity Loss, for comparison, (N, N).
+        image: what the labels are of, (1 or 3, H', W').
+        classes: names of the classes.
+        said: a line below a prior, by its name.
 
     Raises:
         ValueError: the shapes do not belong together.
     """
-    maps = [("P, with the loss", prior), ("ideal map A", ideal)]
-    heading = "Context Prior with and without the Affinity Loss"
-    if unsupervised is None:
-        heading, maps[0] = "Context Prior", ("prior map P", prior)
-    else:
-        maps.insert(0, ("P, without the loss", unsupervised))
-    _require_shapes(labels, [matrix for _, matrix in maps])
-    # One pixel per class: the one deepest inside it.
-    queries = [_deepest(labels == label) for label in panels.classes_of(labels)[: len(QUERIES)]]
+    _require_shapes(labels, [*priors.values(), ideal])
+    queries = panels.queries_of(labels)
+    known = panels.Classes.of(labels, names=classes)
     with house():
-        columns = max(1 + len(maps), len(queries))
-        figure, axes = panels.panel_grid(1.3 + 2 * 5.6 / columns, 2, columns, heading)
-        panels.draw_labels(axes[0, 0], labels)
-        for panel, (title, matrix) in zip(axes[0, 1:], maps, strict=False):
-            image = _draw_matrix(panel, title, matrix, ideal)
-        for panel, name, query in zip(axes[1], QUERIES, queries, strict=False):
-            _mark_query(axes[0, 0], query, labels.shape[1], name)
-            title = f"row {name} of P (class {int(labels.flatten()[query])})"
-            panels.draw_map(panel, title, prior[query].view(labels.shape))
-            _mark_query(panel, query, labels.shape[1], name)
+        columns = max(3, 1 + len(queries))
+        panel = 5.4 / columns * labels.shape[0] / labels.shape[1] + 0.65  # inches
+        height = (1 + len(priors)) * panel + 0.7
+        heading = "Context Prior: rows are query pixels, columns what they look at"
+        figure, axes = panels.panel_grid(height, 1 + len(priors), columns, heading)
+        first = iter(axes[0])
+        if image is not None:
+            panels.draw_image(next(first), image)
+        scene = next(first)
+        panels.draw_labels(scene, labels, known)
+        known_pairs = labelled_pairs(labels[None])[0]
+        pairs = {"same class": ideal.bool() & known_pairs, "other": ~ideal.bool() & known_pairs}
+        drawn = _draw_matrix(next(first), "ideal map A", ideal, pairs)
+        for row, (name, prior) in zip(axes[1:], priors.items(), strict=True):
+            _draw_matrix(row[0], name, prior, pairs, (said or {}).get(name, ""))
+            for panel, mark, query in zip(row[1:], panels.QUERIES, queries, strict=False):
+                title = f"row {mark} (class {int(labels.flatten()[query])})"
+                panels.draw_map(panel, title, prior[query].view(labels.shape))
+                panels.mark_query(panel, query, labels.shape[1], mark)
+        for mark, query in zip(panels.QUERIES, queries, strict=False):
+            panels.mark_query(scene, query, labels.shape[1], mark)
         panels.hide_empty(axes.flat)
-        bar = figure.colorbar(image, ax=axes, **panels.BAR)
+        bar = figure.colorbar(drawn, ax=axes, **panels.BAR)
         bar.set_label("probability of the same class")
+        known.foot(figure, labels)
     return figure
+
+
+def part_of(network: nn.Module) -> ContextPriorLayer | None:
+    """The layer whose prior is drawn."""
+    layers = (each for each in network.modules() if isinstance(each, ContextPriorLayer))
+    return next((each for each in layers if each.gives_extras), None)
+
+
+def of_trained(shown: Sequence[Shown]) -> Figure:
+    """Draw the priors of trained networks, with the losses that they have on the image."""
+    sizes = {layer.input_size for each in shown if (layer := part_of(each.network))}
+    if len(sizes) > 1:
+        raise PictureError("their priors are of maps of several sizes; draw them one by one")
+    first, (size,) = shown[0], sizes
+    labels = first.labels(size)
+    priors = {f"P of {each.name}": prior_of(each) for each in shown}
+    said = {f"P of {each.name}": _losses(each, labels) for each in shown}
+    ideal = ideal_affinity(labels[None])[0]
+    image, classes = first.sample.image, first.classes
+    return draw_prior_maps(priors, ideal, labels, image=image, classes=classes, said=said)
+
+
+@torch.no_grad()
+def prior_of(shown: Shown) -> Tensor:
+    """P, (N, N), of a trained network on its image."""
+    layer = part_of(shown.network)
+    assert layer is not None, "the caller has looked"
+    prior: Tensor = layer.forward_with_prior(shown.entering(layer))[1][0]
+    return prior
+
+
+def _losses(shown: Shown, labels: Tensor) -> str:
+    """Both terms of the Affinity Loss on this image, and what of it was trained on."""
+    spec = shown.kept.plan.recipe.loss
+    loss = AffinityLoss(form=spec.affinity_form)
+    unary, global_ = loss.terms(prior_of(shown)[None], labels[None])
+    trained = "both" if spec.affinity_global else "unary"
+    trained = trained if spec.affinity else "neither"
+    return f"losses: unary {float(unary):.2f}, global {float(global_):.2f}; trained on {trained}"
 
 
 def _require_shapes(labels: Tensor, matrices: list[Tensor]) -> None:
@@ -71,36 +127,20 @@ def _require_shapes(labels: Tensor, matrices: list[Tensor]) -> None:
             )
 
 
-def _deepest(members: Tensor) -> int:
-    """The member farthest from other classes and from the border: (H, W) booleans -> position."""
-    padded = F.pad(members, (1, 1, 1, 1), value=False)
-    inside, outside = (mask.nonzero().double() for mask in (padded, ~padded))
-    place = int(torch.cdist(inside, outside).amin(dim=1).argmax())
-    return int(members.flatten().nonzero()[place])
-
-
-def _draw_matrix(axes: Axes, title: str, matrix: Tensor, ideal: Tensor) -> AxesImage:
-    image = panels.draw_map(axes, title, matrix)
-    same, other = (
-        f"{float(matrix[pairs].float().mean()):.2f}" if bool(pairs.any()) else "none"
-        for pairs in (ideal.bool(), ~ideal.bool())
+def _draw_matrix(
+    axes: Axes, title: str, matrix: Tensor, pairs: Mapping[str, Tensor], said: str = ""
+) -> AxesImage:
+    drawn = matrix.float()
+    if len(drawn) > _MOST_DRAWN:
+        drawn = F.adaptive_avg_pool2d(drawn[None], _MOST_DRAWN)[0]
+    image = panels.draw_map(axes, short(title, 30), drawn)
+    means = ", ".join(
+        f"{kind} {float(matrix[those].float().mean()):.2f}" if bool(those.any()) else f"{kind} none"
+        for kind, those in pairs.items()
     )
-    axes.set_xlabel(f"key pixel\nsame class {same}, other {other}", fontsize=panels.CAPTION_SIZE)
-    axes.set_ylabel("query pixel", fontsize=panels.CAPTION_SIZE)
+    lines = [means, *filter(None, said.split("; "))]
+    axes.set_xlabel("\n".join(lines), fontsize=panels.CAPTION_SIZE)
     return image
-
-
-def _mark_query(axes: Axes, query: int, width: int, name: str) -> None:
-    row, column = divmod(query, width)
-    axes.plot(column, row, marker="o", markersize=5, markerfacecolor="white", color=INK)
-    axes.annotate(
-        name,
-        (column, row),
-        xytext=(5, 4),
-        textcoords="offset points",
-        fontweight="bold",
-        bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"},
-    )
 
 
 def demonstrate(seed: int = 0) -> Figure:
@@ -112,7 +152,8 @@ def demonstrate(seed: int = 0) -> Figure:
     scene = panels.Scene.made((20, 20), channels=16, noise=0.5, seed=seed)
     without, supervised = (_fitted_prior(scene, weight) for weight in (0.0, 1.0))
     ideal = ideal_affinity(scene.labels[None])[0]
-    return draw_prior_maps(supervised, ideal, scene.labels, unsupervised=without)
+    priors = {"P, without the loss": without, "P, with the loss": supervised}
+    return draw_prior_maps(priors, ideal, scene.labels)
 
 
 def _fitted_prior(scene: panels.Scene, affinity_weight: float) -> Tensor:

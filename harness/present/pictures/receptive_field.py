@@ -1,5 +1,6 @@
 """Effective receptive fields: which part of an image one output depends on (GGCF, Figure 6)."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
@@ -13,7 +14,8 @@ from torch.nn import functional as F
 from context_modules.graph_guided import GraphGuidedContextFusion
 from context_modules.layers import ConvBNReLU
 from harness.present.pictures import panels
-from harness.present.plots.canvas import PRINTED, house
+from harness.present.pictures.shown import Shown, noted
+from harness.present.plots.canvas import PRINTED, house, short
 
 LEVEL = 0.01  # of the largest change: what counts as inside of the field in the captions
 TICKS = (0.001, 0.01, 0.1, 1.0)  # of the drawing's scale, shares of the largest change
@@ -95,7 +97,12 @@ def _changes(
 
 
 def draw_receptive_field(
-    image: Tensor, fields: Mapping[str, Tensor], position: tuple[int, int]
+    image: Tensor,
+    fields: Mapping[str, Tensor],
+    position: tuple[int, int],
+    *,
+    per_row: int | None = None,
+    scale: str = "change, share of the largest",
 ) -> Figure:
     """Draw an image with the position and, beside it, the field of each network (GGCF, Figure 6).
 
@@ -107,34 +114,82 @@ def draw_receptive_field(
         image: (1 or 3, H, W); stretched to the full range of brightness.
         fields: (H, W) of `receptive_field`, by the network's name.
         position: (y, x) of the response, in pixels.
+        per_row: fields beside one image; all if absent.
+        scale: what the colours mean.
 
     Raises:
         ValueError: the shapes do not belong together, or there is no field.
     """
     _require_fields(image, fields)
-    columns = 1 + len(fields)
+    beside = per_row or len(fields)
+    rows, columns = math.ceil(len(fields) / beside), 1 + beside
     height, width = image.shape[1:]
     with house():
-        figure, axes = panels.panel_grid(0.7 + 5.6 / columns * height / width, 1, columns)
-        first, *others = axes[0]
-        pixels = image.detach().float().cpu()
-        pixels = (pixels - pixels.amin()) / (pixels.amax() - pixels.amin()).clamp(min=1e-12)
-        first.imshow(pixels.expand(3, -1, -1).permute(1, 2, 0).numpy())
-        for panel, (name, field) in zip(others, fields.items(), strict=True):
-            drawn = _draw_field(panel, field)
-            panel.set_title(name, fontsize=panels.TITLE_SIZE)
-        first.set_title("input", fontsize=panels.TITLE_SIZE)
-        for panel in axes[0]:
-            panels.bare(panel)
+        panel = 5.6 / columns * height / width + 0.45  # inches
+        figure, axes = panels.panel_grid(0.25 + rows * panel, rows, columns)
+        for each in axes[:, 0]:
+            panels.draw_image(each, image)
+        for each, (name, field) in zip(axes[:, 1:].flat, fields.items(), strict=False):
+            drawn = _draw_field(each, field)
+            each.set_title(short(name, 40), fontsize=panels.TITLE_SIZE)
+        for each in axes.flat:
+            panels.bare(each)
             # White below: the mark is seen on every colour.
             for colour, edge in (("white", 3.5), (PRINTED, 1.6)):
                 look = {"marker": "x", "markersize": 7, "markeredgewidth": edge}
-                panel.plot(position[1], position[0], color=colour, **look)
-        bar = figure.colorbar(drawn, ax=axes[0], shrink=0.7, aspect=25, pad=0.02)
+                each.plot(position[1], position[0], color=colour, **look)
+        bar = figure.colorbar(drawn, ax=axes, shrink=0.7, aspect=25, pad=0.02)
         bar.set_ticks(TICKS, labels=[f"{tick:g}" for tick in TICKS])
         bar.minorticks_off()
-        bar.set_label("change, share of the largest", fontsize=panels.CAPTION_SIZE)
+        bar.set_label(scale, fontsize=panels.CAPTION_SIZE)
     return figure
+
+
+def of_trained(shown: Sequence[Shown]) -> Figure:
+    """Draw what trained networks' answers at a position depend on, by gradients.
+
+    Two fields each: over the map that enters the context module, which shows the relations of the
+    module, and over the image, which has those of the backbone as well.
+    """
+    first = shown[0]
+    image, (height, width) = first.sample.image, first.sample.labels.shape
+    at = divmod(panels.queries_of(first.sample.labels, 2)[-1], width)
+    fields: dict[str, Tensor] = {}
+    for each in shown:
+        on_map, on_image = gradient_fields(each, at)
+        on_map = F.interpolate(on_map[None, None], (height, width), mode="nearest-exact")[0, 0]
+        fields |= {f"{each.name}: over the map": on_map, f"{each.name}: over the image": on_image}
+    scale = "gradient, share of the largest"
+    return draw_receptive_field(image, fields, at, per_row=2, scale=scale)
+
+
+def gradient_fields(shown: Shown, position: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """How much the answer at one position changes with each position of the map, and each pixel.
+
+    The answer are the logits of all classes before they are brought to the size of the image, at
+    the position of the map in which a pixel lies. Norms of their derivatives over classes and
+    channels: 0 exactly where the answer does not depend on a position at all.
+
+    Args:
+        position: (y, x) in pixels of the image.
+
+    Returns:
+        (h, w), the map that enters the context module, and (H, W).
+    """
+    network, image = shown.network, shown.input.requires_grad_()
+    assert network.classifier is not None, "a trained network has one"
+    with noted(network.context) as entered, noted(network.classifier) as classified:
+        network(image)
+    features, logits = entered[0][0], classified[0][1]
+    response = _response(logits, position, (image.shape[-2], image.shape[-1]))[0]
+    gradients = [
+        torch.autograd.grad(answer, (features, image), retain_graph=True) for answer in response
+    ]
+    on_map, on_image = (
+        torch.stack(of_one).square().sum(dim=(0, 1, 2)).sqrt()
+        for of_one in zip(*gradients, strict=True)
+    )
+    return on_map, on_image
 
 
 def demonstrate(seed: int = 0) -> Figure:

@@ -1,75 +1,153 @@
 """Object regions of Region Attention and their representative pixels (RANet, Figure 5)."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Tensor
+from torch import Tensor, nn
 
-from context_modules.region_attention import RegionAuxiliaryHead
+from context_modules.region_attention import RegionAttention, RegionAuxiliaryHead
 from context_modules.region_construction import RegionConstruction, Regions
 from context_modules.region_interaction import select_representatives
 from context_modules.region_losses import RegionLosses
-from harness.present.pictures import panels
-from harness.present.plots.canvas import PALETTE, house
+from harness.present.pictures import PictureError, panels
+from harness.present.pictures.shown import Shown
+from harness.present.plots.canvas import PALETTE, house, short
 
 REPRESENTATIVES = 4  # as in Figure 5
-REGION_COLOURS = ("#E8E8E8", *PALETTE[:-1])  # the largest region first; black is the dots' rim
+REGION_COLOURS = (*PALETTE[4:6], *PALETTE[:4])  # the largest region first; black is the dots' rim
 SMALL_COLOUR = "#B8B8B8"
 DOT = "#2CE02C"  # green, as in Figure 5
 
 
+@dataclass(frozen=True)
+class RegionMaps:
+    """What a Region Attention head has found in one image; all maps are (H, W)."""
+
+    regions: Tensor  # integers, the region of each pixel
+    representatives: Tensor  # boolean, True at a representative pixel
+    scores: Tensor  # representative scores J
+    boundary: Tensor  # boundary probabilities B
+
+
 def draw_regions(
-    regions: Tensor, representatives: Tensor, scores: Tensor, boundary: Tensor, labels: Tensor
+    found: Mapping[str, RegionMaps],
+    labels: Tensor,
+    *,
+    image: Tensor | None = None,
+    classes: Sequence[str] = (),
 ) -> Figure:
     """Draw an image's regions with their representative pixels, and what they come from.
 
-    Regions of fewer pixels than there are representatives in the largest are grey and have no
-    dots: each of their pixels is a representative, which would hide the others.
+    A row for each head that was asked. Single pixels are grey. Regions of fewer pixels than there
+    are representatives in the largest have no dots: each of their pixels is a representative,
+    which would hide the others.
 
     Args:
-        regions: (H, W) integers, the region of each pixel.
-        representatives: (H, W) boolean, True at a representative pixel.
-        scores: (H, W) representative scores J.
-        boundary: (H, W) boundary probabilities B.
+        found: by what the head is called.
         labels: (H, W) integer classes.
+        image: what the labels are of, (1 or 3, H', W'); regions are drawn on it.
+        classes: names of the classes.
 
     Raises:
         ValueError: the shapes differ or are not those of one image.
     """
-    maps = (regions, representatives, scores, boundary, labels)
+    maps = [m for each in found.values() for m in vars(each).values()]
     if labels.dim() != 2 or any(m.shape != labels.shape for m in maps):
         raise ValueError(
             "regions, representatives, scores, boundary and labels must be (H, W) of one image, "
-            f"but they are {[tuple(m.shape) for m in maps]}; draw the images of a batch one by one"
+            f"but they are {[tuple(m.shape) for m in (*maps, labels)]}; draw the images of a batch "
+            "one by one"
         )
     height, width = labels.shape
+    known = panels.Classes.of(labels, names=classes)
+    columns = 4 if image is None else 5
     with house():
+        row_height = 5.7 / columns * height / width + 0.65
         heading = "Region Attention: object regions"
-        figure, axes = panels.panel_grid(1.1 + 6.0 * height / width, 2, 2, heading)
-        (scene, edges), (grouped, scored) = axes
-        panels.draw_labels(scene, labels)
-        image = panels.draw_map(edges, "boundary score map B", boundary)
-        figure.colorbar(image, ax=edges, shrink=0.8, label="probability")
-        _draw_grouped(grouped, regions, representatives)
-        image = panels.draw_map(scored, "representative score map J", scores)
-        figure.colorbar(image, ax=scored, shrink=0.8, label="score")
+        figure, axes = panels.panel_grid(
+            len(found) * row_height + 0.8, len(found), columns, heading
+        )
+        for row, (name, each) in zip(axes, found.items(), strict=True):
+            panel = iter(row)
+            if image is not None:
+                panels.draw_image(next(panel), image)
+            panels.draw_labels(next(panel), labels, known)
+            row[0].set_ylabel(short(name, 30), fontsize=panels.TITLE_SIZE)
+            panels.draw_map(next(panel), "boundaries B", each.boundary)
+            grouped = next(panel)
+            if image is not None:
+                panels.draw_image(grouped, image.mean(dim=0, keepdim=True), (height, width))
+            _draw_grouped(grouped, each, opacity=1.0 if image is None else 0.65)
+            drawn = panels.draw_map(next(panel), "scores J", each.scores)
+        figure.colorbar(drawn, ax=axes, label="probability, score", **panels.BAR)
+        known.foot(figure, labels)
     return figure
 
 
-def _draw_grouped(axes: Axes, regions: Tensor, representatives: Tensor) -> None:
+def _draw_grouped(axes: Axes, found: RegionMaps, opacity: float) -> None:
     """Regions, one colour each from the largest on, and dots on their representatives."""
-    names, sizes = torch.unique(regions.cpu(), return_counts=True)
+    regions, representatives = found.regions.cpu(), found.representatives.cpu()
+    names, sizes = torch.unique(regions, return_counts=True)
     order = sizes.argsort(descending=True, stable=True)
-    largest = regions.cpu() == names[order[0]]
-    enough = max(1, int(representatives.cpu()[largest].sum()))
-    drawn = [int(names[place]) for place in order if int(sizes[place]) >= enough]
-    index, _ = panels.draw_areas(axes, regions.cpu(), drawn, REGION_COLOURS, SMALL_COLOUR)
-    rows, columns = torch.nonzero(representatives.cpu() & (index < len(drawn)), as_tuple=True)
-    axes.scatter(columns.numpy(), rows.numpy(), s=14, c=DOT, edgecolors="black", linewidths=0.5)
-    axes.set_title("regions and representative pixels", fontsize=panels.TITLE_SIZE)
-    small = len(names) - len(drawn)
+    largest = regions == names[order[0]]
+    enough = max(1, int(representatives[largest].sum()))
+    drawn = [int(names[place]) for place in order if int(sizes[place]) > 1]
+    dotted = sum(int(size) >= max(enough, 2) for size in sizes)
+    index = panels.draw_areas(axes, regions, drawn, REGION_COLOURS, SMALL_COLOUR, opacity=opacity)
+    rows, columns = torch.nonzero(representatives & (index < dotted), as_tuple=True)
+    axes.scatter(columns.numpy(), rows.numpy(), s=9, c=DOT, edgecolors="black", linewidths=0.5)
+    axes.set_title("regions", fontsize=panels.TITLE_SIZE)
+    single = len(names) - len(drawn)
     many = "1 region" if len(drawn) == 1 else f"{len(drawn)} regions"
-    axes.set_xlabel(many + (f" and {small} smaller, grey" if small else ""))
+    pixels = "1 single pixel" if single == 1 else f"{single} single pixels"
+    said = f"{many},\n{pixels}" if single else many
+    axes.set_xlabel(said, fontsize=panels.CAPTION_SIZE)
+
+
+def part_of(network: nn.Module) -> RegionAttention | None:
+    """The head whose regions are drawn."""
+    return next((each for each in network.modules() if isinstance(each, RegionAttention)), None)
+
+
+def of_trained(shown: Sequence[Shown]) -> Figure:
+    """Draw the regions that trained networks find in an image."""
+    found = {each.name: regions_of(each) for each in shown}
+    sizes = {each.regions.shape for each in found.values()}
+    if len(sizes) > 1:
+        raise PictureError("their maps have several sizes; draw them one by one")
+    (size,) = sizes
+    first = shown[0]
+    labels = first.labels((size[0], size[1]))
+    return draw_regions(found, labels, image=first.sample.image, classes=first.classes)
+
+
+@torch.no_grad()
+def regions_of(shown: Shown) -> RegionMaps:
+    """What a trained network finds in its image."""
+    head = part_of(shown.network)
+    assert head is not None, "the caller has looked"
+    x = shown.entering(head)
+    scores = head.forward_with_scores(x)[1]
+    interaction = head.interaction
+    return _region_maps(
+        head.regions(scores),
+        scores.boundary.sigmoid()[0],
+        interaction.representatives,
+        interaction.max_regions,
+    )
+
+
+def _region_maps(
+    regions: Regions, boundary: Tensor, per_region: int, max_regions: int = 0
+) -> RegionMaps:
+    chosen = select_representatives(regions, per_region, max_regions=max_regions)
+    representatives = torch.zeros_like(boundary, dtype=torch.bool)
+    representatives.view(-1)[chosen.pixels[0][chosen.valid[0]]] = True
+    labels, scores = (each[0].view(boundary.shape) for each in (regions.labels, regions.scores))
+    return RegionMaps(labels, representatives, scores, boundary)
 
 
 def demonstrate(seed: int = 0) -> Figure:
@@ -93,9 +171,5 @@ def demonstrate(seed: int = 0) -> Figure:
         scores = head.eval()(scene.view)
         boundary = scores.boundary.sigmoid()
         found: Regions = RegionConstruction()(boundary, scores.categories.softmax(dim=1))
-    chosen = select_representatives(found, REPRESENTATIVES)
-    labels = scene.labels
-    representatives = torch.zeros_like(labels, dtype=torch.bool)
-    representatives.view(-1)[chosen.pixels[0][chosen.valid[0]]] = True
-    regions, importance = (each.view(labels.shape) for each in (found.labels, found.scores))
-    return draw_regions(regions, representatives, importance, boundary[0], labels)
+    maps = _region_maps(found, boundary[0], REPRESENTATIVES)
+    return draw_regions({"": maps}, scene.labels)

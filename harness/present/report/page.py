@@ -27,6 +27,7 @@ from harness.present.report.tables import (
     Judged,
     ReportedPart,
     ReportedRun,
+    TrainedPicture,
     differing,
     grid,
     judged,
@@ -53,6 +54,7 @@ class MeasuredSuite:
     tables: tuple[Grid, ...]  # that the suite asks for
     figures: Grid | None  # every printed figure beside ours
     plots: tuple[Plot, ...]  # that the suite asks for, and those that its rows allow
+    trained: tuple[TrainedPicture, ...]  # of trained networks that are at hand
     judged: Judged  # its line in the summary
 
 
@@ -118,6 +120,7 @@ def _measured_suite(part: ReportedPart, run: str, anchor: str, pictures: Picture
         tables,
         printed_figures(rows, f"{anchor}-figures"),
         tuple(plots_of(part.part, rows, pictures, anchor)),
+        tuple(part.pictures),
         judged(part, run, anchor),
     )
 

@@ -198,11 +198,22 @@ def _number_in(value: Any) -> float | None:
 
 
 @dataclass(frozen=True)
+class TrainedPicture:
+    """A picture of trained networks of a suite."""
+
+    title: str  # heading
+    png: str  # the file, base64
+    description: str  # for who does not see it
+    note: str  # below it
+
+
+@dataclass(frozen=True)
 class ReportedPart:
     """One suite of a run."""
 
     part: Part  # what it asks to see
     rows: Sequence[Row]  # one per case, in the suite's order, annotated with verdicts
+    pictures: Sequence[TrainedPicture] = ()  # of its trained networks that are at hand
 
 
 @dataclass(frozen=True)

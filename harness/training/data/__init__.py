@@ -1,1 +1,1 @@
-"""Labelled images to train on: the procedural `scenes` and five real data sets."""
+"""Labelled images to train on: the procedural `scenes` and six real data sets."""

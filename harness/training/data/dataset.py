@@ -66,8 +66,9 @@ def open_data(
     Args:
         name: one of `DataName`.
         split: `train` or `val`.
-        root: the folder of a real data set, as its publishers lay it out; for `scenes` the folder
-            that caches generated splits (`None`: the user's cache folder).
+        root: the folder of a real data set, as its publishers lay it out, or one that holds it
+            under its name; for `scenes` the folder that caches generated splits (`None`: the user's
+            cache folder).
         parameters: keyword arguments of the data set, plain JSON values (for `scenes` the fields of
             `harness.training.data.draw.SceneParameters`).
 
@@ -95,8 +96,8 @@ class Layout:
         name: of the data set, for messages.
         expected: one line: what lies where below the root.
         root: as given by the user.
-        inside: folder names in which the archives may have been unpacked; the first is used that
-            holds everything in `required`.
+        inside: folder names in which the archives may have been unpacked, here or in a folder that
+            is called as the data set; the first is used that holds one of `required`.
         required: paths below it, one of which must exist.
 
     Raises:
@@ -117,7 +118,7 @@ class Layout:
             raise DataError(f"{name} needs its folder; give it with --data-root ({expected})")
         if not root.is_dir():
             raise self.wrong(f"there is no folder {root}")
-        for folder in inside:
+        for folder in (*inside, *(f"{name}/{each}" for each in inside)):
             if any((root / folder / path).exists() for path in required):
                 self.root = root / folder
                 return

@@ -2,11 +2,16 @@
 
 import json
 
+import pytest
 import torch
 from harness_user import User
 from safetensors.torch import save_file
 
 from context_modules.resnet import ResNet
+from harness import validate
+from harness.suite.loader import load
+from harness.training.accuracy import training_plan
+from harness.training.network import build_network
 
 SUITE = """
 suite: backbone
@@ -18,6 +23,21 @@ cases:
   - label: whole
     module: segmentor
     with: {backbone: resnet18, backbone_arguments: {stem: 7x7}, output: features}
+"""
+TINY = """
+recipe: tiny
+network: {backbone: resnet18, auxiliary: false}
+data: {name: scenes, root: ROOT, size: 48, context: scene, train: 2, val: 1}
+steps: 2
+batch: 2
+optimizer: {learning_rate: 0.1}
+"""
+TRAINED = """
+suite: trained
+input: [1, 8, 6, 6]
+measure: [accuracy]
+recipe: tiny
+cases: [{label: a, module: se}]
 """
 
 
@@ -44,6 +64,36 @@ def test_weights_of_another_network_fail_the_case_with_the_reason(tmp_path):
     assert done.returncode == 1
     assert row["status"] == "error"
     assert "does not fit the network" in row["cause"]
+
+
+def test_weights_reach_the_network_of_a_recipe_and_count_in_its_training(tmp_path):
+    user = User(tmp_path)
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "tiny.yaml").write_text(TINY.replace("ROOT", str(tmp_path / "data")))
+    suite = user.write("t.yaml", TRAINED)
+    torch.save(ResNet(3, depth=18, stem="3x3").state_dict(), tmp_path / "w.pth")
+    (plain,) = load(suite).all_jobs()
+    (filled,) = validate(suite, weights=tmp_path / "w.pth").all_jobs()
+    assert plain.accuracy["recipe"]["network"]["backbone_weights"] is None
+    assert filled.accuracy["recipe"]["network"]["backbone_weights"] == str(tmp_path / "w.pth")
+    told = [training_plan(job) for job in (plain, filled)]
+    plain, filled = (plan.description(build_network(plan.network, 0), 0) for plan in told)
+    assert {name for name in filled if filled[name] != plain.get(name)} == {
+        "weights", "weights_names",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "found"), [("../w.pth", "w.pth"), ("w.pth", "suites/w.pth")])
+def test_a_path_that_a_suite_gives_to_its_recipe_is_taken_from_the_suites_folder(
+    given, found, tmp_path
+):
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "tiny.yaml").write_text(TINY)
+    (tmp_path / "suites").mkdir()
+    user = User(tmp_path / "suites")
+    changes = f"recipe_changes: {{network: {{backbone_weights: {given}}}}}\ncases:"
+    (job,) = load(user.write("t.yaml", TRAINED.replace("cases:", changes))).all_jobs()
+    assert job.accuracy["recipe"]["network"]["backbone_weights"] == str(tmp_path / found)
 
 
 def test_a_missing_file_and_a_suite_without_backbone_are_mistakes(tmp_path):

@@ -184,6 +184,7 @@ def test_what_a_layer_imports_of_this_project_counts_wherever_it_stands(digest):
         ("harness.messages", False),
         ("harness.case", False),
         ("context_modules.catalog", False),
+        ("context_modules.published", False),
         ("harness.training.trainer", True),
         ("harness.training.batches", True),
         ("context_modules.losses", True),
@@ -203,6 +204,26 @@ def test_what_the_loop_says_does_not_count_and_what_it_computes_does(monkeypatch
     monkeypatch.undo()
     _forget()
     assert source_digest(nn.ReLU(), [Trainer, build_network]) == before
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "counts"),
+    [('"lip"', '"lip", "another"', False), ('"camvid", "lip"', '"camvid"', False),
+     ('"ade20k", ', "", True), ('"camvid"', '"road"', True)],
+)  # fmt: skip
+def test_a_data_set_that_is_added_at_the_end_does_not_count(monkeypatch, before, after, counts):
+    digest = source_digest(nn.ReLU(), [Trainer, build_network])
+    text, name = source._source, "harness.suite.recipe"
+    assert text(name).count(before) == 1
+
+    def changed(module):
+        return text(module).replace(before, after) if module == name else text(module)
+
+    monkeypatch.setattr(source, "_source", changed)
+    _forget()
+    assert (source_digest(nn.ReLU(), [Trainer, build_network]) != digest) is counts
+    monkeypatch.undo()
+    _forget()
 
 
 def test_a_users_files_are_followed_beside_each_other(monkeypatch, tmp_path):

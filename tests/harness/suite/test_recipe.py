@@ -38,6 +38,9 @@ def test_every_shipped_recipe_loads_under_its_own_name(path):
         ("ocnet", "cityscapes", 60_000, 8, 0.01, 5e-4, 0.9, (512, 1024)),
         ("ocnet", "ade20k", 150_000, 16, 0.02, 1e-4, 0.9, (520, 520)),
         ("ocnet", "coco_stuff", 60_000, 16, 0.001, 1e-4, 0.9, (520, 520)),
+        ("ocnet", "pascal_context", 30_000, 16, 0.001, 1e-4, 0.9, (520, 520)),
+        ("ocnet", "lip", 100_000, 32, 0.007, 5e-4, 0.9, (473, 473)),
+        ("ranet", "pascal_context", 60_000, 8, 0.001, 5e-4, 1.0, (520, 520)),
     ],
 )
 def test_the_papers_settings(name, data, steps, batch, rate, decay, power, crop):
@@ -48,6 +51,66 @@ def test_the_papers_settings(name, data, steps, batch, rate, decay, power, crop)
     assert (solver.learning_rate, solver.weight_decay, solver.momentum) == (rate, decay, 0.9)
     assert (spec.schedule.power, spec.augmentation.crop) == (power, crop)
     assert spec.loss.auxiliary == 0.4
+
+
+# The data sets that each paper reports on (its Section "Experiments").
+REPORTED = {
+    "cpnet": {"ade20k", "pascal_context", "cityscapes"},
+    "ocnet": {"cityscapes", "ade20k", "lip", "pascal_context", "coco_stuff"},
+    "ranet": {"cityscapes", "pascal_context", "coco_stuff"},
+    "srnet": {"cityscapes", "pascal_context", "ade20k", "camvid"},
+    "ggcf": {"cityscapes", "ade20k"},
+}
+RANET_SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
+
+
+def of_paper(name, data):
+    return read_recipe(next(path for path in RECIPES if path.stem == name))[0].for_data(data)
+
+
+@pytest.mark.parametrize("name", REPORTED)
+def test_every_data_set_of_a_paper_has_its_settings(name):
+    assert (
+        read_recipe(next(p for p in RECIPES if p.stem == name))[0].per_data.keys() == REPORTED[name]
+    )
+    for data in REPORTED[name]:
+        # What mirrors by itself is not mirrored again.
+        assert of_paper(name, data).augmentation.flip is (data != "lip")
+
+
+# SRNet's supplement: epochs and crops.
+@pytest.mark.parametrize(
+    ("data", "images", "steps", "crop"),
+    [("pascal_context", 4998, 31_238, 480), ("ade20k", 20_210, 151_575, 512),
+     ("camvid", 367, 2_294, 640)],
+)  # fmt: skip
+def test_the_epochs_of_srnet(data, images, steps, crop):
+    spec = of_paper("srnet", data)
+    assert (spec.steps_on(images), spec.batch) == (steps, 16)  # epochs x images / 16
+    assert spec.augmentation.crop == (crop, crop)
+    assert (spec.loss.main, spec.optimizer.learning_rate) == ("cross_entropy", 0.01)
+
+
+# CPNet 4.1 "Data Augmentation" and "Inference", OCNet 4.2, RANet 4, GGCF 4.1, SRNet's supplement.
+@pytest.mark.parametrize(
+    ("name", "data", "scales", "tested"),
+    [
+        ("cpnet", "ade20k", (0.5, 0.75, 1.0, 1.5, 1.75, 2.0), (0.5, 0.75, 1.0, 1.5, 1.75)),
+        ("cpnet", "cityscapes", (0.5, 0.75, 1.0, 1.5, 1.75, 2.0), (0.5, 0.75, 1.0, 1.5)),
+        ("ocnet", "lip", (0.5, 2.0), RANET_SCALES),
+        ("ranet", "coco_stuff", (0.5, 2.0), RANET_SCALES),
+        ("ggcf", "cityscapes", (0.5, 1.5), RANET_SCALES),
+        ("srnet", "cityscapes", (0.5, 2.0), (0.5, 0.75, 1.0, 1.25, 1.5, 2.0)),
+        ("srnet", "ade20k", (0.5, 2.0), RANET_SCALES),
+    ],
+)
+def test_the_papers_scales(name, data, scales, tested):
+    spec = of_paper(name, data)
+    assert (spec.augmentation.scales or spec.augmentation.scale_range) == scales
+    assert spec.test_scales == tested
+    assert spec.augmentation.brightness == (10 if name in ("ocnet", "ranet") else 0)
+    hard = (name, data) in {("cpnet", "cityscapes"), ("srnet", "cityscapes")}
+    assert spec.loss.main == ("ohem" if hard else "cross_entropy")
 
 
 def test_epochs_become_steps_of_the_data():

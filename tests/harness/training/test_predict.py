@@ -64,3 +64,19 @@ def test_mirroring_makes_a_lopsided_network_even():
     )
     even = predict_probabilities(lopsided, x, EvaluationSpec(flip=True))
     torch.testing.assert_close(even, torch.full((2, 2, 4, 9), 0.5))
+
+
+def test_a_mirrored_view_exchanges_sides():
+    """Of three classes one is the left and one the right half of what is bright."""
+    sides = ((1, 2),)
+
+    def handed(crops):
+        left = torch.linspace(3, -3, crops.shape[-1]).expand_as(crops[:, 0])
+        return torch.stack([torch.zeros_like(left), left, -left], dim=1)
+
+    x = images(4, 9)
+    plain = predict_probabilities(handed, x, EvaluationSpec())
+    both = predict_probabilities(handed, x, EvaluationSpec(flip=True), sides)
+    torch.testing.assert_close(both, plain)
+    mixed = predict_probabilities(handed, x, EvaluationSpec(flip=True))
+    assert not torch.allclose(mixed, plain)

@@ -28,7 +28,7 @@ def test_each_node_shows_its_most_varied_channel_from_lowest_to_highest():
     activations[1, 1, 0, 0] = 0.1
     activations[2] = 7.0
 
-    panels = drawn(draw_node_activations(activations, LABELS))
+    panels = drawn(draw_node_activations({"": activations}, LABELS))
 
     assert list(panels) == ["labels", "node 0", "node 1", "node 2: silent"]
     values, text = panels["node 0"]
@@ -44,7 +44,7 @@ def test_each_node_shows_its_most_varied_channel_from_lowest_to_highest():
 def test_any_number_of_nodes_finds_a_panel(nodes):
     activations = torch.randn(nodes, 2, 3, 5, generator=torch.Generator().manual_seed(0))
 
-    panels = drawn(draw_node_activations(activations, LABELS))
+    panels = drawn(draw_node_activations({"": activations}, LABELS))
 
     assert list(panels) == ["labels", *(f"node {node}" for node in range(nodes))]
 
@@ -52,13 +52,13 @@ def test_any_number_of_nodes_finds_a_panel(nodes):
 def test_half_precision_can_be_drawn():
     activations = torch.randn(2, 2, 3, 5, generator=torch.Generator().manual_seed(0)).bfloat16()
 
-    assert len(drawn(draw_node_activations(activations.requires_grad_(), LABELS))) == 3
+    assert len(drawn(draw_node_activations({"": activations.requires_grad_()}, LABELS))) == 3
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 2, 3, 5), (4, 2, 5, 3)])
 def test_other_shapes_are_refused_with_the_cure(shape):
     with pytest.raises(ValueError, match="one by one"):
-        draw_node_activations(torch.zeros(shape), LABELS)
+        draw_node_activations({"": torch.zeros(shape)}, LABELS)
 
 
 def share_explained(values, labels):

@@ -28,7 +28,7 @@ def drawn(figure):
 def test_panels_hold_the_maps_and_rows_of_the_prior():
     prior, ideal = random_prior(LABELS), ideal_affinity(LABELS[None])[0]
 
-    panels = drawn(draw_prior_maps(prior, ideal, LABELS))
+    panels = drawn(draw_prior_maps({"prior map P": prior}, ideal, LABELS))
 
     np.testing.assert_array_equal(panels["prior map P"], prior.numpy())
     np.testing.assert_array_equal(panels["ideal map A"], ideal.float().numpy())
@@ -43,21 +43,25 @@ def test_panels_hold_the_maps_and_rows_of_the_prior():
         assert any(np.array_equal(values, prior[query].view(3, 5).numpy()) for query in queries)
 
 
-def test_map_without_supervision_stands_beside():
+def test_several_priors_have_a_row_each_with_what_is_said_of_them():
     prior, other = random_prior(LABELS), random_prior(LABELS, seed=1)
     ideal = ideal_affinity(LABELS[None])[0]
 
-    panels = drawn(draw_prior_maps(prior, ideal, LABELS, unsupervised=other))
+    figure = draw_prior_maps({"P": prior, "Q": other}, ideal, LABELS, said={"Q": "loss 1; no"})
 
-    np.testing.assert_array_equal(panels["P, without the loss"], other.numpy())
-    np.testing.assert_array_equal(panels["P, with the loss"], prior.numpy())
+    panels = drawn(figure)
+    np.testing.assert_array_equal(panels["P"], prior.numpy())
+    np.testing.assert_array_equal(panels["Q"], other.numpy())
+    below = {axes.get_title(loc="left"): axes.get_xlabel() for axes in figure.axes}
+    assert below["Q"].endswith("loss 1\nno")
+    assert "loss" not in below["P"]
 
 
 def test_means_over_pairs_are_written_below():
     ideal = ideal_affinity(LABELS[None])[0]
     prior = torch.where(ideal, 0.75, 0.25)
 
-    figure = draw_prior_maps(prior, ideal, LABELS)
+    figure = draw_prior_maps({"P": prior}, ideal, LABELS)
 
     texts = [axes.get_xlabel() for axes in figure.axes]
     assert any("same class 0.75, other 0.25" in text for text in texts)
@@ -66,7 +70,7 @@ def test_means_over_pairs_are_written_below():
 def test_image_of_one_class_can_be_drawn():
     labels = torch.zeros(2, 3, dtype=torch.long)
 
-    figure = draw_prior_maps(random_prior(labels), ideal_affinity(labels[None])[0], labels)
+    figure = draw_prior_maps({"P": random_prior(labels)}, ideal_affinity(labels[None])[0], labels)
 
     assert any("other none" in axes.get_xlabel() for axes in figure.axes)
     assert len(drawn(figure)) == 4
@@ -76,7 +80,7 @@ def test_batches_are_refused_with_the_cure():
     prior = random_prior(LABELS)[None]
 
     with pytest.raises(ValueError, match="one by one"):
-        draw_prior_maps(prior, ideal_affinity(LABELS[None]), LABELS)
+        draw_prior_maps({"P": prior}, ideal_affinity(LABELS[None]), LABELS)
 
 
 def test_demonstration_learns_the_ideal_map_and_repeats_itself():

@@ -73,7 +73,7 @@ def test_drawing_names_the_networks_and_measures_the_fields():
     figure = draw_receptive_field(image(), fields, (5, 6))
     panels = figure.axes[:3]
     assert [axes.get_title("left") or axes.get_title() for axes in panels] == [
-        "input", "narrow", "wide",
+        "image", "narrow", "wide",
     ]  # fmt: skip
     assert panels[1].get_xlabel().startswith("25%")
     assert panels[2].get_xlabel().startswith("100%")

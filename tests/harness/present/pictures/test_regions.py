@@ -1,4 +1,4 @@
-"""The picture of regions and representative pixels (RANet, Figure 5)."""
+"""The picture of regions (RANet, Figure 5)."""
 
 import io
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from harness.present.pictures.panels import rectangles
-from harness.present.pictures.regions import demonstrate, draw_regions
+from harness.present.pictures.regions import RegionMaps, demonstrate, draw_regions
 
 REGIONS = torch.tensor([[0, 0, 0, 3, 3], [0, 0, 0, 3, 3], [0, 0, 0, 13, 3]])
 CHOSEN = torch.zeros(3, 5, dtype=torch.bool)
@@ -33,34 +33,37 @@ def test_regions_from_the_largest_on_and_dots_on_their_representatives():
     boundary = 1 - scores
     labels = (REGIONS > 0).long()
 
-    panels = drawn(draw_regions(REGIONS, CHOSEN, scores, boundary, labels))
+    maps = RegionMaps(REGIONS, CHOSEN, scores, boundary)
+    panels = drawn(draw_regions({"": maps}, labels))
 
-    grouped, dots, text = panels["regions and representative pixels"]
+    grouped, dots, text = panels["regions"]
     expected = [[0, 0, 0, 1, 1], [0, 0, 0, 1, 1], [0, 0, 0, 2, 1]]
     np.testing.assert_array_equal(grouped, expected)
     assert sorted(dots) == [(0, 1), (0, 3), (1, 4), (2, 2)]  # none on the region of one pixel
-    assert text == "2 regions and 1 smaller, grey"
-    np.testing.assert_allclose(panels["representative score map J"][0], scores.numpy())
-    np.testing.assert_allclose(panels["boundary score map B"][0], boundary.numpy())
+    assert text == "2 regions,\n1 single pixel"
+    np.testing.assert_allclose(panels["scores J"][0], scores.numpy())
+    np.testing.assert_allclose(panels["boundaries B"][0], boundary.numpy())
     np.testing.assert_array_equal(panels["labels"][0], labels.numpy())
 
 
 def test_one_region_without_representatives_is_drawn():
     flat = torch.zeros(3, 5)
-    panels = drawn(draw_regions(flat.long(), flat.bool(), flat, flat, flat.long()))
-    _, dots, text = panels["regions and representative pixels"]
+    panels = drawn(
+        draw_regions({"": RegionMaps(flat.long(), flat.bool(), flat, flat)}, flat.long())
+    )
+    _, dots, text = panels["regions"]
     assert (dots, text) == ([], "1 region")
 
 
 def test_half_precision_can_be_drawn():
     scores = torch.rand(3, 5).bfloat16().requires_grad_()
-    assert len(drawn(draw_regions(REGIONS, CHOSEN, scores, scores, REGIONS))) == 4
+    assert len(drawn(draw_regions({"": RegionMaps(REGIONS, CHOSEN, scores, scores)}, REGIONS))) == 4
 
 
 def test_other_shapes_are_refused_with_the_cure():
     flat = torch.zeros(3, 5)
     with pytest.raises(ValueError, match="one by one"):
-        draw_regions(REGIONS[None], CHOSEN, flat, flat, REGIONS)
+        draw_regions({"": RegionMaps(REGIONS[None], CHOSEN, flat, flat)}, REGIONS)
 
 
 def test_demonstration_finds_the_objects_and_repeats_itself():
@@ -69,7 +72,7 @@ def test_demonstration_finds_the_objects_and_repeats_itself():
 
     first, second = drawn(demonstrate(seed=1)), drawn(demonstrate(seed=1))
 
-    grouped, dots, _ = first["regions and representative pixels"]
+    grouped, dots, _ = first["regions"]
     height, width = grouped.shape
     labels = rectangles(height, width).numpy()
     # The two rectangles of class 1 are two regions, told apart by the boundary between them.

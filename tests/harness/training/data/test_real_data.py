@@ -6,7 +6,7 @@ import torch
 from label_files import colours, filled, picture, values
 from PIL import Image
 
-from harness.training.data import ade20k, camvid, cityscapes, coco_stuff, pascal_context
+from harness.training.data import ade20k, camvid, cityscapes, coco_stuff, lip, pascal_context
 from harness.training.data.dataset import VOID, DataError, open_data
 
 
@@ -240,12 +240,79 @@ def test_numbers_of_classes():
     assert len(ade20k.CLASSES) == 150
     assert len(coco_stuff.NAMES) == 182
     assert len(pascal_context.CATEGORIES) == len(set(pascal_context.CATEGORIES.values())) == 59
+    assert len(lip.CLASSES) == 20
     assert list(pascal_context.CATEGORIES) == sorted(
         pascal_context.CATEGORIES
     )  # numbered by the alphabet
 
 
-REAL = ("cityscapes", "ade20k", "pascal_context", "coco_stuff", "camvid")
+LIP_LAYOUTS = {
+    "archives": ("TrainVal_images", "TrainVal_parsing_annotations"),
+    "archives in folders of their names": (
+        "TrainVal_images/TrainVal_images",
+        "TrainVal_parsing_annotations/TrainVal_parsing_annotations/TrainVal_parsing_annotations",
+    ),
+    "side by side": (".", "."),
+}
+
+
+def people(root, images, labels, listed=True):
+    names = {"train": ["77_471474", "100034_483681"], "val": ["36_454991"]}
+    for split, several in names.items():
+        for name in several:
+            picture(root / images / f"{split}_images/{name}.jpg")
+            values(root / labels / f"{split}_segmentations/{name}.png", filled(0, 14, 15, 19, 13))
+        if listed:
+            (root / images / f"{split}_id.txt").write_text("\n".join(several) + "\n")
+    return root
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("layout", LIP_LAYOUTS)
+def test_lip(tmp_path, layout, listed):
+    people(tmp_path, *LIP_LAYOUTS[layout], listed)
+    data = open_data("lip", "val", root=tmp_path)
+    assert len(data) == 1
+    assert start(data[0], 5) == [0, 14, 15, 19, 13]
+    names = [data.classes[i] for i in (0, 13, 14, 15, 19)]
+    assert names == ["background", "face", "left arm", "right arm", "right shoe"]
+    assert len(set(data.classes)) == 20
+
+
+def test_the_list_of_lip_decides_what_belongs_to_a_split(tmp_path):
+    people(tmp_path, *LIP_LAYOUTS["archives"])
+    (tmp_path / "TrainVal_images/train_id.txt").write_text("100034_483681\n")
+    assert len(open_data("lip", "train", root=tmp_path)) == 2  # as it is, and mirrored
+
+
+def test_lip_has_each_training_image_mirrored_with_left_and_right_exchanged(tmp_path):
+    people(tmp_path, *LIP_LAYOUTS["archives"])
+    data = open_data("lip", "train", root=tmp_path)
+    once = open_data("lip", "train", root=tmp_path, parameters={"mirrored": False})
+    assert (len(data), len(once), len(open_data("lip", "val", root=tmp_path))) == (4, 2, 1)
+    assert data.version != once.version
+    for index in range(2):
+        plain, mirrored = data[index], data[index + 2]
+        assert torch.equal(plain.labels, once[index].labels)
+        assert torch.equal(mirrored.image, plain.image.flip(-1))
+        assert mirrored.labels[0, -5:].tolist() == [13, 18, 14, 15, 0]
+        assert torch.equal(mirrored.labels[1:], plain.labels[1:])  # faces all over
+    with pytest.raises(DataError, match="give true or false"):
+        open_data("lip", "train", root=tmp_path, parameters={"mirrored": 1})
+
+
+def test_a_folder_may_hold_several_data_sets_by_their_names(street, tmp_path):
+    people(tmp_path / "lip", *LIP_LAYOUTS["archives"])
+    beside = tmp_path / "cityscapes"
+    beside.mkdir()
+    for name in ("leftImg8bit", "gtFine"):
+        (tmp_path / name).rename(beside / name)
+    inside = open_data("cityscapes", "train", root=tmp_path)
+    assert inside.version == open_data("cityscapes", "train", root=beside).version
+    assert len(open_data("lip", "val", root=tmp_path)) == 1
+
+
+REAL = ("cityscapes", "ade20k", "pascal_context", "coco_stuff", "camvid", "lip")
 
 
 @pytest.mark.parametrize("name", REAL)
