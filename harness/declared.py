@@ -55,9 +55,8 @@ class _File(Mapping[str, Any]):
                     self._imported[each.asname or each.name] = (node.module, each.name)
             elif isinstance(node, ast.Assign):
                 self._made |= {t.id: node.value for t in node.targets if isinstance(t, ast.Name)}
-            elif isinstance(node, ast.AnnAssign) and node.value is not None:
-                if isinstance(node.target, ast.Name):
-                    self._made[node.target.id] = node.value
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                self._made |= {node.target.id: node.value} if node.value is not None else {}
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._known:
