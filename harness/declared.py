@@ -129,8 +129,8 @@ class _File(Mapping[str, Any]):
             raise UnreadableError(constructor.name)
         taken = constructor.args
         positional = [*taken.posonlyargs, *taken.args]
-        defaults: list[ast.expr | None] = [*taken.defaults]
-        defaults = [None] * (len(positional) - len(defaults)) + defaults
+        missing = len(positional) - len(taken.defaults)
+        defaults: list[ast.expr | None] = [*([None] * missing), *taken.defaults]
         paired = [
             *zip(positional, defaults, strict=True),
             *zip(taken.kwonlyargs, taken.kw_defaults, strict=True),

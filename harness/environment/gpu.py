@@ -54,7 +54,7 @@ def cuda_is_available() -> bool:
         return False
     import torch
 
-    return torch.cuda.is_available()
+    return bool(torch.cuda.is_available())
 
 
 _BUILT_FOR = re.compile(r"^(cuda|hip)\b[^=\n]*=\s*(\S.*)$", re.MULTILINE)
