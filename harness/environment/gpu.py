@@ -71,7 +71,7 @@ def _may_be_available() -> bool:
         return True
     built = {name: value.strip() != "None" for name, value in _BUILT_FOR.findall(said)}
     if built.get("hip", True) or not built.get("cuda", True):
-        return built.get("hip", True)
+        return bool(built.get("hip", True))
     try:
         ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
