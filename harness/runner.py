@@ -162,6 +162,7 @@ def execute(
         pending = [job for job in jobs if job.identity not in earlier]
         if remote and not mix_machines:
             pending = _held_to_machines(pending, earlier.values())
+        expected = _Expectation(pending, directory)
         measuring = _Measuring(
             directory,
             writer,
@@ -169,11 +170,13 @@ def execute(
             origins,
             len(jobs),
             set(earlier),
-            _Expectation(pending, directory),
+            expected,
             listener or (lambda _: None),
         )
         del earlier  # with all samples; from here on only the disk holds records
         static = all(map(is_static, pending))
+        if static:  # several at once: a long one that begins last is waited for alone
+            pending = expected.longest_first(pending)
         engine = engine or LocalEngine(max(slots, STATIC_SLOTS if static else 1))
         if own:
             engine = SessionEngine(engine)
@@ -286,6 +289,10 @@ class _Expectation:
         self._seconds = sum(self._known.get(key, 0.0) for key in self._left.values())
         self._unknown = sum(key not in self._known for key in self._left.values())
         self._taken, self._finished = 0.0, 0
+
+    def longest_first(self, jobs: Sequence[Job]) -> list[Job]:
+        """Jobs by what they took before; what nobody knows goes first, in its order."""
+        return sorted(jobs, key=lambda job: -self._known.get(job.case.key, float("inf")))
 
     def finished(self, record: Record) -> None:
         """Take what one case needed."""
