@@ -258,12 +258,13 @@ def costs(description: Description, case: Case) -> ModuleCosts:
         HarnessError: it does not run on that input.
     """
     from harness.measure.memory import measure_memory
-    from harness.measure.operations import layer_costs, measure_operations, measure_params
+    from harness.measure.operations import count_case, measure_params
 
-    job = Job("show", case.module, case, (), 0.0, search_path=search_path())
+    metrics = ("params", "flops", "memory")
+    job = Job("show", case.module, case, metrics, 0.0, search_path=search_path())
     try:
-        layers = layer_costs(job)
-        totals = measure_params(job) | measure_operations(job) | measure_memory(job)
+        params, counted = measure_params(job), count_case(job)
+        totals = params | counted.figures | measure_memory(job)
     except HarnessError:
         raise
     except (Exception, SystemExit) as error:  # a user's module may raise anything
@@ -274,7 +275,7 @@ def costs(description: Description, case: Case) -> ModuleCosts:
         raise OptionError(
             f"{case.module} does not run on {shapes}: {reason}; give another input or argument"
         ) from error
-    return ModuleCosts(description, case, tuple(layers), totals)
+    return ModuleCosts(description, case, tuple(counted.layers), totals)
 
 
 def search_path() -> tuple[str, ...]:
