@@ -75,7 +75,8 @@ def test_a_folder_that_cannot_be_made(tmp_path):
 
 
 def test_plots_of_what_no_case_measures_wait_until_they_are_asked_for():
-    part, rows = ocnet(), table4()
+    part = ocnet()
+    rows = [{k: v for k, v in row.items() if "latency" not in k} for row in table4()]
     every = list(named_plots(part))
     static = {row["label"]: ("params", "flops", "memory") for row in rows}
     timed = {label: (*metrics, "latency") for label, metrics in static.items()}
