@@ -174,6 +174,7 @@ def execute(
         pending = [job for job in jobs if job.identity not in earlier]
         if remote and not mix_machines:
             pending = _held_to_machines(pending, earlier.values())
+        expected = Expectation(pending, directory)
         measuring = _Measuring(
             directory,
             writer,
@@ -181,11 +182,13 @@ def execute(
             origins,
             len(jobs),
             set(earlier),
-            Expectation(pending, directory),
+            expected,
             listener or (lambda _: None),
         )
         del earlier  # with all samples; from here on only the disk holds records
         static = all(map(is_static, pending))
+        if static:  # several at once: a long one that begins last is waited for alone
+            pending = expected.longest_first(pending)
         engine = engine or LocalEngine(max(slots, STATIC_SLOTS if static else 1))
         if own:
             engine = SessionEngine(engine)

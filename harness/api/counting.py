@@ -35,7 +35,7 @@ def count(module: Any, /, *inputs: Any, pass_: Pass = "inference", **named: Any)
     """
     from harness.measure.given import given
     from harness.measure.memory import live_peak, peaks
-    from harness.measure.operations import count_operations, count_params, layers_of
+    from harness.measure.operations import count_params, count_pass
     from harness.measure.own_rules import rules_of
     from harness.measure.subject import Subject
 
@@ -45,7 +45,8 @@ def count(module: Any, /, *inputs: Any, pass_: Pass = "inference", **named: Any)
 
     def costs(subject: Subject) -> tuple[Any, ...]:
         params = count_params(subject.module)
-        return subject.case, layers_of(subject), params | count_operations(subject)
+        counted = count_pass(subject)
+        return subject.case, counted.layers, params | counted.figures
 
     def peak(of: Pass) -> int:
         return found.on_fake_or_real(of, live_peak)[0]

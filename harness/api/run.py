@@ -24,9 +24,10 @@ from harness.present.formats import Table, html
 from harness.present.forms import Format, FormatError, formatted
 from harness.present.latex.fit import PageColumns
 from harness.present.latex.source import typesetting_of
+from harness.present.measured import measured_plots
 from harness.present.rows import rows_of, with_roofs
 from harness.present.table import make, usual_columns
-from harness.present.write import plot_names, table_names, write_tables
+from harness.present.write import named_plots, table_names, write_tables
 from harness.records.kept_run import KeptRun
 from harness.records.names import find_run
 from harness.records.record import Record
@@ -369,16 +370,21 @@ class Run:
     def write(self) -> None:
         """Write `tables/` and `plots/` of every part into the run directory.
 
-        Of a run that went on with some of its cases, all that it has is written.
+        A plot of something that no case measures is left to `write_plots`. Of a run that went on
+        with some of its cases, all that it has is written.
         """
         shown = self if self.suite.whole is None else load(self.directory.path)
         if not shown.tables():  # what is looked at in their place
             write_tables(shown.shown(), self.directory.path)
-        for part in shown.suite.parts():
+        parts = shown.suite.parts()
+        for part in parts:
             rows = shown._rows[part.name]
             if rows and part.tables:
                 write_tables(shown._tables[part.name], self.directory.path)
-        shown.write_plots()
+        asked = {part.name: dict[str, Sequence[str]]() for part in parts}
+        for record in shown.records:
+            asked[record.suite][record.label] = record.metrics
+        shown._draw({p.name: measured_plots(p, shown._rows[p.name], asked[p.name]) for p in parts})
 
     def write_plots(
         self,
@@ -402,16 +408,29 @@ class Run:
         Raises:
             HarnessError: there is no such size or font, or a file cannot be written.
         """
+        every = {part.name: named_plots(part) for part in self.suite.parts()}
+        return self._draw(every, folder, figure, font, titled=titled)
+
+    def _draw(
+        self,
+        wanted: Mapping[str, Mapping[str, PlotSpec]],
+        folder: Path | None = None,
+        figure: str = "page",
+        font: str | None = None,
+        *,
+        titled: bool = False,
+    ) -> list[Path]:
+        """Draw plots by file name, by part."""
         written: list[Path] = []
         for part in self.suite.parts():
             rows = self._rows[part.name]
-            if rows and part.plots:  # matplotlib takes half a second to import
+            if rows and wanted[part.name]:  # matplotlib takes half a second to import
                 from harness.present.plots.plot import write_plots
                 from harness.present.plots.sheet import sheet_of
 
                 to = sheet_of(figure, font, titled=titled)
                 place = folder or self.directory.path / "plots"
-                written += write_plots(part, rows, place, self.context, to)
+                written += write_plots(wanted[part.name], part, rows, place, self.context, to=to)
         return written
 
     def _part(self, name: str | None) -> Suite:
@@ -458,7 +477,7 @@ class Run:
     def _plots(self) -> dict[str, tuple[Suite, PlotSpec]]:
         found: dict[str, tuple[Suite, PlotSpec]] = {}
         for part in self.suite.parts():
-            for name, spec in zip(plot_names(part), part.plots, strict=True):
+            for name, spec in named_plots(part).items():
                 found[f"{part.name}/{name}" if name in found else name] = (part, spec)
         return found
 

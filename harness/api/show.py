@@ -225,7 +225,8 @@ def describe(module: str, *, imported: bool = False) -> Description:
         ModuleError: it is unknown or cannot be imported.
     """
     from context_modules.catalog import BY_NAME
-    from harness.instantiate import file_of, parameters_of, resolve, target_of, type_name
+    from harness.instantiate import file_of, resolve, target_of
+    from harness.signature import parameters_of, type_name
 
     target = target_of(module)
     if not imported and (file := file_of(target)) is not None:
@@ -257,12 +258,13 @@ def costs(description: Description, case: Case) -> ModuleCosts:
         HarnessError: it does not run on that input.
     """
     from harness.measure.memory import measure_memory
-    from harness.measure.operations import layer_costs, measure_operations, measure_params
+    from harness.measure.operations import count_case, measure_params
 
-    job = Job("show", case.module, case, (), 0.0, search_path=search_path())
+    metrics = ("params", "flops", "memory")
+    job = Job("show", case.module, case, metrics, 0.0, search_path=search_path())
     try:
-        layers = layer_costs(job)
-        totals = measure_params(job) | measure_operations(job) | measure_memory(job)
+        params, counted = measure_params(job), count_case(job)
+        totals = params | counted.figures | measure_memory(job)
     except HarnessError:
         raise
     except (Exception, SystemExit) as error:  # a user's module may raise anything
@@ -273,7 +275,7 @@ def costs(description: Description, case: Case) -> ModuleCosts:
         raise OptionError(
             f"{case.module} does not run on {shapes}: {reason}; give another input or argument"
         ) from error
-    return ModuleCosts(description, case, tuple(layers), totals)
+    return ModuleCosts(description, case, tuple(counted.layers), totals)
 
 
 def search_path() -> tuple[str, ...]:

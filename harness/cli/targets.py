@@ -13,8 +13,9 @@ from harness.api.show import DEFAULT_INPUT
 from harness.cli.options import parse_arguments, parse_axes, suites_or_modules
 from harness.cli.output import console, say
 from harness.environment.files import write_atomically
-from harness.instantiate import names, parameters_of, resolve
+from harness.instantiate import names, resolve
 from harness.messages import OptionError
+from harness.signature import parameters_of
 from harness.suite.document import SuiteError
 from harness.suite.reader import Given
 from harness.suite.shipped import ENDINGS

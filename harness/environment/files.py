@@ -48,6 +48,12 @@ def usable_name(text: str) -> str:
     return checked_name(usable.encode()[:_MOST_BYTES].decode(errors="ignore") or "_")
 
 
+def cache_folder(name: str) -> Path:
+    """The user's folder for files of a kind that can be made again (XDG base directories)."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "context-harness" / name
+
+
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Put a file in place at once: a reader sees the old one or the new one, never a part.
 

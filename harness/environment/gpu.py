@@ -1,10 +1,13 @@
 """The state of the accelerators: clocks, power cap, temperature, throttling, other processes."""
 
+import ctypes
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +46,37 @@ class GpuState:
     throttle_reasons: tuple[str, ...] | None = None
     # ids of processes with a context on it that are not this one
     other_processes: tuple[int, ...] | None = None
+
+
+def cuda_is_available() -> bool:
+    """Whether PyTorch finds a GPU; it is imported only where it might find one."""
+    if "torch" not in sys.modules and not _may_be_available():
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+_BUILT_FOR = re.compile(r"^(cuda|hip)\b[^=\n]*=\s*(\S.*)$", re.MULTILINE)
+
+
+def _may_be_available() -> bool:
+    """Whether PyTorch was built for GPUs, and a driver is there that it could load."""
+    spec = find_spec("torch")
+    if spec is None or spec.origin is None:
+        return True  # to import it says what is wrong
+    try:
+        said = (Path(spec.origin).parent / "version.py").read_text(encoding="utf-8")
+    except OSError:
+        return True
+    built = {name: value.strip() != "None" for name, value in _BUILT_FOR.findall(said)}
+    if built.get("hip", True) or not built.get("cuda", True):
+        return bool(built.get("hip", True))
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def read_gpus(library: Any = None) -> tuple[GpuState, ...]:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from harness.case import Case, DType, Pass, Shape
-from harness.instantiate import filled_in, parameters_of, resolve
+from harness.instantiate import filled_in, resolve
 from harness.measure.inputs import Leaf, is_shape
 from harness.measure.subject import (
     Subject,
@@ -32,6 +32,7 @@ from harness.measure.subject import (
     to_fakes,
 )
 from harness.messages import CuredError, HarnessError, one_line, quote, shorten, text_of
+from harness.signature import parameters_of
 
 T = TypeVar("T")
 

@@ -2,8 +2,8 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from itertools import chain, starmap
 from typing import Any
 
@@ -14,8 +14,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from harness.case import Job
 from harness.measure.control_flow import is_control_flow, opened
 from harness.measure.cost import FREE, Cost
+from harness.measure.memory import peak_seen
 from harness.measure.operators import cost, full_name, has_named_rule
 from harness.measure.own_rules import rules_of
+from harness.measure.recall import device_asked
 from harness.measure.subject import Subject, on_fake_or_real, outputs_of, tensors_of
 from harness.measure.traffic import bytes_moved, changed_by
 
@@ -62,16 +64,56 @@ def measure_operations(job: Job) -> dict[str, object]:
         fill), and `algorithmic_macs` and `affinity_elements` where the module declares a closed
         form.
     """
+    return count_case(job).figures
+
+
+def count_case(job: Job) -> "Counted":
+    """Figures and layers of one pass of a case, see `measure_operations` and `layer_costs`.
+
+    If the memory of the case is asked for, too, the same pass tells `measure_memory` its live peak.
+    """
+
+    def count(subject: Subject) -> Counted:
+        if "memory" not in job.metrics:
+            return count_pass(subject)
+        return count_pass(subject, peak_seen(subject, job.search_path))
+
     with rules_of(job):
-        figures, warning = on_fake_or_real(job.case, job.seed, job.search_path, count_operations)
-    return figures | {"warnings": [warning]} if warning else figures
+        counted, reason = on_fake_or_real(job.case, job.seed, job.search_path, count)
+    return (
+        counted
+        if reason is None
+        else replace(counted, figures=counted.figures | {"warnings": [reason]})
+    )
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What one pass of a subject gave."""
+
+    figures: dict[str, object]  # see `measure_operations`
+    layers: list["LayerCost"]  # see `layer_costs`
 
 
 def count_operations(subject: Subject) -> dict[str, object]:
     """The figures of one pass of a subject, see `measure_operations`."""
+    return count_pass(subject).figures
+
+
+def count_pass(subject: Subject, beside: AbstractContextManager[None] | None = None) -> Counted:
+    """Run a subject once and count what it does.
+
+    Args:
+        subject: what runs.
+        beside: whoever else looks at that pass.
+    """
     counter = OperatorCounter()
-    with counter, counter.attribute(subject.module):
+    with counter, counter.attribute(subject.module), beside or nullcontext():
         subject.forward()
+    return Counted(_figures(subject, counter), _layers(subject.module, counter))
+
+
+def _figures(subject: Subject, counter: "OperatorCounter") -> dict[str, object]:
     total, once = counter.total(), counter.once(subject.module)
     figures: dict[str, object] = {
         "conv_macs": total.conv_macs,
@@ -184,13 +226,19 @@ class OperatorCounter(TorchDispatchMode):
 
     Attributes:
         calls: one tally per call of a module, by its path ("" for the root), in order.
+        outputs: shape of the first output of a module at its last call, by its path.
     """
 
     supports_higher_order_operators = True
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # PyTorch's wrapper against it would take longer than the mode itself
+
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.calls: dict[str, list[Tally]] = defaultdict(list)
+        self.outputs: dict[str, tuple[int, ...]] = {}
         self._stack: list[Tally] = []
         self._outside = Tally()
 
@@ -199,6 +247,8 @@ class OperatorCounter(TorchDispatchMode):
     ) -> Any:
         """Run the operator, count it for the innermost module."""
         kwargs = kwargs or {}
+        if (device := device_asked(func, args)) is not None:
+            return device
         if func.namespace == "prim":  # questions such as `tensor.device`, not work
             return func(*args, **kwargs)
         if is_control_flow(func):
@@ -250,10 +300,11 @@ class OperatorCounter(TorchDispatchMode):
             self.calls[paths[submodule]].append(tally)
             self._stack.append(tally)
 
-        def leave(_module: nn.Module, _args: Any, out: Any) -> None:
-            tally = self._stack.pop()
+        def leave(submodule: nn.Module, _args: Any, out: Any) -> None:
+            tally, tensors = self._stack.pop(), outputs_of(out)
             if tally.is_leaf:
-                tally.module_output_bytes += _bytes(outputs_of(out))
+                tally.module_output_bytes += _bytes(tensors)
+            self.outputs[paths[submodule]] = tuple(tensors[0].shape) if tensors else ()
 
         handles = []
         for submodule in paths:
@@ -320,37 +371,16 @@ def layer_costs(job: Job) -> list[LayerCost]:
     Counted on fake tensors, so any size costs milliseconds; on real ones where the module needs
     values. A backward pass belongs to no submodule and is left out.
     """
-    with rules_of(job):
-        return on_fake_or_real(job.case, job.seed, job.search_path, layers_of)[0]
+    return count_case(job).layers
 
 
-def layers_of(subject: Subject) -> list[LayerCost]:
-    """The layers of a subject, see `layer_costs`."""
-    modules = dict(subject.module.named_modules())
-    paths = {module: path for path, module in modules.items()}
-    outputs: dict[str, tuple[int, ...]] = {}
-
-    def remember(module: nn.Module, _args: Any, out: Any) -> None:
-        first = next(iter(outputs_of(out)), None)
-        outputs[paths[module]] = tuple(first.shape) if first is not None else ()
-
-    handles = [
-        module.register_forward_hook(remember)
-        for module in modules.values()
-        if not isinstance(module, torch.jit.ScriptModule)
-    ]
-    counter = OperatorCounter()
-    try:
-        with counter, counter.attribute(subject.module):
-            subject.forward()
-    finally:
-        for handle in handles:
-            handle.remove()
+def _layers(module: nn.Module, counter: OperatorCounter) -> list[LayerCost]:
+    modules = dict(module.named_modules())
     return [
         LayerCost(
             path=path,
             kind=type(modules[path]).__name__,
-            output=outputs.get(path, ()),
+            output=counter.outputs.get(path, ()),
             calls=len(tallies),
             params=sum(p.numel() for p in modules[path].parameters(recurse=False)),
             tally=Tally.sum(tallies),

@@ -1,6 +1,6 @@
 """The subject of a measurement: a case's module and inputs, fake or real."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
@@ -24,6 +24,7 @@ from harness.case import Case
 from harness.instantiate import build, resolve
 from harness.measure import inputs
 from harness.measure.cuda_attention import attention_as_on
+from harness.measure.recall import remember
 from harness.messages import first_line
 
 
@@ -55,25 +56,26 @@ def outputs_of(out: Any) -> list[Tensor]:
     """
     found: dict[int, Tensor] = {}
     seen: dict[int, Any] = {}  # kept alive, since a freed object's identity may come again
-
-    def search(value: Any) -> None:
+    # No function that calls itself: it would hold the tensors until the next garbage collection.
+    waiting = [out]
+    while waiting:
+        value = waiting.pop()
         if isinstance(value, Tensor):
             found.setdefault(id(value), value)
         elif id(value) not in seen and not isinstance(value, _NO_HOLDERS):
             seen[id(value)] = value
-            if isinstance(value, Mapping):
-                held: Iterable[Any] = value.values()
-            elif isinstance(value, (list, tuple, set, frozenset)):
-                held = value
-            else:
-                slots = (n for kind in type(value).__mro__ for n in getattr(kind, "__slots__", ()))
-                slotted = (getattr(value, name, None) for name in slots)
-                held = (*getattr(value, "__dict__", {}).values(), *slotted)
-            for each in held:
-                search(each)
-
-    search(out)
+            waiting += reversed(_held_by(value))
     return list(found.values())
+
+
+def _held_by(value: Any) -> list[Any]:
+    if isinstance(value, Mapping):
+        return list(value.values())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return list(value)
+    slots = (n for kind in type(value).__mro__ for n in getattr(kind, "__slots__", ()))
+    slotted = (getattr(value, name, None) for name in slots)
+    return [*getattr(value, "__dict__", {}).values(), *slotted]
 
 
 # What an output may refer to and does not consist of.
@@ -203,6 +205,7 @@ def fakes() -> FakeTensorMode:
     mode: Any = FakeTensorMode(allow_non_fake_inputs=True)
     # On the object: operators that take functions know how to run by the mode's very class.
     mode.__deepcopy__ = lambda _memo: mode
+    remember(mode)
     made: FakeTensorMode = mode
     return made
 
@@ -219,7 +222,7 @@ def _fake_module(case: Case, search_path: tuple[str, ...]) -> nn.Module:
     """
     resolve(case.module, search_path)  # imported outside of the mode, as users do
     try:
-        with fakes(), _uninitialised():
+        with fakes(), uninitialised(_ASKS_A_VALUE):
             module = build(case, search_path)
     except Exception as error:
         if _why_values(error) is None and not isinstance(error, RuntimeError):
@@ -242,20 +245,26 @@ def _known_by_meta(case: Case, search_path: tuple[str, ...]) -> nn.Module:
     return module
 
 
+_ASKS_A_VALUE = "_no_grad_trunc_normal_"  # the initialiser that fakes cannot answer
+
+
 @contextmanager
-def _uninitialised() -> Iterator[None]:
-    """Without the initialiser that asks for a value (`trunc_normal_`): no count hangs on one."""
+def uninitialised(*names: str) -> Iterator[None]:
+    """Without initialisers, which take the time of a small pass: no count hangs on a value.
+
+    Args:
+        names: of those in `torch.nn.init` to be left out; all if absent.
+    """
     init: Any = nn.init
-    name = "_no_grad_trunc_normal_"
-    known = getattr(init, name, None)
-    if known is None:
-        yield
-        return
-    setattr(init, name, lambda tensor, *_, **__: tensor)
+    every = (n for n in vars(init) if n.endswith("_") and not n.endswith("__"))
+    known = {n: getattr(init, n) for n in names or every if hasattr(init, n)}
     try:
+        for name in known:
+            setattr(init, name, lambda tensor, *_, **__: tensor)
         yield
     finally:
-        setattr(init, name, known)
+        for name, function in known.items():
+            setattr(init, name, function)
 
 
 def to_fakes(module: nn.Module, dtype: torch.dtype | None = None) -> None:
@@ -453,7 +462,8 @@ def fake_or_real(
     Returns:
         What `measure` returned, and why real tensors were taken (`None` for fake ones).
     """
-    with _eager_flex_attention():
+    # `torch.cond` goes through a compiler that would take our modes for a part of the module.
+    with _eager_flex_attention(), torch.compiler.set_stance("force_eager"):
         try:
             with fake() as subject:
                 return measure(subject), None

@@ -125,11 +125,12 @@ def make_plan(
             if training.network is not None
         ]
         unknown = needs.unknown([*jobs, *networks])
-        predicted = needs.learn(unknown, engine, _budget(budget, len(unknown)), clock)
+        seconds = _budget(budget, len(unknown))
+        predicted = needs.learn(unknown, engine, seconds, clock)
         if predicted < len(unknown):
             notes.append(
                 f"memory: {len(unknown) - predicted} of {len(unknown)} distinct modules and inputs "
-                "were not predicted in time; a longer --budget predicts more"
+                f"were not predicted within {seconds:g} s; a longer --budget predicts more"
             )
     durations = Durations(earlier.records, machine)
     done: set[str] = set()  # identities of trainings that are kept, or that an earlier case does

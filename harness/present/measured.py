@@ -3,13 +3,16 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args, get_origin
 
+from harness.judge.part import Part
 from harness.judge.relative import RELATIVE
 from harness.measure import METRICS
 from harness.measure.convention import ConventionSpec, operations
 from harness.measure.metric import Value
-from harness.present.reading import Reading
+from harness.present.reading import Reading, read
+from harness.present.write import named_plots
 from harness.records.quantities.derived import BANDWIDTH, PEAK
 from harness.records.quantities.quantity import Row
+from harness.suite.presentation import PlotSpec
 
 
 def missing(
@@ -48,6 +51,24 @@ def missing(
     needed = [name for name in every if not has_value(None, name)]
     anywhere = {name for row in rows for name in asked[row["label"]]}
     return tuple(name for name in needed if name not in anywhere) or tuple(needed)
+
+
+def measured_plots(
+    part: Part, rows: Sequence[Row], asked: Mapping[str, Sequence[str]]
+) -> dict[str, PlotSpec]:
+    """The plots of a suite, by file name, but those of something that no case measures.
+
+    Args:
+        part: the suite.
+        rows: its annotated rows.
+        asked: label of a row: its metrics.
+    """
+
+    def is_measured(spec: PlotSpec) -> bool:
+        axes = [name for name in (spec.x, *spec.ys, spec.value) if name not in (None, "input")]
+        return not any(missing(read(str(name), part, rows), rows, asked) for name in axes)
+
+    return {name: spec for name, spec in named_plots(part).items() if is_measured(spec)}
 
 
 def _kind(row: Row, asked: Mapping[str, Sequence[str]]) -> tuple[object, ...]:

@@ -8,6 +8,7 @@ from harness.judge.part import Part
 from harness.messages import HarnessError
 from harness.present.formats import Table, csv_text, markdown
 from harness.present.latex.source import latex
+from harness.suite.presentation import PlotSpec
 
 
 def table_names(part: Part) -> list[str]:
@@ -38,14 +39,13 @@ def write_tables(tables: Mapping[str, Table], folder: Path) -> list[Path]:
     return written
 
 
-def plot_names(part: Part) -> list[str]:
-    """File names of a suite's plots, without ending."""
-    return _file_names(
-        [
-            spec.name or usable_name(f"{part.name}-{spec.kind}-{'-'.join(spec.shown)}")
-            for spec in part.plots
-        ]
-    )
+def named_plots(part: Part) -> dict[str, PlotSpec]:
+    """A suite's plots by their file names, without ending."""
+    wanted = [
+        spec.name or usable_name(f"{part.name}-{spec.kind}-{'-'.join(spec.shown)}")
+        for spec in part.plots
+    ]
+    return dict(zip(_file_names(wanted), part.plots, strict=True))
 
 
 def write_whole(path: Path, content: bytes) -> None:

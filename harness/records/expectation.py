@@ -25,6 +25,10 @@ class Expectation:
         self._unknown = sum(key not in self._known for key in self._left.values())
         self._taken, self._finished = 0.0, 0
 
+    def longest_first(self, jobs: Sequence[Job]) -> list[Job]:
+        """Jobs by what they took before; what nobody knows goes first, in its order."""
+        return sorted(jobs, key=lambda job: -self._known.get(job.case.key, float("inf")))
+
     def finished(self, record: Record) -> None:
         """Take what one case needed."""
         key = self._left.pop(record.identity, None)

@@ -8,11 +8,13 @@ from typing import Any
 
 from harness import instantiate
 from harness.case import Case, Device, Job
-from harness.instantiate import ArgumentTypeError, ModuleError, Signature
+from harness.environment.gpu import cuda_is_available
+from harness.instantiate import ModuleError
 from harness.measure import SHARING, STATIC, inputs
 from harness.measure.own import Declared, MetricError, is_own, metric_target, own_function
 from harness.messages import CuredError, quote, suggest
 from harness.records.quantities.registry import is_taken
+from harness.signature import ArgumentTypeError, Signature, convert
 from harness.suite.accuracy import Accuracies
 from harness.suite.document import written
 from harness.suite.entry import Combination, Place, Recipe
@@ -37,8 +39,7 @@ class Constructors:
             try:
                 target = instantiate.target_of(module)
                 require_importable(self.refused, self.search_path, target)
-                cls = instantiate.resolve(module, self.search_path)
-                self._known[module] = instantiate.parameters_of(cls)
+                self._known[module] = instantiate.signature_of(module, self.search_path)
             except ModuleError as error:
                 self._known[module] = error
         found = self._known[module]
@@ -68,7 +69,7 @@ class Constructors:
                 parameter = signature.parameters.get(name)
                 if parameter is not None:
                     try:
-                        instantiate.convert(value, parameter.hint)
+                        convert(value, parameter.hint)
                     except ArgumentTypeError as error:
                         what = f"{error} as {module} takes it, not {written(value)}"
                         recipe.document.report(place, what, "correct the value")
@@ -491,7 +492,5 @@ def _first(*values: Any) -> Any:
 @functools.cache
 def _device(choice: str) -> Device:
     if choice == "auto":
-        import torch
-
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return "cuda" if cuda_is_available() else "cpu"
     return "cuda" if choice == "cuda" else "cpu"

@@ -50,9 +50,9 @@ def with_weights(suite: Suite, file: Path) -> Suite:
 
 
 def _with_argument(job: Job, path: str) -> Job:
-    from harness.instantiate import parameters_of, resolve
+    from harness.instantiate import signature_of
 
-    taken = parameters_of(resolve(job.case.module, job.search_path)).parameters
+    taken = signature_of(job.case.module, job.search_path).parameters
     for name in filter(taken.__contains__, ARGUMENTS):
         case = replace(job.case, arguments={**job.case.arguments, name: path})
         return replace(job, case=case)

@@ -12,17 +12,8 @@ from torch import nn
 
 from harness import instantiate
 from harness.case import Case
-from harness.instantiate import (
-    ArgumentTypeError,
-    BuildError,
-    ModuleError,
-    build,
-    convert,
-    names,
-    parameters_of,
-    resolve,
-    type_name,
-)
+from harness.instantiate import BuildError, ModuleError, build, names, resolve
+from harness.signature import ArgumentTypeError, convert, parameters_of, type_name
 
 BLOCKS = """
 from pydantic import TypeAdapter

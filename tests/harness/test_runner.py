@@ -70,6 +70,24 @@ def test_rows_have_the_order_of_the_suite_and_records_that_of_the_measurement(tm
     assert (done.total, done.interrupted, engine.cancelled) == (3, False, True)
 
 
+def test_static_cases_that_took_longest_before_begin_first(tmp_path):
+    class Timed(FakeEngine):
+        def events(self):
+            for job in self.jobs:
+                self.measured.append(job.label)
+                values = {"params": 1}
+                yield Finished(job, Outcome("ok", values=values, elapsed=float(len(job.label))))
+
+    first, second = Timed(), Timed()
+    execute(suite(job("aaa"), job("a"), job("aaaa")), tmp_path, engine=first)
+    later = execute(
+        suite(job("a"), job("aa"), job("aaa"), job("aaaa"), job("aaaaa")), tmp_path, engine=second
+    )
+    assert first.measured == ["aaa", "a", "aaaa"]
+    assert second.measured == ["aa", "aaaaa", "aaaa", "aaa", "a"]
+    assert [record.label for record in later.records] == ["a", "aa", "aaa", "aaaa", "aaaaa"]
+
+
 @pytest.mark.parametrize(("after", "kept"), [(1, ["ccc", "bb"]), (3, ["ccc", "bb", "a"])])
 def test_a_run_directory_that_is_moved_ends_the_run_and_what_is_measured_is_there(
     tmp_path, after, kept

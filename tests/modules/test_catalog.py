@@ -15,10 +15,11 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
 from context_modules.catalog import BY_NAME, CATALOG
-from harness.instantiate import FILLED, build, convert, parameters_of
+from harness.instantiate import build
 from harness.measure.memory import live_peak
 from harness.measure.operations import OperatorCounter, count_params
 from harness.measure.subject import fake_subject, real_subject
+from harness.signature import FILLED, convert, parameters_of
 
 every = pytest.mark.parametrize("entry", CATALOG, ids=lambda entry: entry.name)
 every_size = pytest.mark.parametrize(

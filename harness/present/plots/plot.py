@@ -1,6 +1,6 @@
 """Plot: the asked view of a suite's rows with its notes, as a matplotlib figure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -22,7 +22,7 @@ from harness.present.plots.sheet import PAGE, Sheet, drawn_for, sheet
 from harness.present.plots.view import View, complete, explained, missing
 from harness.present.reading import Reading, read
 from harness.present.trainings import trained
-from harness.present.write import plot_names, write_whole
+from harness.present.write import write_whole
 from harness.records.quantities.derived import uncalibrated
 from harness.records.quantities.quantity import Row
 from harness.suite.presentation import PlotSpec
@@ -112,15 +112,20 @@ def draw(
 
 
 def write_plots(
+    plots: Mapping[str, PlotSpec],
     part: Part,
     rows: Sequence[Row],
     folder: Path,
     context: Context | None = None,
+    *,
     to: Sheet = PAGE,
 ) -> list[Path]:
-    """Writes `<name>.png`, `.svg`, `.pdf` and `.txt` of every plot that a suite asks for.
+    """Writes `<name>.png`, `.svg`, `.pdf` and `.txt` of plots of a suite.
 
     Args:
+        plots: by file name, without ending.
+        part: the suite.
+        rows: its annotated rows.
         folder: that of the files.
 
     Returns:
@@ -130,7 +135,7 @@ def write_plots(
         HarnessError: an axis names no quantity, or a file cannot be written.
     """
     written = []
-    for name, spec in zip(plot_names(part), part.plots, strict=True):
+    for name, spec in plots.items():
         with drawn_for(to):
             view = look(spec, part, rows, context)
         figure = paint(view, to)

@@ -19,7 +19,6 @@ Mirroring keeps all of this. Cropping may cut off what decides, and scaling chan
 by which textures are told apart: a recipe for this data should do neither.
 """
 
-import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -28,7 +27,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.environment.files import write_atomically
+from harness.environment.files import cache_folder, write_atomically
 from harness.training.data.contexts import PLACES, Thing
 from harness.training.data.dataset import DataError, Sample, Split
 from harness.training.data.draw import CONTEXTS, Draw, SceneParameters
@@ -279,9 +278,8 @@ Arrays = dict[str, "NDArray[np.uint8]"]
 
 
 def scenes_folder() -> Path:
-    """The user's folder for files that can be made again (XDG base directories)."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "context-harness" / "scenes"
+    """The user's folder for scenes that were drawn."""
+    return cache_folder("scenes")
 
 
 def cached(

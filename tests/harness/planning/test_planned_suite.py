@@ -109,6 +109,33 @@ def test_what_is_not_predicted_in_time_is_said():
     known = [case.memory for case in made.cases if case.memory]
     assert 0 < len(known) < 8
     assert f"{8 - len(known)} of 8 distinct" in made.notes[0]
+    assert "not predicted within 4 s" in made.notes[0]
+
+
+class StartsLate(Counting):
+    """An engine whose server imports for a minute before its first process starts."""
+
+    def __init__(self):
+        super().__init__()
+        self.now = 0.0
+
+    def events(self):
+        self.now += 60.0
+        yield from super().events()
+
+
+def test_the_budget_is_for_predictions_and_not_for_what_is_imported_before():
+    engine = StartsLate()
+    made = make_plan(
+        suite(*map(job, range(1, 9))),
+        Earlier(),
+        MACHINE,
+        engine=engine,
+        budget=4.0,
+        clock=lambda: engine.now,
+    )
+    assert all(case.memory for case in made.cases)
+    assert made.notes == ()
 
 
 def test_all_known_times_add_up():

@@ -15,7 +15,7 @@ from harness.present.formats import Table
 from harness.present.plots import plot
 from harness.present.plots.sheet import PAGE, Sheet
 from harness.present.plots.view import View
-from harness.present.write import table_names, write_tables
+from harness.present.write import named_plots, table_names, write_tables
 from harness.suite.presentation import (
     FigureSpec,
     PlotSpec,
@@ -178,4 +178,4 @@ def write_all_tables(part: Suite, rows: Rows, folder: Path) -> list[Path]:
 
 def write_all_plots(part: Suite, rows: Rows, folder: Path) -> list[Path]:
     """The plots that a suite asks for, on disk."""
-    return plot.write_plots(part, annotate(rows, part), folder / "plots")
+    return plot.write_plots(named_plots(part), part, annotate(rows, part), folder / "plots")

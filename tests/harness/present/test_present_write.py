@@ -3,8 +3,10 @@
 import pytest
 from made_rows import COLUMNS, Suite, ocnet, table4, write_all_plots, write_all_tables
 
+from harness.judge.verdict import annotate
 from harness.messages import HarnessError
-from harness.present.write import write_whole
+from harness.present.measured import measured_plots
+from harness.present.write import named_plots, write_whole
 from harness.suite.presentation import PlotSpec, TableSpec
 
 PLOT_FILES = ("pdf", "png", "svg", "txt")
@@ -70,3 +72,15 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "tables").write_text("a file")
     with pytest.raises(HarnessError, match="cannot be written"):
         write_all_tables(ocnet(plots=(PlotSpec(kind="bar", y="flops"),)), table4(), tmp_path)
+
+
+def test_plots_of_what_no_case_measures_wait_until_they_are_asked_for():
+    part = ocnet()
+    rows = [{k: v for k, v in row.items() if "latency" not in k} for row in table4()]
+    every = list(named_plots(part))
+    static = {row["label"]: ("params", "flops", "memory") for row in rows}
+    timed = {label: (*metrics, "latency") for label, metrics in static.items()}
+    assert list(measured_plots(part, annotate(rows, part), timed)) == every
+    assert list(measured_plots(part, annotate(rows, part), static)) == every[1:]
+    one = {**static, rows[0]["label"]: ("params", "flops", "memory", "latency")}
+    assert list(measured_plots(part, annotate(rows, part), one)) == every
