@@ -75,7 +75,7 @@ def keep(place: Path | None, figures: Figures) -> None:
     if place is not None:
         with suppress(OSError):
             said = {"hash": _hash(figures), "witness": figures}
-            write_atomically(place, json.dumps(said, sort_keys=True))
+            write_atomically(place, json.dumps(said))
 
 
 def _hash(figures: Figures) -> str:
