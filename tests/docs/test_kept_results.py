@@ -10,7 +10,7 @@ import pytest
 
 import harness
 from harness.present.plots.plot import look
-from harness.present.write import plot_names
+from harness.present.write import named_plots
 
 ROOT = Path(harness.__file__).parents[1]
 sys.path.append(str(ROOT / "docs" / "generate"))
@@ -71,7 +71,7 @@ def test_every_plot_is_kept_with_its_caption(name):
 def test_a_caption_made_again_is_the_same_in_every_byte(name):
     folder, run = KEPT / name / "plots", harness.load(KEPT / name)
     for part in run.suite.parts():
-        for file, spec in zip(plot_names(part), part.plots, strict=True):
+        for file, spec in named_plots(part).items():
             view = look(spec, part, run.part_rows(part), run.context)
             again = "".join(f"{line}\n" for line in (view.title, *view.notes))
             assert again.encode() == (folder / f"{file}.txt").read_bytes(), (
