@@ -110,7 +110,7 @@ class ContextPriorLayer(nn.Module):
         kernel: `explicit` holds the prior map. `fused` goes through its rows block by block and
             makes each block again in the backward, (1 - P) X as `exact` does in either form;
             `forward_with_prior` still gives the map that it is asked for,
-            `forward_with_implicit_prior` what it is made of.
+            `implicit_forward` what it is made of.
 
     Raises:
         ValueError: an argument is not one of its choices, `input_size` is not two positive
@@ -203,7 +203,7 @@ class ContextPriorLayer(nn.Module):
         contexts = self._contexts(features, prior)
         return self.fuse(torch.cat([x, *contexts], dim=1)), prior
 
-    def forward_with_implicit_prior(self, x: Tensor) -> tuple[Tensor, ImplicitPrior]:
+    def implicit_forward(self, x: Tensor) -> tuple[Tensor, ImplicitPrior]:
         """The output of `forward` and what the prior is made of, for `FusedAffinityLoss`.
 
         Args:

@@ -14,7 +14,7 @@ _EPSILON = 1e-12  # as of `AffinityLoss`
 class FusedAffinityLoss(AffinityLoss):
     """`AffinityLoss` of an `ImplicitPrior`: the same function, without any map of N x N.
 
-        output, prior = layer.forward_with_implicit_prior(features)
+        output, prior = layer.implicit_forward(features)
         loss = segmentation_loss(classifier(output), labels) + fused_loss(prior, small_labels)
 
     A row of the prior counts in both terms by a few sums over it (Eq. 1 to 4), so that blocks of

@@ -108,6 +108,7 @@ PURPOSES: Mapping[str, str] = {
     "report": "harness report: runs as one HTML file",
     "data": "labels of PASCAL-Context and COCO-Stuff 10k (MATLAB files)",
     "ray": "harness run --engine ray: cases on a Ray cluster",
+    "photographs": "data: textures_from: photographs, in generated scenes",
     "slurm": "harness run --engine slurm: cases on a Slurm cluster",
     "notebooks": "the notebooks, as they are executed in CI",
     "docs": "make docs: the documentation site",

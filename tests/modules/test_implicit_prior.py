@@ -78,7 +78,7 @@ def test_the_loss_and_its_gradients(arguments, labels):
     explicit, fused = both_kernels(train=True)
     x = random_map(2, 3, *SIZE)
     _, prior = explicit.forward_with_prior(x)
-    _, implicit = fused.forward_with_implicit_prior(x)
+    _, implicit = fused.implicit_forward(x)
     expected = AffinityLoss(**arguments)(prior, labels)
     actual = FusedAffinityLoss(**arguments)(implicit, labels)
     torch.testing.assert_close(actual, expected, **NEAR)
@@ -102,6 +102,6 @@ def test_a_map_is_taken_as_the_other_loss_takes_it():
 
 def test_labels_of_another_map_are_refused():
     _, fused = both_kernels()
-    _, implicit = fused.forward_with_implicit_prior(random_map(2, 3, *SIZE))
+    _, implicit = fused.implicit_forward(random_map(2, 3, *SIZE))
     with pytest.raises(ValueError, match="downsample_labels"):
         FusedAffinityLoss()(implicit, torch.zeros(2, 3, 3, dtype=torch.long))
