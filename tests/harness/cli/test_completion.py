@@ -53,8 +53,14 @@ def test_suites_are_yaml_files(complete, tmp_path):
         assert complete(f"{command} ") == ["a.yaml", "b.yml"]
     assert complete("run suites/") == ["suites/c.yaml"]
     assert complete(f"run {tmp_path}/a") == [f"{tmp_path}/a.yaml"]
-    assert complete("gate eff") == complete("init --from eff") == ["efficiency"]  # it is shipped
-    assert complete("run eff")[:2] == ["efficiency", "efficient_attention"]  # and a module
+    assert (
+        complete("gate eff") == complete("init --from eff") == ["efficiency", "efficiency_more"]
+    )  # it is shipped
+    assert complete("run eff")[:3] == [
+        "efficiency",
+        "efficiency_more",
+        "efficient_attention",
+    ]  # and a module
     assert complete("run nosuch/") == []  # the shell goes on with folders
 
 
