@@ -96,7 +96,8 @@ def test_suites_are_listed_and_an_unknown_name_has_the_nearest(somebody):
     assert done.returncode == 2
     assert done.stderr == (
         "efficency: suite or module: no such file, shipped suite or module; did you mean "
-        "efficiency or efficiency_more? (all names: harness list suites, harness list)\n"
+        "efficiency or ggcf_efficiency or efficiency_more? (all names: harness list suites, "
+        "harness list)\n"
     )
 
 
