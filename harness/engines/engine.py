@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from context_modules.catalog import BY_NAME
 from harness.case import Job, Outcome, Place, Turn, as_plain, from_plain
 from harness.measure import SHARING, STATIC
 from harness.messages import HarnessError
@@ -75,11 +76,12 @@ def event_of(words: Mapping[str, Any], job: Job, place: Place | None = None) -> 
 
 
 class Engine(Protocol):
-    """Places cases in fresh processes.
+    """Places cases in fresh processes; those that `may_share` one may be placed in one.
 
     The events of one job come in this order: any number of `Waiting`, `Started`, one `Measuring`
-    per metric, `Finished`. A job whose node was lost goes back to `Waiting`; nothing else begins a
-    second time. Jobs that may not start together start in the order of submission.
+    per metric, `Finished`. A job whose node was lost, or which failed in the process of others,
+    goes back to `Waiting`; nothing else begins a second time. Jobs that may not start together
+    start in the order of submission.
     """
 
     def submit(self, job: Job) -> None:
@@ -122,6 +124,16 @@ def is_timed(job: Job) -> bool:
 def is_static(job: Job) -> bool:
     """Whether the answer is the same on every machine."""
     return set(job.metrics) <= set(STATIC)
+
+
+def may_share(job: Job) -> bool:
+    """Whether other cases may be measured before and after it in one process.
+
+    Nothing that is static leaves a trace there, as long as all code is of this project.
+    """
+    case = job.case
+    theirs = case.prepare or job.counting or job.declared or job.depends_on
+    return is_static(job) and case.device == "cpu" and case.module in BY_NAME and not theirs
 
 
 # Rings: processes of one case that run together and sample in turns.

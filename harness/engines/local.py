@@ -1,212 +1,40 @@
-"""The local engine: a fork server with torch preloaded, one fresh process per case."""
+"""The local engine: a fork server with torch preloaded, and a fresh process per case.
+
+Static cases of the catalog share some: they neither time nor hold anything, and what PyTorch has
+worked out for one serves the next. The first that fails ends that; it and all behind it get
+processes of their own.
+"""
 
 import platform
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import takewhile
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, Literal
 
-from harness.case import Identity, Job, Outcome, Place, Status, Used, UsedGpu, from_plain
+from harness.case import Identity, Job, Outcome, Place
+from harness.engines.case_process import CaseProcess
 from harness.engines.devices import Devices, Gpu, Grant, busy_cores, own_cores
 from harness.engines.engine import (
     Event,
     Finished,
-    Measuring,
     Started,
     Waiting,
     is_static,
     is_timed,
+    may_share,
     next_ring,
     with_turns,
 )
-from harness.engines.process.answer import AnswerError, AnswerReader, understood
-from harness.engines.process.child import LEAVING, PATIENCE, Child, StartError
-from harness.engines.process.ending import ended_by_signal, oom_kills
+from harness.engines.process.child import PATIENCE, Child, StartError
 from harness.engines.process.server import context
-from harness.engines.process.supervisor import TAIL_LINES
-from harness.engines.process.worker import LONGEST_CAUSE, work
-from harness.measure import require_declared
-from harness.messages import escaped, last_lines
+from harness.engines.process.worker import work_in_turn
 
 _LOOK_AGAIN = 0.25  # seconds until a device that was taken is asked for again
-
-Failure = Literal["error", "oom", "timeout", "killed", "invalid", "unsupported"]
-
-_FORMS: Mapping[str, Any] = {
-    "metric": tuple[str],
-    "values": tuple[str, dict[str, Any], float],
-    "used": tuple[Used],
-    "gpu": tuple[UsedGpu],
-    "done": tuple[()],
-    "failed": tuple[Failure, str, tuple[str, ...]],
-    "exited": tuple[int | None, tuple[str, ...]],
-}
-"""What follows the first word of a message of the supervisor or its worker."""
-
-
-@dataclass
-class CaseProcess:
-    """One case's process and what it has said so far."""
-
-    job: Job
-    child: Child
-    grant: Grant
-    oom_kills: int = field(default_factory=oom_kills)
-    started: float = field(default_factory=time.monotonic)
-    answers: AnswerReader = field(init=False)
-    limit: float = field(init=False)  # when patience ends
-    told: bool = False  # to end
-    forgotten: bool = False  # cancelled while somebody reads the events
-    values: dict[str, Any] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-    used: Used | None = None
-    gpu: UsedGpu | None = None
-    verdict: tuple[Status, str | None] | None = None
-    trace: tuple[str, ...] = ()
-    output: tuple[str, ...] = ()
-    exit: int | None = None
-    ended: bool = False
-    metric: str = "start"
-    begun: set[str] = field(default_factory=set)  # metrics
-    answered: bool = False  # nothing but the exit follows
-
-    def __post_init__(self) -> None:
-        self.answers = AnswerReader(self.child.pipe.fileno())
-        members = self.job.turn.members if self.job.turn is not None else 1
-        self.limit = self.started + self.job.timeout * members  # it waits for the others
-
-    def judge(self, status: Status, cause: str | None) -> None:
-        """The first verdict stays; from then on the process has little time to leave."""
-        if self.verdict is None:
-            self.verdict = (status, cause)
-            self.limit = min(self.limit, time.monotonic() + LEAVING)
-
-    def listen(self) -> Iterator[Event]:
-        """Take every message that has arrived."""
-        try:
-            while not self._is_deaf and (messages := self.answers.take()):
-                for message in messages:
-                    if self.understand(message) == "metric":
-                        yield Measuring(self.job, self.metric)
-                    if self._is_deaf:
-                        return
-        except AnswerError as error:
-            # What a hostile module wrote into the pipe can be anything; what follows it, too, and
-            # whoever writes there may have written what came before.
-            if self.verdict is not None and self.verdict[0] == "ok":
-                self.verdict = None
-            self.judge(
-                "error", f"the module wrote into the pipe of its measurements: {error!s:.200}"
-            )
-            self.tell()
-
-    @property
-    def _is_deaf(self) -> bool:
-        """Whether nothing that is said counts any more; a module may have told its own end."""
-        return self.forgotten or self.ended
-
-    def understand(self, message: list[Any]) -> str:
-        """Keep what a message says; its first word.
-
-        Raises:
-            AnswerError: no worker says this, or not now.
-        """
-        kind, content = understood(_FORMS, message)
-        if kind == "exited":
-            self.exit, output = content
-            self.output = _printable(output)
-            self.ended = True
-            return kind
-        if self.answered:
-            raise AnswerError(f"{kind!r} follows the last answer")
-        if kind == "metric":
-            (name,) = content
-            if name not in self.job.metrics or name in self.begun:
-                raise AnswerError(f"metric {name!r:.40} was not asked for, or is over")
-            self.metric = name
-            self.begun.add(name)
-        elif kind == "values":
-            self.keep(*content)
-        elif kind == "used":
-            (used,) = content
-            self.used = used if self.used is None else self.used.joined(used)
-        elif kind == "gpu":
-            (self.gpu,) = content
-        elif kind == "done":
-            if missing := set(self.job.metrics) - self.seconds.keys():
-                raise AnswerError(f"done without {', '.join(sorted(missing))}")
-            self.answered = True
-            self.judge("ok", None)
-        else:
-            status, cause, trace = content
-            self.answered = True
-            self.trace = _printable(trace)
-            self.judge(status, escaped(cause)[:LONGEST_CAUSE])
-        return kind
-
-    def keep(self, metric: str, values: dict[str, Any], seconds: float) -> None:
-        """Take the values of the metric that is being measured."""
-        if metric != self.metric or metric in self.seconds:
-            raise AnswerError(f"values of {metric!r:.40}, which is not being measured")
-        try:
-            said = from_plain(tuple[str, ...], values.pop("warnings", ()))
-            require_declared(metric, values, self.job.declared)
-        except ValueError as error:
-            raise AnswerError(f"values of {metric}: {error}") from error
-        self.warnings += map(escaped, said)
-        self.values.update(values)
-        self.seconds[metric] = seconds
-
-    def is_over(self) -> bool:
-        """Whether nothing more is to be waited for; a process that is overdue is told to end."""
-        if self.ended or self.answers.closed:
-            return True
-        if time.monotonic() < self.limit:
-            return False
-        if self.told:
-            return True
-        cause = f"no answer within {self.job.timeout:g} s, in metric {self.metric}"
-        self.judge("timeout", cause)
-        self.tell()
-        return False
-
-    def tell(self) -> None:
-        """Ask the supervisor to end the case."""
-        self.told, self.limit = True, time.monotonic() + LEAVING
-        self.child.tell()
-
-    def finish(self) -> Finished:
-        """Take leave of it and say what came of the case."""
-        self.child.leave()
-        status, cause = self.verdict or self._cause_of_exit()
-        room = TAIL_LINES - len(self.trace)
-        outcome = Outcome(
-            status=status,
-            cause=cause,
-            values=self.values,
-            warnings=(*self.grant.warnings, *self.warnings),
-            seconds=self.seconds,
-            tail=(*self.output[-room:], *self.trace) if status != "ok" else (),
-            elapsed=time.monotonic() - self.started,
-            used=self.used,
-            gpu=self.gpu,
-        )
-        return Finished(self.job, outcome)
-
-    def _cause_of_exit(self) -> tuple[Status, str]:
-        code = self.exit if self.ended else self.child.process.exitcode
-        if (ended := ended_by_signal(code, self.metric, self.oom_kills)) is not None:
-            return ended
-        where = f"in metric {self.metric}"
-        if not self.ended:
-            return "error", f"the supervisor of the case ended with exit code {code}, {where}"
-        return "error", f"the worker ended with exit code {code} without an answer, {where}"
 
 
 class LocalEngine:
@@ -229,6 +57,7 @@ class LocalEngine:
         self._rings: tempfile.TemporaryDirectory[str] | None = None
         self._queue: deque[Job] = deque()
         self._running: list[CaseProcess] = []
+        self._alone: set[Identity] = set()  # of jobs that share a process no more
         self._patience = patience
         context()  # whoever starts the server from here on has it import torch once
 
@@ -259,6 +88,7 @@ class LocalEngine:
     def cancel(self) -> None:
         """End every running job at once and forget the queued ones."""
         self._queue.clear()
+        self._alone.clear()
         for running in self._running:
             running.forgotten = True
             running.child.pipe.close()  # what the supervisors wait for
@@ -293,13 +123,38 @@ class LocalEngine:
             yield self._start(job, grant)
 
     def _start(self, job: Job, grant: Grant) -> Started | Finished:
+        following = self._share_after(job)
         try:
-            child = Child.start(partial(work, job), grant.slot, self._patience)
+            task = partial(work_in_turn, (job, *following))
+            child = Child.start(task, grant.slot, self._patience)
         except StartError as error:
+            self._put_back(following)
             grant.release()
             return Finished(job, Outcome("error", str(error)))
-        self._running.append(CaseProcess(job, child, grant))
+        self._running.append(CaseProcess(job, child, grant, deque(following)))
         return Started(job)
+
+    def _share_after(self, first: Job) -> list[Job]:
+        """Take from the queue what is measured after a job in its process."""
+        if first.identity in self._alone or not may_share(first):
+            return []
+        able = [
+            job
+            for job in takewhile(is_static, self._queue)
+            if may_share(job) and job.identity not in self._alone
+        ]
+        # Every n-th for each of n processes: a queue with the longest first falls into equal parts.
+        room = max(1, self._slots - len(self._running))
+        taken = able[room - 1 :: room]
+        chosen = {job.identity for job in taken}
+        self._queue = deque(job for job in self._queue if job.identity not in chosen)
+        return taken
+
+    def _put_back(self, jobs: Iterable[Job]) -> None:
+        """Have jobs that were to share a process start next, each in one of its own."""
+        back = list(jobs)
+        self._alone.update(job.identity for job in back)
+        self._queue.extendleft(reversed(back))
 
     def _wait(self) -> Iterator[Event]:
         """Block until a process speaks or ends, or a deadline passes."""
@@ -316,9 +171,12 @@ class LocalEngine:
             yield from running.listen()
             if not running.forgotten and (gone or running.is_over()):
                 self._running.remove(running)
-                finished = running.finish()
+                ended = running.finish()
+                self._put_back(running.following)
+                if isinstance(ended, Waiting):
+                    self._put_back([ended.job])
                 running.grant.release()
-                yield finished
+                yield ended
 
 
 # A node of a cluster runs cases as one machine does; around that the locks on devices and a look at
@@ -370,8 +228,3 @@ def run_here(
         engine.submit(replace(job, threads=own))
     for event in engine.events():
         yield numbers[event.job.identity], event
-
-
-def _printable(lines: tuple[str, ...]) -> tuple[str, ...]:
-    """Of what a process is said to have written, what a record holds and a terminal bears."""
-    return last_lines("\n".join(lines), TAIL_LINES)

@@ -12,6 +12,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
 from importlib.util import source_from_cache
 from pathlib import Path
@@ -74,7 +75,7 @@ class _Notes:
         self.deaf = False  # while files are read to be hashed
 
     def hear(self, event: str, arguments: tuple[object, ...]) -> None:
-        """An audit hook (PEP 578); it may raise nothing."""
+        """Of an audit hook (PEP 578); it may raise nothing."""
         if event == "open" and not self.deaf:
             with suppress(Exception):
                 path, mode, flags = arguments
@@ -160,10 +161,25 @@ def begin(search_path: Sequence[str], told: Told) -> None:
         told: called with what is known once a module is built, before it is run: what runs may
             end the process.
     """
-    global _notes  # noqa: PLW0603 - an audit hook is of the process, and cannot be taken away
-    _notes = _Notes(search_path, told)
+    global _notes
+    before, _notes = _notes, _Notes(search_path, told)
+    if before is not None:  # what was imported for the case before is not imported again
+        code = (".py", *EXTENSION_SUFFIXES)
+        _notes.files.update(each for each in before.files.items() if each[0].endswith(code))
+        _notes.mapped |= before.mapped
     if search_path:
-        sys.addaudithook(_notes.hear)
+        _listen()
+
+
+@cache
+def _listen() -> None:
+    """Once: an audit hook is of the process, and cannot be taken away."""
+    sys.addaudithook(_hear)
+
+
+def _hear(event: str, arguments: tuple[object, ...]) -> None:
+    if _notes is not None:
+        _notes.hear(event, arguments)
 
 
 @contextmanager

@@ -57,8 +57,20 @@ _LONGEST_LINE, LONGEST_CAUSE = 500, 800
 Send = Callable[..., None]  # takes the parts of one message
 
 
-def work(job: Job, send: Send) -> None:
-    """Measure every metric of a job and send each as it ends.
+def work_in_turn(jobs: Sequence[Job], send: Send) -> None:
+    """Measure jobs one after the other in this process, until one fails; `("next",)` between two.
+
+    See `work` for what is sent of each.
+    """
+    for number, job in enumerate(jobs):
+        if number:
+            send("next")
+        if not work(job, send):
+            return
+
+
+def work(job: Job, send: Send) -> bool:
+    """Measure every metric of a job and send each as it ends; whether all went well.
 
     Messages: `("metric", name)`, `("values", name, values, seconds)`, `("used", what)`,
     `("gpu", which)` before and after what runs on one, then
@@ -68,11 +80,13 @@ def work(job: Job, send: Send) -> None:
     worker = _Worker(job, send)
     try:
         worker.run()
+        return worker.failure is None
     except BaseException as error:  # also SystemExit and KeyboardInterrupt of a module
         with contextlib.suppress(OSError):  # the module closed the pipe; the exit says the rest
             with contextlib.suppress(Exception):
                 worker.tell(used_files.used(job.depends_on))
             send(*(worker.failure or _failed(error)))
+        return False
 
 
 class _Worker:
