@@ -147,7 +147,7 @@ def run(
     listener: Listener | None = None,
     write: bool = True,
 ) -> Run:
-    """Measure every case of a suite, each in a fresh process; keep records, tables and plots.
+    """Measure every case of a suite in fresh processes; keep records, tables and plots.
 
     A case that fails is a row with its cause and ends nothing. Records are on disk as their cases
     end. Scripts need no `if __name__ == "__main__"`: the processes of cases import the measured
@@ -282,13 +282,13 @@ def measure(
     return Run(suite, execution.directory, execution.records)
 
 
-def write_results(run: Run) -> None:
-    """Write tables and plots.
+def write_results(run: Run, *, plots: bool = True) -> None:
+    """Write tables and plots, or tables alone.
 
     Raises:
         HarnessError: a file cannot be written; the records are kept.
     """
     try:
-        run.write()
+        run.write(plots=plots)
     except HarnessError as error:
         raise HarnessError(f"{error}; the records are kept in {run.directory.path}") from error

@@ -367,8 +367,11 @@ class Run:
         }
         return {name: each for name, each in found.items() if each}
 
-    def write(self) -> None:
+    def write(self, *, plots: bool = True) -> None:
         """Write `tables/` and `plots/` of every part into the run directory.
+
+        Args:
+            plots: whether they are drawn, too; `write_plots` does that at any time.
 
         A plot of something that no case measures is left to `write_plots`. Of a run that went on
         with some of its cases, all that it has is written.
@@ -381,6 +384,8 @@ class Run:
             rows = shown._rows[part.name]
             if rows and part.tables:
                 write_tables(shown._tables[part.name], self.directory.path)
+        if not plots:
+            return
         asked = {part.name: dict[str, Sequence[str]]() for part in parts}
         for record in shown.records:
             asked[record.suite][record.label] = record.metrics

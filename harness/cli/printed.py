@@ -3,7 +3,6 @@
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
@@ -50,18 +49,20 @@ def print_run(run: Run, where: Console, *, below: Below) -> None:
     path = run.directory.path
     say(f"run: {path}", where)
     if below != "nothing":
-        _say_what_next(path, where, below, judged=run.tally().judged > 0)
+        _say_what_next(run, where, below)
     if said := Remarks.of(path).text:
         say(said, where)
     if (total := run.tally()).total:
         say(total.text, where)
 
 
-def _say_what_next(path: Path, where: Console, below: Below, *, judged: bool) -> None:
+def _say_what_next(run: Run, where: Console, below: Below) -> None:
+    path, judged = run.directory.path, run.tally().judged > 0
     known = path.resolve().parent.parent == DEFAULT_ROOT.resolve()
     name = shlex.quote(path.name if known else str(path))
     options = ["--why for reasons"] if judged and below == "needed" else []
     options += ["--notes for versions, machine and the rest"] if below != "notes" else []
+    options += ["--plots to draw"] if run.plots() and not (path / "plots").is_dir() else []
     if options:
         say(f"  harness show {name} {', '.join(options)}", where)
     say(f"  harness report {name} for one HTML page", where)

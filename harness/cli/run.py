@@ -40,7 +40,7 @@ from harness.cli.options import (
 from harness.cli.output import busy, console, say, strangers
 from harness.cli.printed import Below, below_of, print_run
 from harness.cli.targets import Grid, What, With, choose, require_savable, write_suite
-from harness.engines.engine import LOCAL, make_engine
+from harness.engines.engine import LOCAL, is_static, make_engine
 from harness.engines.process.server import start_server
 from harness.environment.interruption import INTERRUPTED
 from harness.messages import HarnessError
@@ -167,9 +167,11 @@ def run(  # noqa: PLR0917 - typer calls it with names
         )
     lost = None
     if result.complete:  # before anything is printed: whoever reads it may leave
+        # To draw takes half as long as to count; who asks for counts alone has plots with `show`.
+        plots = metrics is None or not all(map(is_static, suite.all_jobs()))
         try:
-            with busy("writing tables and plots"):
-                write_results(result)
+            with busy("writing tables and plots" if plots else "writing tables"):
+                write_results(result, plots=plots)
         except HarnessError as error:
             lost = error
     unwritten = _print(result, errors, as_json, resume, below)
