@@ -10,6 +10,7 @@ from rich.console import Console
 from harness.api.live import Bars, NotebookLine
 from harness.case import Job
 from harness.engines.engine import Finished, Measuring, Started, Waiting
+from harness.measure.sampling import wall_budget
 from harness.present.console import PrintableConsole
 from harness.runner import Progress, Resumed
 from harness.suite.suite import Suite
@@ -20,14 +21,22 @@ def stderr() -> Console:
     return PrintableConsole(stderr=True)
 
 
-SINGLE_PROCESSES = (
-    "latency: one process per case, and its interval does not cover how far the next process of "
-    "the same code would be off; --repeats 5 takes five of each, in rounds, and their median"
-)
-"""Said before rows are timed that invite a comparison which their intervals do not bear."""
+def _of_single_processes(suite: Suite) -> str | None:
+    """Said before rows are timed that invite a comparison which their intervals do not bear."""
+    jobs = [job for part in suite.parts() if _compares(part) for job in part.jobs]
+    if not jobs:
+        return None
+    limits = [wall_budget(job.timing, job.case.device) for job in jobs if "latency" in job.metrics]
+    shortest, longest = (f"{each(limits):g}" for each in (min, max))
+    limit = shortest if shortest == longest else f"{shortest} to {longest}"
+    return (
+        f"latency: one process per case and {limit} s for its samples, of which a slow pass gets "
+        "one or two; the interval does not cover how far the next process of the same code would "
+        "be off; --repeats 5 takes five of each, in rounds, and their median"
+    )
 
 
-def _compares_single_processes(part: Suite) -> bool:
+def _compares(part: Suite) -> bool:
     timed = Counter(job.label for job in part.jobs if "latency" in job.metrics)
     return len(timed) > 1 and 1 in timed.values()
 
@@ -82,8 +91,8 @@ class Reporter:
         self._begun = True
         if not self._quiet:
             self._say(_heading(self._suite, self._expected))
-            if any(map(_compares_single_processes, self._suite.parts())):
-                self._say(SINGLE_PROCESSES)
+            if (said := _of_single_processes(self._suite)) is not None:
+                self._say(said)
         if self._live is not None:
             self._live.start()
 

@@ -22,8 +22,9 @@ from harness.measure.passes import (
     timed_pass,
 )
 from harness.measure.sampling import Clock, Sampled, criterion_of, sample_until, wall_budget
-from harness.measure.subject import Subject, real_subject
+from harness.measure.subject import Subject
 from harness.measure.turns import InTurns, Turns
+from harness.measure.warmed import warmed_or_new
 
 LAUNCHED_PASSES = 10  # NVBench: --min-samples 10
 NOISY, VERY_NOISY = 0.10, 0.25  # IQR over median; Georges et al. 2007 advise against reading beyond
@@ -40,11 +41,21 @@ def measure_latency(job: Job, clock: Clock = time.perf_counter) -> dict[str, Any
         What `summarise` says of the samples; `latency_cache`, `threads`, and `compile_seconds` of a
         compiled case. Warnings about the circumstances are no `latency_warnings`.
     """
-    return time_subject(real_subject(job.case, job.seed, job.search_path), job, clock)
+    warmed = warmed_or_new(job)
+    return time_subject(warmed.subject, job, clock, warmed.passes)
 
 
-def time_subject(subject: Subject, job: Job, clock: Clock = time.perf_counter) -> dict[str, Any]:
-    """Time one pass of a subject; see `measure_latency`."""
+def time_subject(
+    subject: Subject, job: Job, clock: Clock = time.perf_counter, before: Sequence[float] = ()
+) -> dict[str, Any]:
+    """Time one pass of a subject; see `measure_latency`.
+
+    Args:
+        subject: what is timed.
+        job: how.
+        clock: in seconds.
+        before: seconds of the passes that it has behind it; the warm-up goes on from them.
+    """
     figures: dict[str, Any] = {
         "latency_cache": job.timing.cache,
         "threads": torch.get_num_threads(),
@@ -52,7 +63,7 @@ def time_subject(subject: Subject, job: Job, clock: Clock = time.perf_counter) -
     if job.case.compile:
         subject, figures["compile_seconds"] = compiled(subject, clock)
     take = pass_of(subject, job, clock)
-    sampled = _sampled(take, job, clock)
+    sampled = _sampled(take, job, clock, before)
     summary = summary_of(take, sampled)
     if job.timing.cuda_graph and job.case.device != "cuda":
         summary["warnings"].append("no CUDA graph: the case runs on the CPU")
@@ -99,11 +110,11 @@ def with_launches(take: CudaPass) -> float:
         take.block = block
 
 
-def _sampled(take: Callable[[], float], job: Job, clock: Clock) -> Sampled:
+def _sampled(take: Callable[[], float], job: Job, clock: Clock, before: Sequence[float]) -> Sampled:
     timing, device = job.timing, job.case.device
     criterion, budget = criterion_of(timing, device), wall_budget(timing, device)
     if job.turn is None:
-        return sample_until(take, criterion, clock, budget)
+        return sample_until(take, criterion, clock, budget, before)
     with Turns(job.turn, clock) as turns:
         sliced = InTurns(take, turns, clock)
         sampled = sample_until(sliced, criterion, sliced.own_time, budget)

@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -17,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from harness.case import Device, Job, Pass
 from harness.measure import inputs
 from harness.measure.control_flow import is_control_flow, opened
-from harness.measure.passes import as_run
+from harness.measure.passes import TimedPass, as_run
 from harness.measure.recall import device_asked
 from harness.measure.reused import references_of_cpp, reused_bytes
 from harness.measure.subject import (
@@ -27,6 +28,7 @@ from harness.measure.subject import (
     require_finite,
     tensors_of,
 )
+from harness.measure.warmed import Warmed, keep
 from harness.measure.workspace import inner_bytes, storage_bytes
 from harness.messages import first_line
 
@@ -278,6 +280,7 @@ def measure_resident(job: Job) -> dict[str, object]:
     if job.case.device != "cpu":
         return {"resident_peak_bytes": None}
     subject = as_run(real_subject(job.case, job.seed, job.search_path))
+    run = TimedPass(subject, time.perf_counter)
     for tensor in (*subject.state, *subject.inputs):
         tensor.detach().sum()  # touched, so that all pages of the state are resident
     with suppress(OSError, AttributeError):
@@ -289,9 +292,11 @@ def measure_resident(job: Job) -> dict[str, object]:
     except OSError:
         warning = "no resident set: this kernel does not let a process reset its peak"
         return {"resident_peak_bytes": None, "warnings": [warning]}
-    out = subject.forward()
+    seconds, out = run.timed()
     after = _status_bytes("VmHWM")
-    require_finite(out)
+    run.settle(out)
+    del out
+    keep(job, Warmed(subject, (seconds,)))
     return {"resident_peak_bytes": max(0, after - before)}
 
 

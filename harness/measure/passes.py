@@ -170,12 +170,20 @@ class TimedPass:
         if self._flush is not None:
             self._flush()
         seconds, out = self.timed()
+        self.settle(out)
+        return seconds
+
+    def settle(self, out: object) -> None:
+        """Check the first output, and let go of gradients.
+
+        Raises:
+            NonFiniteOutputError: it is NaN or infinite somewhere.
+        """
         if not self._checked:
             require_finite(out)
             self._checked = True
             self.changes_input = self._input_versions() != self._versions
         self._subject.clear_gradients()
-        return seconds
 
     def timed(self) -> tuple[float, object]:
         """Duration of one pass, and what it returned."""

@@ -225,7 +225,11 @@ class Sampled:
 
 
 def sample_until(
-    take: Callable[[], float], criterion: StoppingCriterion, clock: Clock, budget: float = MAX_TIME
+    take: Callable[[], float],
+    criterion: StoppingCriterion,
+    clock: Clock,
+    budget: float = MAX_TIME,
+    before: Sequence[float] = (),
 ) -> Sampled:
     """Warm up, then take samples.
 
@@ -235,8 +239,9 @@ def sample_until(
         clock: seconds that have passed, overhead between samples included.
         budget: seconds after which sampling ends even if the criterion is unmet; at least one
             sample is taken.
+        before: seconds of passes that were run just before; they are part of the warm-up.
     """
-    warmup = _warm_up(take, clock, budget)
+    warmup = _warm_up(take, clock, budget, before)
     start = clock()
     samples: list[float] = []
     unmet = None
@@ -300,10 +305,12 @@ def _sampled(
     return Sampled(tuple(warmup), tuple(samples), tuple(flags), unmet, steady)
 
 
-def _warm_up(take: Callable[[], float], clock: Clock, budget: float) -> list[float]:
+def _warm_up(
+    take: Callable[[], float], clock: Clock, budget: float, before: Sequence[float] = ()
+) -> list[float]:
     """Seconds of the passes until two of them agree."""
-    until = clock() + budget * WARMUP_SHARE
-    passes = [take()]
+    until = clock() + budget * WARMUP_SHARE - sum(before)
+    passes = [*before] or [take()]
     while not _steady(passes) and len(passes) < MAX_WARMUP_PASSES and clock() < until:
         passes.append(take())
     return passes

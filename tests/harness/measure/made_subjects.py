@@ -1,6 +1,7 @@
 """Modules of a user, each with one habit that a measurement must cope with."""
 
 import time
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -244,3 +245,18 @@ class UpAndDown(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.down(self.up(x))
+
+
+class Traced(nn.Module):
+    """Notes each time that one is built, and each pass."""
+
+    noted: ClassVar[list[str]] = []
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(in_channels))
+        self.noted.append("built")
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.noted.append("pass")
+        return x * 2

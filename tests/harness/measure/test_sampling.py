@@ -105,6 +105,14 @@ def test_slow_module_gets_one_warm_up_and_one_sample():
     assert result.flags[0] == "stopped at the budget of 5 s: 1 of 10 samples"
 
 
+def test_passes_that_came_before_are_part_of_the_warm_up_and_of_its_share():
+    slow = sampled(FakeClock(2.0), FixedCount(2), budget=5.0, before=(60.0,))
+    assert (slow.warmup, slow.samples) == ((60.0,), (2.0, 2.0))
+    assert slow.flags == ("the warm-up did not become steady",)
+    quick = sampled(FakeClock(0.1), FixedCount(2), budget=5.0, before=(0.1,))
+    assert (quick.warmup, quick.samples, quick.steady) == ((0.1, 0.1), (0.1, 0.1), True)
+
+
 @pytest.mark.parametrize("criterion", [TimeBudget(0.0), FixedCount(0)])
 def test_one_sample_is_taken_even_if_none_is_asked_for(criterion):
     assert sampled(FakeClock(1.0), criterion).samples == (1.0,)
