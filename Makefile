@@ -45,8 +45,9 @@ types: $(READY)
 
 check: lint types test
 
+# Speed as ratios, kept in results/benchmarks/ratios.json with commit and machine.
 benchmark: $(READY)
-	$(BIN)/python -m pytest benchmarks --benchmark-only -n 0
+	$(BIN)/python -m pytest benchmarks -n 0
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

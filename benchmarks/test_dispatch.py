@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 
 import pytest
+from conftest import Keep
+from cpu_ratios import import_of_torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.case import Case, Job
@@ -56,8 +58,12 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("make", [_local, _ray], ids=["local", "ray"])
-def test_dispatch_per_case(benchmark: BenchmarkFixture, make: Callable[[], Engine]) -> None:
+def test_dispatch_per_case(
+    benchmark: BenchmarkFixture, keep: Keep, make: Callable[[], Engine]
+) -> None:
     """A case that measures nothing: what is left is the placing, a process and the answer."""
     first, each = benchmark.pedantic(_run, args=(make(), _jobs(CASES)), rounds=1, iterations=1)
     print(f"\nfirst case after {first:.1f} s; then {each * 1e3:.1f} ms per case, {CASES} cases")
     benchmark.extra_info |= {"first_seconds": first, "seconds_per_case": each}
+    name = f"dispatch of a case, {make.__name__.strip('_')} (elapsed)"
+    keep(name, "import torch", [each / import_of_torch()])

@@ -20,6 +20,7 @@ from harness.instantiate import is_of_session
 from harness.messages import HarnessError, first_line
 from harness.records.expectation import Expectation
 from harness.records.kept_run import KeptRun, last_of_each
+from harness.records.names import DEFAULT_ROOT as DEFAULT_ROOT  # noqa: PLC0414 - offered here, too
 from harness.records.names import UnknownRunError, find_run
 from harness.records.origin import Origins
 from harness.records.record import Record
@@ -28,7 +29,6 @@ from harness.records.run_directory import RecordWriter, RunDirectory, RunDirecto
 from harness.suite.shipped import home
 from harness.suite.suite import Suite
 
-DEFAULT_ROOT = Path("results/runs")
 STATIC_SLOTS = 2  # static cases neither time nor fill anything, so two share the machine
 
 

@@ -14,7 +14,7 @@ from harness.messages import HarnessError, OptionError, quote
 from harness.present.check import check
 from harness.runner import DEFAULT_ROOT, Listener, Resumed, execute
 from harness.suite.loader import load, require_inputs, with_weights
-from harness.suite.suite import Overrides, Suite
+from harness.suite.suite import Overrides, Suite, names_of
 from harness.training.ahead import train_ahead
 from harness.training.rounds import further
 
@@ -110,13 +110,6 @@ def shapes_of(given: Sequence[Any]) -> tuple[Shape, ...]:
         raise OptionError(f"input {given}: write numbers, such as input=(1, 2048, 64, 96)")
     several = bool(given) and isinstance(given[0], Sequence)
     return tuple(tuple(shape) for shape in (given if several else [given]))
-
-
-def names_of(given: str | Iterable[str] | None) -> tuple[str, ...] | None:
-    """`params,flops` as a tuple; `None` stays."""
-    if given is None or not isinstance(given, str):
-        return None if given is None else tuple(given)
-    return tuple(name.strip() for name in given.split(",") if name.strip()) or None
 
 
 def run(

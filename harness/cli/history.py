@@ -11,15 +11,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.export import shown_size
 from harness.cli.options import Only
 from harness.cli.options import runs as run_names
 from harness.cli.output import console, say
 from harness.messages import OptionError
 from harness.records.kept_run import KeptRun
-from harness.records.names import find_run
+from harness.records.names import DEFAULT_ROOT, find_run
 from harness.records.run_directory import RunDirectoryError
-from harness.suite.shipped import ENDINGS, find, named
 
 if TYPE_CHECKING:
     from harness.judge.regression.history import History
@@ -67,10 +65,9 @@ def history(  # noqa: PLR0917 - typer calls it with names
     """Read all runs, find where each case became slower or faster, and name the commits.
 
     Points are runs in the order of their commits; a change is named as a range that `git log`
-    takes. Needs the extra `history` (DuckDB), and `report` (Jinja) for a page.
+    takes. A page needs the extra `report` (Jinja).
     """
     from harness.judge.regression.history import ChangeLimits, read_history
-    from harness.runner import DEFAULT_ROOT
 
     if not 0 <= min_change < float("inf"):
         raise OptionError(f"--min-change {min_change}: give a percentage of 0 or more")
@@ -92,6 +89,7 @@ def history(  # noqa: PLR0917 - typer calls it with names
     else:
         _print_changes(found)
     if html is not None:
+        from harness.cli.export import shown_size
         from harness.present.report.history_page import history_html
         from harness.present.write import write_whole
 
@@ -118,6 +116,8 @@ def _stored_metrics(names: list[str]) -> tuple[str, ...]:
 
 def _suite_name(suite: str, root: Path) -> str:
     """The name of a suite, also of one given as its file, as a shipped one, or as a run of it."""
+    from harness.suite.shipped import ENDINGS, find, named
+
     path = Path(suite)
     if path.suffix not in ENDINGS and named(path) is None:
         with suppress(RunDirectoryError):

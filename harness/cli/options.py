@@ -3,19 +3,18 @@
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.api.measure import names_of
 from harness.case import Device, Shape
 from harness.cli.spread import RESUME
 from harness.messages import OptionError
-from harness.records.names import find_run, runs_below, suites_in, tags_in
+from harness.records.names import DEFAULT_ROOT, find_run, runs_below, suites_in, tags_in
 from harness.records.run_directory import DESCRIPTION, LATEST
-from harness.runner import DEFAULT_ROOT
-from harness.suite.shipped import ENDINGS, shipped
-from harness.suite.suite import Overrides
+
+if TYPE_CHECKING:
+    from harness.suite.suite import Overrides
 
 MODULE, RUN = "module", "run"
 """What `harness show` is told to show."""
@@ -26,6 +25,8 @@ _DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 def suites(incomplete: str) -> list[str]:
     """YAML files and shipped suites; without any, the shell completes folders by itself."""
+    from harness.suite.shipped import ENDINGS
+
     files = [path for path in _beside(incomplete) if path.endswith(ENDINGS)]
     # Before anything is written, a user's own files are not lost among ours.
     return files + (suite_names(incomplete) if incomplete or not files else [])
@@ -33,6 +34,8 @@ def suites(incomplete: str) -> list[str]:
 
 def suite_names(incomplete: str) -> list[str]:
     """Suites that come with the harness."""
+    from harness.suite.shipped import shipped
+
     return _starting(shipped(), incomplete)
 
 
@@ -341,8 +344,10 @@ def overrides_of(
     repeats: int | None = None,
     until_separated: float | None = None,
     max_seeds: int | None = None,
-) -> Overrides:
+) -> "Overrides":
     """What the options of a command change in every case."""
+    from harness.suite.suite import Overrides, names_of
+
     return Overrides(
         inputs=parse_shapes(input_) if input_ else None,
         metrics=names_of(metrics),

@@ -16,9 +16,8 @@ from harness.cli.options import runs as run_names
 from harness.cli.output import console, say
 from harness.messages import OptionError, escaped, quote, shorten, suggest
 from harness.records.brief import Brief, brief_of
-from harness.records.names import find_run, runs_below, suites_in, tags_in
+from harness.records.names import DEFAULT_ROOT, find_run, runs_below, suites_in, tags_in
 from harness.records.remarks import Remarks, remark
-from harness.runner import DEFAULT_ROOT
 
 _USUAL = 20  # runs in the terminal; all are in `--json`
 _GAP, _BELOW = "  ", " " * 4

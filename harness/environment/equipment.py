@@ -102,7 +102,6 @@ _ASK_SECONDS = 10.0
 PURPOSES: Mapping[str, str] = {
     "gpu": "clocks, throttling and energy of NVIDIA GPUs (NVML)",
     "weights": "backbone weights and kept trainings in safetensors",
-    "history": "harness history, over thousands of runs (DuckDB)",
     "parquet": "harness export --to parquet",
     "mlflow": "harness export --to mlflow",
     "report": "harness report: runs as one HTML file",

@@ -6,6 +6,9 @@ from harness.messages import hint, quote
 from harness.records.remarks import DATED, Remarks
 from harness.records.run_directory import DESCRIPTION, LATEST, RunDirectory, RunDirectoryError
 
+DEFAULT_ROOT = Path("results/runs")
+"""Folder of the suites' folders of runs, where no other is given."""
+
 
 class UnknownRunError(RunDirectoryError):
     """No run is called so, or several are."""

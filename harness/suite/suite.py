@@ -1,6 +1,6 @@
 """A suite as loaded: plain, frozen, with every case written out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,13 @@ class Overrides:
     data_root: Path | None = None  # folder of real images, for accuracy
     until_separated: float | None = None  # points of mIoU, of every case's evaluation
     max_seeds: int | None = None  # likewise
+
+
+def names_of(given: str | Iterable[str] | None) -> tuple[str, ...] | None:
+    """`params,flops` as a tuple; `None` stays."""
+    if given is None or not isinstance(given, str):
+        return None if given is None else tuple(given)
+    return tuple(name.strip() for name in given.split(",") if name.strip()) or None
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,9 @@ from harness.judge.statistics.change_points import MAX_P, USUAL_WINDOW, find_cha
 from harness.judge.statistics.decision import MIN_EFFECT
 from harness.judge.statistics.significance import LEAST, welch
 from harness.messages import HarnessError
-from harness.records.quantities.quantity import Quantity
 from harness.records.quantities.registry import COMPARED
 from harness.records.setting import changed
-from harness.records.stored_runs import (
-    StoredRun,
-    connect,
-    find_runs,
-    read_measurements,
-    read_runs,
-)
+from harness.records.stored_runs import StoredRun, read_stored
 
 SHORT = 10
 """Digits of a commit."""
@@ -230,41 +223,38 @@ def read_history(
 
     Raises:
         EmptyHistoryError: no run has a value that is asked for.
-        MissingDuckDBError: DuckDB is not installed.
     """
     limits = limits or ChangeLimits()
     was_enabled = gc.isenabled()
     gc.disable()  # tens of thousands of rows have no cycles, and the search for them takes a third
     try:
-        database = connect()
-        runs, warning = read_runs(database, find_runs(folders))
-        if not runs:
+        asked = [COMPARED[name] for name in metrics]
+        found = read_stored(folders, asked)
+        if not found.number:
             where = ", ".join(map(str, folders))
             raise EmptyHistoryError(
                 f"{where}: no run here; give the folder of the runs with --runs"
             )
-        asked = [COMPARED[name] for name in metrics]
-        parts, found, bad = read_measurements(database, runs, *_sql(asked))
+        parts = found.parts
         kept = [
             m
-            for m in found
-            if (not suites or m.suite in suites or parts[m.run].suite in suites)
-            and (not labels or m.label in labels)
-            and (not machines or m.machine_key in machines)
+            for m in found.measurements
+            if (not suites or m.case.suite in suites or parts[m.run].suite in suites)
+            and (not labels or m.case.label in labels)
+            and (not machines or m.case.machine_key in machines)
         ]
         commits = {run.commit for run in parts if run.commit}
         order = by_commit(parts, committed_at(sorted(commits), repository or Path.cwd()))
         series = collect(parts, kept, asked, order)
         if not series:
             raise EmptyHistoryError(
-                f"none of {len(runs)} runs has {' or '.join(metrics)} of what is asked for; "
+                f"none of {found.number} runs has {' or '.join(metrics)} of what is asked for; "
                 "name another suite, case, machine or --metric"
             )
         changes = tuple(change for each in series for change in find_changes(each, limits))
-        warnings = tuple(filter(None, (warning, *bad)))
         pointed = {id(point.run) for each in series for point in each.points}
         measured = tuple(parts[index] for index in order if id(parts[index]) in pointed)
-        return History(len(runs), tuple(series), changes, limits, warnings, measured)
+        return History(found.number, tuple(series), changes, limits, found.warnings, measured)
     finally:
         if was_enabled:
             gc.enable()
@@ -293,33 +283,3 @@ def find_changes(series: Series, limits: ChangeLimits) -> Iterator[Change]:
     ends = [0, *(each[0] for each in found), number]
     for each, start, stop in zip(found, ends, ends[2:], strict=False):
         yield Change(series, *each, start, stop)
-
-
-def _sql(metrics: Sequence[Quantity]) -> tuple[dict[str, str], list[str]]:
-    """What a record says of each metric, as DuckDB reads it from many files.
-
-    Three expressions each: `Quantity.compared_number`, and the two ends of its interval.
-    """
-    structure: dict[str, str] = {}
-    expressions = []
-    for metric in metrics:
-        fields, expression = _DERIVED.get(
-            metric.name, ({metric.name: "DOUBLE"}, f"values.{metric.name}")
-        )
-        ends = metric.interval or ()
-        structure |= fields | dict.fromkeys(ends, "DOUBLE")
-        expressions += [expression, *([f"values.{end}" for end in ends] or ["NULL", "NULL"])]
-    return structure, expressions
-
-
-_DERIVED = {
-    "energy_joules": (
-        {"energy_joules": "DOUBLE", "energy_valid": "BOOLEAN"},
-        "CASE WHEN coalesce(values.energy_valid, true) THEN values.energy_joules END",
-    ),
-    "elementwise_total": (
-        {"elementwise_ops": "MAP(VARCHAR, DOUBLE)"},
-        "CASE WHEN values.elementwise_ops IS NOT NULL "
-        "THEN coalesce(list_sum(map_values(values.elementwise_ops)), 0) END",
-    ),
-}

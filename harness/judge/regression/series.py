@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from harness.judge.statistics.intervals import median_interval
 from harness.measure.metric import Unit, unit_of_size
+from harness.records.counted import MeasuredCase
 from harness.records.quantities.quantity import Quantity
 from harness.records.stored_runs import Measurement, StoredRun
 
@@ -68,24 +69,30 @@ def collect(
         metrics: that measurements have.
         order: indices of the runs, by commit.
     """
-    names = _last_labels(measurements)
-    values: dict[tuple[Any, ...], dict[int, list[_Spread]]] = defaultdict(lambda: defaultdict(list))
-    for m in measurements:
-        case = (m.suite, names[m.suite, m.label, m.case_key], m.case_key)
+    by_case: dict[MeasuredCase, list[Measurement]] = defaultdict(list)
+    for each in measurements:
+        by_case[each.case].append(each)
+    names = _last_labels(by_case)
+    values: dict[tuple[Any, ...], dict[int, list[_Spread]]] = {}
+    for case, found in by_case.items():
+        key = (case.suite, names[case.suite, case.label, case.case_key], case.case_key)
         for number, metric in enumerate(metrics):
-            value, low, high = m.values[3 * number : 3 * number + 3]
-            # A time or energy of 0 is a clock that was too coarse.
-            if value is None or (metric.is_measured and value <= 0):
-                continue
-            place = (m.machine_key, m.condition) if metric.is_measured else (EVERY_MACHINE, ())
-            values[(*case, *place, number)][m.run].append((value, low, high))
-    places = {index: place for place, index in enumerate(order)}
+            measured = metric.is_measured
+            where = (case.machine_key, case.condition) if measured else (EVERY_MACHINE, ())
+            places = values.setdefault((*key, *where, number), defaultdict(list))
+            for each in found:
+                value, low, high = each.values[3 * number : 3 * number + 3]
+                # A time or energy of 0 is a clock that was too coarse.
+                if value is not None and not (measured and value <= 0):
+                    places[each.run].append((value, low, high))
+    ranks = {index: rank for rank, index in enumerate(order)}
     made = []
-    for (suite, label, key, machine, condition, number), found in values.items():
+    for (suite, label, case_key, machine, condition, number), by_run in values.items():
         points = tuple(
-            _point(runs[index], found[index]) for index in sorted(found, key=places.__getitem__)
+            _point(runs[index], by_run[index]) for index in sorted(by_run, key=ranks.__getitem__)
         )
-        made.append(Series(suite, label, key, machine, condition, metrics[number], points))
+        if points:
+            made.append(Series(suite, label, case_key, machine, condition, metrics[number], points))
     return made
 
 
@@ -118,15 +125,17 @@ def by_commit(runs: Sequence[StoredRun], committed: Mapping[str, int]) -> list[i
     return sorted(range(len(runs)), key=keys.__getitem__)
 
 
-def _last_labels(measurements: Iterable[Measurement]) -> dict[tuple[str, str, str], str]:
+def _last_labels(
+    by_case: Mapping[MeasuredCase, Sequence[Measurement]],
+) -> dict[tuple[str, str, str], str]:
     """What each case is called: by its last label, where no run has two of it."""
-    seen = {(m.suite, m.case_key, m.run, m.label) for m in measurements}
-    found: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
-    for suite, key, run, label in sorted(seen):
-        found[suite, key].append((run, label))
-    names = {}
-    for (suite, key), labelled in found.items():
-        ambiguous = len({run for run, _ in labelled}) < len(labelled)
-        for label in {label for _, label in labelled}:
-            names[suite, label, key] = label if ambiguous else labelled[-1][1]
+    labelled: dict[tuple[str, str], dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+    for case, measurements in by_case.items():
+        runs = labelled[case.suite, case.case_key][case.label]
+        runs.update(each.run for each in measurements)
+    names: dict[tuple[str, str, str], str] = {}
+    for (suite, key), found in labelled.items():
+        ambiguous = sum(map(len, found.values())) > len(set().union(*found.values()))
+        last = max(found, key=lambda label: (max(found[label]), label))
+        names |= {(suite, label, key): label if ambiguous else last for label in found}
     return names

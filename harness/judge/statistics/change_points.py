@@ -11,6 +11,7 @@ strong one keeps them.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
@@ -121,7 +122,7 @@ def _divide(test: "_Test", span: _Span, max_p: float) -> list[int]:
     while True:
         (start, stop), (offset, divergence) = max(parts.items(), key=lambda item: item[1][1])
         place = start + offset
-        if divergence < 0 or test.p(start, place, stop) > max_p:
+        if divergence < 0 or test.p(start, place, stop, max_p) > max_p:
             return sorted(found)
         found.append(place)
         del parts[start, stop]
@@ -141,18 +142,25 @@ def _largest_divergence(z: _Values) -> tuple[int, float]:
     """
     if len(z) < 2:
         return 0, -1.0
+    n, m, per_pair, per_after, scale = _weights(len(z))
     distances = np.triu(np.abs(z[:, None] - z[None, :]))
     inner = np.cumsum(np.cumsum(distances, axis=1)[::-1], axis=0)[::-1]
-    place = np.arange(1, len(z))[:, None]  # n
-    end = np.arange(1, len(z))[None, :]  # its last value, so that m = end + 1 - n
-    n, m = place, end + 1 - place
     before, after = inner[0, :-1][:, None], inner[1:, 1:]
     between = inner[0, 1:][None, :] - before - after
-    within = m * before / np.maximum(n - 1, 1) + n * after / np.maximum(m - 1, 1)
-    divergence = np.where(m > 0, 2 / (end + 1) * (between - within), -np.inf)
+    within = m * before / per_pair + n * after / per_after
+    divergence = np.where(m > 0, scale * (between - within), -np.inf)
     largest = divergence.max()
     first = int(np.argmax(divergence >= largest - _TIE * inner[0, -1]))
     return first // len(divergence) + 1, float(max(largest, 0.0))
+
+
+@lru_cache(maxsize=256)  # nearly all windows are of one length
+def _weights(length: int) -> tuple[_Values, ...]:
+    """Of every place and end in a series: n, m, n - 1, m - 1 and 2 / (n + m), as far as defined."""
+    n = np.arange(1.0, length)[:, None]  # the place
+    end = np.arange(1.0, length)[None, :]  # the last value before the end, so that m = end + 1 - n
+    m = end + 1 - n
+    return n, m, np.maximum(n - 1, 1), np.maximum(m - 1, 1), 2 / (end + 1)
 
 
 def _merge(
@@ -185,8 +193,12 @@ class _Test:
     def __init__(self, series: _Values, lost: int) -> None:
         self.series, self._lost = series, lost
 
-    def p(self, start: int, place: int, stop: int) -> float:
-        """Probability of so large a difference of the means of [start, place) and [place, stop)."""
+    def p(self, start: int, place: int, stop: int, enough: float = 1.0) -> float:
+        """Probability of so large a difference of the means of [start, place) and [place, stop).
+
+        Args:
+            enough: from which on it does not matter how large it is; a lower bound will do.
+        """
         left, right = self.series[start:place], self.series[place:stop]
         n, m = len(left), len(right)
         if n + m < 3:
@@ -195,7 +207,9 @@ class _Test:
         pooled = ((n - 1) * self._variance(left) + (m - 1) * self._variance(right)) / (n + m - 2)
         if pooled == 0:
             return 1.0 if difference == 0 else 0.0
-        return two_sided_p(difference / math.sqrt(pooled * (1 / n + 1 / m)), n + m - 2)
+        t = difference / math.sqrt(pooled * (1 / n + 1 / m))
+        least = math.erfc(abs(t) / math.sqrt(2))  # of the normal distribution, whose tails are less
+        return least if least > enough else two_sided_p(t, n + m - 2)
 
     def point(self, start: int, place: int, stop: int) -> ChangePoint:
         """The change point at `place` between its neighbours."""

@@ -35,7 +35,7 @@ def test_all_that_is_missing_says_how_to_get_it():
 
 def test_every_extra_is_listed_with_its_purpose():
     names = [extra.name for extra in extras()]
-    assert {"gpu", "weights", "history"} <= set(names) <= set(PURPOSES)
+    assert {"gpu", "weights", "report"} <= set(names) <= set(PURPOSES)
     listed = {name for name in by_name() if name.startswith("extra ")}
     assert listed == {f"extra {name}" for name in names}
 

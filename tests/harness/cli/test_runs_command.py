@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -146,17 +144,6 @@ def test_without_runs_nothing_is_listed(tmp_path, monkeypatch):
     assert (done.exit_code, done.stdout) == (0, "")
     assert done.stderr == "no run in results/runs; begin one with harness run SUITE\n"
     assert json.loads(said("--json")) == []
-
-
-def test_thousands_of_runs_need_no_database(user):
-    write_run(user.folder / "results" / "runs", 0, [record("A")])
-    hidden = "import sys; sys.modules['duckdb'] = None; from harness.cli.app import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", hidden, "runs"],
-        cwd=user.folder, env=user.environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "20260101T000000Z" in done.stdout
 
 
 @pytest.mark.slow
