@@ -23,10 +23,7 @@ def attend_by_triton(
     Raises:
         NotImplementedError: a GPU or Triton is missing, or there is no kernel for the type.
     """
-    device = query.device.type
-    if torch.is_autocast_enabled(device):
-        half = torch.get_autocast_dtype(device)
-        query, key, value = query.to(half), key.to(half), value.to(half)
+    query, key, value = in_one_type(query, key, value)
     require_triton(query, key, value)
     batch = torch.broadcast_shapes(  # type: ignore[no-untyped-call, unused-ignore]
         query.shape[:-2], key.shape[:-2], value.shape[:-2]
@@ -37,6 +34,19 @@ def attend_by_triton(
         *(_grouped(x, batch).contiguous() for x in (query, key, value)), bits, factor
     )
     return out.view(*batch, *out.shape[-2:])  # type: ignore[no-any-return]
+
+
+def in_one_type(*tables: Tensor) -> tuple[Tensor, ...]:
+    """As autocast would have them, which knows no operators but PyTorch's."""
+    device = tables[0].device.type
+    if not torch.is_autocast_enabled(device):
+        return tables
+    return tuple(each.to(torch.get_autocast_dtype(device)) for each in tables)
+
+
+def numbers_of_rows(table: Tensor) -> Tensor:
+    """Memory for a number for each row of a table."""
+    return table.new_empty(table.shape[:-1], dtype=torch.float32)
 
 
 def _grouped(table: Tensor, batch: Sequence[int]) -> Tensor:
@@ -65,17 +75,12 @@ def _like(table: Tensor) -> Tensor:
     return torch.empty_like(table, memory_format=torch.contiguous_format)
 
 
-def _numbers(table: Tensor) -> Tensor:
-    """A number for each row of a table."""
-    return table.new_empty(table.shape[:-1], dtype=torch.float32)
-
-
 @torch.library.custom_op("context_modules::attention", mutates_args=())
 def _forward(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float
 ) -> tuple[Tensor, Tensor]:
     """Attended values (G, Nq, Dv), and base-2 logarithms of the sums of weights (G, Nq)."""
-    out, sums = query.new_empty(*query.shape[:-1], value.shape[-1]), _numbers(query)
+    out, sums = query.new_empty(*query.shape[:-1], value.shape[-1]), numbers_of_rows(query)
     _attention(query, key, value, mask, scale).forward(out, sums)
     return out, sums
 
@@ -88,7 +93,7 @@ def _(
     mask: Tensor | None,  # noqa: ARG001
     scale: float,  # noqa: ARG001
 ) -> tuple[Tensor, Tensor]:
-    return query.new_empty(*query.shape[:-1], value.shape[-1]), _numbers(query)
+    return query.new_empty(*query.shape[:-1], value.shape[-1]), numbers_of_rows(query)
 
 
 @torch.library.custom_op("context_modules::attention_query_gradient", mutates_args=())
@@ -103,7 +108,7 @@ def _query_gradient(  # noqa: PLR0917 - an operator has no keywords of its own
     grad: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Gradients (G, Nq, D), and inner products of `out` with `grad` (G, Nq)."""
-    found, slopes = _like(query), _numbers(query)
+    found, slopes = _like(query), numbers_of_rows(query)
     attention = _attention(query, key, value, mask, scale)
     attention.query_gradient(out, sums, grad, found, slopes)
     return found, slopes
@@ -111,7 +116,7 @@ def _query_gradient(  # noqa: PLR0917 - an operator has no keywords of its own
 
 @_query_gradient.register_fake
 def _(query: Tensor, *_rest: Any) -> tuple[Tensor, Tensor]:
-    return _like(query), _numbers(query)
+    return _like(query), numbers_of_rows(query)
 
 
 @torch.library.custom_op("context_modules::attention_key_value_gradient", mutates_args=())

@@ -48,6 +48,19 @@ def _attention_part(of_width: int, of_values: int) -> Rule:
     return rule
 
 
+def _criss_cross(of_width: int, of_values: int) -> Rule:
+    """The same along the column and the row of each position, (B, H, W, D) and (B, H, W, C)."""
+
+    def rule(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
+        query, _, value = args[:3]
+        batch, height, width, channels = query.shape
+        pairs = batch * height * width * (height + width)
+        macs = pairs * (of_width * channels + of_values * value.shape[-1])
+        return Cost(matmul_macs=macs, elementwise=(("softmax", pairs),))
+
+    return rule
+
+
 def _multi_head_attention(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
     """`nn.MultiheadAttention`'s fast path: four projections and the attention, in one operator."""
     query, key, _, width = args[:4]
@@ -284,6 +297,9 @@ RULES: dict[str, Rule] = {
     # Logits and the weights' gradients are made again in each of the two.
     "attention_query_gradient": _attention_part(of_width=2, of_values=1),
     "attention_key_value_gradient": _attention_part(of_width=2, of_values=2),
+    "criss_cross": _criss_cross(of_width=1, of_values=1),
+    "criss_cross_query_gradient": _criss_cross(of_width=2, of_values=1),
+    "criss_cross_key_value_gradient": _criss_cross(of_width=2, of_values=2),
     "line_maximum": _line_maximum,
     "line_values": _per_element("line_sample"),
     "line_gradient": _per_element("line_sample"),

@@ -3,6 +3,16 @@
 from importlib.util import find_spec
 
 import pytest
+import torch
+
+from context_modules import line_attention
+from context_modules.triton_use import Tile
+
+NEAR = {
+    torch.float32: {"rtol": 1e-5, "atol": 1e-5},
+    torch.float16: {"rtol": 5e-3, "atol": 5e-3},
+    torch.bfloat16: {"rtol": 4e-2, "atol": 4e-2},
+}
 
 interpreted = [
     pytest.mark.interpreted,
@@ -28,3 +38,22 @@ def teach_bfloat16(patch):
         return plain(self, widened(a), widened(b), *rest)
 
     patch.setattr(InterpreterBuilder, "create_dot", create_dot)
+
+
+def several_tiles(patch):
+    """Tiles so small that a line has several, the last of them cut off."""
+    patch.setattr(line_attention, "tiles", lambda *_: [Tile(16, 16)])
+
+
+def near_in_float64(kernel, explicit, tables):
+    """Values and gradients of both, of the same rounded numbers."""
+    dtype = tables[0].dtype
+    exact = [x.detach().double().requires_grad_() for x in tables]
+    actual, expected = kernel(*tables), explicit(*exact)
+    assert actual.dtype == dtype
+    incoming = torch.randn(actual.shape, generator=torch.Generator().manual_seed(5)).to(dtype)
+    torch.testing.assert_close(actual.double(), expected, **NEAR[dtype])
+    found = torch.autograd.grad(actual, tables, incoming)
+    wanted = torch.autograd.grad(expected, exact, incoming.double())
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one.double(), other, **NEAR[dtype])

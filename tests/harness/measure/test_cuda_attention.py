@@ -67,7 +67,15 @@ MODULES = [
 
 def test_what_has_the_form():
     names = {entry.name for entry in MODULES}
-    assert {"self_attention", "danet", "asp_oc", "interlaced", "apnb", "graph_guided"} <= names
+    assert {
+        "self_attention",
+        "danet",
+        "asp_oc",
+        "interlaced",
+        "apnb",
+        "rcca",
+        "graph_guided",
+    } <= names
     assert not names & {"window_attention", "neighborhood_attention"}
 
 
