@@ -51,7 +51,7 @@ benchmark: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	sed 's/^torch==.*/$(if $(TORCH),torch==$(TORCH),&)/' constraints.txt > $(VENV)/constraints.txt
+	sed $(if $(TORCH),'s/^torch==.*/torch==$(TORCH)/; /^triton==/d','') constraints.txt > $(VENV)/constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint $(VENV)/constraints.txt --editable '.[test,lint,weights]'
 	$(ACTIONLINT)
 	touch $@

@@ -325,7 +325,8 @@ class _Measuring:
 
 
 def _require_devices(jobs: Sequence[Job]) -> None:
-    asking = [job for job in jobs if job.case.device == "cuda"]
+    # What is counted alone is counted on fake tensors, also for a GPU that is elsewhere.
+    asking = [job for job in jobs if job.case.device == "cuda" and not is_static(job)]
     if not asking:
         return
     import torch

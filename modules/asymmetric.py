@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from context_modules.attention import Kernel, attend
+from context_modules.attention import AnyKernel, attend
 from context_modules.layers import (
     ConvBNReLU,
     add_biases,
@@ -53,7 +53,7 @@ class APNB(nn.Module):
         pool_sizes: sides n of the pyramid's levels.
         share_query_key: use one projection for query and key.
         dropout: share of channels dropped behind the last convolution, in training.
-        kernel: `explicit` or `fused`, see `context_modules.attention`.
+        kernel: `explicit`, `fused` or `triton`, see `context_modules.attention`.
         biases: give the convolutions in front of batch norms biases, too, as the released code has
             them.
 
@@ -71,7 +71,7 @@ class APNB(nn.Module):
         pool_sizes: tuple[int, ...] = POOL_SIZES,
         share_query_key: bool = True,
         dropout: float = 0.05,
-        kernel: Kernel = "explicit",
+        kernel: AnyKernel = "explicit",
         biases: bool = False,
     ) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class APNB(nn.Module):
         positive(in_channels=in_channels, out_channels=self.out_channels)
         positive(key_channels=keys, value_channels=values)
         self.pool_sizes = _checked(pool_sizes, dropout)
-        self.kernel: Kernel = kernel
+        self.kernel: AnyKernel = kernel
         self.query = pointwise(in_channels, keys, "cbr")  # phi
         self.key = None if share_query_key else pointwise(in_channels, keys, "cbr")  # theta
         self.value = pointwise(in_channels, values, "conv_bias")  # gamma
@@ -126,7 +126,7 @@ class AFNB(nn.Module):
         value_channels: channels of the values.
         pool_sizes: sides n of the pyramid's levels.
         dropout: share of channels dropped behind the last convolution, in training.
-        kernel: `explicit` or `fused`, see `context_modules.attention`.
+        kernel: `explicit`, `fused` or `triton`, see `context_modules.attention`.
         biases: give the convolutions in front of batch norms biases, too, as the released code has
             them.
 
@@ -144,7 +144,7 @@ class AFNB(nn.Module):
         value_channels: int = 256,
         pool_sizes: tuple[int, ...] = POOL_SIZES,
         dropout: float = 0.05,
-        kernel: Kernel = "explicit",
+        kernel: AnyKernel = "explicit",
         biases: bool = False,
     ) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ class AFNB(nn.Module):
         positive(in_channels=in_channels, high_channels=high, out_channels=self.out_channels)
         positive(key_channels=key_channels, value_channels=value_channels)
         self.pool_sizes = _checked(pool_sizes, dropout)
-        self.kernel: Kernel = kernel
+        self.kernel: AnyKernel = kernel
         self.query = pointwise(high, key_channels, "cbr")  # phi
         self.key = pointwise(in_channels, key_channels, "cbr")  # theta
         self.value = pointwise(in_channels, value_channels, "conv_bias")  # gamma
@@ -201,7 +201,7 @@ class APNBHead(nn.Sequential):
         channels: int = 512,
         pool_sizes: tuple[int, ...] = POOL_SIZES,
         dropout: float = 0.05,
-        kernel: Kernel = "explicit",
+        kernel: AnyKernel = "explicit",
         biases: bool = False,
     ) -> None:
         positive(in_channels=in_channels, channels=channels)
@@ -244,7 +244,7 @@ class AsymmetricNonLocal(nn.Module):
         key_channels: int = 256,
         pool_sizes: tuple[int, ...] = POOL_SIZES,
         dropout: float = 0.05,
-        kernel: Kernel = "explicit",
+        kernel: AnyKernel = "explicit",
         biases: bool = False,
     ) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The one attention kernel: softmax(Q K^T * scale) V, explicit or fused."""
+"""The one attention: softmax(Q K^T * scale) V, explicit, fused, or by kernels in Triton."""
 
 from typing import Literal
 
@@ -6,9 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from context_modules.attention_operator import attend_by_triton
 from context_modules.blocks import BLOCK, in_blocks
 
 Kernel = Literal["explicit", "fused"]
+"""Forms of a mechanism by operators of PyTorch alone."""
+
+AnyKernel = Literal["explicit", "fused", "triton"]
+"""Those, and kernels in Triton, for a GPU."""
 
 
 def attend(
@@ -18,7 +23,7 @@ def attend(
     *,
     scale: float | None = None,
     mask: Tensor | None = None,
-    kernel: Kernel = "explicit",
+    kernel: AnyKernel = "explicit",
 ) -> Tensor:
     """Attend from every query to every key (Vaswani et al. 2017, Eq. 1).
 
@@ -31,12 +36,18 @@ def attend(
             may be `False` throughout.
         kernel: `explicit` holds the (Nq, Nk) relation matrix, as the papers' implementations do
             and as their printed memory says; `fused` calls PyTorch's scaled-dot-product attention,
-            whose memory is linear in Nq on CUDA, and on the CPU where Dv equals D. Both compute the
-            same function.
+            whose memory is linear in Nq on CUDA, and on the CPU where Dv equals D; `triton` runs
+            kernels of this project on a GPU, linear in Nq for all widths. All compute the same
+            function.
 
     Returns:
         (..., Nq, Dv).
+
+    Raises:
+        NotImplementedError: `triton` without a GPU or Triton, or in float64.
     """
+    if kernel == "triton":
+        return attend_by_triton(query, key, value, scale, mask)
     if kernel == "fused":
         return _fused(query, key, value, scale, mask)
     weights = relation(query, key, scale=scale, mask=mask)

@@ -6,8 +6,9 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
-from context_modules.attention import Kernel
+from context_modules.attention import AnyKernel
 from context_modules.blocks import BLOCK, in_blocks
+from context_modules.criss_cross_operator import criss_cross_by_triton
 from context_modules.layers import ConvBNReLU, Transform, leak, pointwise, positive
 from context_modules.self_attention import Residual, add_residual, check_widths
 
@@ -37,7 +38,7 @@ class CrissCrossAttention(nn.Module):
         recurrence: how often the attention is applied.
         residual: see `context_modules.self_attention`.
         kernel: `explicit` holds the attention maps; `fused` goes through the rows of the map block
-            by block and makes each block again in the backward.
+            by block and makes each block again in the backward; `triton` runs kernels on a GPU.
 
     Raises:
         ValueError: for sizes below 1, or value channels that do not fit.
@@ -53,7 +54,7 @@ class CrissCrossAttention(nn.Module):
         output_transform: Transform | Literal["none"] = "none",
         recurrence: int = 1,
         residual: Residual = "scaled",
-        kernel: Kernel = "explicit",
+        kernel: AnyKernel = "explicit",
     ) -> None:
         super().__init__()
         keys = in_channels // 8 if key_channels is None else key_channels
@@ -77,7 +78,7 @@ class CrissCrossAttention(nn.Module):
             else pointwise(values, in_channels, output_transform)
         )
         self.recurrence = recurrence
-        self.kernel: Kernel = kernel
+        self.kernel: AnyKernel = kernel
         self.residual: Residual = residual
         self.gamma = nn.Parameter(torch.zeros(1)) if residual == "scaled" else None
 
@@ -93,19 +94,19 @@ class CrissCrossAttention(nn.Module):
         """Elements of the attention maps A of Eq. 1 that one forward makes, batch 1.
 
         R H W (H + W), R the recurrence: O(HW (H + W)) in SRNet's Table 1. The masked entry of the
-        column is stored, and counts. The fused kernel holds blocks of them alone.
+        column is stored, and counts. The others hold blocks of them alone, or none.
 
         Args:
             input_shape: (B, in_channels, H, W).
         """
-        if self.kernel == "fused":
+        if self.kernel != "explicit":
             return 0
         height, width = input_shape[-2:]
         return self.recurrence * height * width * (height + width)
 
 
 def criss_cross(
-    query: Tensor, key: Tensor, value: Tensor, *, kernel: Kernel = "explicit"
+    query: Tensor, key: Tensor, value: Tensor, *, kernel: AnyKernel = "explicit"
 ) -> Tensor:
     """Attend along the column and the row of every position (CCNet, Eq. 1 and 2).
 
@@ -117,7 +118,12 @@ def criss_cross(
 
     Returns:
         (B, C, H, W).
+
+    Raises:
+        NotImplementedError: `triton` without a GPU or Triton, or in float64.
     """
+    if kernel == "triton":
+        return criss_cross_by_triton(query, key, value)
     if kernel == "fused":
         return _fused(query, key, value)
     height = query.shape[-2]
@@ -204,7 +210,7 @@ class RCCA(nn.Module):
         out_channels: int = 512,
         key_channels: int | None = None,
         recurrence: int = 2,
-        kernel: Kernel = "explicit",
+        kernel: AnyKernel = "explicit",
         negative_slope: float = 0.0,
     ) -> None:
         super().__init__()

@@ -4,7 +4,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from context_modules.attention import Kernel, attend
+from context_modules.attention import AnyKernel, attend
 from context_modules.layers import (
     Transform,
     flatten_positions,
@@ -48,7 +48,7 @@ class DisentangledNonLocal(nn.Module):
             differ by the norm in W_z: its shift then counts twice.
         transform: kind of the convolutions of q, k and v.
         output_transform: kind of W_z.
-        kernel: `explicit` or `fused`, see `context_modules.attention`.
+        kernel: `explicit`, `fused` or `triton`, see `context_modules.attention`.
 
     Raises:
         ValueError: for sizes below 1, a temperature that is not positive, or an unknown word.
@@ -67,7 +67,7 @@ class DisentangledNonLocal(nn.Module):
         joined: Joined = "before",
         transform: Transform = "conv_bias",
         output_transform: Transform = "conv_bn",
-        kernel: Kernel = "explicit",
+        kernel: AnyKernel = "explicit",
     ) -> None:
         super().__init__()
         keys = in_channels // 2 if key_channels is None else key_channels
@@ -80,7 +80,7 @@ class DisentangledNonLocal(nn.Module):
         self.whitening: Whitening = whitening
         self.joined: Joined = joined
         self.scale = (keys**-0.5 if scaled else 1.0) / temperature
-        self.kernel: Kernel = kernel
+        self.kernel: AnyKernel = kernel
         self.query = pointwise(in_channels, keys, transform)
         self.key = pointwise(in_channels, keys, transform)
         self.value = pointwise(in_channels, values, transform)

@@ -6,7 +6,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
-from context_modules.attention import Kernel
+from context_modules.attention import AnyKernel
 from context_modules.layers import ConvBNReLU, positive
 from context_modules.self_attention import SelfAttention, add_residual
 
@@ -25,14 +25,14 @@ class PositionAttention(SelfAttention):
     Args:
         in_channels: channels of the input and the output.
         key_channels: channels of query and key; `None` means in_channels / 8.
-        kernel: `explicit` or `fused`, see `context_modules.attention`.
+        kernel: `explicit`, `fused` or `triton`, see `context_modules.attention`.
 
     Raises:
         ValueError: for channels below 1.
     """
 
     def __init__(
-        self, in_channels: int, *, key_channels: int | None = None, kernel: Kernel = "explicit"
+        self, in_channels: int, *, key_channels: int | None = None, kernel: AnyKernel = "explicit"
     ) -> None:
         super().__init__(
             in_channels,
@@ -122,7 +122,7 @@ class DANet(nn.Module):
         out_channels: int = 512,
         key_channels: int | None = None,
         affinity: Affinity = "similarity",
-        kernel: Kernel = "explicit",
+        kernel: AnyKernel = "explicit",
     ) -> None:
         super().__init__()
         positive(in_channels=in_channels, out_channels=out_channels)

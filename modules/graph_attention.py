@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from context_modules.attention import Kernel, attend, relation, takes_any_width
+from context_modules.attention import AnyKernel, attend, relation, takes_any_width
 from context_modules.context_pruning import ContextPruning
 from context_modules.head_graph import HeadGraph, Local
 from context_modules.sliding_windows import window_attend
@@ -39,7 +39,7 @@ def graph_attend(
     size: tuple[int, int],
     *,
     scale: float | None = 1.0,
-    kernel: Kernel = "fused",
+    kernel: AnyKernel = "fused",
     block_keys: int = 2**14,
     pruning: ContextPruning | None = None,
     edge_table: Tensor | None = None,
@@ -66,15 +66,16 @@ def graph_attend(
     Returns:
         (B, N, Dv).
     """
-    fused = kernel == "fused" and pruning is None and edge_table is None
-    if fused and isinstance(graph, Local) and not takes_any_width(query.device):
+    fused = kernel != "explicit" and pruning is None and edge_table is None
+    by_view = kernel == "fused" and not takes_any_width(query.device)
+    if fused and by_view and isinstance(graph, Local):
         return window_attend(query, key, value, size, radius=graph.radius, scale=scale)
     outputs: list[Tensor] = []
     order: list[Tensor] = []
     for block in blocks(graph, size, query.device, block_keys, None if fused else _BLOCK_LOGITS):
         q, k, v = _rows(query, block.queries), _rows(key, block.keys), _rows(value, block.keys)
         if fused:
-            out = attend(q, k, v, scale=scale, mask=block.mask, kernel="fused")
+            out = attend(q, k, v, scale=scale, mask=block.mask, kernel=kernel)
         else:
             edges = None
             if edge_table is not None:

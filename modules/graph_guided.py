@@ -1,16 +1,16 @@
 """Graph Guided Context Fusion (GGCF; Li, Yang, Chen and Wen)."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 import torch
 from torch import Tensor, nn
 
-from context_modules.attention import Kernel
+from context_modules.attention import AnyKernel
 from context_modules.context_pruning import ContextPruning, Order
 from context_modules.graph_attention import graph_attend
 from context_modules.head_graph import TRAINABLE, expand_heads, parse_head
-from context_modules.layers import flatten_positions, unflatten_positions
+from context_modules.layers import flatten_positions, one_of, unflatten_positions
 from context_modules.trainable_edges import TrainableEdges
 
 
@@ -50,7 +50,7 @@ class GraphHead(nn.Module):
         g: Tensor,
         *,
         scale: float | None,
-        kernel: Kernel,
+        kernel: AnyKernel,
         block_keys: int,
         pruning: ContextPruning | None,
     ) -> Tensor:
@@ -132,8 +132,8 @@ class GraphGuidedContextFusion(nn.Module):
         prune_order: `affinity`, or `random` for the paper's control.
         edge_hidden: hidden units of the trainable E.
         concatenate: return (y, x) concatenated, C' + C channels, as the classifier takes it.
-        kernel: `fused` or `explicit`, see `context_modules.attention`; pruned and trainable heads
-            are always explicit.
+        kernel: `fused`, `triton` or `explicit`, see `context_modules.attention`; pruned and
+            trainable heads are always explicit.
         block_keys: keys gathered at once; more is faster on a GPU, less takes less memory.
 
     Attributes:
@@ -160,15 +160,14 @@ class GraphGuidedContextFusion(nn.Module):
         prune_order: Order = "affinity",
         edge_hidden: int = 16,
         concatenate: bool = False,
-        kernel: Kernel = "fused",
+        kernel: AnyKernel = "fused",
         block_keys: int = 2**14,
     ) -> None:
         super().__init__()
         names = expand_heads(heads)
         if not names:
             raise ValueError("heads is empty; name at least one graph, e.g. FULL")
-        if kernel not in ("explicit", "fused"):
-            raise ValueError(f"kernel is {kernel!r}; write 'explicit' or 'fused'")
+        one_of("kernel", kernel, get_args(AnyKernel))
         if block_keys < 1:
             raise ValueError(f"block_keys is {block_keys}; it must be at least 1")
         pruning = ContextPruning(prune_rate, prune_keep, prune_order)
@@ -177,7 +176,7 @@ class GraphGuidedContextFusion(nn.Module):
         self.out_channels = out + in_channels if concatenate else out
         self.concatenate = concatenate
         self.scale = None if scaled else 1.0
-        self.kernel: Kernel = kernel
+        self.kernel: AnyKernel = kernel
         self.block_keys = block_keys
         d_v = _channels("value_channels", value_channels, in_channels)
         self.g = nn.Conv2d(in_channels, d_v, 1, bias=False)

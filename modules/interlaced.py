@@ -6,7 +6,7 @@ from typing import Literal, cast
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from context_modules.attention import Kernel, attend, relation
+from context_modules.attention import AnyKernel, attend, relation
 from context_modules.layers import Transform, pair
 from context_modules.self_attention import SelfAttention
 
@@ -70,7 +70,7 @@ class SparseRelation(SelfAttention):
         value_transform: Transform = "conv",
         output_transform: Transform | Literal["none"] = "conv",
         regions: int = 1,
-        kernel: Kernel = "explicit",
+        kernel: AnyKernel = "explicit",
     ) -> None:
         super().__init__(
             in_channels,
@@ -173,7 +173,7 @@ class InterlacedSelfAttention(nn.Module):
         value_transform: kind of delta.
         output_transform: kind of rho.
         regions: do all this inside each of regions x regions parts of the map.
-        kernel: `explicit` or `fused`, see `context_modules.attention`.
+        kernel: `explicit`, `fused` or `triton`, see `context_modules.attention`.
 
     Raises:
         ValueError: for an unknown order, or as `SparseRelation`.
@@ -196,7 +196,7 @@ class InterlacedSelfAttention(nn.Module):
         value_transform: Transform = "conv",
         output_transform: Transform | Literal["none"] = "conv",
         regions: int = 1,
-        kernel: Kernel = "explicit",
+        kernel: AnyKernel = "explicit",
     ) -> None:
         super().__init__()
         if order not in _SCOPES:

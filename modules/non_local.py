@@ -4,7 +4,7 @@ from typing import Literal
 
 from torch import nn
 
-from context_modules.attention import Kernel
+from context_modules.attention import AnyKernel
 from context_modules.layers import ConvBNReLU, Transform
 from context_modules.self_attention import Residual, SelfAttention
 
@@ -43,7 +43,7 @@ class NonLocal(SelfAttention):
         residual: see `context_modules.self_attention`; `scaled` starts as the identity by its
             gamma of 0, and W_z then starts as any convolution.
         key_stride: max-pool the map of keys and values by this factor.
-        kernel: `explicit` or `fused`, see `context_modules.attention`.
+        kernel: `explicit`, `fused` or `triton`, see `context_modules.attention`.
 
     Raises:
         ValueError: for sizes below 1, or value channels that do not fit.
@@ -60,7 +60,7 @@ class NonLocal(SelfAttention):
         scaled: bool = False,
         residual: Residual = "plain",
         key_stride: int = 1,
-        kernel: Kernel = "explicit",
+        kernel: AnyKernel = "explicit",
     ) -> None:
         super().__init__(
             in_channels,

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from context_modules.aspp import AtrousBranches
-from context_modules.attention import Kernel
+from context_modules.attention import AnyKernel
 from context_modules.interlaced import InterlacedSelfAttention, Order
 from context_modules.layers import BatchNorm, ConvBNReLU, Transform, leak, positive, resize
 from context_modules.self_attention import SelfAttention
@@ -105,7 +105,7 @@ class BaseOC(nn.Module):
         query_transform: Transform = "cbr",
         value_transform: Transform = "conv",
         output_transform: Transform = "conv",
-        kernel: Kernel = "explicit",
+        kernel: AnyKernel = "explicit",
         negative_slope: float = 0.0,
     ) -> None:
         super().__init__()
@@ -210,7 +210,7 @@ class PyramidOC(nn.Module):
         query_transform: Transform = "cbr",
         value_transform: Transform = "conv",
         output_transform: Transform = "conv",
-        kernel: Kernel = "explicit",
+        kernel: AnyKernel = "explicit",
         negative_slope: float = 0.0,
     ) -> None:
         super().__init__()
@@ -311,7 +311,7 @@ class ASPOC(nn.Module):
         query_transform: Transform = "cbr",
         value_transform: Transform = "conv",
         output_transform: Transform = "conv",
-        kernel: Kernel = "explicit",
+        kernel: AnyKernel = "explicit",
         negative_slope: float = 0.0,
     ) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from context_modules.attention import Kernel, attend
+from context_modules.attention import AnyKernel, attend
 from context_modules.layers import (
     ConvBNReLU,
     flatten_positions,
@@ -52,7 +52,7 @@ class ObjectContext(nn.Module):
         downsample: max-pool the queries by this factor, and upsample y.
         scaled: divide the logits by sqrt(key_channels).
         dropout: share of channels dropped behind g, in training; 0.05 in the published code.
-        kernel: `explicit` or `fused`, see `context_modules.attention`.
+        kernel: `explicit`, `fused` or `triton`, see `context_modules.attention`.
 
     Raises:
         ValueError: for sizes below 1, a dropout outside of [0, 1], an unknown word, or in `forward`
@@ -72,7 +72,7 @@ class ObjectContext(nn.Module):
         downsample: int = 1,
         scaled: bool = True,
         dropout: float = 0.0,
-        kernel: Kernel = "explicit",
+        kernel: AnyKernel = "explicit",
     ) -> None:
         super().__init__()
         source = in_channels if score_channels is None else score_channels
@@ -85,7 +85,7 @@ class ObjectContext(nn.Module):
         self.two_maps = score_channels is not None
         self.sharpness, self.downsample = sharpness, downsample
         self.scale = None if scaled else 1.0
-        self.kernel: Kernel = kernel
+        self.kernel: AnyKernel = kernel
         self.scores = _scores(source, channels, categories, scores)
         self.pixels = ConvBNReLU(in_channels, channels, 3)
         self.query = _two(channels, key_channels)  # phi

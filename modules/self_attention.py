@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from context_modules.attention import Kernel, attend, relation
+from context_modules.attention import AnyKernel, attend, relation
 from context_modules.layers import (
     Transform,
     flatten_positions,
@@ -55,7 +55,7 @@ class SelfAttention(nn.Module):
             transforms are shared. A part has floor(side / regions), the last one takes the rest.
         key_stride: max-pool the map of keys and values by this factor (Wang et al. 2018,
             Section 3.3).
-        kernel: `explicit` or `fused`, see `context_modules.attention`.
+        kernel: `explicit`, `fused` or `triton`, see `context_modules.attention`.
 
     Raises:
         ValueError: for sizes below 1, or arguments that exclude each other.
@@ -77,7 +77,7 @@ class SelfAttention(nn.Module):
         residual: Residual = "none",
         regions: int = 1,
         key_stride: int = 1,
-        kernel: Kernel = "explicit",
+        kernel: AnyKernel = "explicit",
     ) -> None:
         super().__init__()
         out = in_channels if out_channels is None else out_channels
@@ -99,7 +99,7 @@ class SelfAttention(nn.Module):
         self.scale = None if scaled else 1.0
         self.regions = regions
         self.key_stride = key_stride
-        self.kernel: Kernel = kernel
+        self.kernel: AnyKernel = kernel
         self.query = _chain(in_channels, keys, query_convs, query_transform)  # theta
         self.key = (  # phi
             self.query if shared else _chain(in_channels, keys, query_convs, query_transform)
@@ -128,7 +128,7 @@ class SelfAttention(nn.Module):
         return add_residual(z, x, self.residual, self.gamma)
 
     def _laid_out(self, x: Tensor) -> Tensor:
-        """With the fused kernel channels last, as it reads rows: one map is copied at a time."""
+        """Channels last for kernels that read rows: one map is copied at a time."""
         if self.kernel == "explicit" or self.regions > 1:
             return x
         return x.contiguous(memory_format=torch.channels_last)
@@ -156,13 +156,13 @@ class SelfAttention(nn.Module):
         """Elements of the relation matrices W of Eq. 10 that one forward holds, batch 1.
 
         (H W)^2 for `regions: 1` and `key_stride: 1`, as SRNet's Table 1 has it for Non-local. A
-        matrix counts once, though its logits stand beside it for a moment. The fused kernel holds
+        matrix counts once, though its logits stand beside it for a moment. The other kernels hold
         none.
 
         Args:
             input_shape: (B, in_channels, H, W).
         """
-        if self.kernel == "fused":
+        if self.kernel != "explicit":
             return 0
         height, width = input_shape[-2:]
         if self.regions == 1:

@@ -5,6 +5,10 @@ import signal
 import pytest
 from hypothesis import settings
 
+# Kernels in Triton run on the CPU in its interpreter. Before anything imports Triton: its own
+# functions are made for a GPU or for the interpreter when it is imported.
+os.environ["TRITON_INTERPRET"] = "1"
+
 # The same examples in every run: what fails in CI fails here. With HYPOTHESIS_PROFILE=default the
 # search goes on.
 settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)

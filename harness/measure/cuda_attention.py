@@ -1,4 +1,4 @@
-"""Scaled-dot-product attention as CUDA runs it, for fake tensors, which lie on the CPU.
+"""Attention as CUDA runs it, for fake tensors, which lie on the CPU.
 
 There PyTorch takes its quadratic path wherever keys and values differ in width, and this project
 goes block by block instead; on CUDA neither is so. A count of a CUDA case that followed the CPU
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from context_modules import attention as attention_module
+from context_modules import graph_attention, triton_use
 from harness.case import Case
 
 # aten/src/ATen/native/transformers/cuda/sdp_utils.cpp, check_head_dim_size_mem_efficient: rows of
@@ -26,7 +27,11 @@ _MASK_ROW = 16
 
 @contextmanager
 def attention_as_on(case: Case) -> Iterator[None]:
-    """Within it `scaled_dot_product_attention` is one operator where it is one on the device."""
+    """Within it attention takes the operators of the case's device.
+
+    `scaled_dot_product_attention` is one where it is one on CUDA, and `kernel: triton` needs
+    neither a GPU nor Triton.
+    """
     if case.device != "cuda":
         yield
         return
@@ -41,15 +46,21 @@ def attention_as_on(case: Case) -> Iterator[None]:
             return result
         return _fused(query, key, value, given)
 
-    own: Any = attention_module
-    takes_any_width = own.takes_any_width
+    own: tuple[tuple[Any, str], ...] = (
+        (attention_module, "takes_any_width"),
+        (graph_attention, "takes_any_width"),  # under a name of its own
+        (triton_use, "reaches"),
+    )
+    before = [getattr(*each) for each in own]
     setattr(module, name, attention)
-    own.takes_any_width = lambda _device: True
+    for each in own:
+        setattr(*each, lambda _device: True)
     try:
         yield
     finally:
         setattr(module, name, plain)
-        own.takes_any_width = takes_any_width
+        for each, kept in zip(own, before, strict=True):
+            setattr(*each, kept)
 
 
 def is_fused(query: Tensor, key: Tensor, value: Tensor, given: dict[str, Any]) -> bool:

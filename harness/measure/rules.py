@@ -1,6 +1,6 @@
 """Rules of the operators that PyTorch's registry of costs lacks, or counts in part.
 
-An attention and Region Attention's own operators are opaque to a dispatch mode, so their work is
+An attention and this project's own operators are opaque to a dispatch mode, so their work is
 written down here.
 """
 
@@ -34,6 +34,31 @@ def _attention_backward(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any)
     pairs = prod(query.shape[:-1]) * key.shape[-2]
     macs = pairs * (3 * query.shape[-1] + 2 * value.shape[-1])
     return Cost(matmul_macs=macs, elementwise=(("softmax", pairs),))
+
+
+def _attention_part(of_width: int, of_values: int) -> Rule:
+    """An operator of this project's attention: of all pairs, products of width D and of Dv."""
+
+    def rule(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
+        query, key, value = args[:3]
+        pairs = prod(query.shape[:-1]) * key.shape[-2]
+        macs = pairs * (of_width * query.shape[-1] + of_values * value.shape[-1])
+        return Cost(matmul_macs=macs, elementwise=(("softmax", pairs),))
+
+    return rule
+
+
+def _criss_cross(of_width: int, of_values: int) -> Rule:
+    """The same along the column and the row of each position, (B, H, W, D) and (B, H, W, C)."""
+
+    def rule(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
+        query, _, value = args[:3]
+        batch, height, width, channels = query.shape
+        pairs = batch * height * width * (height + width)
+        macs = pairs * (of_width * channels + of_values * value.shape[-1])
+        return Cost(matmul_macs=macs, elementwise=(("softmax", pairs),))
+
+    return rule
 
 
 def _multi_head_attention(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
@@ -268,6 +293,13 @@ RULES: dict[str, Rule] = {
     "_scaled_dot_product_flash_attention_backward": _attention_backward,
     "_scaled_dot_product_efficient_attention_backward": _attention_backward,
     "_scaled_dot_product_cudnn_attention_backward": _attention_backward,
+    "attention": _attention,
+    # Logits and the weights' gradients are made again in each of the two.
+    "attention_query_gradient": _attention_part(of_width=2, of_values=1),
+    "attention_key_value_gradient": _attention_part(of_width=2, of_values=2),
+    "criss_cross": _criss_cross(of_width=1, of_values=1),
+    "criss_cross_query_gradient": _criss_cross(of_width=2, of_values=1),
+    "criss_cross_key_value_gradient": _criss_cross(of_width=2, of_values=2),
     "line_maximum": _line_maximum,
     "line_values": _per_element("line_sample"),
     "line_gradient": _per_element("line_sample"),

@@ -209,9 +209,20 @@ def test_resuming_a_run_that_is_being_written_is_refused(tmp_path):
     assert engine.measured == []
 
 
+CUDA = Case("se", {}, ((1, 8, 4, 4),), device="cuda")
+NEEDS = (("bb", "latency"), ("cc", "params"))
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_a_missing_gpu_is_said_before_anything_is_made(tmp_path):
-    case = Case("se", {}, ((1, 8, 4, 4),), device="cuda")
+    timed, counted = (replace(job(name, case=CUDA), metrics=(metric,)) for name, metric in NEEDS)
     with pytest.raises(DeviceError, match=r"'bb': device cuda, .*--device cpu"):
-        execute(suite(ABC[0], job("bb", case=case)), tmp_path, engine=FakeEngine())
+        execute(suite(ABC[0], counted, timed), tmp_path, engine=FakeEngine())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_only_counted_needs_no_gpu(tmp_path):
+    engine = FakeEngine()
+    counted = [replace(job(name, case=CUDA), metrics=("params", "memory")) for name in ("a", "b")]
+    execute(suite(*counted), tmp_path, engine=engine)
+    assert sorted(engine.measured) == ["a", "b"]

@@ -114,6 +114,8 @@ def test_another_release_of_pytorch_has_an_environment_of_its_own(tmp_path):
         made = (tmp_path / "constraints.txt").read_text()
         pins = (ROOT / "constraints.txt").read_text()
         expected = re.sub(r"(?m)^torch==.*$", f"torch=={release}", pins) if release else pins
+        if release:  # which may bring a Triton of its own
+            expected = re.sub(r"(?m)^triton==.*\n", "", expected)
         assert made == expected
 
 

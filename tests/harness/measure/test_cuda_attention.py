@@ -2,12 +2,16 @@
 
 from contextlib import suppress
 from dataclasses import replace
+from inspect import Parameter, signature
+from typing import get_args
 
 import pytest
 import torch
 from made_jobs import made_job
 from torch.nn import functional as F
 
+from context_modules import triton_use
+from context_modules.catalog import CATALOG
 from harness.measure.cuda_attention import attention_as_on
 from harness.measure.memory import measure_memory
 from harness.measure.operations import measure_operations
@@ -39,6 +43,56 @@ def test_the_predicted_peak_of_a_gpu_is_what_its_allocator_said():
     job = made_job("non_local", (1, 512, 96, 96), key_channels=64, kernel="fused")
     job = replace(job, case=replace(job.case, device="cuda"))
     assert peak(job) / 2**20 == pytest.approx(45.0, abs=0.1)
+
+
+@pytest.mark.parametrize("pass_", ["inference", "training"])
+def test_kernels_in_triton_are_counted_without_a_gpu_and_without_triton(monkeypatch, pass_):
+    monkeypatch.setattr(triton_use, "find_spec", lambda _name: None)
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    by_form = {form: asked("cuda", form, pass_=pass_) for form in ("explicit", "triton")}
+    assert peak(by_form["triton"]) < MATRIX < peak(by_form["explicit"])
+    counted = {form: measure_operations(job) for form, job in by_form.items()}
+    assert not counted["triton"]["uncounted_ops"]
+    # In the backward both of its kernels make the logits again, and one the weights' gradients.
+    again = SIDE**4 * (2 * 64 + 256) if pass_ == "training" else 0
+    assert counted["triton"]["matmul_macs"] == counted["explicit"]["matmul_macs"] + again
+
+
+MODULES = [
+    entry
+    for entry in CATALOG
+    if "triton" in get_args(signature(entry.load()).parameters.get("kernel", Parameter).annotation)
+]
+
+
+def test_what_has_the_form():
+    names = {entry.name for entry in MODULES}
+    assert {
+        "self_attention",
+        "danet",
+        "asp_oc",
+        "interlaced",
+        "apnb",
+        "rcca",
+        "graph_guided",
+    } <= names
+    assert not names & {"window_attention", "neighborhood_attention"}
+
+
+@pytest.mark.parametrize("entry", MODULES, ids=lambda entry: entry.name)
+def test_every_module_that_has_it_is_counted_as_its_fused_form(entry):
+    taken = signature(entry.load()).parameters
+    further = {"high_channels": 32} if "high_channels" in taken else {}
+    shapes = ((1, 64, 16, 16), *([(1, 32, 8, 8)] if further else []))
+    further |= {"scales": [1, 2]} if "scales" in taken else {}
+    further |= {"heads": ["LOCAL_2"]} if "heads" in taken else {}  # windows within the map
+    counted = []
+    for kernel in ("fused", "triton"):
+        job = made_job(entry.name, kernel=kernel, **further)
+        job = replace(job, case=replace(job.case, inputs=shapes))
+        counted.append(measure_operations(replace(job, case=replace(job.case, device="cuda"))))
+    assert counted[0]["matmul_macs"] == counted[1]["matmul_macs"] > 0
+    assert not counted[1]["uncounted_ops"]
 
 
 def test_what_is_computed_is_the_same():
