@@ -1,10 +1,13 @@
 """The ablation grids: which trainings they share, and what each of them shows."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import harness
+from harness.engines.engine import Finished
+from harness.engines.local import LocalEngine
 from harness.suite.loader import load
 from harness.training.ahead import Trainings
 
@@ -62,6 +65,25 @@ def test_costs_are_those_of_the_trained_map(name):
         backbone = job.accuracy["recipe"]["network"]["backbone_arguments"]
         side = job.accuracy["data"]["parameters"].get("size", 64) // backbone["output_stride"]
         assert job.case.inputs == ((1, backbone["width"], side, side),)
+
+
+def test_whatever_a_grid_counts_can_be_counted():
+    distinct = {
+        job.case.key: replace(job, metrics=("params", "flops"))
+        for suite in GRIDS.values()
+        for job in suite.all_jobs()
+        if "flops" in job.metrics
+    }
+    engine = LocalEngine(2)
+    for job in distinct.values():
+        engine.submit(job)
+    ended = [each for each in engine.events() if isinstance(each, Finished)]
+    failed = [
+        (each.job.suite, each.job.label, each.outcome.cause)
+        for each in ended
+        if each.outcome.status != "ok"
+    ]
+    assert (len(ended), failed) == (len(distinct), [])
 
 
 @every
