@@ -1,5 +1,6 @@
 """Plot: the asked view of a suite's rows with its notes, as a matplotlib figure."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -23,8 +24,9 @@ from harness.present.plots.view import View, complete, explained, missing
 from harness.present.reading import Reading, read
 from harness.present.trainings import trained
 from harness.present.write import write_whole
-from harness.records.quantities.derived import uncalibrated
+from harness.records.quantities.derived import FACTORS, uncalibrated
 from harness.records.quantities.quantity import Row
+from harness.records.quantities.registry import axes
 from harness.suite.presentation import PlotSpec
 
 
@@ -199,7 +201,26 @@ def look(spec: PlotSpec, part: Part, rows: Sequence[Row], context: Context | Non
     notes += [left_out] if left_out else []
     if spec.kind == "heatmap":
         require_places(spec, part, rows)
-    return View(spec, title, kept, x, y, series, tuple(notes), ys, tuple(every), value)
+    apart = _apart_by(x, series, kept, part) if spec.kind == "line" else ()
+    return View(spec, title, kept, x, y, series, tuple(notes), ys, tuple(every), value, apart)
+
+
+def _apart_by(
+    x: Reading | None, series: Reading | None, rows: Sequence[Row], part: Part
+) -> tuple[Reading, ...]:
+    """Axes without which a line would run through several rows at one place."""
+    if x is None or series is None:
+        return ()
+    places = Counter((x.text(row), series.text(row)) for row in rows)
+    if max(places.values(), default=1) == 1:
+        return ()
+    others = [read(f"{FACTORS}{axis}", part, rows) for axis in axes(rows)]
+    shown = {x.quantity.name, series.quantity.name}
+    return tuple(
+        each
+        for each in others
+        if each.quantity.name not in shown and len({each.text(row) for row in rows}) > 1
+    )
 
 
 def _within(head: str) -> str:

@@ -117,6 +117,8 @@ class View:
     ys: tuple[Reading, ...] = ()
     every: tuple[Row, ...] = ()  # all rows, those without a value in their places
     value: Reading | None = None  # reading of what the cells of a heat map show
+    # further axes that part the rows of a series, where several of them would share an x
+    apart_by: tuple[Reading, ...] = ()
 
     @property
     def readings(self) -> tuple[Reading, ...]:
@@ -148,6 +150,9 @@ class View:
         if self.series is None:
             return ""
         text, axis = value_text(self.series, row), self.series.name
+        if self.apart_by:
+            others = (value_text(each, row) or f"no {each.name}" for each in self.apart_by)
+            return short(", ".join([text or f"no {axis}", *others]))
         if text is None:
             return short(f"no {axis}")
         is_axis = self.series.quantity.name.startswith(FACTORS) and axis not in _PLAIN_AXES

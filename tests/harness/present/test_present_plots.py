@@ -124,6 +124,23 @@ def test_lines_by_series_over_the_side_of_the_input():
     assert {"SA", "ISA", "Input height (px)", "32", "128"} <= set(texts(figure))
 
 
+def test_a_line_runs_along_its_axis_alone_where_others_part_the_rows_of_a_series():
+    rows = [
+        row(f"{heads} {order} {rate}", 1, gflops * (1 - rate), 1, 1)
+        | {"factors": {"heads": heads, "order": order, "rate": rate}}
+        for heads, gflops in (("FULL", 4), ("GRID", 2))
+        for order in ("first", "last")
+        for rate in (0.0, 0.5, 0.75)
+    ]
+    figure = draw(PlotSpec(kind="line", x="rate", y="flops", series="order"), Suite(), rows)
+    (axes,) = figure.axes
+    lines = [line for line in axes.lines if len(line.get_xdata()) == 3]
+    assert len(lines) == 4
+    assert all(list(line.get_xdata()) == [0.0, 0.5, 0.75] for line in lines)
+    named = {f"{order}, {heads}" for order in ("first", "last") for heads in ("FULL", "GRID")}
+    assert named <= set(texts(figure))
+
+
 def test_lines_over_text_have_even_places_in_the_suites_order():
     rows = [
         row(order, 1, gflops, 1, 1, factors={"order": order})
