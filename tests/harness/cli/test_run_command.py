@@ -150,7 +150,7 @@ def one_line(done, *parts):
 def test_a_gpu_that_is_not_there_is_one_line(user):
     environment = user.environment | {"CUDA_VISIBLE_DEVICES": ""}
     user.write("mini.yaml", MINI)
-    done = user.run("run", "mini.yaml", "--device", "cuda", env=environment)
+    done = user.run("run", "mini.yaml", "--device", "cuda", "--metrics", "latency", env=environment)
     one_line(done, "'A' and 2 more: device cuda", "no GPU", "--device cpu")
     assert done.stdout == ""
     assert not (user.folder / "results").exists()
