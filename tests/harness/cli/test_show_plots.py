@@ -35,7 +35,7 @@ def test_plots_are_drawn_into_a_folder_and_the_run_stays_as_it_is(invoke, tmp_pa
     svg = ET.fromstring(made["ablation-ggcf-pruning.svg"])
     assert svg.get("width") == f"{3.5 * 72:g}pt"
     texts = {"".join(each.itertext()) for each in svg.iter("{http://www.w3.org/2000/svg}text")}
-    assert {"prune_order = affinity", "prune_order = random", "mIoU (%)"} <= texts
+    assert {"affinity, FULL", "random, FULL", "mIoU (%)"} <= texts
     assert not any("Measured with" in text for text in texts)
     caption = made["ablation-ggcf-pruning.txt"].decode().splitlines()
     assert caption[0] == "GGCF Figure 4: Context Pruning against random pruning: mIoU by prune_rate"
