@@ -61,6 +61,22 @@ def _criss_cross(of_width: int, of_values: int) -> Rule:
     return rule
 
 
+def _neighborhood(first: int, products: int) -> Rule:
+    """Products of every query, (B, H, W, heads, D), with the keys of its window.
+
+    Args:
+        first: place of the queries among the arguments, whose last is the window.
+        products: of a query and a key.
+    """
+
+    def rule(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
+        pairs = prod(args[first].shape[:-1]) * prod(args[-1])
+        macs = products * pairs * args[first].shape[-1]
+        return Cost(matmul_macs=macs, elementwise=(("softmax", pairs),))
+
+    return rule
+
+
 def _prior(products: int, *, times: int = 1, sums: int = 0) -> Rule:
     """A context prior's operator: products over all pairs of (B, N, C) and of keys (N, C).
 
@@ -320,6 +336,8 @@ RULES: dict[str, Rule] = {
     "criss_cross": _criss_cross(of_width=1, of_values=1),
     "criss_cross_query_gradient": _criss_cross(of_width=2, of_values=1),
     "criss_cross_key_value_gradient": _criss_cross(of_width=2, of_values=2),
+    "neighborhood_attention": _neighborhood(first=0, products=2),
+    "neighborhood_attention_backward": _neighborhood(first=1, products=5),
     "prior_context": _prior(products=2),
     # Logits again for values, for queries and for keys, for the last two also the gradients of
     # their chances; then the gradients of features as values and as queries, and of weights.

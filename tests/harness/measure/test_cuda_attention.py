@@ -11,7 +11,7 @@ import torch
 from made_jobs import made_job
 from torch.nn import functional as F
 
-from context_modules import triton_use
+from context_modules import natten_use, triton_use
 from context_modules.catalog import CATALOG
 from harness.measure.cuda_attention import attention_as_on
 from harness.measure.memory import measure_memory
@@ -79,6 +79,27 @@ def test_a_context_prior_by_kernels_holds_no_map(monkeypatch, pass_):
     # block of the fused form, which keeps it.
     again = 4 * pairs * channels if pass_ == "training" else 0
     assert counted["triton"]["matmul_macs"] == counted["fused"]["matmul_macs"] + again
+
+
+@pytest.mark.parametrize("pass_", ["inference", "training"])
+def test_kernels_of_natten_are_counted_without_a_gpu_and_without_natten(monkeypatch, pass_):
+    monkeypatch.setattr(natten_use, "find_spec", lambda _name: None)
+    side, channels, window = 20, 32, 5
+    pairs, maps = side**2 * window**2, 4 * side**2 * channels
+    counted, held = {}, {}
+    for kernel in ("explicit", "natten"):
+        job = made_job(
+            "neighborhood_attention", (1, channels, side, side), window=window, rows=side,
+            relative_bias=False, kernel=kernel,
+        )  # fmt: skip
+        job = replace(job, case=replace(job.case, device="cuda", pass_=pass_))
+        counted[kernel], held[kernel] = measure_operations(job), peak(job)
+    assert not counted["natten"]["uncounted_ops"]
+    # The backward of the explicit form takes four products, that of the kernels five.
+    again = pairs * channels if pass_ == "training" else 0
+    assert counted["natten"]["matmul_macs"] == counted["explicit"]["matmul_macs"] + again
+    gathered = 2 * window**2 * maps
+    assert held["natten"] < gathered < held["explicit"]
 
 
 MODULES = [
