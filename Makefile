@@ -45,7 +45,7 @@ types: $(READY)
 
 check: lint types test
 
-# Speed as ratios, kept in results/benchmarks/ratios.json with commit and machine.
+# Speed as ratios to peers, kept as a run below results/benchmarks with commit and machine.
 benchmark: $(READY)
 	$(BIN)/python -m pytest benchmarks -n 0
 

@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,30 @@ def test_counting_beside_a_peer(
         iterations=1,
     )
     assert keep("counting Table 4", name, found) <= most
+
+
+def elapsed(*arguments: str) -> float:
+    """Elapsed seconds of a Python process, whatever it starts."""
+    begin = time.perf_counter()
+    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - begin
+
+
+def test_a_static_table_beside_fvcore(
+    benchmark: BenchmarkFixture, keep: Keep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole command with all its metrics, over fvcore's operations of the same modules."""
+    monkeypatch.chdir(tmp_path)  # where the run is written
+    run = ("-m", "harness", "run", "ocnet_table4", "--metrics", "static", "--quiet")
+    fvcore = ("-c", f"{PREPARED}\n{FVCORE}".replace("torch.set_num_threads(1)", ""))  # all cores
+    elapsed(*run)  # second witnesses are kept
+    found = benchmark.pedantic(
+        ratios,
+        args=(lambda: elapsed(*run), lambda: elapsed(*fvcore)),
+        rounds=1,
+        iterations=1,
+    )
+    assert keep("harness run ocnet_table4 --metrics static (elapsed)", "fvcore", found) <= 0.25
 
 
 @pytest.mark.parametrize(

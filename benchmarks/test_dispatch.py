@@ -1,5 +1,7 @@
 """What an engine costs per case: a thousand jobs that measure nothing, on this machine and on Ray.
 
+Here also of cases that share processes, as the catalog's static ones do.
+
 Prints seconds per case from the first end to the last, and the start of the engine apart.
 """
 
@@ -20,11 +22,11 @@ from harness.engines.local import LocalEngine
 CASES = int(os.environ.get("HARNESS_SMALL_CASES", "1000"))
 
 
-def _jobs(count: int) -> list[Job]:
-    return [
-        Job("dispatch", f"case {n}", Case("se", {}, ((1, 16, 4, 4),)), (), 60.0)
-        for n in range(count)
-    ]
+def _jobs(count: int, *, shared: bool) -> list[Job]:
+    # What hangs on a file has a process of its own.
+    of_file = () if shared else (__file__,)
+    case = Case("se", {}, ((1, 16, 4, 4),))
+    return [Job("dispatch", f"case {n}", case, (), 60.0, depends_on=of_file) for n in range(count)]
 
 
 def _run(engine: Engine, jobs: list[Job]) -> tuple[float, float]:
@@ -46,7 +48,7 @@ def _local() -> Engine:
 
 def _ray() -> Engine:
     pytest.importorskip("ray")
-    from harness.engines.ray import RayEngine
+    from harness.engines.ray.engine import RayEngine
 
     return RayEngine("local")
 
@@ -57,13 +59,17 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
 
 
-@pytest.mark.parametrize("make", [_local, _ray], ids=["local", "ray"])
+@pytest.mark.parametrize(
+    ("name", "make", "shared"),
+    [("local", _local, False), ("local, shared", _local, True), ("ray", _ray, False)],
+    ids=["local", "shared", "ray"],
+)
 def test_dispatch_per_case(
-    benchmark: BenchmarkFixture, keep: Keep, make: Callable[[], Engine]
+    benchmark: BenchmarkFixture, keep: Keep, name: str, make: Callable[[], Engine], shared: bool
 ) -> None:
     """A case that measures nothing: what is left is the placing, a process and the answer."""
-    first, each = benchmark.pedantic(_run, args=(make(), _jobs(CASES)), rounds=1, iterations=1)
+    jobs = _jobs(CASES, shared=shared)
+    first, each = benchmark.pedantic(_run, args=(make(), jobs), rounds=1, iterations=1)
     print(f"\nfirst case after {first:.1f} s; then {each * 1e3:.1f} ms per case, {CASES} cases")
     benchmark.extra_info |= {"first_seconds": first, "seconds_per_case": each}
-    name = f"dispatch of a case, {make.__name__.strip('_')} (elapsed)"
-    keep(name, "import torch", [each / import_of_torch()])
+    keep(f"dispatch of a case, {name} (elapsed)", "import torch", [each / import_of_torch()])

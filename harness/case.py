@@ -247,6 +247,8 @@ def as_plain(value: Any, *, defaults: bool = True) -> Any:
         defaults: whether fields that have their default are written, too; without, a version that
             does not know a field can read what does not use it.
     """
+    if value is None or isinstance(value, (str, int, float)):
+        return value  # most are, and the questions below take longer
     if is_dataclass(value):
         named = ((each, getattr(value, each.name)) for each in fields(value))
         return {

@@ -6,6 +6,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
@@ -108,7 +109,7 @@ def convert(value: Any, hint: Any) -> Any:
     if hint is Any:
         return value
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(hint)
+        adapter = _adapter(hint)
     except Exception:  # pydantic raises errors of many kinds for types it has no schema for
         return value
     try:
@@ -122,6 +123,18 @@ def convert(value: Any, hint: Any) -> Any:
     if not _same_truths(value, converted):
         raise ArgumentTypeError(f"expected {type_name(hint)}")
     return converted
+
+
+def _adapter(hint: Any) -> "TypeAdapter[Any]":
+    try:
+        return _kept_adapter(hint)
+    except TypeError:  # what a hint is annotated with may have no hash
+        return TypeAdapter(hint)
+
+
+@lru_cache(maxsize=256)  # a grid asks ten thousand times for the same few
+def _kept_adapter(hint: Any) -> "TypeAdapter[Any]":
+    return TypeAdapter(hint)
 
 
 def _same_truths(value: Any, converted: Any) -> bool:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from context_modules.layers import ConvBNReLU, flatten_positions, leak, unflatten_positions
-from context_modules.region_construction import RegionConstruction, Regions
+from context_modules.region_construction import RegionConstruction, RegionKernel, Regions
 from context_modules.region_interaction import RegionInteraction, nominal_representatives
 from context_modules.region_maps import Context
 
@@ -98,7 +98,9 @@ class RegionAttention(nn.Module):
     One N x N map is alive (354 MB at 97x97), where the printed 1893 MB are five. The operators that
     fill and read it hold blocks, which a count of live tensors does not see: 2^21 elements at once
     on a CPU, and 2^26 on a GPU, which pays for each launch; a forward then holds up to 30 and
-    600 MB (nine bytes an element: whether a pair is joined, and the number of a pixel).
+    600 MB (nine bytes an element: whether a pair is joined, and the number of a pixel). With
+    `kernel="triton"` no such map is: of a pair a bit is kept (11 MB at 97x97), and after it each
+    pixel's sums by tiles, as large, which a count of live tensors does not see.
 
     The public code is another function: the divergence is of one class against the rest, regions
     are found by first match, attention knows no mask of a region, and three more convolutions make
@@ -120,13 +122,15 @@ class RegionAttention(nn.Module):
         max_regions: only so many regions exchange context, which fixes every shape; 0: all.
         own_scores: whether the head has convolutions for B and C of its own. Without,
             every forward needs `scores`, which a `Segmentor` takes from `earlier_head`.
+        kernel: of the regions, see `RegionConstruction`, and of the interaction.
         negative_slope: of all ReLUs, see `context_modules.layers.leak`.
 
     Shape:
         x (B, in_channels, H, W) -> (B, out_channels, H, W), any H and W.
 
     Complexity: 9 HW (in M + 3 M^2 + 2 M out) for the convolutions, O(R N M) for the interaction,
-    O(N^2 (max(H, W) + categories)) elementwise operations and one N x N map for the regions.
+    O(N^2 (max(H, W) + categories)) elementwise operations and one N x N map for the regions,
+    of numbers or of bits.
     """
 
     def __init__(
@@ -145,6 +149,7 @@ class RegionAttention(nn.Module):
         joint_softmax: bool = False,
         max_regions: int = 0,
         own_scores: bool = True,
+        kernel: RegionKernel = "explicit",
         negative_slope: float = 0.0,
     ) -> None:
         super().__init__()
@@ -156,7 +161,7 @@ class RegionAttention(nn.Module):
         self.reduce = ConvBNReLU(in_channels, channels, 3)
         self.scores = ScorePrediction(channels, categories=categories) if own_scores else None
         self.construction = RegionConstruction(
-            context=context, threshold=threshold, end_points=end_points
+            context=context, threshold=threshold, end_points=end_points, kernel=kernel
         )
         # Without collection nobody asks.
         self.query = ConvBNReLU(channels, channels, 3) if intra else nn.Identity()
@@ -168,6 +173,7 @@ class RegionAttention(nn.Module):
             inter=inter,
             joint_softmax=joint_softmax,
             max_regions=max_regions,
+            kernel=kernel,
         )
         self.fuse = ConvBNReLU(2 * channels, out_channels, 3)
         leak(self, negative_slope)

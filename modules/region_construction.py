@@ -10,16 +10,23 @@ the paper (1893 MB) is five of them. Here one is alive: D is overwritten by F ro
 computed on the way, and F^g and G are F after an affine and a threshold, applied where they are
 read. Images of a batch are taken one after the other, so the batch adds none, unless their maps are
 so small that the calls take longer than the work (`MOST_PAIRS`).
+
+By kernels in Triton (`region_operator.py`) none is.
 """
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 
+from context_modules.layers import one_of
 from context_modules.region_maps import Context, region_attention_maps, row_blocks
+from context_modules.region_operator import regions_by_triton
+
+RegionKernel = Literal["explicit", "triton"]
+"""Forms of the region construction: one map of N x N numbers, or kernels for a GPU and none."""
 
 # Pairs of pixels in the images that are taken together: 8 MB in float32, a map of 38 x 38.
 MOST_PAIRS = 2**21
@@ -61,6 +68,8 @@ class RegionConstruction(nn.Module):
             neighbours have D = 0 and are told apart by their categories only: the boundary map
             keeps apart regions that do not touch, and `context="boundary"` gives a single region.
             With them a pixel on a boundary is a region of its own.
+        kernel: `explicit` holds F; `triton` runs kernels on a GPU, which make it where it is
+            needed, and keeps G as bits.
 
     Shape:
         boundary (B, H, W) and categories (B, classes, H, W), both probabilities -> `Regions`.
@@ -69,9 +78,15 @@ class RegionConstruction(nn.Module):
     """
 
     def __init__(
-        self, *, context: Context = "both", threshold: float = 0.8, end_points: bool = False
+        self,
+        *,
+        context: Context = "both",
+        threshold: float = 0.8,
+        end_points: bool = False,
+        kernel: RegionKernel = "explicit",
     ) -> None:
         super().__init__()
+        one_of("kernel", kernel, get_args(RegionKernel))
         if context not in ("both", "boundary", "semantic"):
             raise ValueError(f"context is {context!r}; choose 'both', 'boundary' or 'semantic'")
         if not 0 < threshold <= 1:
@@ -79,6 +94,7 @@ class RegionConstruction(nn.Module):
         self.context = context
         self.threshold = threshold
         self.end_points = end_points
+        self.kernel: RegionKernel = kernel
         self.weight = nn.Parameter(torch.ones(1))  # W^g
         self.bias = nn.Parameter(torch.zeros(1))
 
@@ -89,9 +105,15 @@ class RegionConstruction(nn.Module):
                 "boundary must be (B, H, W) and categories (B, classes, H, W) of the same B, H, W, "
                 f"not {tuple(boundary.shape)} and {tuple(categories.shape)}"
             )
+        if self.kernel == "triton":
+            labels, sums = regions_by_triton(
+                boundary, categories, context=self.context, threshold=self.threshold,
+                end_points=self.end_points,
+            )  # fmt: skip
+            return Regions(labels, self._learnt(sums / region_sizes(labels)))
         images = [self._one(maps) for maps in self._maps(boundary, categories)]
-        labels, scores = zip(*images, strict=True)
-        return Regions(torch.stack(labels), torch.stack(scores))
+        of_each, scores = zip(*images, strict=True)
+        return Regions(torch.stack(of_each), torch.stack(scores))
 
     def _maps(self, boundary: Tensor, categories: Tensor) -> Iterator[Tensor]:
         """F (N, N) of each image, made for so many together as are small."""
@@ -109,10 +131,11 @@ class RegionConstruction(nn.Module):
     def _one(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """Regions of one image from its F (N, N)."""
         labels = connected_components(maps.detach(), self.threshold)
-        # The affine W^g commutes with Eq. 5's mean, so F^g itself never exists.
-        weight, bias = self.weight.to(maps.dtype), self.bias.to(maps.dtype)
-        scores: Tensor = representative_scores(maps, labels) * weight + bias
-        return labels, scores
+        return labels, self._learnt(representative_scores(maps, labels))
+
+    def _learnt(self, means: Tensor) -> Tensor:
+        """J from the means of F: the affine W^g commutes with Eq. 5's, so F^g never exists."""
+        return means * self.weight.to(means.dtype) + self.bias.to(means.dtype)
 
 
 def connected_components(maps: Tensor, threshold: float) -> Tensor:

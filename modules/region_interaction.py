@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 
 from context_modules.attention import attend
-from context_modules.region_construction import Regions
+from context_modules.region_construction import RegionKernel, Regions
 
 # RANet, Section 5.2: "There are 400 pixels in each region, on average".
 MEAN_REGION_PIXELS = 400
@@ -105,6 +105,7 @@ class RegionInteraction(nn.Module):
         joint_softmax: one softmax over all other regions' representatives in Eq. 7 instead of one
             per region s, as printed; then the message does not grow with the number of regions.
         max_regions: see `select_representatives`.
+        kernel: of the attentions, see `attend`; Eq. 7's softmax per region is explicit.
 
     Shape:
         query, value, receiver (B, N, M) and `Regions` of (B, N) -> (B, N, M). query and value are
@@ -121,6 +122,7 @@ class RegionInteraction(nn.Module):
         inter: bool = True,
         joint_softmax: bool = False,
         max_regions: int = 0,
+        kernel: RegionKernel = "explicit",
     ) -> None:
         super().__init__()
         if representatives < 1:
@@ -132,6 +134,7 @@ class RegionInteraction(nn.Module):
         self.inter = inter
         self.joint_softmax = joint_softmax
         self.max_regions = max_regions
+        self.kernel: RegionKernel = kernel
 
     def forward(self, query: Tensor, value: Tensor, receiver: Tensor, regions: Regions) -> Tensor:
         """Exchange the context of regions: three (B, N, M) -> O (B, N, M)."""
@@ -142,15 +145,21 @@ class RegionInteraction(nn.Module):
 
         local = take(weighted, chosen.pixels)  # J(p) A(p) (B, R, M)
         if self.intra:
-            local = local + collect(take(query, chosen.pixels), weighted, chosen, regions.labels)
+            local = local + collect(
+                take(query, chosen.pixels), weighted, chosen, regions.labels, kernel=self.kernel
+            )
         context = local  # A^g
         if self.inter:
             sent = importance * local
-            context = sent + interact(local, sent, chosen, joint=self.joint_softmax)
+            context = sent + interact(
+                local, sent, chosen, joint=self.joint_softmax, kernel=self.kernel
+            )
 
         base = scores * receiver  # J_i A_i
         if self.intra:
-            return base + distribute(receiver, importance * context, chosen, regions.labels)
+            return base + distribute(
+                receiver, importance * context, chosen, regions.labels, kernel=self.kernel
+            )
         return _replace(base, context, chosen)
 
 
@@ -159,7 +168,14 @@ def take(rows: Tensor, pixels: Tensor) -> Tensor:
     return rows.gather(1, pixels.unsqueeze(2).expand(-1, -1, rows.shape[2]))
 
 
-def collect(query: Tensor, weighted: Tensor, chosen: Representatives, labels: Tensor) -> Tensor:
+def collect(
+    query: Tensor,
+    weighted: Tensor,
+    chosen: Representatives,
+    labels: Tensor,
+    *,
+    kernel: RegionKernel = "explicit",
+) -> Tensor:
     """Eq. 6's sum: what a representative receives from its region's other pixels.
 
     Args:
@@ -167,18 +183,25 @@ def collect(query: Tensor, weighted: Tensor, chosen: Representatives, labels: Te
         weighted: (B, N, M) J_i A_i.
         chosen: the representatives.
         labels: (B, N) regions.
+        kernel: see `attend`.
 
     Returns:
         (B, R, M).
     """
     # A padded entry must not take the pixel that it happens to name out of the sum.
     ordinary = torch.zeros_like(labels).scatter_(1, chosen.pixels, chosen.valid.long()) == 0
-    return _masked_attend(
-        query, weighted, _same_region(chosen, labels) & ordinary.unsqueeze(1)
-    )  # mask (B, R, N)
+    mask = _same_region(chosen, labels) & ordinary.unsqueeze(1)  # (B, R, N)
+    return _masked_attend(query, weighted, mask, kernel)
 
 
-def interact(query: Tensor, sent: Tensor, chosen: Representatives, *, joint: bool) -> Tensor:
+def interact(
+    query: Tensor,
+    sent: Tensor,
+    chosen: Representatives,
+    *,
+    joint: bool,
+    kernel: RegionKernel = "explicit",
+) -> Tensor:
     """Eq. 7's sum: what a representative receives from those of other regions.
 
     Args:
@@ -186,20 +209,28 @@ def interact(query: Tensor, sent: Tensor, chosen: Representatives, *, joint: boo
         sent: (B, R, M) J(p) A^l.
         chosen: the representatives.
         joint: one softmax over all senders instead of one per region.
+        kernel: of the joint softmax, see `attend`.
 
     Returns:
         (B, R, M).
     """
     mask = ~_same_region(chosen, chosen.regions) & chosen.valid.unsqueeze(1)  # (B, R, R)
     if joint:
-        return _masked_attend(query, sent, mask)
+        return _masked_attend(query, sent, mask, kernel)
     logits = torch.matmul(query, sent.transpose(1, 2))
     starts = torch.ones_like(chosen.valid)
     starts[:, 1:] = chosen.regions[:, 1:] != chosen.regions[:, :-1]
     return torch.matmul(_softmax_by_group(logits, starts.cumsum(dim=1) - 1, mask), sent)
 
 
-def distribute(receiver: Tensor, sent: Tensor, chosen: Representatives, labels: Tensor) -> Tensor:
+def distribute(
+    receiver: Tensor,
+    sent: Tensor,
+    chosen: Representatives,
+    labels: Tensor,
+    *,
+    kernel: RegionKernel = "explicit",
+) -> Tensor:
     """Eq. 8's sum: what a pixel receives from its region's representatives.
 
     Args:
@@ -207,11 +238,12 @@ def distribute(receiver: Tensor, sent: Tensor, chosen: Representatives, labels: 
         sent: (B, R, M) J(p) A^g.
         chosen: the representatives.
         labels: (B, N) regions.
+        kernel: see `attend`.
 
     Returns:
         (B, N, M).
     """
-    return _masked_attend(receiver, sent, _same_region(chosen, labels).transpose(1, 2))
+    return _masked_attend(receiver, sent, _same_region(chosen, labels).transpose(1, 2), kernel)
 
 
 def _same_region(chosen: Representatives, labels: Tensor) -> Tensor:
@@ -219,10 +251,10 @@ def _same_region(chosen: Representatives, labels: Tensor) -> Tensor:
     return (chosen.regions.unsqueeze(2) == labels.unsqueeze(1)) & chosen.valid.unsqueeze(2)
 
 
-def _masked_attend(query: Tensor, sent: Tensor, mask: Tensor) -> Tensor:
+def _masked_attend(query: Tensor, sent: Tensor, mask: Tensor, kernel: RegionKernel) -> Tensor:
     """Attention without a scale, its keys being its values; zero where a row has no key."""
     empty = ~mask.any(dim=2, keepdim=True)
-    received = attend(query, sent, sent, scale=1.0, mask=mask | empty)
+    received = attend(query, sent, sent, scale=1.0, mask=mask | empty, kernel=kernel)
     return received.masked_fill(empty, 0.0)
 
 

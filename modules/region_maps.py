@@ -39,8 +39,7 @@ def region_attention_maps(
     Returns:
         (N, N), or (B, N, N), in [0, 1], symmetric in every bit, differentiable in both scores.
     """
-    if boundary.dtype in (torch.float16, torch.bfloat16):
-        boundary, categories = boundary.float(), categories.float()
+    boundary, categories = in_float32(boundary, categories)
     if boundary.dim() == 2:
         several = region_attention_maps(
             boundary[None], categories[None], context=context, end_points=end_points
@@ -48,6 +47,15 @@ def region_attention_maps(
         return several.squeeze(0)  # a view, whose gradient needs no N x N copy as that of [0] does
     maps: Tensor = _AttentionMaps.apply(boundary, categories.flatten(2), context, end_points)  # type: ignore[no-untyped-call]
     return maps
+
+
+def in_float32(boundary: Tensor, categories: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores in half precision lifted to float32; others as they are."""
+    halves = (torch.float16, torch.bfloat16)
+    return (
+        boundary.float() if boundary.dtype in halves else boundary,
+        categories.float() if categories.dtype in halves else categories,
+    )
 
 
 def jensen_shannon_divergence(categories: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ a column of tiles shares one strip of the map, copied once, of which each window
 a view.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -129,21 +129,29 @@ def _image(query: Tensor, key: Tensor, value: Tensor, axes: tuple[Tiling, Tiling
 
 
 def _strips(rows: Tensor, axes: tuple[Tiling, Tiling]) -> Iterable[Tensor]:
-    """(N, C) -> the columns (h, C, w) under each column of tiles, zeros over the border."""
+    """(N, C) -> the columns (h, C, w) under each column of tiles, zeros over the border.
+
+    Without gradients each is there until the next is asked for.
+    """
     y, x = axes
     maps = rows.view(y.length, x.length, -1)
     if torch.is_grad_enabled():  # the gradient of all strips at once is one map, not one a strip
         padded = F.pad(maps, (0, 0, x.before, x.after, y.before, y.after))
         return padded.unfold(1, x.window, x.tile).unbind(1)
-    return (_cut(maps, x.tile * index - x.before, axes) for index in range(x.tiles))
+    return _in_turn(maps, axes)
 
 
-def _cut(maps: Tensor, first: int, axes: tuple[Tiling, Tiling]) -> Tensor:
-    """The columns (h, C, w) from `first` on."""
+def _in_turn(maps: Tensor, axes: tuple[Tiling, Tiling]) -> Iterator[Tensor]:
+    """The columns (h, C, w) of (H, W, C), each in the memory of the one before."""
     y, x = axes
-    low, high = max(first, 0), min(first + x.window, x.length)
-    over = low - first, first + x.window - high
-    return F.pad(maps[:, low:high], (0, 0, *over, y.before, y.after)).transpose(1, 2)
+    strip = maps.new_zeros(y.before + y.length + y.after, x.window, maps.shape[-1])
+    inside = strip[y.before : y.before + y.length]
+    for first in range(-x.before, x.tiles * x.tile - x.before, x.tile):
+        low, high = max(first, 0), min(first + x.window, x.length)
+        inside[:, : low - first] = 0
+        inside[:, low - first : high - first] = maps[:, low:high]
+        inside[:, high - first :] = 0
+        yield strip.transpose(1, 2)
 
 
 def _strip(  # noqa: PLR0917 - three maps and where they are hidden

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 _TYPES = (torch.float32, torch.float16, torch.bfloat16)
-_ELSEWHERE = "kernel: fused computes the same anywhere"
 # Offsets within a map are 32 bits wide, so that a tile of them takes half the registers.
 _LARGEST_MAP = 2**31
 
@@ -25,27 +24,38 @@ def reaches(device: torch.device) -> bool:
     return device.type == "cuda" or interpreted()
 
 
-def require_triton(*tables: Tensor) -> None:
+def _elsewhere(form: str) -> str:
+    return f"kernel: {form} computes the same anywhere"
+
+
+def require_triton(*tables: Tensor, instead: str = "fused") -> None:
     """Refuse what no kernel runs on.
+
+    Args:
+        tables: all that a kernel reads.
+        instead: the form of the mechanism that computes the same anywhere.
 
     Raises:
         NotImplementedError: Triton or a GPU is missing, or of what type or size the tables are.
     """
-    first = tables[0]
+    first, elsewhere = tables[0], _elsewhere(instead)
     if not reaches(first.device):
-        raise NotImplementedError(f"kernel: triton needs a CUDA device and Triton; {_ELSEWHERE}")
+        raise NotImplementedError(f"kernel: triton needs a CUDA device and Triton; {elsewhere}")
     wrong = next((x.dtype for x in tables if x.dtype not in _TYPES or x.dtype != first.dtype), None)
     if wrong is not None:
         raise NotImplementedError(
             "kernel: triton takes float32, float16 or bfloat16, all of one, not "
-            f"{str(wrong).removeprefix('torch.')}; {_ELSEWHERE}"
+            f"{str(wrong).removeprefix('torch.')}; {elsewhere}"
         )
     if any(x.numel() >= _LARGEST_MAP * max(1, len(x)) for x in tables):
-        raise NotImplementedError(f"kernel: triton takes maps of 2^31 numbers; {_ELSEWHERE}")
+        raise NotImplementedError(f"kernel: triton takes maps of 2^31 numbers; {elsewhere}")
 
 
-def import_triton() -> Any:
+def import_triton(instead: str = "fused") -> Any:
     """The package `triton`.
+
+    Args:
+        instead: see `require_triton`.
 
     Raises:
         NotImplementedError: it is not installed.
@@ -53,7 +63,7 @@ def import_triton() -> Any:
     if find_spec("triton") is None:
         raise NotImplementedError(
             "kernel: triton needs the optional extra `triton`: "
-            f"pip install 'context-harness[triton]'; {_ELSEWHERE}"
+            f"pip install 'context-harness[triton]'; {_elsewhere(instead)}"
         )
     import triton
 
@@ -111,6 +121,8 @@ def launch(  # noqa: PLR0917 - a kernel and what it takes
     numbers: Mapping[str, int | float],
     choices: Mapping[str, Any],
     sizes: Iterable[Tile],
+    *,
+    instead: str = "fused",
 ) -> None:
     """Run a kernel with the first tile for which a multiprocessor has room.
 
@@ -121,11 +133,12 @@ def launch(  # noqa: PLR0917 - a kernel and what it takes
         numbers: arguments by name.
         choices: arguments that are known when the kernel is compiled.
         sizes: of tiles, in turn.
+        instead: see `require_triton`.
 
     Raises:
         NotImplementedError: even the smallest does not fit.
     """
-    triton = import_triton()
+    triton = import_triton(instead)
     tables = tuple(tables)
     # The interpreter's numbers are arrays, by which no range of Python ends.
     given = {n: triton.language.constexpr(x) for n, x in numbers.items()} if interpreted() else {}
@@ -144,5 +157,5 @@ def launch(  # noqa: PLR0917 - a kernel and what it takes
         _too_large[key] = index
         return
     raise NotImplementedError(
-        f"kernel: triton: no tile of {tuple(tables[0].shape)} fits this GPU; {_ELSEWHERE}"
+        f"kernel: triton: no tile of {tuple(tables[0].shape)} fits this GPU; {_elsewhere(instead)}"
     )

@@ -74,7 +74,7 @@ def history(  # noqa: PLR0917 - typer calls it with names
     folders = runs or [DEFAULT_ROOT]
     found = read_history(
         folders,
-        _stored_metrics(metric or ["latency"]),
+        None if metric == ["all"] else metric or ["latency"],
         suites=[_suite_name(suite, folders[0]) for suite in suites or ()],
         labels=only or (),
         machines=machine or (),
@@ -98,20 +98,6 @@ def history(  # noqa: PLR0917 - typer calls it with names
     if plots is not None:
         number = _draw_all(found, plots)
         say(f"drawn: {number} plots in {plots}", errors)
-
-
-def _stored_metrics(names: list[str]) -> tuple[str, ...]:
-    from harness.messages import hint
-    from harness.records.quantities.registry import ALIASES, COMPARED
-
-    if names == ["all"]:
-        return tuple(COMPARED)
-    short = {alias: name for alias, name in ALIASES.items() if name in COMPARED}
-    for name in names:
-        if name not in COMPARED and name not in short:
-            known = hint(name, [*short, *COMPARED])
-            raise OptionError(f"--metric {name}: no such metric{known}; write a name or 'all'")
-    return tuple(dict.fromkeys(short.get(name, name) for name in names))
 
 
 def _suite_name(suite: str, root: Path) -> str:

@@ -17,7 +17,7 @@ import psutil
 
 from harness.environment.conditions import Conditions, read_conditions, warnings_of
 from harness.environment.git import git_state
-from harness.environment.gpu import GpuState, uuid_of
+from harness.environment.gpu import GpuState, cuda_is_available, uuid_of
 
 LIBRARIES = ("context-harness", "torch", "fvcore", "numpy", "pandas", "matplotlib", "pydantic")
 """Distributions that a number depends on."""
@@ -100,10 +100,11 @@ def library_versions() -> dict[str, str | None]:
 
 def describe_machine() -> dict[str, Any]:
     """Architecture, system, processor, logical cores, memory in GiB, accelerators."""
-    import torch
+    gpus = []
+    if cuda_is_available():
+        import torch
 
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    gpus = [torch.cuda.get_device_properties(index) for index in range(count)]
+        gpus = [torch.cuda.get_device_properties(at) for at in range(torch.cuda.device_count())]
     return {
         "architecture": platform.machine(),
         "system": platform.system(),

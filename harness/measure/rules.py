@@ -143,6 +143,28 @@ def _divergence(maps: Any, categories: Any, semantic: bool) -> Cost:
     return Cost(elementwise=(("pointwise", pairs), *((terms,) if semantic else ())))
 
 
+def _region_pairs(args: Sequence[Any], kwargs: dict[str, Any], out: Any) -> Cost:
+    """A kernel that makes F (RANet, Eq. 3) where it needs it, of each unordered pair once.
+
+    The most there are: of an image that is one region, as an untrained head sees it.
+    """
+    categories, context = args[1:3]
+    pairs = categories.shape[0] * categories.shape[2] ** 2 // 2
+    lines = _line_maximum(args, kwargs, out).elementwise if context != "semantic" else ()
+    terms = (("divergence", pairs * categories.shape[1]),) if context != "boundary" else ()
+    return Cost(elementwise=(("pointwise", pairs), *lines, *terms))
+
+
+def _region_sums(args: Sequence[Any], kwargs: dict[str, Any], out: Any) -> Cost:
+    maps = _region_pairs(args, kwargs, out).elementwise
+    return Cost(elementwise=(*maps, *_all_pairs("reduce")(args, kwargs, out).elementwise))
+
+
+def _all_pairs(kind: str) -> Rule:
+    """One step per ordered pair of the positions of an output (B, N)."""
+    return lambda _args, _kwargs, out: steps(kind, out.shape[0] * out.shape[1] ** 2)
+
+
 def _per_element(kind: str) -> Rule:
     """One step per element of the first argument."""
     return lambda args, _kwargs, _out: steps(kind, args[0].numel())
@@ -351,7 +373,11 @@ RULES: dict[str, Rule] = {
     "split_gradient": lambda args, _kwargs, _out: _divergence(args[0], *args[2:4]),
     # How many rounds there are depends on the values; one look at every pair is the least.
     "connected_components": _per_element("graph"),
+    "components_of_bits": _all_pairs("graph"),
     "region_mean": _per_element("reduce"),
+    "region_adjacency": _region_pairs,
+    "region_sums": _region_sums,
+    "region_sums_gradient": _region_pairs,
     "convolution_backward": _convolution_backward,
     "_cdist_forward": _distance,
     "_euclidean_dist": _distance,

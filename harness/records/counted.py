@@ -1,7 +1,7 @@
 """What counts of a run, reduced to the numbers in which runs are compared: read without records."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from harness.case import Identity, from_json
 from harness.measure import VALUES
 from harness.records.description import listed_by, sound
 from harness.records.kept_run import last_of_each
-from harness.records.quantities.registry import COMPARED
+from harness.records.quantities.registry import COMPARED, is_taken
 from harness.records.run_directory import DESCRIPTION, RECORDS
 from harness.records.setting import machine_of, setting_of
 
@@ -57,8 +57,10 @@ class Counted:
     parts: tuple[Measured, ...]  # under what its records were measured, each once
     at: tuple[int, ...]  # which of the parts
     cases: tuple[MeasuredCase, ...]
-    # by stored name, those of `COMPARED` and the ends of their intervals; SI base units
+    # by stored name, those of `COMPARED`, the ends of their intervals, and what users' metrics
+    # declare; SI base units
     numbers: Mapping[str, tuple[float | None, ...]]
+    declared: Mapping[str, Mapping[str, Any]]  # what the records say of users' numbers, by name
     bad_lines: int  # that are no records; a last one without its line feed is left out
 
 
@@ -101,6 +103,7 @@ def read_counted(path: Path, lists: Lists) -> Counted:
         tuple(places[line.origin] for line in counting),
         tuple(_with_threads(line.case, begun.threads) for line in counting),
         {name: tuple(line.numbers.get(name) for line in counting) for name in names},
+        {name: said for line in counting for name, said in line.declared.items()},
         bad_lines,
     )
 
@@ -148,6 +151,7 @@ class _Line(NamedTuple):
     case: MeasuredCase
     origin: _Origin | None  # `None` where its versions were not kept
     numbers: Mapping[str, float]
+    declared: Mapping[str, Mapping[str, Any]]
 
 
 def _read_lines(content: bytes) -> tuple[list[_Line], int]:
@@ -173,7 +177,15 @@ def _read_line(data: Any) -> _Line:
     hash(case)  # of lists it has none
     if not all(isinstance(name, str) for name in named):
         raise TypeError("a name is no text")
-    return _Line(case, _origin_of(data.get("origin") or {}), _numbers_of(values))
+    declared = _declared_in(values)
+    numbers = _numbers_of(values, _PLAIN.union(declared) if declared else _PLAIN)
+    return _Line(case, _origin_of(data.get("origin") or {}), numbers, declared)
+
+
+def _declared_in(values: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """What a record declares of users' numbers, as it was written."""
+    declared = values.get("declared") or {}
+    return {name: said for name, said in declared.items() if not is_taken(name)}
 
 
 def _origin_of(origin: Mapping[str, Any]) -> _Origin | None:
@@ -194,11 +206,11 @@ _OTHERS = [each for each in COMPARED.values() if each.name not in VALUES or each
 """Made of several values, or not always a measurement."""
 
 
-def _numbers_of(values: Mapping[str, Any]) -> dict[str, float]:
+def _numbers_of(values: Mapping[str, Any], plain: Collection[str]) -> dict[str, float]:
     found = {
         name: float(value)
         for name, value in values.items()
-        if name in _PLAIN
+        if name in plain
         and (type(value) is float or type(value) is int)
         and -_MOST <= value <= _MOST
     }

@@ -112,6 +112,7 @@ def _as_text(runs: Mapping[str, tuple[_State, Counted]]) -> str:
             "at": counted.at,
             "cases": [cases.setdefault(case, len(cases)) for case in counted.cases],
             "numbers": counted.numbers,
+            "declared": counted.declared,
             "bad_lines": counted.bad_lines,
         }
         for name, (state, counted) in runs.items()
@@ -142,5 +143,6 @@ def _counted(run: Mapping[str, Any], cases: Sequence[MeasuredCase]) -> Counted:
         tuple(run["at"]),
         tuple(cases[index] for index in run["cases"]),
         {name: tuple(numbers) for name, numbers in run["numbers"].items()},
+        run["declared"],
         run["bad_lines"],
     )

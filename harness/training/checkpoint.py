@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from harness.case import as_plain, from_plain
 from harness.environment import used_files
 from harness.environment.files import locked, write_atomically
 from harness.messages import HarnessError, quote
+
+if TYPE_CHECKING:  # a plan asks for the folder alone, in less time than PyTorch is imported in
+    from torch import Tensor, nn
 
 CHECKPOINTS_VARIABLE = "HARNESS_CHECKPOINTS"
 """Environment variable that names another folder than `results/checkpoints`."""
@@ -57,12 +57,12 @@ class State:
     """A training at one step."""
 
     step: int  # how many steps are done
-    model: Mapping[str, Tensor]  # parameters and buffers by name
+    model: "Mapping[str, Tensor]"  # parameters and buffers by name
     notes: Notes
     # what it remembers, by `parameter/name`; empty where the training is whole
-    optimizer: Mapping[str, Tensor] = field(default_factory=dict)
+    optimizer: "Mapping[str, Tensor]" = field(default_factory=dict)
 
-    def check(self, network: nn.Module, steps: range) -> None:
+    def check(self, network: "nn.Module", steps: range) -> None:
         """See that it can be that of a network, which may have no storage (`meta`).
 
         Raises:
@@ -131,7 +131,7 @@ class Checkpoint:
                     )
             yield
 
-    def finished(self, network: nn.Module, steps: int) -> State | None:
+    def finished(self, network: "nn.Module", steps: int) -> State | None:
         """The whole training of a network in so many steps; `None` if there is none that counts."""
         whole = range(steps, steps + 1)
         return self._kept(_FINISHED, lambda state: state.check(network, whole))
@@ -217,13 +217,15 @@ class Checkpoint:
         )
 
 
-def _portable(x: Tensor) -> Tensor:
+def _portable(x: "Tensor") -> "Tensor":
     """As safetensors takes it: on the CPU, contiguous, sharing memory with no other."""
     return x.detach().to("cpu", copy=True).contiguous()
 
 
-def _checksum(tensors: Mapping[str, Tensor], told: Mapping[str, str]) -> str:
+def _checksum(tensors: "Mapping[str, Tensor]", told: Mapping[str, str]) -> str:
     """Hash of all that a file holds but the checksum itself."""
+    import torch
+
     words = {key: text for key, text in told.items() if key != "checksum"}
     digest = hashlib.sha256(json.dumps(words, sort_keys=True).encode())
     for name, x in sorted(tensors.items()):

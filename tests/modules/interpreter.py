@@ -1,5 +1,8 @@
 """Triton's interpreter, as tests of kernels use it."""
 
+import os
+import subprocess
+import sys
 from importlib.util import find_spec
 
 import pytest
@@ -44,6 +47,20 @@ def several_tiles(patch):
     """Tiles so small that a line has several, the last of them cut off."""
     for module in (line_attention, prior_operator):
         patch.setattr(module, "tiles", lambda *_: [Tile(16, 16)])
+
+
+def compiled(script, folder):
+    """What a script prints that compiles kernels, for which no GPU is needed.
+
+    In a process of its own: in this one Triton was imported for its interpreter.
+    """
+    around = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    ran = subprocess.run(
+        [sys.executable, "-c", script], env=around | {"TRITON_CACHE_DIR": str(folder)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.split()
 
 
 def near_in_float64(kernel, explicit, tables):

@@ -75,9 +75,7 @@ class Child:
         """Close the pipe, which the supervisor waits for; kill one that does not go."""
         self.pipe.close()
         self._signal(signal.SIGCONT)
-        server.wake_server()
-        self.process.join(LEAVING)
-        if self.process.is_alive():
+        if not server.join(self.process, LEAVING):
             self.process.kill()
             server.release(self.process, LEAVING)
         if self.process.exitcode:  # it was kept from ending what is below it

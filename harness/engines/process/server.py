@@ -7,6 +7,7 @@ answers without a limit. A module can stop it, kill it, or leave it what its sup
 ended.
 """
 
+import atexit
 import multiprocessing
 import os
 import signal
@@ -24,6 +25,7 @@ import psutil
 from harness.environment.searching import safe_start
 
 _LAST_EFFORT = 2.0  # seconds for killed processes to leave
+_WAKING = 0.25  # seconds after which a server that is waited for is woken again
 
 
 def start_server() -> None:
@@ -64,16 +66,26 @@ def answering(patience: float) -> Iterator[None]:
 
     What waited then fails with `OSError` or `EOFError`, and the next attempt finds another server.
     """
-    wake_server()
-    timer = threading.Timer(patience, _end_server)
-    timer.daemon = True
-    timer.start()
+    answered = threading.Event()
+    watch = threading.Thread(target=_keep_awake, args=(answered, patience), daemon=True)
+    watch.start()
     try:
         with _without_main(), safe_start():
             _ensure_server()  # the one before may be gone
             yield
     finally:
-        timer.cancel()
+        answered.set()
+        watch.join()
+
+
+def _keep_awake(answered: threading.Event, patience: float) -> None:
+    """Wake the server until it has answered: another case may stop it while one waits for it."""
+    limit = time.monotonic() + patience
+    while (left := limit - time.monotonic()) > 0:
+        _wake()
+        if answered.wait(min(left, _WAKING)):
+            return
+    _end_server()
 
 
 @contextmanager
@@ -92,7 +104,8 @@ def _without_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)
 
 
-def wake_server() -> None:
+@atexit.register  # one that is stopped would not see that its owner is gone
+def _wake() -> None:
     """Let it go on where a module has stopped it."""
     _signal_server(signal.SIGCONT)
 
@@ -101,10 +114,18 @@ def _end_server() -> None:
     _signal_server(signal.SIGKILL)
 
 
+def join(process: multiprocessing.process.BaseProcess, patience: float) -> bool:
+    """Wait until a process is gone, of which the server tells; whether it is."""
+    limit = time.monotonic() + patience
+    while process.is_alive() and (left := limit - time.monotonic()) > 0:
+        _wake()
+        process.join(min(left, _WAKING))
+    return not process.is_alive()
+
+
 def release(process: multiprocessing.process.BaseProcess, patience: float) -> None:
     """Wait until a killed process is gone; a server that does not say so is ended, too."""
-    process.join(patience)
-    if process.is_alive():
+    if not join(process, patience):
         _end_server()
         process.join()
 

@@ -15,7 +15,6 @@ from harness.judge.statistics.change_points import MAX_P, USUAL_WINDOW, find_cha
 from harness.judge.statistics.decision import MIN_EFFECT
 from harness.judge.statistics.significance import LEAST, welch
 from harness.messages import HarnessError
-from harness.records.quantities.registry import COMPARED
 from harness.records.setting import changed
 from harness.records.stored_runs import StoredRun, read_stored
 
@@ -199,7 +198,7 @@ class History:
 
 def read_history(
     folders: Sequence[Path],
-    metrics: Sequence[str] = ("latency_seconds",),
+    metrics: Sequence[str] | None = ("latency_seconds",),
     *,
     suites: Sequence[str] = (),
     labels: Sequence[str] = (),
@@ -216,20 +215,21 @@ def read_history(
 
     Args:
         folders: run directories, or folders of them at any depth.
-        metrics: names of `harness.records.quantities.registry.COMPARED`.
+        metrics: names as `harness.records.stored_runs.read_stored` takes them; `None` is all.
         suites, labels, machines: names of suites (run or included), labels of cases, keys of
             machines; empty for all.
         repository: the checkout whose commits are measured; the current directory if absent.
 
     Raises:
         EmptyHistoryError: no run has a value that is asked for.
+        UnknownMetricError: there is no metric of that name.
     """
     limits = limits or ChangeLimits()
     was_enabled = gc.isenabled()
     gc.disable()  # tens of thousands of rows have no cycles, and the search for them takes a third
     try:
-        asked = [COMPARED[name] for name in metrics]
-        found = read_stored(folders, asked)
+        found = read_stored(folders, metrics)
+        asked = found.quantities
         if not found.number:
             where = ", ".join(map(str, folders))
             raise EmptyHistoryError(
@@ -248,8 +248,8 @@ def read_history(
         series = collect(parts, kept, asked, order)
         if not series:
             raise EmptyHistoryError(
-                f"none of {found.number} runs has {' or '.join(metrics)} of what is asked for; "
-                "name another suite, case, machine or --metric"
+                f"none of {found.number} runs has {' or '.join(metrics or ['a metric'])} of what "
+                "is asked for; name another suite, case, machine or --metric"
             )
         changes = tuple(change for each in series for change in find_changes(each, limits))
         pointed = {id(point.run) for each in series for point in each.points}

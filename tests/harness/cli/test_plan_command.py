@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 from harness_user import MINI
@@ -10,6 +12,7 @@ from typer.testing import CliRunner
 
 from harness.case import Case, Job
 from harness.cli.app import app
+from harness.environment.gpu import cuda_is_available
 
 
 @pytest.fixture
@@ -55,6 +58,21 @@ def test_without_history_everything_unknown_is_called_so(here):
     assert "not predicted for 3 cases" in done.stdout
     assert re.search(r"time: unknown for 3 of 3 cases; 0 earlier runs read", done.stdout)
     assert sorted(path.name for path in here.iterdir()) == ["mini.yaml"]
+
+
+@pytest.mark.skipif(cuda_is_available(), reason="PyTorch says which GPUs a machine has")
+def test_a_static_plan_does_not_wait_for_pytorch(here):
+    code = (
+        "import sys; from harness.cli import main\n"
+        "sys.argv = ['harness', 'plan', 'mini.yaml', '--metrics', 'static', '--budget', '0']\n"
+        "try:\n    main()\nexcept SystemExit as end:\n"
+        "    print('torch' in sys.modules, end.code)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=here
+    )
+    assert "cases: 3, 3 of them distinct" in done.stdout
+    assert done.stdout.split()[-2:] == ["False", "0"]
 
 
 def test_with_history_there_are_times(here):

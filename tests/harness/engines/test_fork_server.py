@@ -41,6 +41,44 @@ def test_one_that_never_answers_is_a_row_with_a_cause(user):
     assert user.survivors() == []
 
 
+STOPPED = """
+    import os
+    import signal
+    import threading
+    from multiprocessing import forkserver
+
+    import harness
+    from harness.engines.process.server import start_server
+
+    start_server()
+    over = threading.Event()
+
+    def stop():
+        while not over.wait(0.4):
+            os.kill(forkserver._forkserver._forkserver_pid, signal.SIGSTOP)
+
+    threading.Thread(target=stop).start()
+    try:
+        run = harness.run(
+            {"suite": "mini", "input": [1, 8, 6, 6], "measure": ["resident"],
+             "cases": [{"module": name} for name in ("ppm", "aspp", "non_local", "self_attention")]},
+        )
+    finally:
+        over.set()
+    print(*[record.cause or record.status for record in run.records], sep="\\n")
+"""
+
+
+def test_one_that_is_stopped_again_and_again_goes_on(user):
+    done = subprocess.run(
+        [sys.executable, str(user.write("script.py", STOPPED))],
+        cwd=user.folder, env=user.environment, capture_output=True, text=True, check=False,
+        timeout=60,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["ok"] * 4, done.stderr
+    assert user.survivors() == []
+
+
 def test_a_folder_for_temporary_files_with_a_long_name_is_said(user):
     folder = user.folder / ("x" * 120)
     folder.mkdir()

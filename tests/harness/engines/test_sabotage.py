@@ -123,7 +123,15 @@ REAL = {
 }
 EXPECTED = STATIC | REAL
 FILE = {"DeletesItself": "lost"}  # in which a class is looked for; the others are in `sabotage`
-GOOD = "{{label: {}, module: se, with: {{reduction: 2}}}}"
+# Of a user's file: cases of the catalog share a process, and would all be over before the rest.
+GOOD = "{{label: {}, module: 'good:Good'}}"
+GOOD_FILE = """
+    from torch import nn
+
+    class Good(nn.Conv2d):
+        def __init__(self, in_channels):
+            super().__init__(in_channels, in_channels, 1)
+"""
 SLOW_ENOUGH = 60  # seconds for a case that answers, on a busy machine
 
 
@@ -146,6 +154,7 @@ def sabotaged(tmp_path_factory, sabotage_file):
     user.environment |= {"TMPDIR": str(temporary), "HARNESS_LOCK_DIR": str(locks)}
     for name in ("sabotage", *FILE.values()):
         shutil.copy(sabotage_file, user.folder / f"{name}.py")
+    user.write("good.py", GOOD_FILE)
     found, printed, left = {}, [], []
     for name, classes, measure in (
         ("static", STATIC, "[params, flops]"),

@@ -102,11 +102,11 @@ def test_kernels_of_natten_are_counted_without_a_gpu_and_without_natten(monkeypa
     assert held["natten"] < gathered < held["explicit"]
 
 
-MODULES = [
-    entry
-    for entry in CATALOG
-    if "triton" in get_args(signature(entry.load()).parameters.get("kernel", Parameter).annotation)
-]
+def forms(entry):
+    return get_args(signature(entry.load()).parameters.get("kernel", Parameter).annotation)
+
+
+MODULES = [entry for entry in CATALOG if "triton" in forms(entry)]
 
 
 def test_what_has_the_form():
@@ -120,12 +120,26 @@ def test_what_has_the_form():
         "rcca",
         "graph_guided",
         "context_prior",
+        "region_attention",
     } <= names
     assert not names & {"window_attention", "neighborhood_attention"}
 
 
+@pytest.mark.parametrize("pass_", ["inference", "training"])
+def test_regions_hold_no_map_of_pairs(monkeypatch, pass_):
+    monkeypatch.setattr(triton_use, "find_spec", lambda _name: None)
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    shape, given = (1, 32, SIDE, SIDE), {"channels": 16, "out_channels": 16, "max_regions": 4}
+    by_form = {}
+    for kernel in ("explicit", "triton"):
+        job = made_job("region_attention", shape, kernel=kernel, **given)
+        by_form[kernel] = replace(job, case=replace(job.case, device="cuda", pass_=pass_))
+    assert peak(by_form["triton"]) < MATRIX / 4 < MATRIX < peak(by_form["explicit"])
+    assert not measure_operations(by_form["triton"])["uncounted_ops"]
+
+
 @pytest.mark.parametrize("entry", MODULES, ids=lambda entry: entry.name)
-def test_every_module_that_has_it_is_counted_as_its_fused_form(entry):
+def test_every_module_that_has_it_is_counted_as_another_form(entry):
     taken = signature(entry.load()).parameters
     further = {"high_channels": 32} if "high_channels" in taken else {}
     shapes = ((1, 64, 16, 16), *([(1, 32, 8, 8)] if further else []))
@@ -133,7 +147,7 @@ def test_every_module_that_has_it_is_counted_as_its_fused_form(entry):
     further |= {"heads": ["LOCAL_2"]} if "heads" in taken else {}  # windows within the map
     further |= {"input_size": list(shapes[0][2:])} if "input_size" in taken else {}
     counted = []
-    for kernel in ("fused", "triton"):
+    for kernel in ("fused" if "fused" in forms(entry) else "explicit", "triton"):
         job = made_job(entry.name, kernel=kernel, **further)
         job = replace(job, case=replace(job.case, inputs=shapes))
         counted.append(measure_operations(replace(job, case=replace(job.case, device="cuda"))))

@@ -26,6 +26,7 @@ from harness.present.plots.history import draw_history
 from harness.records.quantities.registry import COMPARED
 from harness.records.remarks import remark
 from harness.records.run_directory import RECORDS
+from harness.records.stored_runs import UnknownMetricError
 
 
 def commit(number):
@@ -255,6 +256,52 @@ class TestDamage:
             read_history([tmp_path])
 
 
+RATIO = {"ratio": {"unit": "1", "better": "lower", "compared": "statistically", "head": "Ratio"}}
+
+
+class TestUsersMetrics:
+    def write(self, root, numbers, said=None):
+        for number, ratio in enumerate(numbers):
+            values = STATIC | {"ratio": ratio, "declared": said or RATIO}
+            write_run(root, number, [record("A", values), record("B")], environment(commit(number)))
+        return root
+
+    def test_a_declared_number_is_followed_like_a_latency(self, tmp_path):
+        draw = random.Random(0)
+        levels = [0.5] * 20 + [0.6] * 10
+        root = self.write(tmp_path, [level * (1 + draw.gauss(0, 0.005)) for level in levels])
+        for _ in range(2):  # read, and then out of the cache
+            history = read_history([root], ["ratio"])
+            (series,) = history.series
+            assert (series.label, series.metric.head) == ("A", "Ratio")
+            (change,) = history.changes
+            assert change.index == 20
+            assert change.change == pytest.approx(0.2, abs=0.02)
+        assert "ratio" in {each.metric.name for each in read_history([root], None).series}
+
+    def test_one_that_is_compared_exactly_changes_wherever_two_runs_differ(self, tmp_path):
+        said = {"ratio": {"unit": "1", "compared": "exactly"}}
+        root = self.write(tmp_path, [3, 3, 4], said)
+        (change,) = read_history([root], ["ratio"]).changes
+        assert change.index == 2
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            {"ratio": {"unit": "parsec"}},
+            {"ratio": 3},
+            {"latency_seconds": {"unit": "s", "head": "mine"}},
+            {"Not A Name": {"unit": "1"}},
+        ],
+    )
+    def test_a_forged_declaration_is_none(self, tmp_path, said):
+        root = self.write(tmp_path, [1.0, 2.0], said)
+        with pytest.raises(UnknownMetricError, match="no such metric"):
+            read_history([root], ["ratio"])
+        (series,) = read_history([root]).series  # that of the other case
+        assert series.metric.head == "Latency"
+
+
 class TestCommand:
     def test_table_json_and_plots(self, user):
         root = write_history(user.folder / "results" / "runs", [1.0] * 15 + [1.1] * 10)
@@ -286,13 +333,14 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (("--metric", "latncy"), "did you mean 'latency'?"),
+            (("--runs", "kept", "--metric", "latncy"), "did you mean 'latency'?"),
             (("--min-change", "-1"), "0 or more"),
             (("absent.yaml",), "no such file or shipped suite"),
             (("--runs", "absent"), "no run here"),
         ],
     )
     def test_mistakes_are_one_line(self, user, arguments, message):
+        write_run(user.folder / "kept", 0, [record("A")])
         done = user.call("history", *arguments)
         assert done.returncode == 2
         assert message in done.stderr
