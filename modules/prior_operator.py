@@ -22,7 +22,7 @@ from context_modules.triton_use import (
     tiles,
 )
 
-# What the kernels of both backwards ask for, though they do not read it.
+# What kernels of both gradients ask for; those of the context do not read it.
 _NO_LOSS: Mapping[str, Any] = {"DIAGONAL": True, "RELEASED": False}
 _SUMS = 6
 
