@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from context_modules.aspp import ASPP
-from context_modules.attention import Kernel
+from context_modules.attention import AnyKernel
 from context_modules.implicit_prior import ImplicitPrior, implicit_prior
 from context_modules.layers import ConvBNReLU, flatten_positions, one_of, pair, unflatten_positions
 from context_modules.pyramid_pooling import PyramidPooling
@@ -109,8 +109,8 @@ class ContextPriorLayer(nn.Module):
             map. In half precision its inter-class context carries the rounding of colsum(X).
         kernel: `explicit` holds the prior map. `fused` goes through its rows block by block and
             makes each block again in the backward, (1 - P) X as `exact` does in either form;
-            `forward_with_prior` still gives the map that it is asked for,
-            `implicit_forward` what it is made of.
+            `triton` goes through them by kernels, on a GPU. With both `forward_with_prior` still
+            gives the map that it is asked for, `implicit_forward` what it is made of.
 
     Raises:
         ValueError: an argument is not one of its choices, `input_size` is not two positive
@@ -129,18 +129,18 @@ class ContextPriorLayer(nn.Module):
         aggregation_arguments: Mapping[str, Any] | None = None,
         branches: Branches = "both",
         form: Form = "published",
-        kernel: Kernel = "explicit",
+        kernel: AnyKernel = "explicit",
     ) -> None:
         super().__init__()
         one_of("aggregation", aggregation, get_args(Aggregation))
         one_of("branches", branches, get_args(Branches))
         one_of("form", form, get_args(Form))
-        one_of("kernel", kernel, get_args(Kernel))
+        one_of("kernel", kernel, get_args(AnyKernel))
         self.input_size = pair("input_size", input_size)
         self.branches = branches
         self.gives_extras = branches != "none"
         self.form = form
-        self.kernel: Kernel = kernel
+        self.kernel: AnyKernel = kernel
         # Without a prior nothing follows the aggregation, which then makes the output itself.
         aggregated = out_channels if branches == "none" else context_channels
         self.aggregate = _aggregation(
@@ -171,9 +171,10 @@ class ContextPriorLayer(nn.Module):
 
         Raises:
             ValueError: the map has another size.
+            NotImplementedError: `kernel: triton` without a GPU or Triton, or in float64.
         """
         self._require_size(x)
-        if self.kernel == "fused" and self.branches != "none":
+        if self.kernel != "explicit" and self.branches != "none":
             # Nothing here names the prior, which goes as soon as it has been used.
             return self._joined(x, self._implicit_prior(x))
         features = self.aggregate(x)  # (B, C1, H, W)
@@ -211,6 +212,7 @@ class ContextPriorLayer(nn.Module):
 
         Raises:
             ValueError: as `forward_with_prior`.
+            NotImplementedError: as `forward`.
         """
         self._require_prior()
         self._require_size(x)
@@ -218,7 +220,8 @@ class ContextPriorLayer(nn.Module):
         return self._joined(x, prior), prior
 
     def _implicit_prior(self, x: Tensor) -> ImplicitPrior:
-        return implicit_prior(self.aggregate(x), self.predict_prior)
+        by_triton = self.kernel == "triton"
+        return implicit_prior(self.aggregate(x), self.predict_prior, by_triton=by_triton)
 
     def _joined(self, x: Tensor, prior: ImplicitPrior) -> Tensor:
         """The output from the input and what the prior selects.

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from context_modules.affinity_loss import AffinityLoss
 from context_modules.blocks import in_blocks
 from context_modules.implicit_prior import ImplicitPrior
+from context_modules.prior_operator import sum_by_triton
 
 _EPSILON = 1e-12  # as of `AffinityLoss`
 
@@ -18,8 +19,9 @@ class FusedAffinityLoss(AffinityLoss):
         loss = segmentation_loss(classifier(output), labels) + fused_loss(prior, small_labels)
 
     A row of the prior counts in both terms by a few sums over it (Eq. 1 to 4), so that blocks of
-    rows are made, summed and dropped, and made again in the backward. Arguments are those of
-    `AffinityLoss`; a prior that is a map is taken as there.
+    rows are made, summed and dropped, and made again in the backward; those of a layer with
+    `kernel: triton` by kernels. Arguments are those of `AffinityLoss`; a prior that is a map is
+    taken as there.
     """
 
     def forward(self, prior: Tensor | ImplicitPrior, labels: Tensor) -> Tensor:
@@ -34,6 +36,7 @@ class FusedAffinityLoss(AffinityLoss):
 
         Raises:
             ValueError: the labels are not of the prior's map.
+            NotImplementedError: of a prior by kernels in Triton, as the layer that made it.
         """
         batch, pixels, _ = prior.features.shape
         if labels.dim() != 3 or labels.flatten(1).shape != (batch, pixels):
@@ -43,6 +46,14 @@ class FusedAffinityLoss(AffinityLoss):
                 "downsample_labels"
             )
         flat = labels.flatten(1)
+        released = self.form == "released"
+        terms = _released_terms if released else _terms
+        if prior.scale is not None:
+            sums = sum_by_triton(
+                prior.features, prior.weight, prior.scale, prior.bias, flat,
+                ignore_index=self.ignore_index, diagonal=self.diagonal, released=released,
+            )  # fmt: skip
+            return terms(sums)
         position = torch.arange(pixels, device=labels.device).expand(batch, -1)
 
         def some(features: Tensor, own: Tensor, at: Tensor) -> Tensor:
@@ -51,14 +62,13 @@ class FusedAffinityLoss(AffinityLoss):
                 p = p.float()
             others = at.unsqueeze(2) != position.unsqueeze(1)
             same = own.unsqueeze(2) == flat.unsqueeze(1)
-            if self.form == "released":
+            if released:
                 return _released_sums(p, same, others)
             pairs = (own != self.ignore_index).unsqueeze(2)
             pairs = pairs & (flat != self.ignore_index).unsqueeze(1)
             return _sums(p, same, pairs if self.diagonal else pairs & others)
 
-        sums = in_blocks(some, (prior.features, flat, position), prior.step)
-        return (_released_terms if self.form == "released" else _terms)(sums)
+        return terms(in_blocks(some, (prior.features, flat, position), prior.step))
 
 
 def _sums(p: Tensor, same: Tensor, pairs: Tensor) -> Tensor:
@@ -95,18 +105,18 @@ def _released_sums(p: Tensor, same: Tensor, others: Tensor) -> Tensor:
     """As `_sums`, of what the released code counts."""
     intra, inter = same & others, ~same
     along = (
-        F.binary_cross_entropy(p, same.to(p.dtype), reduction="none"),
+        -F.binary_cross_entropy(p, same.to(p.dtype), reduction="none"),
         p.masked_fill(~intra, 0.0), (1 - p).masked_fill(~inter, 0.0), p, intra, inter,
     )  # fmt: skip
     return torch.stack([each.sum(dim=2).to(p.dtype) for each in along], dim=2)
 
 
 def _released_terms(sums: Tensor) -> tuple[Tensor, Tensor]:
-    cross_entropy, true_intra, true_inter, predicted, intra, inter = sums.unbind(2)
-    pixels = cross_entropy.shape[1]
+    logarithm, true_intra, true_inter, predicted, intra, inter = sums.unbind(2)
+    pixels = logarithm.shape[1]
     shares = ((true_intra, predicted), (true_intra, intra), (true_inter, inter))
-    total = cross_entropy.new_zeros(())
+    total = logarithm.new_zeros(())
     for part, whole in shares:
         share = part / torch.where(whole > 0, whole, 1.0)
         total = total + F.binary_cross_entropy(share, torch.ones_like(share))
-    return cross_entropy.sum() / (cross_entropy.numel() * pixels), total
+    return -logarithm.sum() / (logarithm.numel() * pixels), total

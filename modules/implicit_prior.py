@@ -13,20 +13,24 @@ from torch.nn import functional as F
 
 from context_modules.blocks import BLOCK, in_blocks
 from context_modules.layers import flatten_positions
+from context_modules.prior_operator import select_by_triton
 
 
 class ImplicitPrior(NamedTuple):
-    """P[b, i, j] = sigmoid(features[b, i] . weight[j] + bias[j]).
+    """P[b, i, j] = sigmoid(scale[j] * (features[b, i] . weight[j]) + bias[j]).
 
     Attributes:
         features: (B, N, C1), X.
         weight: (N, C1).
         bias: (N,).
+        scale: (N,), of `kernel: triton`, whose kernels go through the prior in place of blocks;
+            `None` of `kernel: fused`, which has it in the weight.
     """
 
     features: Tensor
     weight: Tensor
     bias: Tensor
+    scale: Tensor | None = None
 
     @property
     def step(self) -> int:
@@ -36,20 +40,26 @@ class ImplicitPrior(NamedTuple):
 
     def rows(self, features: Tensor) -> Tensor:
         """Rows of P from those of X: (B, n, C1) -> (B, n, N)."""
-        return F.linear(features, self.weight, self.bias).sigmoid_()
+        weight = self.weight if self.scale is None else self.weight * self.scale.unsqueeze(1)
+        return F.linear(features, weight, self.bias).sigmoid_()
 
     def means(self) -> tuple[Tensor, Tensor]:
         """P X / N, (B, N, C1), and 1 X / N, (B, 1, C1), whose difference is (1 - P) X / N."""
         features = self.features
         pixels = features.shape[1]
+        total = features.mean(dim=1, keepdim=True)
+        if self.scale is not None:
+            return select_by_triton(features, self.weight, self.scale, self.bias), total
 
         def some(rows: Tensor) -> Tensor:
             return torch.bmm(self.rows(rows), features) / pixels
 
-        return in_blocks(some, (features,), self.step), features.mean(dim=1, keepdim=True)
+        return in_blocks(some, (features,), self.step), total
 
 
-def implicit_prior(features: Tensor, predict: nn.Sequential) -> ImplicitPrior:
+def implicit_prior(
+    features: Tensor, predict: nn.Sequential, *, by_triton: bool = False
+) -> ImplicitPrior:
     """What the prior of a map is made of, by the layers that predict it.
 
     Batch norm in training counts the batch in its running statistics, as it does by itself.
@@ -57,6 +67,7 @@ def implicit_prior(features: Tensor, predict: nn.Sequential) -> ImplicitPrior:
     Args:
         features: (B, C1, H, W).
         predict: 1x1 convolution to N channels and its batch norm.
+        by_triton: whether kernels in Triton shall go through its rows.
     """
     convolution, norm = cast(nn.Conv2d, predict[0]), cast(nn.BatchNorm2d, predict[1])
     weight = convolution.weight.flatten(1)  # (N, C1)
@@ -67,7 +78,10 @@ def implicit_prior(features: Tensor, predict: nn.Sequential) -> ImplicitPrior:
         if norm.training:
             _count(norm, mean.detach(), variance.detach(), rows.shape[0] * rows.shape[1])
     gain = norm.weight * torch.rsqrt(variance + norm.eps)
-    return ImplicitPrior(rows, weight * gain.unsqueeze(1), norm.bias - mean * gain)
+    bias = norm.bias - mean * gain
+    if by_triton:  # rows that lie in rows serve the contexts and the loss
+        return ImplicitPrior(rows.contiguous(), weight, bias, gain)
+    return ImplicitPrior(rows, weight * gain.unsqueeze(1), bias)
 
 
 def _statistics(rows: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:

@@ -120,7 +120,7 @@ class Attention:
 
     @property
     def _widths(self) -> tuple[int, int]:
-        return _padded(self.query.shape[-1]), _padded(self.value.shape[-1])
+        return padded(self.query.shape[-1]), padded(self.value.shape[-1])
 
     def _launch(self, kernel: Any, tables: Sequence[Tensor], positions: int, held: int) -> None:
         lines = self.lines
@@ -144,7 +144,7 @@ class Attention:
         launch(kernel, programs, tables, numbers, choices, tiles(held, self.query.itemsize))
 
 
-def _padded(width: int) -> int:
+def padded(width: int) -> int:
     """What a tile is wide: a power of two, and no less than a product of matrices takes."""
     return max(16, 1 << (width - 1).bit_length())
 

@@ -1,11 +1,16 @@
 """Attention to a sliding window that stops at the border (Hassani et al., NAT, 2023)."""
 
+from typing import Literal, get_args
+
 import torch
 from torch import Tensor, nn
 
+from context_modules import natten_use
 from context_modules.attention import Kernel
-from context_modules.layers import positive
+from context_modules.layers import one_of, positive
 from context_modules.relative_positions import RelativeBias, attend_biased, heads_of
+
+NeighborhoodKernel = Literal["explicit", "fused", "natten"]
 
 
 class NeighborhoodAttention(nn.Module):
@@ -26,6 +31,10 @@ class NeighborhoodAttention(nn.Module):
     queries are gathered at a time: beside the projections that is 2 `rows` W K^2 C values, where a
     kernel of its own would keep none. Training keeps them for all rows.
 
+    With one head, no b and K = 2 S + 1 it differs from LOCAL_S (GGCF, Eq. 4; `graph_guided`) at
+    borders alone: LOCAL_S cuts the window there, to (S + 1)^2 keys in a corner, and here it is
+    moved, to K^2 everywhere.
+
     Args:
         in_channels: C.
         window: K, side of a window; odd, so that it has a middle.
@@ -34,11 +43,14 @@ class NeighborhoodAttention(nn.Module):
         bias: of the layer that makes queries, keys and values.
         relative_bias: add b.
         rows: of queries at a time; the result is the same.
-        kernel: `explicit` or `fused`, see `context_modules.attention`; both gather.
+        kernel: `explicit` or `fused`, see `context_modules.attention`; both gather. `natten`
+            gathers nothing: it runs the kernels of the authors' package, where that is installed,
+            which have no b.
 
     Raises:
-        ValueError: for sizes below 1, an even window, heads that do not divide C, or in `forward` a
-            side shorter than the dilation.
+        ValueError: for sizes below 1, an even window, heads that do not divide C, an unknown
+            kernel or `natten` with b, or in `forward` a side shorter than the dilation.
+        NotImplementedError: in `forward`, `natten` without NATTEN or a kernel of it that fits.
     """
 
     def __init__(
@@ -51,15 +63,18 @@ class NeighborhoodAttention(nn.Module):
         bias: bool = True,
         relative_bias: bool = True,
         rows: int = 4,
-        kernel: Kernel = "explicit",
+        kernel: NeighborhoodKernel = "explicit",
     ) -> None:
         super().__init__()
+        one_of("kernel", kernel, get_args(NeighborhoodKernel))
+        if kernel == "natten" and relative_bias:
+            raise ValueError("kernel: natten has no relative_bias; set it to false")
         positive(in_channels=in_channels, window=window, dilation=dilation, rows=rows)
         if window % 2 == 0:
             raise ValueError(f"window is {window}; give an odd number, so that it has a middle")
         self.heads = heads_of(in_channels, heads)
         self.window, self.dilation, self.rows = window, dilation, rows
-        self.kernel: Kernel = kernel
+        self.kernel: NeighborhoodKernel = kernel
         self.qkv = nn.Linear(in_channels, 3 * in_channels, bias=bias)
         self.relative_bias = RelativeBias(self.heads, window) if relative_bias else None
         self.project = nn.Linear(in_channels, in_channels)
@@ -68,11 +83,16 @@ class NeighborhoodAttention(nn.Module):
         """(B, C, H, W) -> (B, C, H, W)."""
         batch, _, height, width = x.shape
         qkv = self.qkv(x.permute(0, 2, 3, 1)).view(batch, height, width, 3, self.heads, -1)
+        if self.kernel == "natten":
+            query, key, value = (each.contiguous() for each in qkv.unbind(3))
+            window = self.keys(height), self.keys(width)
+            out = natten_use.attend_by_natten(query, key, value, window, self.dilation)
+            return self._projected(out)
         query, key, value = qkv.permute(3, 0, 4, 1, 2, 5)  # (B, heads, H, W, C / heads) each
         rows, row_steps = self.neighbors(height, x.device)  # (H, K) each
         columns, column_steps = self.neighbors(width, x.device)  # (W, K)
         columns, column_steps = columns[None, :, None, :], column_steps[None, :, None, :]
-        out = [
+        parts = [
             self._attend(
                 query[:, :, i : i + self.rows],
                 (key, value),
@@ -81,9 +101,23 @@ class NeighborhoodAttention(nn.Module):
             )
             for i in range(0, height, self.rows)
         ]
-        joined = torch.cat(out, dim=2)  # (B, heads, H, W, C / heads)
-        projected: Tensor = self.project(joined.permute(0, 2, 3, 1, 4).flatten(3))
+        joined = torch.cat(parts, dim=2)  # (B, heads, H, W, C / heads)
+        return self._projected(joined.permute(0, 2, 3, 1, 4))
+
+    def _projected(self, attended: Tensor) -> Tensor:
+        """(B, H, W, heads, C / heads) -> (B, C, H, W)."""
+        projected: Tensor = self.project(attended.flatten(3))
         return projected.permute(0, 3, 1, 2)
+
+    def keys(self, side: int) -> int:
+        """Keys of a query along an axis.
+
+        Raises:
+            ValueError: the axis is shorter than the dilation.
+        """
+        if side < self.dilation:
+            raise ValueError(f"a side of {side} is shorter than dilation ({self.dilation})")
+        return min(self.window, side // self.dilation)
 
     def neighbors(self, side: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
         """The keys of every place of an axis.
@@ -94,9 +128,7 @@ class NeighborhoodAttention(nn.Module):
         Raises:
             ValueError: the axis is shorter than the dilation.
         """
-        if side < self.dilation:
-            raise ValueError(f"a side of {side} is shorter than dilation ({self.dilation})")
-        count = min(self.window, side // self.dilation)
+        count = self.keys(side)
         place = torch.arange(side, device=device)
         remainder = place % self.dilation  # places of one remainder are neighbours of one another
         step = place.div(self.dilation, rounding_mode="floor")
@@ -111,9 +143,8 @@ class NeighborhoodAttention(nn.Module):
         Args:
             input_shape: (B, C, H, W).
         """
-        counts = [min(self.window, side // self.dilation) for side in input_shape[2:]]
         height, width = input_shape[2:]
-        return self.heads * height * width * counts[0] * counts[1]
+        return self.heads * height * width * self.keys(height) * self.keys(width)
 
     def _attend(
         self,
@@ -133,5 +164,6 @@ class NeighborhoodAttention(nn.Module):
         if self.relative_bias is not None:
             bias = self.relative_bias(*steps).reshape(1, queries, 1, -1)
         query = query.reshape(batch, queries, 1, channels)
-        out = attend_biased(query, key, value, bias, self.kernel)
+        kernel: Kernel = "fused" if self.kernel == "fused" else "explicit"
+        out = attend_biased(query, key, value, bias, kernel)
         return out.view(batch, heads, rows, width, channels)

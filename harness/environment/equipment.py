@@ -105,6 +105,7 @@ PURPOSES: Mapping[str, str] = {
     "parquet": "harness export --to parquet",
     "mlflow": "harness export --to mlflow",
     "triton": "kernel: triton, kernels of this project on NVIDIA GPUs",
+    "natten": "kernel: natten, NATTEN's kernels of neighbourhood attention",
     "report": "harness report: runs as one HTML file",
     "data": "labels of PASCAL-Context and COCO-Stuff 10k (MATLAB files)",
     "ray": "harness run --engine ray: cases on a Ray cluster",

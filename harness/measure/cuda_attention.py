@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from context_modules import attention as attention_module
-from context_modules import graph_attention, triton_use
+from context_modules import graph_attention, natten_use, triton_use
 from harness.case import Case
+from harness.measure import neighborhood_operator
 
 # aten/src/ATen/native/transformers/cuda/sdp_utils.cpp, check_head_dim_size_mem_efficient: rows of
 # queries and values begin at multiples of 16 bytes.
@@ -29,8 +30,8 @@ _MASK_ROW = 16
 def attention_as_on(case: Case) -> Iterator[None]:
     """Within it attention takes the operators of the case's device.
 
-    `scaled_dot_product_attention` is one where it is one on CUDA, and `kernel: triton` needs
-    neither a GPU nor Triton.
+    `scaled_dot_product_attention` is one where it is one on CUDA, and `kernel: triton` and
+    `kernel: natten` need neither a GPU nor Triton and NATTEN.
     """
     if case.device != "cuda":
         yield
@@ -46,21 +47,24 @@ def attention_as_on(case: Case) -> Iterator[None]:
             return result
         return _fused(query, key, value, given)
 
-    own: tuple[tuple[Any, str], ...] = (
-        (attention_module, "takes_any_width"),
-        (graph_attention, "takes_any_width"),  # under a name of its own
-        (triton_use, "reaches"),
+    def on_a_gpu(_device: torch.device) -> bool:
+        return True
+
+    own: tuple[tuple[Any, str, Any], ...] = (
+        (module, name, attention),
+        (attention_module, "takes_any_width", on_a_gpu),
+        (graph_attention, "takes_any_width", on_a_gpu),  # under a name of its own
+        (triton_use, "reaches", on_a_gpu),
+        (natten_use, "attend_by_natten", neighborhood_operator.attend),
     )
-    before = [getattr(*each) for each in own]
-    setattr(module, name, attention)
+    before = [getattr(*each[:2]) for each in own]
     for each in own:
-        setattr(*each, lambda _device: True)
+        setattr(*each)
     try:
         yield
     finally:
-        setattr(module, name, plain)
         for each, kept in zip(own, before, strict=True):
-            setattr(*each, kept)
+            setattr(*each[:2], kept)
 
 
 def is_fused(query: Tensor, key: Tensor, value: Tensor, given: dict[str, Any]) -> bool:

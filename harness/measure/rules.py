@@ -61,6 +61,42 @@ def _criss_cross(of_width: int, of_values: int) -> Rule:
     return rule
 
 
+def _neighborhood(first: int, products: int) -> Rule:
+    """Products of every query, (B, H, W, heads, D), with the keys of its window.
+
+    Args:
+        first: place of the queries among the arguments, whose last is the window.
+        products: of a query and a key.
+    """
+
+    def rule(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
+        pairs = prod(args[first].shape[:-1]) * prod(args[-1])
+        macs = products * pairs * args[first].shape[-1]
+        return Cost(matmul_macs=macs, elementwise=(("softmax", pairs),))
+
+    return rule
+
+
+def _prior(products: int, *, times: int = 1, sums: int = 0) -> Rule:
+    """A context prior's operator: products over all pairs of (B, N, C) and of keys (N, C).
+
+    Args:
+        products: of all pairs.
+        times: how often the pairs' sigmoids are made.
+        sums: along the rows.
+    """
+
+    def rule(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
+        batch, pixels, channels = args[0].shape
+        pairs = batch * pixels**2
+        return Cost(
+            matmul_macs=products * pairs * channels,
+            elementwise=(("activation", times * pairs), ("reduce", sums * pairs)),
+        )
+
+    return rule
+
+
 def _multi_head_attention(args: Sequence[Any], _kwargs: dict[str, Any], _out: Any) -> Cost:
     """`nn.MultiheadAttention`'s fast path: four projections and the attention, in one operator."""
     query, key, _, width = args[:4]
@@ -322,6 +358,14 @@ RULES: dict[str, Rule] = {
     "criss_cross": _criss_cross(of_width=1, of_values=1),
     "criss_cross_query_gradient": _criss_cross(of_width=2, of_values=1),
     "criss_cross_key_value_gradient": _criss_cross(of_width=2, of_values=2),
+    "neighborhood_attention": _neighborhood(first=0, products=2),
+    "neighborhood_attention_backward": _neighborhood(first=1, products=5),
+    "prior_context": _prior(products=2),
+    # Logits again for values, for queries and for keys, for the last two also the gradients of
+    # their chances; then the gradients of features as values and as queries, and of weights.
+    "prior_context_gradient": _prior(products=8, times=3),
+    "prior_sums": _prior(products=1, sums=6),
+    "prior_sums_gradient": _prior(products=4, times=2),
     "line_maximum": _line_maximum,
     "line_values": _per_element("line_sample"),
     "line_gradient": _per_element("line_sample"),

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 import torch
 
-from context_modules import line_attention
+from context_modules import line_attention, prior_operator
 from context_modules.triton_use import Tile
 
 NEAR = {
@@ -45,7 +45,8 @@ def teach_bfloat16(patch):
 
 def several_tiles(patch):
     """Tiles so small that a line has several, the last of them cut off."""
-    patch.setattr(line_attention, "tiles", lambda *_: [Tile(16, 16)])
+    for module in (line_attention, prior_operator):
+        patch.setattr(module, "tiles", lambda *_: [Tile(16, 16)])
 
 
 def compiled(script, folder):

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from dataclasses import replace
 from inspect import Parameter, signature
+from math import prod
 from typing import get_args
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from made_jobs import made_job
 from torch.nn import functional as F
 
-from context_modules import triton_use
+from context_modules import natten_use, triton_use
 from context_modules.catalog import CATALOG
 from harness.measure.cuda_attention import attention_as_on
 from harness.measure.memory import measure_memory
@@ -58,6 +59,49 @@ def test_kernels_in_triton_are_counted_without_a_gpu_and_without_triton(monkeypa
     assert counted["triton"]["matmul_macs"] == counted["explicit"]["matmul_macs"] + again
 
 
+@pytest.mark.parametrize("pass_", ["inference", "training"])
+def test_a_context_prior_by_kernels_holds_no_map(monkeypatch, pass_):
+    monkeypatch.setattr(triton_use, "find_spec", lambda _name: None)
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    size, channels = (24, 25), 8
+    by_form = {}
+    for kernel in ("explicit", "fused", "triton"):
+        job = made_job(
+            "context_prior", (1, 8, *size), input_size=list(size), context_channels=channels,
+            out_channels=8, kernel_size=3, kernel=kernel,
+        )  # fmt: skip
+        by_form[kernel] = replace(job, case=replace(job.case, device="cuda", pass_=pass_))
+    pairs = prod(size) ** 2
+    assert peak(by_form["triton"]) < 4 * pairs < peak(by_form["explicit"])
+    counted = {form: measure_operations(job) for form, job in by_form.items()}
+    assert not counted["triton"]["uncounted_ops"]
+    # Its backward makes the logits thrice and the chances' gradients twice. So small a map is one
+    # block of the fused form, which keeps it.
+    again = 4 * pairs * channels if pass_ == "training" else 0
+    assert counted["triton"]["matmul_macs"] == counted["fused"]["matmul_macs"] + again
+
+
+@pytest.mark.parametrize("pass_", ["inference", "training"])
+def test_kernels_of_natten_are_counted_without_a_gpu_and_without_natten(monkeypatch, pass_):
+    monkeypatch.setattr(natten_use, "find_spec", lambda _name: None)
+    side, channels, window = 20, 32, 5
+    pairs, maps = side**2 * window**2, 4 * side**2 * channels
+    counted, held = {}, {}
+    for kernel in ("explicit", "natten"):
+        job = made_job(
+            "neighborhood_attention", (1, channels, side, side), window=window, rows=side,
+            relative_bias=False, kernel=kernel,
+        )  # fmt: skip
+        job = replace(job, case=replace(job.case, device="cuda", pass_=pass_))
+        counted[kernel], held[kernel] = measure_operations(job), peak(job)
+    assert not counted["natten"]["uncounted_ops"]
+    # The backward of the explicit form takes four products, that of the kernels five.
+    again = pairs * channels if pass_ == "training" else 0
+    assert counted["natten"]["matmul_macs"] == counted["explicit"]["matmul_macs"] + again
+    gathered = 2 * window**2 * maps
+    assert held["natten"] < gathered < held["explicit"]
+
+
 def forms(entry):
     return get_args(signature(entry.load()).parameters.get("kernel", Parameter).annotation)
 
@@ -75,6 +119,7 @@ def test_what_has_the_form():
         "apnb",
         "rcca",
         "graph_guided",
+        "context_prior",
         "region_attention",
     } <= names
     assert not names & {"window_attention", "neighborhood_attention"}
@@ -100,6 +145,7 @@ def test_every_module_that_has_it_is_counted_as_another_form(entry):
     shapes = ((1, 64, 16, 16), *([(1, 32, 8, 8)] if further else []))
     further |= {"scales": [1, 2]} if "scales" in taken else {}
     further |= {"heads": ["LOCAL_2"]} if "heads" in taken else {}  # windows within the map
+    further |= {"input_size": list(shapes[0][2:])} if "input_size" in taken else {}
     counted = []
     for kernel in ("fused" if "fused" in forms(entry) else "explicit", "triton"):
         job = made_job(entry.name, kernel=kernel, **further)
