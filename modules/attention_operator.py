@@ -67,12 +67,8 @@ def _attention(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float
 ) -> Attention:
     (groups, queries), keys = query.shape[:2], key.shape[1]
-    bits = None if mask is None else mask.view(torch.uint8)
+    bits = None if mask is None else mask.contiguous().view(torch.uint8)
     return Attention(query, key, value, bits, Lines(queries, keys, queries, keys, groups), scale)
-
-
-def _like(table: Tensor) -> Tensor:
-    return torch.empty_like(table, memory_format=torch.contiguous_format)
 
 
 @torch.library.custom_op("context_modules::attention", mutates_args=())
@@ -108,7 +104,7 @@ def _query_gradient(  # noqa: PLR0917 - an operator has no keywords of its own
     grad: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Gradients (G, Nq, D), and inner products of `out` with `grad` (G, Nq)."""
-    found, slopes = _like(query), numbers_of_rows(query)
+    found, slopes = query.new_empty(query.shape), numbers_of_rows(query)
     attention = _attention(query, key, value, mask, scale)
     attention.query_gradient(out, sums, grad, found, slopes)
     return found, slopes
@@ -116,7 +112,7 @@ def _query_gradient(  # noqa: PLR0917 - an operator has no keywords of its own
 
 @_query_gradient.register_fake
 def _(query: Tensor, *_rest: Any) -> tuple[Tensor, Tensor]:
-    return _like(query), numbers_of_rows(query)
+    return query.new_empty(query.shape), numbers_of_rows(query)
 
 
 @torch.library.custom_op("context_modules::attention_key_value_gradient", mutates_args=())
@@ -131,7 +127,7 @@ def _key_value_gradient(  # noqa: PLR0917
     grad: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Gradients (G, Nk, D) and (G, Nk, Dv)."""
-    keys, values = _like(key), _like(value)
+    keys, values = key.new_empty(key.shape), value.new_empty(value.shape)
     attention = _attention(query, key, value, mask, scale)
     attention.key_value_gradient(sums, slopes, grad, keys, values)
     return keys, values
@@ -139,7 +135,7 @@ def _key_value_gradient(  # noqa: PLR0917
 
 @_key_value_gradient.register_fake
 def _(query: Tensor, key: Tensor, value: Tensor, *_rest: Any) -> tuple[Tensor, Tensor]:  # noqa: ARG001
-    return _like(key), _like(value)
+    return key.new_empty(key.shape), value.new_empty(value.shape)
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:

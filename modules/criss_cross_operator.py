@@ -51,7 +51,7 @@ def _both(query: Tensor, key: Tensor, value: Tensor) -> tuple[Attention, Attenti
 @torch.library.custom_op("context_modules::criss_cross", mutates_args=())
 def _forward(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
     """Attended values (B, H, W, C), and base-2 logarithms of the sums of weights (B, H, W)."""
-    out, sums = torch.empty_like(value), numbers_of_rows(query)
+    out, sums = value.new_empty(value.shape), numbers_of_rows(query)
     for attention in _both(query, key, value):
         attention.forward(out, sums)
     return out, sums
@@ -59,7 +59,7 @@ def _forward(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]
 
 @_forward.register_fake
 def _(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG001
-    return torch.empty_like(value), numbers_of_rows(query)
+    return value.new_empty(value.shape), numbers_of_rows(query)
 
 
 @torch.library.custom_op("context_modules::criss_cross_query_gradient", mutates_args=())
@@ -67,7 +67,7 @@ def _query_gradient(  # noqa: PLR0917 - an operator has no keywords of its own
     query: Tensor, key: Tensor, value: Tensor, out: Tensor, sums: Tensor, grad: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Gradients (B, H, W, D), and inner products of `out` with `grad` (B, H, W)."""
-    found, slopes = torch.empty_like(query), numbers_of_rows(query)
+    found, slopes = query.new_empty(query.shape), numbers_of_rows(query)
     for attention in _both(query, key, value):
         attention.query_gradient(out, sums, grad, found, slopes)
     return found, slopes
@@ -75,7 +75,7 @@ def _query_gradient(  # noqa: PLR0917 - an operator has no keywords of its own
 
 @_query_gradient.register_fake
 def _(query: Tensor, *_rest: Any) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(query), numbers_of_rows(query)
+    return query.new_empty(query.shape), numbers_of_rows(query)
 
 
 @torch.library.custom_op("context_modules::criss_cross_key_value_gradient", mutates_args=())
@@ -83,7 +83,7 @@ def _key_value_gradient(  # noqa: PLR0917
     query: Tensor, key: Tensor, value: Tensor, sums: Tensor, slopes: Tensor, grad: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Gradients (B, H, W, D) and (B, H, W, C)."""
-    keys, values = torch.empty_like(key), torch.empty_like(value)
+    keys, values = key.new_empty(key.shape), value.new_empty(value.shape)
     for attention in _both(query, key, value):
         attention.key_value_gradient(sums, slopes, grad, keys, values)
     return keys, values
@@ -91,7 +91,7 @@ def _key_value_gradient(  # noqa: PLR0917
 
 @_key_value_gradient.register_fake
 def _(query: Tensor, key: Tensor, value: Tensor, *_rest: Any) -> tuple[Tensor, Tensor]:  # noqa: ARG001
-    return torch.empty_like(key), torch.empty_like(value)
+    return key.new_empty(key.shape), value.new_empty(value.shape)
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:

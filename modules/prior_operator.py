@@ -115,10 +115,10 @@ def _memory_of_gradients(
     features: Tensor, weight: Tensor, scale: Tensor, bias: Tensor, *_rest: Any
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return (
-        torch.empty_like(features),
-        torch.empty_like(weight),
-        torch.empty_like(scale),
-        torch.empty_like(bias),
+        features.new_empty(features.shape),
+        weight.new_empty(weight.shape),
+        scale.new_empty(scale.shape),
+        bias.new_empty(bias.shape),
     )
 
 
@@ -149,14 +149,14 @@ def _context(features: Tensor, weight: Tensor, scale: Tensor, bias: Tensor) -> T
     import_triton()
     from context_modules import prior_kernels as kernels
 
-    out = torch.empty_like(features)
+    out = features.new_empty(features.shape)
     _launch(kernels.context, (features, weight, scale, bias, out), len(features), 1, {}, {})
     return out
 
 
 @_context.register_fake
 def _(features: Tensor, weight: Tensor, scale: Tensor, bias: Tensor) -> Tensor:  # noqa: ARG001
-    return torch.empty_like(features)
+    return features.new_empty(features.shape)
 
 
 @torch.library.custom_op("context_modules::prior_context_gradient", mutates_args=())

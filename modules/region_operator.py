@@ -133,7 +133,7 @@ def _components(bits: Tensor) -> Tensor:
     """
     images, pixels, words = bits.shape
     labels = torch.arange(pixels, dtype=torch.int32, device=bits.device).repeat(images, 1)
-    roots, following = labels.clone(), torch.empty_like(labels)
+    roots, following = labels.clone(), labels.new_empty(labels.shape)
     rounds = 2 * max(1, math.ceil(math.log2(max(pixels, 2)))) + 1
     changed = torch.zeros(rounds + 1, dtype=torch.int32, device=bits.device)
     changed[:1].fill_(1)
@@ -183,7 +183,7 @@ def _gradient(  # noqa: PLR0917 - an operator has no keywords of its own
     grad: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Gradients (B, H, W) and (B, classes, N) from those of the sums (B, N)."""
-    found = torch.zeros_like(boundary), torch.zeros_like(categories)
+    found = boundary.new_zeros(boundary.shape), categories.new_zeros(categories.shape)
     further = (labels, grad, *found)
     _launch_pairs("sum_gradients", boundary, categories, further, context, end_points)
     return found
@@ -191,7 +191,7 @@ def _gradient(  # noqa: PLR0917 - an operator has no keywords of its own
 
 @_gradient.register_fake
 def _(boundary: Tensor, categories: Tensor, *_rest: Any) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(boundary), torch.empty_like(categories)
+    return boundary.new_empty(boundary.shape), categories.new_empty(categories.shape)
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001

@@ -129,7 +129,8 @@ def launch(  # noqa: PLR0917 - a kernel and what it takes
     Args:
         kernel: takes tables, numbers, choices and a tile (`OWN`, `OTHERS`).
         programs: how many programs there are.
-        tables: tensors in the kernel's order; the first says the device.
+        tables: tensors in the kernel's order; the first says the device. What is written to is
+            contiguous, as `new_empty` makes it.
         numbers: arguments by name.
         choices: arguments that are known when the kernel is compiled.
         sizes: of tiles, in turn.
@@ -139,7 +140,8 @@ def launch(  # noqa: PLR0917 - a kernel and what it takes
         NotImplementedError: even the smallest does not fit.
     """
     triton = import_triton(instead)
-    tables = tuple(tables)
+    # What calls `contiguous` in eager mode may not where a compiler has other strides in mind.
+    tables = tuple(each.contiguous() for each in tables)
     # The interpreter's numbers are arrays, by which no range of Python ends.
     given = {n: triton.language.constexpr(x) for n, x in numbers.items()} if interpreted() else {}
     key = (id(kernel), *choices.values(), tables[0].dtype, tables[0].device)

@@ -9,6 +9,7 @@ from interpreter import interpreted, near_in_float64
 
 from context_modules import triton_use
 from context_modules.attention import attend
+from context_modules.interlaced import InterlacedSelfAttention
 
 
 def rows(*shape, seed, dtype=torch.float32):
@@ -158,3 +159,22 @@ def test_nothing_imports_triton_until_a_kernel_runs():
         "sys.exit('triton' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class TestCompiled:
+    """Under `torch.compile` the whole graph is traced: the operators are known by their shapes."""
+
+    pytestmark = interpreted
+
+    def test_a_graph_gives_the_values_and_gradients_of_the_module(self):
+        # In groups of one position the strides of a compiler are others than those of a tensor.
+        torch._dynamo.reset()
+        module = InterlacedSelfAttention(16, kernel="triton")
+        image = torch.randn(1, 16, 5, 7, generator=torch.Generator().manual_seed(6))
+        found = []
+        for form in (module, torch.compile(module, backend="aot_eager", fullgraph=True)):
+            x = image.clone().requires_grad_()
+            out = form(x)
+            (grad,) = torch.autograd.grad(out.square().sum(), x)
+            found.append((out, grad))
+        torch.testing.assert_close(*found, rtol=1e-6, atol=1e-6)

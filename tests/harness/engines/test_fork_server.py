@@ -61,7 +61,7 @@ STOPPED = """
     try:
         run = harness.run(
             {"suite": "mini", "input": [1, 8, 6, 6], "measure": ["resident"],
-             "cases": [{"module": name} for name in ("ppm", "aspp", "non_local", "self_attention")]},
+             "cases": [{"module": name} for name in ("ppm", "aspp", "non_local", "danet")]},
         )
     finally:
         over.set()
