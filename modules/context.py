@@ -85,10 +85,14 @@ def forward_with_extras(module: nn.Module, x: Tensor, *more: Any) -> tuple[Tenso
 
     A module that offers more has one method `forward_with_<name>(x) -> (features, value)`. The
     value is given under its own names if it is a mapping or a named tuple, else under `<name>`. One
-    that was built without it says so by an attribute `gives_extras = False`.
+    that was built without it says so by an attribute `gives_extras = False`. Where the value hangs
+    on how the module was built, `forward_for_losses(x) -> (features, {name: value})` stands for it.
     """
     if not getattr(module, "gives_extras", True):
         return module(x, *more), {}
+    if for_losses := getattr(module, "forward_for_losses", None):
+        features, extras = for_losses(x, *more)
+        return features, dict(extras)
     methods = [name for name in dir(type(module)) if name.startswith(_EXTRAS)]
     if not methods:
         return module(x, *more), {}

@@ -204,6 +204,22 @@ class ContextPriorLayer(nn.Module):
         contexts = self._contexts(features, prior)
         return self.fuse(torch.cat([x, *contexts], dim=1)), prior
 
+    def forward_for_losses(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor | ImplicitPrior]]:
+        """The output of `forward`, and as `prior` what `FusedAffinityLoss` takes.
+
+        The map P under `kernel: explicit`; else what it is made of, so that a training holds none.
+
+        Args:
+            x: (B, C0, H, W).
+
+        Raises:
+            ValueError: as `forward_with_prior`.
+            NotImplementedError: as `forward`.
+        """
+        held = self.kernel == "explicit"
+        out, prior = self.forward_with_prior(x) if held else self.implicit_forward(x)
+        return out, {"prior": prior}
+
     def implicit_forward(self, x: Tensor) -> tuple[Tensor, ImplicitPrior]:
         """The output of `forward` and what the prior is made of, for `FusedAffinityLoss`.
 

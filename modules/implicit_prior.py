@@ -78,18 +78,22 @@ def implicit_prior(
         if norm.training:
             _count(norm, mean.detach(), variance.detach(), rows.shape[0] * rows.shape[1])
     gain = norm.weight * torch.rsqrt(variance + norm.eps)
-    bias = norm.bias - mean * gain
+    bias = (norm.bias - mean * gain).to(weight.dtype)
+    gain = gain.to(weight.dtype)
     if by_triton:  # rows that lie in rows serve the contexts and the loss
         return ImplicitPrior(rows.contiguous(), weight, bias, gain)
     return ImplicitPrior(rows, weight * gain.unsqueeze(1), bias)
 
 
 def _statistics(rows: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance of every column of rows W^T."""
-    centre = rows.mean(dim=0)
-    centred = rows - centre
-    covariance = centred.t() @ centred / len(rows)  # (C1, C1)
-    return weight @ centre, ((weight @ covariance) * weight).sum(dim=1).clamp(min=0)
+    """Mean and biased variance of every column of rows W^T, in float32 at least as batch norm's."""
+    exact = torch.promote_types(rows.dtype, torch.float32)
+    with torch.autocast(rows.device.type, enabled=False):
+        rows, weight = rows.to(exact), weight.to(exact)
+        centre = rows.mean(dim=0)
+        centred = rows - centre
+        covariance = centred.t() @ centred / len(rows)  # (C1, C1)
+        return weight @ centre, ((weight @ covariance) * weight).sum(dim=1).clamp(min=0)
 
 
 def _count(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, number: int) -> None:

@@ -43,7 +43,7 @@ class SegmentorOutput(NamedTuple):
         logits: (B, classes, H, W), at the size of the image.
         auxiliary: (B, classes, H, W) of the auxiliary head, or `None` without one.
         extras: what the context module offers beside its features, by name, at the size of its
-            map; the prior map of Context Prior is `extras["prior"]`.
+            map; the prior of Context Prior is `extras["prior"]`, see its `forward_for_losses`.
     """
 
     logits: Tensor

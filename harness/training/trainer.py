@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from context_modules.affinity_loss import AffinityLoss, downsample_labels
+from context_modules.affinity_loss import downsample_labels
 from context_modules.boundary import boundary_labels
+from context_modules.fused_affinity_loss import FusedAffinityLoss
+from context_modules.implicit_prior import ImplicitPrior
 from context_modules.losses import VOID, CrossEntropy, OHEMCrossEntropy
 from context_modules.region_losses import boundary_cross_entropy, cross_entropy
 from context_modules.segmentor import Segmentor, SegmentorOutput
@@ -253,7 +255,9 @@ class TrainingLoss(nn.Module):
             if spec.main == "ohem"
             else CrossEntropy()
         )
-        self.affinity = AffinityLoss(global_weight=spec.affinity_global, form=spec.affinity_form)
+        self.affinity = FusedAffinityLoss(
+            global_weight=spec.affinity_global, form=spec.affinity_form
+        )
 
     def forward(
         self, output: SegmentorOutput, labels: Tensor, map_size: tuple[int, int]
@@ -270,7 +274,7 @@ class TrainingLoss(nn.Module):
             term = self.segmentation(output.auxiliary, labels)
             terms["auxiliary"] = (self.spec.auxiliary, term)
         prior, categories, boundary = map(output.extras.get, ("prior", "categories", "boundary"))
-        if isinstance(prior, Tensor) and self.spec.affinity > 0:
+        if isinstance(prior, Tensor | ImplicitPrior) and self.spec.affinity > 0:
             small = downsample_labels(labels, map_size)
             terms["affinity"] = (self.spec.affinity, self.affinity(prior, small))
         if isinstance(categories, Tensor) and self.spec.semantic > 0:

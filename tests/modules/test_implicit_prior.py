@@ -105,3 +105,19 @@ def test_labels_of_another_map_are_refused():
     _, implicit = fused.implicit_forward(random_map(2, 3, *SIZE))
     with pytest.raises(ValueError, match="downsample_labels"):
         FusedAffinityLoss()(implicit, torch.zeros(2, 3, 3, dtype=torch.long))
+
+
+def test_statistics_are_of_float32_where_the_pass_is_of_half_precision():
+    _, layer = both_kernels(train=True)
+    layer.float()
+    norm = layer.predict_prior[1]
+    norm.momentum = 1.0  # what it remembers is what this batch has
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out, prior = layer.implicit_forward(random_map(4, 3, *SIZE).float())
+    assert out.isfinite().all()
+    rows = prior.features.double().flatten(0, 1)
+    expected = rows @ layer.predict_prior[0].weight.double().flatten(1).T
+    torch.testing.assert_close(norm.running_var.double(), expected.var(dim=0), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        norm.running_mean.double(), expected.mean(dim=0), rtol=1e-4, atol=1e-6
+    )

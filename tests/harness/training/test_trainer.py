@@ -219,6 +219,20 @@ def test_each_paper_has_its_terms(module, arguments, loss, expected):
     assert math.isfinite(run.run().loss)
 
 
+def test_a_prior_that_is_nowhere_held_has_the_same_affinity_loss():
+    arguments = {"out_channels": 8, "context_channels": 8, "kernel_size": 3}
+    recipe = tiny_recipe(steps=2)
+    images, labels = Batches(TinyData(), recipe, 0, 0, 1)[0]
+    found = []
+    for kernel in ("explicit", "fused"):
+        network = trainer(recipe, "context_prior", arguments | {"kernel": kernel}).network.train()
+        output = network(images)
+        assert isinstance(output.extras["prior"], torch.Tensor) == (kernel == "explicit")
+        _, terms = TrainingLoss(recipe.loss)(output, labels, map_size(network, (SIZE, SIZE)))
+        found.append(terms["affinity"])
+    torch.testing.assert_close(*found, rtol=1e-4, atol=0)
+
+
 def test_readers_in_other_processes_give_the_same_training():
     alone, helped = trainer(), trainer(tiny_recipe(workers=1))
     alone.run()
