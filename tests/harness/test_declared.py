@@ -92,7 +92,7 @@ def test_a_suite_of_the_catalog_is_checked_without_pytorch(tmp_path):
         "  - {module: ppm, with: {bins: [1, 'a']}}\n"
     )
     code = (
-        "import sys; from harness.cli import main\n"
+        "import sys; from harness.cli.app import main\n"
         "sys.argv = ['harness', 'validate', 'suite.yaml']\n"
         "try:\n    main()\nexcept SystemExit as end:\n"
         "    print('torch' in sys.modules, end.code)\n"

@@ -63,7 +63,7 @@ def test_without_history_everything_unknown_is_called_so(here):
 @pytest.mark.skipif(cuda_is_available(), reason="PyTorch says which GPUs a machine has")
 def test_a_static_plan_does_not_wait_for_pytorch(here):
     code = (
-        "import sys; from harness.cli import main\n"
+        "import sys; from harness.cli.app import main\n"
         "sys.argv = ['harness', 'plan', 'mini.yaml', '--metrics', 'static', '--budget', '0']\n"
         "try:\n    main()\nexcept SystemExit as end:\n"
         "    print('torch' in sys.modules, end.code)\n"
