@@ -90,7 +90,8 @@ def read_counted(path: Path, lists: Lists) -> Counted:
     begun = _begun(described, path)
     written, bad_lines = _read_lines((path / RECORDS).read_bytes())
     counting = last_of_each(((line.case.identity, line) for line in written), listed)
-    under = {line.origin: _under(begun, line.origin) for line in counting}
+    origins = dict.fromkeys(line.origin for line in counting)  # mostly one
+    under = {origin: _under(begun, origin) for origin in origins}
     parts: list[Measured] = []
     for part in under.values():
         if part not in parts:
