@@ -9,6 +9,7 @@ two operations per multiply-accumulate), extended by `harness.measure.rules`.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -92,6 +93,7 @@ def has_named_rule(func: Any) -> bool:
     return (named and is_ours(func)) or has_own_rule(func)
 
 
+@cache  # asked several times for each of a pass's tens of thousands of calls
 def stem(func: Any) -> str:
     """Operator name without namespace, overload and the underscore of in-place variants."""
     packet = getattr(func, "overloadpacket", func)

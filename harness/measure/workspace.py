@@ -6,7 +6,7 @@ each further thread. `harness.measure.memory_model` measures those.
 """
 
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import cache, reduce
 from math import prod
 from typing import Any
 
@@ -35,7 +35,12 @@ def inner_bytes(func: Any, args: Sequence[Any], out: Any) -> int:
         return _copied(args[_COPIED[name]])
     if name in _RULES:
         return _RULES[name](args, out)
-    return _promoted(args) if torch.Tag.pointwise in getattr(func, "tags", ()) else 0
+    return _promoted(args) if _is_pointwise(func) else 0
+
+
+@cache  # the tags of an operator are made anew at each look
+def _is_pointwise(func: Any) -> bool:
+    return torch.Tag.pointwise in getattr(func, "tags", ())
 
 
 def storage_bytes(func: Any, args: Sequence[Any]) -> int:
