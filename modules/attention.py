@@ -15,6 +15,10 @@ Kernel = Literal["explicit", "fused"]
 AnyKernel = Literal["explicit", "fused", "triton"]
 """Those, and kernels in Triton, for a GPU."""
 
+# Rows of a relation that are worked on at once: a product lays its other side out anew for each
+# block, which of fewer rows takes longer than the product.
+_ROWS = 256
+
 
 def attend(
     query: Tensor,
@@ -120,9 +124,35 @@ def _by_blocks(
         shared = [m[one] for m in masks if m.shape[1] != queries]
 
         def rows(q: Tensor, *m: Tensor) -> Tensor:
-            weights = relation(q, own_key, scale=scale, mask=next(iter((*m, *shared)), None))
-            return torch.bmm(weights, own_value)
+            return _row_block(q, own_key, own_value, scale, next(iter((*m, *shared)), None))
 
-        return in_blocks(rows, (query[one], *each), max(1, BLOCK // keys))
+        return in_blocks(rows, (query[one], *each), _ROWS)
 
     return alone(0) if groups == 1 else torch.cat([alone(group) for group in range(groups)])
+
+
+def _row_block(
+    query: Tensor, key: Tensor, value: Tensor, scale: float | None, mask: Tensor | None
+) -> Tensor:
+    """Of some queries of rank 3, keys a block at a time in one softmax.
+
+    Weights are of the largest logit so far, and what was summed before fades when a larger one
+    comes (Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018, Algorithm 3).
+    """
+    query = query * (query.shape[-1] ** -0.5 if scale is None else scale)
+    largest = query.new_full((*query.shape[:-1], 1), float("-inf"))
+    total, mixed = torch.zeros_like(largest), query.new_zeros(*query.shape[:-1], value.shape[-1])
+    step = max(1, BLOCK // query.shape[1])
+    for start in range(0, key.shape[1], step):
+        columns = slice(start, start + step)
+        logits = torch.bmm(query, key[:, columns].transpose(1, 2))
+        if mask is not None:
+            logits = logits.masked_fill_(~mask[..., columns], float("-inf"))
+        best = torch.maximum(largest, logits.detach().amax(dim=-1, keepdim=True))
+        shift = best.masked_fill(best == float("-inf"), 0.0)  # no key so far is seen
+        weights = logits.sub_(shift).exp_()
+        fade = (largest - shift).exp()
+        total = total * fade + weights.sum(dim=-1, keepdim=True)
+        mixed = torch.baddbmm(mixed * fade, weights, value[:, columns])
+        largest = best
+    return mixed / total

@@ -48,7 +48,7 @@ def one_line(done, *parts):
 
 
 def test_modules_are_rows_of_one_table(owner):
-    done = owner.run(
+    done = owner.call(
         "run", "ours=gate:Gate", "interlaced", *SMALL, "--with", "ours.bias=false",
         "--grid", "ours.drop=0,0.1", "--metrics", "params",
     )  # fmt: skip
@@ -63,13 +63,13 @@ def test_modules_are_rows_of_one_table(owner):
 
 
 def test_what_a_new_user_wants_to_know_is_measured(owner):
-    (row,) = rows(owner.run("run", "gate:Gate", *SMALL, "--json"))
+    (row,) = rows(owner.call("run", "gate:Gate", *SMALL, "--json"))
     assert row["label"] == "Gate"
     assert all(row[name] for name in ("params", "flops", "live_peak_bytes", "latency_seconds"))
 
 
 def test_a_module_of_the_catalog_has_a_usual_input_and_the_size_is_said(user):
-    done = user.run("run", "se", "non_local", "--metrics", "params", "--json")
+    done = user.call("run", "se", "non_local", "--metrics", "params", "--json")
     assert {str(row["input"]) for row in rows(done)} == {"[[1, 512, 97, 97]]"}
     assert done.stderr.startswith("input: 1,512,97,97 (batch, channels, height, width); --input ")
 
@@ -84,25 +84,25 @@ def test_what_has_no_usual_input_asks_for_one(module):
 
 def test_an_axis_of_inputs_needs_no_other(owner):
     grid = "input=[1,8,4,4],[1,8,6,6]"
-    found = rows(owner.run("run", "gate:Gate", "--grid", grid, "--metrics", "params", "--json"))
+    found = rows(owner.call("run", "gate:Gate", "--grid", grid, "--metrics", "params", "--json"))
     assert [row["input"] for row in found] == [[[1, 8, 4, 4]], [[1, 8, 6, 6]]]
 
 
 def test_the_saved_suite_measures_the_same_and_the_run_goes_on_with_it(owner):
     asked = ("run", "gate:Gate", "se", *SMALL, "--grid", "Gate.drop=0,0.1", "--metrics", "params")
-    first = owner.run(*asked, "--save", "mine.yaml")
+    first = owner.call(*asked, "--save", "mine.yaml")
     assert first.returncode == 0, first.stderr
     assert "written: mine.yaml, suite.schema.json" in first.stderr
     (run,) = owner.runs("gate-vs-se")
     keys = [record["case_key"] for record in owner.records("gate-vs-se")]
     assert sorted(job.case.key for job in load(owner.folder / "mine.yaml").jobs) == sorted(keys)
 
-    again = owner.run("run", "mine.yaml", "--resume")
+    again = owner.call("run", "mine.yaml", "--resume")
     assert "kept 3" in again.stderr
     # What an interrupted command says to go on with has the option still in it.
-    assert "kept 3" in owner.run(*asked, "--save", "mine.yaml", "--resume").stderr
+    assert "kept 3" in owner.call(*asked, "--save", "mine.yaml", "--resume").stderr
     assert owner.runs("gate-vs-se") == [run]
-    changed = owner.run(*asked, "--save", "mine.yaml", "--dtype", "float64")
+    changed = owner.call(*asked, "--save", "mine.yaml", "--dtype", "float64")
     one_line(changed, "--save mine.yaml: there already; name another file, or remove it")
 
 
@@ -140,7 +140,7 @@ def test_mistakes_are_one_line_and_write_nothing(owner, monkeypatch, options, pa
     ],
 )
 def test_what_only_the_module_can_tell_is_one_line_too(owner, options, part):
-    one_line(owner.run("run", "gate:Gate", *SMALL, *options, "--save", "mine.yaml"), part)
+    one_line(owner.call("run", "gate:Gate", *SMALL, *options, "--save", "mine.yaml"), part)
     assert not (owner.folder / "mine.yaml").exists()
 
 
@@ -161,21 +161,21 @@ def test_options_of_modules_beside_a_suite_are_mistakes(user, monkeypatch, optio
 
 
 def test_a_suite_that_cannot_be_saved_is_one_line(owner):
-    done = owner.run("run", "gate:Gate", *SMALL, "--save", "/proc/mine.yaml")
+    done = owner.call("run", "gate:Gate", *SMALL, "--save", "/proc/mine.yaml")
     one_line(done, "--save /proc/mine.yaml: cannot be written (", "name a file in another folder")
     assert owner.runs("gate") == []
 
 
 def test_a_suite_that_hides_a_module_says_how_to_get_that(user):
     user.write("se.yaml", MINI)
-    done = user.run("run", "se", "--metrics", "params")
+    done = user.call("run", "se", "--metrics", "params")
     assert done.stderr.startswith("se: the suite se.yaml; the module of that name is se=se\n")
     assert "run: results/runs/mini/" in done.stdout
-    assert "results/runs/se/" in user.run("run", "se=se", *SMALL, "--metrics", "params").stdout
+    assert "results/runs/se/" in user.call("run", "se=se", *SMALL, "--metrics", "params").stdout
 
 
 def test_modules_are_planned_as_they_are_run(owner):
-    done = owner.run(
+    done = owner.call(
         "plan", "gate:Gate", "se", *SMALL, "--grid", "Gate.bias=true,false", "--repeats", "2",
         "--budget", "0", "--json",
     )  # fmt: skip
@@ -183,11 +183,11 @@ def test_modules_are_planned_as_they_are_run(owner):
     assert [case["label"] for case in planned] == 2 * [
         *("Gate (bias=true)", "Gate (bias=false)", "se"),
     ]
-    one_line(owner.run("plan", "gate:Gate", *SMALL, "--only", "Gat"), "--only: no case is labelled")
+    one_line(owner.call("plan", "gate:Gate", *SMALL, "--only", "Gat"), "--only: no case is labelled")
 
 
 def test_processes_of_rows_take_turns(owner):
-    done = owner.run("run", "gate:Gate", "se", *SMALL, "--metrics", "latency", "--repeats", "2")
+    done = owner.call("run", "gate:Gate", "se", *SMALL, "--metrics", "latency", "--repeats", "2")
     assert done.returncode == 0, done.stderr
     order = [(each["label"], each["replicate"]) for each in owner.records("gate-vs-se")]
     assert order == [("Gate", 1), ("se", 1), ("Gate", 2), ("se", 2)]

@@ -18,7 +18,7 @@ from harness.suite.suite import Suite
 LONG = 120.0  # seconds for a case that answers, on a busy machine
 BRIEF = Timing("fixed", samples=3)
 # A process per case costs some 0.1 s of a core; `make benchmark` asks for a thousand.
-SMALL_CASES = int(os.environ.get("HARNESS_SMALL_CASES", "30"))
+SMALL_CASES = int(os.environ.get("HARNESS_SMALL_CASES", "10"))
 STEPS = {Waiting: 0, Started: 1, Measuring: 2, Finished: 3}
 
 
@@ -192,7 +192,7 @@ def grid(folder, count, lost=False):
 def test_a_lost_node_costs_nothing_but_time(lab, tmp_path):
     if lab.nodes < 2:
         pytest.skip("this engine has one machine")
-    suite = Suite("contract", "Contract", Path(__file__), grid(tmp_path, 30, lost=True))
+    suite = Suite("contract", "Contract", Path(__file__), grid(tmp_path, 16, lost=True))
     waiting, again = tmp_path / "waiting.log", []
 
     def lose():
@@ -223,7 +223,7 @@ def test_a_lost_node_costs_nothing_but_time(lab, tmp_path):
 def test_a_killed_driver_is_resumed_and_repeats_nothing(lab, user):
     if not lab.fate_shared:
         pytest.skip("tests of interruption and of Slurm's tasks do that for the other engines")
-    count, first = 30, 8
+    count, first = 16, 5
     user.environment |= lab.environment
     user.write("contract_modules.py", (HERE / "contract_modules.py").read_text())
     cases = [
