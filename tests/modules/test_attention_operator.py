@@ -9,7 +9,7 @@ from interpreter import interpreted, near_in_float64
 
 from context_modules import triton_use
 from context_modules.attention import attend
-from context_modules.interlaced import InterlacedSelfAttention
+from context_modules.interlaced import SparseRelation
 
 
 def rows(*shape, seed, dtype=torch.float32):
@@ -169,8 +169,8 @@ class TestCompiled:
     def test_a_graph_gives_the_values_and_gradients_of_the_module(self):
         # In groups of one position the strides of a compiler are others than those of a tensor.
         torch._dynamo.reset()
-        module = InterlacedSelfAttention(16, kernel="triton")
-        image = torch.randn(1, 16, 5, 7, generator=torch.Generator().manual_seed(6))
+        module = SparseRelation(4, scope="local", groups=(8, 8), kernel="triton")
+        image = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(6))
         found = []
         for form in (module, torch.compile(module, backend="aot_eager", fullgraph=True)):
             x = image.clone().requires_grad_()

@@ -183,7 +183,9 @@ def test_modules_are_planned_as_they_are_run(owner):
     assert [case["label"] for case in planned] == 2 * [
         *("Gate (bias=true)", "Gate (bias=false)", "se"),
     ]
-    one_line(owner.call("plan", "gate:Gate", *SMALL, "--only", "Gat"), "--only: no case is labelled")
+    one_line(
+        owner.call("plan", "gate:Gate", *SMALL, "--only", "Gat"), "--only: no case is labelled"
+    )
 
 
 def test_processes_of_rows_take_turns(owner):
