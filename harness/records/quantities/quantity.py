@@ -144,11 +144,14 @@ def half_width(value: float, low: float | None, high: float | None) -> str:
 _LOPSIDED = 10.0
 """From which ratio of its halves on an interval is said by its ends."""
 
+_SLIGHT = 0.01
+"""Up to which share of a value the longer half of its interval says enough."""
+
 
 def is_lopsided(value: float, low: float, high: float) -> bool:
     """Whether half an interval is much shorter than the other one, so that `±` would mislead."""
     shorter, longer = sorted((value - low, high - value))
-    return low != high and longer > _LOPSIDED * max(shorter, 0.0)
+    return longer > _SLIGHT * abs(value) and longer > _LOPSIDED * max(shorter, 0.0)
 
 
 def ends(value: float, low: float, high: float) -> str:

@@ -326,6 +326,16 @@ def test_a_lopsided_interval_is_said_by_its_ends():
     assert any(line.split() == ["A", "20", "0–30", "3"] for line in printed(table, 80))
 
 
+def test_of_a_slight_interval_the_longer_half_says_enough():
+    steady = {
+        "latency_seconds": 1.3871, "latency_low_seconds": 1.387, "latency_high_seconds": 1.3896,
+        "latency_processes_seconds": [1.387, 1.3871, 1.3896],
+    }  # fmt: skip
+    rows = [row("A", 1, 1, 1, 1) | steady]
+    table = make(TableSpec(columns=("label", "latency")), Suite(), rows)
+    assert table.lines == [["A", "1387 ± 3"]]
+
+
 @pytest.mark.parametrize("width", [40, 60, 80])
 def test_a_label_as_wide_as_the_terminal_goes_on_below(width):
     rows = [row("word " * 30, 1, 1, 1, 1), row("x" * 109, 1, 1, 1, 1)]
