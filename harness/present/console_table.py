@@ -249,12 +249,12 @@ def _doubts(ours: Column) -> Iterator[Part]:
     halves = ["" if each is None else each.beside(width) for each in found]
     counts = ["" if each is None else _count(each, marked=few) for each in found]
     yield Part("± 95 %", tuple(map(Text, halves)), "right")
-    yield Part("n  " if few else "n", tuple(map(Text, counts)), "right")
+    yield Part("n " if few else "n", tuple(map(Text, counts)), "right")
 
 
 def _count(spread: Spread, *, marked: bool) -> str:
     mark = FEW if spread.few else " "
-    return f"{spread.count} {mark}" if marked else str(spread.count)
+    return f"{spread.count}{mark}" if marked else str(spread.count)
 
 
 def _lines(piece: Sequence[Block]) -> Iterator[Text]:

@@ -144,7 +144,7 @@ def half_width(value: float, low: float | None, high: float | None) -> str:
 _LOPSIDED = 10.0
 """From which ratio of its halves on an interval is said by its ends."""
 
-_SLIGHT = 0.01
+_SLIGHT = 0.05
 """Up to which share of a value the longer half of its interval says enough."""
 
 

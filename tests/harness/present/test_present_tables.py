@@ -289,8 +289,8 @@ def test_a_figure_stands_with_what_is_printed_and_their_difference_under_one_hea
     ("samples", "low", "high", "shown"),
     [
         ([1.4] * 8, 1.38, 1.44, "1400 ± 40  8"),
-        ([1.4], 1.4, 1.4, "1400       1 ~"),
-        ([1.4, 1.5], 1.38, 1.44, "1400 ± 40  2 ~"),
+        ([1.4], 1.4, 1.4, "1400       1~"),
+        ([1.4, 1.5], 1.38, 1.44, "1400 ± 40  2~"),
     ],
 )
 def test_a_measured_figure_says_how_sure_it_is(samples, low, high, shown):
