@@ -124,14 +124,14 @@ def _suite_name(suite: str, root: Path) -> str:
 
 def _print_changes(found: "History") -> None:
     from harness.environment.git import number_between
-    from harness.records.quantities.quantity import percent, with_unit
+    from harness.records.quantities.quantity import with_unit
 
     where = console()
     newest = sorted(found.changes, key=lambda change: change.first.run.started_at, reverse=True)
     if newest:
         table = Table(header_style="bold")
-        for head in ("suite", "case", "metric", "before", "after", "change, %", "since", "commits"):
-            numeric = head in ("before", "after", "change, %")
+        for head in ("suite", "case", "metric", "before", "after", "change", "since", "commits"):
+            numeric = head in ("before", "after", "change")
             table.add_column(head, justify="right" if numeric else "left", overflow="fold")
         for change in newest[:_SHOWN]:
             series, notes = change.series, list(change.besides)
@@ -146,7 +146,7 @@ def _print_changes(found: "History") -> None:
                 with_unit(series.metric.head, series.unit.name),
                 f"{series.unit.scale(change.before):.4g}",
                 f"{series.unit.scale(change.after):.4g}",
-                percent(change.change, 1),
+                change.text,
                 change.first.run.started_at[:10],
                 change.where + (f" ({', '.join(notes)})" if notes else ""),
             )

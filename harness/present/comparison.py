@@ -159,13 +159,18 @@ def _value(key: CaseMetric, value: float | None, found: Finding) -> str:
         return ABSENT
     metric = key.quantity
     values = [each for each in (found.value_a, found.value_b) if each is not None]
-    # The largest unit in which the larger value is at least 1.
-    shown = unit_of_size(max(values, key=abs), metric.dimension)
+    if key.own is not None and metric.unit is not None:  # as it was declared
+        shown, decimals = unit(metric.unit, metric.dimension), metric.decimals
+    else:  # the largest unit in which the larger value is at least 1
+        shown = unit_of_size(max(values, key=abs), metric.dimension)
+        if not metric.is_measured and (
+            len({fixed(shown.scale(each), _DECIMALS) for each in values}) < len({*values})
+        ):
+            shown = unit_of_size(0, metric.dimension)  # that unit hides what differs
+        decimals = 0 if shown.factor == 1 else _DECIMALS
     if metric.is_measured:
         return f"{_with_interval(value, shown, found)} {shown.name}"
-    if len({fixed(shown.scale(each), _DECIMALS) for each in values}) < len({*values}):
-        shown = unit_of_size(0, metric.dimension)  # that unit hides what differs
-    text = fixed(shown.scale(value), 0 if shown.factor == 1 else _DECIMALS)
+    text = fixed(shown.scale(value), decimals)
     return text if shown.name == "1" else f"{text} {shown.name}"
 
 

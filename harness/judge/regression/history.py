@@ -15,6 +15,7 @@ from harness.judge.statistics.change_points import MAX_P, USUAL_WINDOW, find_cha
 from harness.judge.statistics.decision import MIN_EFFECT
 from harness.judge.statistics.significance import LEAST, welch
 from harness.messages import HarnessError
+from harness.records.quantities.quantity import percent
 from harness.records.setting import changed
 from harness.records.stored_runs import StoredRun, read_stored
 
@@ -55,6 +56,11 @@ class Change:
     def change(self) -> float:
         """Relative; infinite from 0."""
         return self.after / self.before - 1 if self.before else float("inf")
+
+    @property
+    def text(self) -> str:
+        """The relative change in per cent, or `from 0`."""
+        return f"{percent(self.change, 1)} %" if self.before else "from 0"
 
     @cached_property
     def interval(self) -> tuple[float, float] | None:

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from harness.judge.statistics.intervals import median_interval
-from harness.measure.metric import Unit, unit_of_size
+from harness.measure.metric import Unit, unit, unit_of_size
 from harness.records.counted import MeasuredCase
 from harness.records.quantities.quantity import Quantity
+from harness.records.quantities.registry import COMPARED
 from harness.records.stored_runs import Measurement, StoredRun
 
 EVERY_MACHINE = ""
@@ -47,7 +48,9 @@ class Series:
 
     @property
     def unit(self) -> Unit:
-        """The largest one in which the first value is at least 1."""
+        """The largest one in which the first value is at least 1; of a user's number its own."""
+        if self.metric.name not in COMPARED and self.metric.unit is not None:
+            return unit(self.metric.unit, self.metric.dimension)
         return unit_of_size(self.points[0].value, self.metric.dimension)
 
 

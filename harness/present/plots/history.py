@@ -12,7 +12,7 @@ from harness.judge.regression.series import EVERY_MACHINE, Series
 from harness.present.plots import canvas as style
 from harness.present.plots.canvas import canvas
 from harness.present.plots.sheet import PAGE, Sheet, sheet
-from harness.records.quantities.quantity import percent, with_unit
+from harness.records.quantities.quantity import with_unit
 
 _HISTORY_HEIGHT = 3.2
 _TICKS = 9
@@ -90,7 +90,7 @@ def _heights(changes: Sequence[Change], runs: int) -> list[int]:
 
 
 def _change_text(change: Change) -> str:
-    return f"{percent(change.change, 1)} %  {change.where}"
+    return f"{change.text}  {change.where}"
 
 
 def _is_late(change: Change) -> bool:

@@ -429,6 +429,17 @@ def test_a_difference_that_the_unit_hides_is_shown(compared):
     assert line[2:5] == ["10000000", "10000001", "+1e-05"]
 
 
+def test_a_user_s_number_stands_as_it_was_declared(compared):
+    declared = {"largest": {"unit": "1", "better": "lower", "decimals": 2}}
+    declared |= {"zeros": {"unit": "1", "shown": "%", "decimals": 1}}
+    made = [
+        Made("A", static={"largest": largest, "zeros": zeros, "declared": declared})
+        for largest, zeros in ((4.563, 0.25), (18.251, 0.581))
+    ]
+    shown = {line[1]: line[2:4] for line in changes(compared(made[:1], made[1:])).lines}
+    assert shown == {"largest": ["4.56", "18.25"], "zeros": ["25.0 %", "58.1 %"]}
+
+
 def test_new_cases_are_one_row(compared):
     report = compared(
         [Made("A", latencies(1))],

@@ -285,6 +285,14 @@ class TestUsersMetrics:
         (change,) = read_history([root], ["ratio"]).changes
         assert change.index == 2
 
+    def test_it_stands_in_its_own_unit_and_what_was_nothing_has_no_percentage(self, user):
+        said = {"ratio": {"unit": "1", "shown": "%", "head": "Zeros"}}
+        self.write(user.folder / "results" / "runs", [0, 0.5048, 0.5048], said)
+        done = user.call("history", "--metric", "ratio")
+        words = " ".join(done.stdout.split())
+        assert "Zeros (%)" in words, done.stderr
+        assert "50.48 │ from 0" in words
+
     @pytest.mark.parametrize(
         "said",
         [
