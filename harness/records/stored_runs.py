@@ -43,6 +43,7 @@ class StoredRuns:
     # stands once for each of them
     parts: tuple[StoredRun, ...]
     quantities: tuple[Quantity, ...]  # that were asked for
+    present: tuple[str, ...]  # names of all that any record has
     measurements: tuple[Measurement, ...]  # in the order of the parts
     warnings: tuple[str, ...]  # what could not be read
 
@@ -99,7 +100,14 @@ def read_stored(folders: Iterable[Path], metrics: Sequence[str] | None) -> Store
         at = counted.at if first == 0 else [first + index for index in counted.at]
         measurements += map(Measurement, at, counted.cases, _values(counted, asked))
     lost = (*_lost(found), *_odd(read))
-    return StoredRuns(len(read), tuple(parts), asked, tuple(measurements), lost)
+    present = _present([counted for _, counted in read])
+    return StoredRuns(len(read), tuple(parts), asked, present, tuple(measurements), lost)
+
+
+def _present(read: Iterable[Counted]) -> tuple[str, ...]:
+    names = {name for counted in read for name in counted.numbers}
+    own = {name for counted in read for name in counted.declared}
+    return (*(name for name in COMPARED if name in names), *sorted(own & names))
 
 
 def _asked(metrics: Sequence[str] | None, read: Sequence[Counted]) -> tuple[Quantity, ...]:

@@ -255,7 +255,8 @@ def read_history(
         if not series:
             raise EmptyHistoryError(
                 f"none of {found.number} runs has {' or '.join(metrics or ['a metric'])} of what "
-                "is asked for; name another suite, case, machine or --metric"
+                "is asked for; name another suite, case, machine or --metric (they have "
+                f"{', '.join(found.present) or 'none'})"
             )
         changes = tuple(change for each in series for change in find_changes(each, limits))
         pointed = {id(point.run) for each in series for point in each.points}
