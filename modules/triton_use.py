@@ -40,7 +40,8 @@ def require_triton(*tables: Tensor, instead: str = "fused") -> None:
     """
     first, elsewhere = tables[0], _elsewhere(instead)
     if not reaches(first.device):
-        raise NotImplementedError(f"kernel: triton needs a CUDA device and Triton; {elsewhere}")
+        and_triton = "" if find_spec("triton") else " and Triton"
+        raise NotImplementedError(f"kernel: triton needs a CUDA device{and_triton}; {elsewhere}")
     wrong = next((x.dtype for x in tables if x.dtype not in _TYPES or x.dtype != first.dtype), None)
     if wrong is not None:
         raise NotImplementedError(

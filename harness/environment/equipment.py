@@ -32,6 +32,15 @@ class Extra:
     missing: Sequence[str]  # requirements that nothing installed meets
 
 
+_BUILT_HERE = frozenset({"natten"})
+"""Extras of which a package is built beside the PyTorch that is installed."""
+
+
+def _install(extra: str) -> str:
+    option = "--no-build-isolation " if extra in _BUILT_HERE else ""
+    return f"pip install {option}'{PACKAGE}[{extra}]'"
+
+
 def extras(project: Path = PROJECT) -> tuple[Extra, ...]:
     """Every optional part, in the order of the package's own list; none where that is unknown.
 
@@ -140,7 +149,7 @@ def survey() -> tuple[Equipment, ...]:
     for extra in extras():
         there = ", ".join(f"{each} {number}" for each, number in extra.installed.items())
         found = f"no {', '.join(extra.missing)}" if extra.missing else there
-        purpose, cure = PURPOSES.get(extra.name, ""), f"pip install '{PACKAGE}[{extra.name}]'"
+        purpose, cure = PURPOSES.get(extra.name, ""), _install(extra.name)
         rows.append((f"extra {extra.name}", not extra.missing, found, purpose, cure))
     return tuple(
         Equipment(name, present, found, purpose, "" if present else cure)

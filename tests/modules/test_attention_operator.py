@@ -133,7 +133,7 @@ CURE = "kernel: fused computes the same anywhere"
 def test_off_cuda_the_error_is_one_line_with_its_cure(monkeypatch):
     monkeypatch.delenv("TRITON_INTERPRET")
     said = message(*[rows(2, 3, 4, seed=seed) for seed in range(3)])
-    assert said == f"kernel: triton needs a CUDA device and Triton; {CURE}"
+    assert said == f"kernel: triton needs a CUDA device; {CURE}"
 
 
 def test_other_types_are_refused():

@@ -213,7 +213,7 @@ def test_off_cuda_the_error_is_one_line_with_its_cure(monkeypatch):
     monkeypatch.delenv("TRITON_INTERPRET")
     _, layer = both_kernels()
     x = random(IMAGES, 3, *SIZE, seed=1)
-    said = f"kernel: triton needs a CUDA device and Triton; {CURE}"
+    said = f"kernel: triton needs a CUDA device; {CURE}"
     with pytest.raises(NotImplementedError) as told:
         layer(x)
     assert str(told.value) == said

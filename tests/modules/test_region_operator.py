@@ -216,7 +216,7 @@ def message(module, *given):
 
 def test_off_cuda_the_error_is_one_line_with_its_cure(monkeypatch):
     monkeypatch.delenv("TRITON_INTERPRET")
-    said = f"kernel: triton needs a CUDA device and Triton; {CURE}"
+    said = f"kernel: triton needs a CUDA device; {CURE}"
     assert message(head("triton"), torch.randn(1, 8, 3, 4)) == said
 
 
