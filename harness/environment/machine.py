@@ -18,6 +18,7 @@ import psutil
 from harness.environment.conditions import Conditions, read_conditions, warnings_of
 from harness.environment.git import git_state
 from harness.environment.gpu import GpuState, cuda_is_available, uuid_of
+from harness.environment.interruption import undisturbed
 
 LIBRARIES = ("context-harness", "torch", "fvcore", "numpy", "pandas", "matplotlib", "pydantic")
 """Distributions that a number depends on."""
@@ -54,7 +55,8 @@ def describe_environment(
     Returns:
         Plain data for `run.json`: clocks in Hz, power in W, temperatures in °C.
     """
-    import torch
+    with undisturbed():  # an exception in what its C++ calls meanwhile ends the process aloud
+        import torch
 
     # Read before PyTorch touches CUDA: its context would count as a process on the GPU.
     now = conditions or read_conditions()

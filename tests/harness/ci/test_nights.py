@@ -136,7 +136,7 @@ def test_the_history_names_commits_and_the_driver(nights):
     nights.report(real=False)
     before, after = nights.runner.git("log", "-2", "--format=%h", "--abbrev=10").split()[::-1]
     told = (
-        rf"│ Gate.*│ +2 │ +2\.2 │ +\+10\.0 │ .* "
+        rf"│ Gate.*│ +2 │ +2\.2 │ +\+10\.0 % │ .* "
         rf"{before}\.\.{after} \(1 commit, driver {re.escape(DRIVER)} -> 570\.86\.10\)"
     )
     assert re.search(told, done.summary)
