@@ -138,14 +138,17 @@ def _row_block(
 
     Weights are of the largest logit so far, and what was summed before fades when a larger one
     comes (Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018, Algorithm 3).
+    Sums are of float32 at least: in half precision each block would round those before it.
     """
+    exact = torch.promote_types(query.dtype, torch.float32)
     query = query * (query.shape[-1] ** -0.5 if scale is None else scale)
-    largest = query.new_full((*query.shape[:-1], 1), float("-inf"))
-    total, mixed = torch.zeros_like(largest), query.new_zeros(*query.shape[:-1], value.shape[-1])
+    largest = query.new_full((*query.shape[:-1], 1), float("-inf"), dtype=exact)
+    total = torch.zeros_like(largest)
+    mixed = largest.new_zeros(*query.shape[:-1], value.shape[-1])
     step = max(1, BLOCK // query.shape[1])
     for start in range(0, key.shape[1], step):
         columns = slice(start, start + step)
-        logits = torch.bmm(query, key[:, columns].transpose(1, 2))
+        logits = torch.bmm(query, key[:, columns].transpose(1, 2)).to(exact)
         if mask is not None:
             logits = logits.masked_fill_(~mask[..., columns], float("-inf"))
         best = torch.maximum(largest, logits.detach().amax(dim=-1, keepdim=True))
@@ -153,6 +156,8 @@ def _row_block(
         weights = logits.sub_(shift).exp_()
         fade = (largest - shift).exp()
         total = total * fade + weights.sum(dim=-1, keepdim=True)
-        mixed = torch.baddbmm(mixed * fade, weights, value[:, columns])
-        largest = best
-    return mixed / total
+        mixed = mixed * fade  # before the product: of three maps of this size two are alive
+        part = torch.bmm(weights.to(value.dtype), value[:, columns])
+        mixed, kind, largest = mixed.add_(part), part.dtype, best
+        del logits, weights, part
+    return (mixed / total).to(kind)

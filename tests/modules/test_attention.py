@@ -8,6 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from context_modules import attention
+from context_modules import attention as attention_module
 from context_modules.attention import attend, relation
 
 SIZES = st.integers(1, 6)
@@ -113,3 +114,13 @@ class Largest(TorchDispatchMode):
         given = [each for each in tree_leaves(out) if isinstance(each, torch.Tensor)]
         self.numbers = max([self.numbers, *(each.numel() for each in given)])
         return out
+
+
+def test_blocks_of_keys_round_no_sum_in_half_precision(monkeypatch):
+    monkeypatch.setattr(attention_module, "BLOCK", 2**9)  # many blocks of two keys
+    draw = torch.Generator().manual_seed(7)
+    query, key, value = (torch.randn(1, 300, n, generator=draw).bfloat16() for n in (4, 4, 6))
+    exact = attend(query.double(), key.double(), value.double().abs() + 1)
+    found = attend(query, key, value.abs() + 1, kernel="fused")
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.double(), exact, rtol=1e-2, atol=0)
